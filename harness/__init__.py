@@ -1,0 +1,45 @@
+"""Choose which language model and which settings to ship, with evidence.
+
+    import harness
+    result = harness.tune("experiments/quickstart.yaml")
+    result.recommendation.settings
+
+Names load on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.errors import HarnessError, InconclusiveError, SpecError
+    from harness.plan.planner import make_plan
+    from harness.result import TuneResult
+    from harness.run import load_run, tune
+
+_HOMES = {
+    "HarnessError": "harness.errors",
+    "InconclusiveError": "harness.errors",
+    "SpecError": "harness.errors",
+    "TuneResult": "harness.result",
+    "load_run": "harness.run",
+    "make_plan": "harness.plan.planner",
+    "tune": "harness.run",
+}
+
+__all__ = ["HarnessError", "InconclusiveError", "SpecError", "TuneResult", "load_run", "make_plan", "tune"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("llm-harness")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'harness' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

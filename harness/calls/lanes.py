@@ -1,0 +1,62 @@
+"""Which lane an endpoint takes, and the provider that speaks it.
+
+In: endpoints, models and the environment, from which keys are read and in which they stay. Out: open
+providers. Nothing is sent here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.calls.direct_lane import DirectProvider
+from harness.calls.provider import Provider
+from harness.catalogue.models import Model
+from harness.errors import ProviderError
+from harness.records import Endpoint
+
+LOGS = Path(".harness/logs")
+
+
+def open_providers(
+    endpoints: Mapping[str, Endpoint], models: Mapping[str, Model], environ: Mapping[str, str]
+) -> dict[str, Provider]:
+    """A provider for each endpoint, by name.
+
+    Raises ProviderError when a key is not set or the weights of a local model are not there.
+    """
+    return {
+        name: open_provider(endpoint, [m for m in models.values() if m.provider == name], environ)
+        for name, endpoint in endpoints.items()
+    }
+
+
+def open_provider(endpoint: Endpoint, models: list[Model], environ: Mapping[str, str]) -> Provider:
+    """The provider that speaks to this endpoint; see `open_providers`."""
+    if endpoint.wire == "embedded":
+        from harness.calls.embedded import EmbeddedProvider
+        from harness.calls.weights import models_folder
+
+        return EmbeddedProvider({m.name: m for m in models}, models_folder(environ), LOGS)
+    key = _key(endpoint, environ)
+    if endpoint.wire == "openai":
+        if endpoint.api_base is None:
+            raise ProviderError(
+                f"provider {endpoint.provider!r} has no address; give providers.{endpoint.provider}.api_base"
+            )
+        return DirectProvider(endpoint.api_base, key)
+    from harness.calls.litellm_lane import LitellmProvider
+
+    return LitellmProvider(endpoint.litellm_prefix, endpoint.api_base, key)
+
+
+def _key(endpoint: Endpoint, environ: Mapping[str, str]) -> str | None:
+    if endpoint.api_key_env is None:
+        return None
+    key = environ.get(endpoint.api_key_env, "").strip()
+    if not key:
+        raise ProviderError(
+            f"{endpoint.api_key_env} is not set, and provider {endpoint.provider!r} needs it; set it in the "
+            "environment, or leave the provider out of search.models"
+        )
+    return key

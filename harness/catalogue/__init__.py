@@ -1,0 +1,1 @@
+"""Facts about models as data, and the questions one may ask of them."""

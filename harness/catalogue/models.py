@@ -1,0 +1,271 @@
+"""Which models there are, what they cost, and which settings they take.
+
+In: the provider files beside this module, one YAML file a provider, each fact with a source and a date.
+Out: plain records, and answers or clear refusals to "which model is that", "which model is of this
+class" and "what does this call cost". It must not know specs, send anything, or hold a fact in code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from harness.errors import CatalogueError
+from harness.fingerprint import fingerprint
+from harness.records import JsonValue, ModelClass, Usage
+
+Wire = Literal["openai", "litellm", "embedded"]
+TOKENS_PER_PRICE = 1_000_000
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """List prices in US dollars per million tokens; zero means declared free, never unknown.
+
+    cached_input: for the part of the prompt read from the provider's cache; `None`: as `input`.
+    long_prompt: what the whole call costs when its prompt is long; `None`: the same.
+    """
+
+    input: float
+    output: float
+    cached_input: float | None = None
+    long_prompt: LongPrompt | None = None
+
+    def of_prompt(self, input_tokens: int) -> Prices:
+        """The prices of a call whose prompt has this many tokens, cached ones included."""
+        if self.long_prompt is None or input_tokens <= self.long_prompt.above_tokens:
+            return self
+        return self.long_prompt.prices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongPrompt:
+    """Prices of all tokens of a call whose prompt has more than `above_tokens` tokens."""
+
+    above_tokens: int
+    prices: Prices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepts:
+    """What a model takes for one setting.
+
+    low, high: ends of the range, both included; `None`: no such end. choices: the only values taken;
+    `None`: any within the range. default: the sane value a search starts from; `None`: not sent.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[JsonValue, ...] | None = None
+    default: JsonValue = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One model of one provider, under the name the provider gives it.
+
+    prices: `None` when unknown; such a model cannot be planned. settings: what it takes, by field name
+    of `records.Settings`; one that is absent is not taken. context_tokens: prompt and answer together,
+    or the prompt where the provider counts them apart. dimensions: length of an embedding's vector.
+    weights: record in weights.yaml of a model that runs here. deprecation_date: announced end,
+    YYYY-MM-DD. default_of_class: this is the model that "provider/CLASS" means.
+    """
+
+    provider: str
+    name: str
+    model_class: ModelClass
+    prices: Prices | None
+    settings: Mapping[str, Accepts] = field(default_factory=dict[str, Accepts])
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    retired: bool = False
+    successor: str | None = None
+    weights: str | None = None
+    source: str = ""
+    as_of: str = ""
+    dimensions: int | None = None
+    deprecation_date: str | None = None
+    default_of_class: bool = False
+
+    @property
+    def full_name(self) -> str:
+        """The name in a spec: "provider/name"."""
+        return f"{self.provider}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderFacts:
+    """How a provider is spoken to.
+
+    wire: the lane that knows its format. litellm_prefix: its name in litellm's model ids. api_base:
+    `None`: the lane knows the address. api_key_env: environment variable of the key; `None`: no key.
+    """
+
+    name: str
+    wire: Wire
+    litellm_prefix: str
+    api_base: str | None
+    api_key_env: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """All models and providers known, and the questions one may ask of them.
+
+    as_of: date of the oldest provider file, YYYY-MM-DD: every fact was checked then or later.
+    """
+
+    models: tuple[Model, ...]
+    providers: Mapping[str, ProviderFacts]
+    as_of: str
+
+    def find(self, full_name: str) -> Model:
+        """The model of this name, "provider/name". Raises CatalogueError when unknown or retired."""
+        model = next((model for model in self.models if model.full_name == full_name), None)
+        if model is None:
+            raise CatalogueError(self._unknown(full_name))
+        if model.retired:
+            raise CatalogueError(
+                f"model {full_name!r} is retired: {model.provider} serves it no more "
+                f"(as of {model.as_of}); use its successor '{model.provider}/{model.successor}'"
+            )
+        return model
+
+    def of_class(self, provider: str, model_class: ModelClass) -> Model:
+        """The model that "provider/CLASS" means: the marked one, or the only one there is.
+
+        Raises CatalogueError for an unknown provider, for a class without a model, and where several
+        models could be meant.
+        """
+        self.provider(provider)
+        current = [
+            model
+            for model in self.models
+            if model.provider == provider and model.model_class == model_class and not model.retired
+        ]
+        meant = [model for model in current if model.default_of_class] or current
+        if len(meant) == 1:
+            return meant[0]
+        if not meant:
+            others = sorted({m.model_class for m in self.models if m.provider == provider and not m.retired})
+            raise CatalogueError(
+                f"{provider!r} has no model of class {model_class!r}, only of {', '.join(others) or 'none'}; "
+                "name a model of another provider, or declare one with its class and prices in the spec"
+            )
+        names = ", ".join(model.full_name for model in meant)
+        raise CatalogueError(
+            f"'{provider}/{model_class}' could mean {names}; write the one you want instead of the class"
+        )
+
+    def provider(self, name: str) -> ProviderFacts:
+        """How to speak to this provider. Raises CatalogueError when it is unknown."""
+        if name in self.providers:
+            return self.providers[name]
+        raise CatalogueError(
+            f"provider {name!r} is unknown{_did_you_mean(name, self.providers)}; known are "
+            f"{', '.join(sorted(self.providers))}, others are declared in the spec"
+        )
+
+    def extended(self, models: Iterable[Model], providers: Mapping[str, ProviderFacts]) -> Catalogue:
+        """This catalogue with a spec's own entries, which win over entries of the same name.
+
+        A model keeps its place as the model of its class unless an added one is marked for it.
+        """
+        added = {model.full_name: model for model in models}
+        marked = {(m.provider, m.model_class) for m in added.values() if m.default_of_class}
+        merged: dict[str, Model] = {}
+        for model in self.models:
+            keeps = model.default_of_class and (model.provider, model.model_class) not in marked
+            new = added.pop(model.full_name, None)
+            if new is None:
+                merged[model.full_name] = replace(model, default_of_class=keeps)
+            else:
+                stays = keeps and new.model_class == model.model_class
+                merged[model.full_name] = replace(new, default_of_class=new.default_of_class or stays)
+        merged |= added
+        return replace(self, models=tuple(merged.values()), providers={**self.providers, **providers})
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of everything stated here, whatever the order of its entries."""
+        models = sorted(self.models, key=lambda model: model.full_name)
+        return fingerprint({"models": models, "providers": self.providers, "as_of": self.as_of})
+
+    def _unknown(self, full_name: str) -> str:
+        provider, slash, _ = full_name.partition("/")
+        names = [model.full_name for model in self.models if not model.retired]
+        if not slash:
+            return f"model {full_name!r} has no provider; write it as provider/name" + _did_you_mean(
+                full_name, names
+            )
+        if provider not in self.providers:
+            return (
+                f"model {full_name!r} is of an unknown provider{_did_you_mean(full_name, names)}; "
+                f"known are {', '.join(sorted(self.providers))}"
+            )
+        return (
+            f"model {full_name!r} is unknown{_did_you_mean(full_name, names)}; "
+            "correct the name, or declare the model with its class and prices in the spec"
+        )
+
+
+def load_catalogue() -> Catalogue:
+    """The catalogue that ships with the package. Raises CatalogueError naming file and key of a fault."""
+    # Imported here because the reader needs the records above.
+    from harness.catalogue.reader import read_catalogue
+
+    return read_catalogue(FOLDER)
+
+
+def price_usd(usage: Usage, prices: Prices) -> float:
+    """What an answered call costs at list price, in US dollars.
+
+    usage: with known input and output tokens; one that is free may be unknown. Cached tokens that the
+    provider did not report are billed as fresh ones.
+    Raises CatalogueError when a token count that costs money is unknown: never a price of 0.
+    """
+    input_tokens = _known(usage.input_tokens, prices.input, "input")
+    output_tokens = _known(usage.output_tokens, prices.output, "output")
+    rates = prices.of_prompt(input_tokens)
+    fresh_usd = input_tokens * rates.input
+    saved_usd = 0.0
+    if rates.cached_input is not None:
+        cached_tokens = min(usage.cached_input_tokens or 0, input_tokens)
+        saved_usd = cached_tokens * (rates.input - rates.cached_input)
+    return (fresh_usd - saved_usd + output_tokens * rates.output) / TOKENS_PER_PRICE
+
+
+def worst_case_usd(input_tokens: int, output_tokens: int, prices: Prices) -> float:
+    """The most a call can cost in US dollars when it has at most this many tokens: nothing is cached.
+
+    Never less than `price_usd` of any usage within these counts.
+    """
+    possible = (prices, prices.of_prompt(input_tokens))
+    input_price = max(max(rates.input, rates.cached_input or 0.0) for rates in possible)
+    output_price = max(rates.output for rates in possible)
+    return (input_tokens * input_price + output_tokens * output_price) / TOKENS_PER_PRICE
+
+
+def _known(tokens: int | None, price: float, kind: str) -> int:
+    if tokens is not None:
+        return tokens
+    if price == 0:
+        return 0
+    raise CatalogueError(
+        f"the provider did not report the {kind} tokens of a call that costs {price} USD per million; "
+        "settle such a call at its worst case"
+    )
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # only mistakes need it
+
+    # Names are compared without case, and also without their provider, which people forget.
+    spellings: dict[str, str] = {}
+    for full_name in known:
+        spellings.setdefault(full_name.lower(), full_name)
+        spellings.setdefault(full_name.lower().partition("/")[2] or full_name.lower(), full_name)
+    close = get_close_matches(name.lower(), spellings, n=1, cutoff=0.6)
+    return f" (did you mean {spellings[close[0]]!r}?)" if close else ""

@@ -1,0 +1,296 @@
+"""From provider files to a catalogue, refusing what is not understood.
+
+In: a folder of YAML files, one a provider. Out: a `Catalogue`. It must not correct, guess or skip:
+a fault in a file is an error that names file and key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from harness.catalogue.models import Accepts, Catalogue, LongPrompt, Model, Prices, ProviderFacts, Wire
+from harness.errors import CatalogueError
+from harness.records import MODEL_CLASSES, SENT_FIELDS, JsonValue, ModelClass
+
+# Has a shape and a reader of its own.
+WEIGHTS_FILE = "weights.yaml"
+FREE = Prices(input=0.0, output=0.0)
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+WIRES: tuple[Wire, ...] = get_args(Wire)
+FILE_KEYS = (
+    *("provider", "wire", "litellm_prefix", "api_base", "api_key_env", "source", "as_of"),
+    *("classes", "settings", "models", "retired"),
+)
+MODEL_KEYS = (
+    *("class", "takes", "prices", "context_tokens", "max_output_tokens", "dimensions"),
+    *("weights", "deprecation_date", "source", "as_of"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A mapping inside a file: its values are taken out with a check of their shape.
+
+    key: dotted path inside the file; empty for the file as a whole.
+    """
+
+    file: str
+    key: str
+    values: Mapping[str, object]
+
+    def fault(self, name: str, message: str) -> CatalogueError:
+        path = ".".join(part for part in (self.key, name) if part)
+        return CatalogueError(f"{self.file}: {path}: {message}" if path else f"{self.file}: {message}")
+
+    def only(self, *names: str) -> None:
+        for name in self.values:
+            if name not in names:
+                raise self.fault(name, f"is no known key; known are {', '.join(names)}")
+
+    def text(self, name: str) -> str:
+        value = self.values.get(name)
+        if not isinstance(value, str) or not value:
+            raise self.fault(name, f"is {value!r}, expected a text in quotes")
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        return self.text(name) if name in self.values else None
+
+    def date(self, name: str) -> str:
+        value = self.text(name)
+        if not DATE.fullmatch(value):
+            raise self.fault(name, f'is {value!r}, expected a date in quotes, as in "2026-11-23"')
+        return value
+
+    def number(self, name: str) -> float:
+        value = self.values.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.fault(name, f"is {value!r}, expected a number")
+        return value
+
+    def optional_number(self, name: str) -> float | None:
+        return self.number(name) if name in self.values else None
+
+    def count(self, name: str) -> int | None:
+        value = self.values.get(name)
+        if value is None and name not in self.values:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise self.fault(name, f"is {value!r}, expected a whole number from 1 on")
+        return value
+
+    def items(self, name: str) -> list[JsonValue]:
+        value = self.values.get(name, [])
+        if not isinstance(value, list):
+            raise self.fault(name, f"is {value!r}, expected a list")
+        return cast("list[JsonValue]", value)
+
+    def model_class(self, name: str) -> ModelClass:
+        value = self.text(name)
+        for model_class in MODEL_CLASSES:
+            if value == model_class:
+                return model_class
+        raise self.fault(name, f"is {value!r}, expected one of {', '.join(MODEL_CLASSES)}")
+
+    def section(self, name: str) -> _Section:
+        value = self.values.get(name, {})
+        if not isinstance(value, dict):
+            raise self.fault(name, f"is {value!r}, expected keys with values")
+        for key in value:
+            if not isinstance(key, str):
+                raise self.fault(name, f"has the key {key!r}, expected a text; put it in quotes")
+        path = f"{self.key}.{name}" if self.key else name
+        return _Section(self.file, path, cast("Mapping[str, object]", value))
+
+    def sections(self) -> Iterator[tuple[str, _Section]]:
+        for name in self.values:
+            yield name, self.section(name)
+
+
+def read_catalogue(folder: Path) -> Catalogue:
+    """The catalogue of all provider files in a folder. Raises CatalogueError naming file and key.
+
+    Its date is that of the oldest file.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    models: list[Model] = []
+    providers: dict[str, ProviderFacts] = {}
+    dates: list[str] = []
+    for path in sorted(folder.glob("*.yaml")):
+        if path.name == WEIGHTS_FILE:
+            continue
+        file = _file(path, yaml)
+        facts = _provider(file)
+        if facts.name in providers:
+            raise file.fault("provider", f"{facts.name!r} is described by another file already")
+        providers[facts.name] = facts
+        models += _models(file, facts.name)
+        dates.append(file.date("as_of"))
+    if not providers:
+        raise CatalogueError(f"{folder} holds no provider file (*.yaml); reinstall the package")
+    return Catalogue(models=tuple(models), providers=providers, as_of=min(dates))
+
+
+def _file(path: Path, yaml: YAML) -> _Section:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"))
+    except (YAMLError, OSError, UnicodeError) as error:
+        raise CatalogueError(f"{path.name}: cannot be read as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise CatalogueError(f"{path.name}: holds {type(content).__name__}, expected keys with values")
+    file = _Section(path.name, "", cast("Mapping[str, object]", content))
+    file.only(*FILE_KEYS)
+    return file
+
+
+def _provider(file: _Section) -> ProviderFacts:
+    wire = file.text("wire")
+    if wire not in WIRES:
+        raise file.fault("wire", f"is {wire!r}, expected one of {', '.join(WIRES)}")
+    return ProviderFacts(
+        name=file.text("provider"),
+        wire=wire,
+        litellm_prefix=file.text("litellm_prefix"),
+        api_base=file.optional_text("api_base"),
+        api_key_env=file.optional_text("api_key_env"),
+    )
+
+
+def _models(file: _Section, provider: str) -> list[Model]:
+    marked = {file.section("classes").text(name): name for name in file.section("classes").values}
+    accepted = {name: _accepted(settings) for name, settings in file.section("settings").sections()}
+    current = {
+        name: _model(file, name, accepted=accepted, default_of_class=name in marked)
+        for name in file.section("models").values
+    }
+    for name, model_class in marked.items():
+        if name not in current or current[name].model_class != model_class:
+            raise file.fault(f"classes.{model_class}", f"is {name!r}, expected a current model of that class")
+    retired = [
+        model
+        for name, entry in file.section("retired").sections()
+        for model in _retired(file, name, entry, set(current))
+    ]
+    names = [*current, *(model.name for model in retired)]
+    for name in names:
+        if names.count(name) > 1:
+            raise file.fault("retired", f"{provider}/{name} is described twice")
+    return [*current.values(), *retired]
+
+
+def _model(
+    file: _Section, name: str, *, accepted: Mapping[str, dict[str, Accepts]], default_of_class: bool
+) -> Model:
+    entry = file.section("models").section(name)
+    entry.only(*MODEL_KEYS)
+    model_class = entry.model_class("class")
+    context_tokens = entry.count("context_tokens")
+    max_output_tokens = entry.count("max_output_tokens")
+    takes = entry.text("takes")
+    if takes not in accepted:
+        raise entry.fault("takes", f"is {takes!r}, expected a set under settings: {', '.join(accepted)}")
+    return Model(
+        provider=file.text("provider"),
+        name=name,
+        model_class=model_class,
+        prices=_prices(entry, model_class),
+        settings=_limited(accepted[takes], max_output_tokens or context_tokens),
+        context_tokens=context_tokens,
+        max_output_tokens=max_output_tokens,
+        dimensions=entry.count("dimensions"),
+        weights=entry.optional_text("weights"),
+        deprecation_date=entry.date("deprecation_date") if "deprecation_date" in entry.values else None,
+        source=(entry if "source" in entry.values else file).text("source"),
+        as_of=(entry if "as_of" in entry.values else file).date("as_of"),
+        default_of_class=default_of_class,
+    )
+
+
+def _retired(file: _Section, name: str, entry: _Section, current: set[str]) -> Iterator[Model]:
+    entry.only("class", "successor", "also")
+    successor = entry.text("successor")
+    if successor not in current:
+        raise entry.fault("successor", f"is {successor!r}, expected a current model of this provider")
+    for spelling in (name, *entry.items("also")):
+        yield Model(
+            provider=file.text("provider"),
+            name=str(spelling),
+            model_class=entry.model_class("class"),
+            prices=None,
+            retired=True,
+            successor=successor,
+            source=file.text("source"),
+            as_of=file.date("as_of"),
+        )
+
+
+def _prices(entry: _Section, model_class: ModelClass) -> Prices | None:
+    if "prices" not in entry.values:
+        return None
+    if entry.values["prices"] == "free":
+        return FREE
+    section = entry.section("prices")
+    section.only("input", "output", "cached_input", "long_prompt")
+    long_prompt = None
+    if "long_prompt" in section.values:
+        long = section.section("long_prompt")
+        long.only("above_tokens", "input", "output", "cached_input")
+        above_tokens = long.count("above_tokens")
+        if above_tokens is None:
+            raise long.fault("above_tokens", "is missing: a long prompt needs a length")
+        long_prompt = LongPrompt(above_tokens=above_tokens, prices=_rates(long, model_class, None))
+    return _rates(section, model_class, long_prompt)
+
+
+def _rates(section: _Section, model_class: ModelClass, long_prompt: LongPrompt | None) -> Prices:
+    prices = Prices(
+        input=section.number("input"),
+        output=section.number("output"),
+        cached_input=section.optional_number("cached_input"),
+        long_prompt=long_prompt,
+    )
+    if prices.input <= 0:
+        raise section.fault("input", f"is {prices.input}, expected more than 0; what costs nothing is `free`")
+    # An embedding has no output tokens to bill.
+    if prices.output < 0 or (prices.output == 0 and model_class != "EMBEDDING"):
+        raise section.fault("output", f"is {prices.output}, expected more than 0")
+    if prices.cached_input is not None and not 0 <= prices.cached_input <= prices.input:
+        raise section.fault("cached_input", f"is {prices.cached_input}, expected 0 to {prices.input} (input)")
+    return prices
+
+
+def _accepted(settings: _Section) -> dict[str, Accepts]:
+    settings.only(*SENT_FIELDS)
+    return {name: _accepts(entry) for name, entry in settings.sections()}
+
+
+def _accepts(entry: _Section) -> Accepts:
+    entry.only("low", "high", "choices", "default")
+    low, high = entry.optional_number("low"), entry.optional_number("high")
+    if low is not None and high is not None and low > high:
+        raise entry.fault("low", f"is {low}, which is above high, {high}")
+    choices = tuple(entry.items("choices")) if "choices" in entry.values else None
+    default = cast("JsonValue", entry.values.get("default"))
+    if isinstance(default, int | float):
+        too_low, too_high = low is not None and default < low, high is not None and default > high
+        if too_low or too_high:
+            raise entry.fault("default", f"is {default}, which lies outside {low} to {high}")
+    if choices is not None and default is not None and default not in choices:
+        raise entry.fault("default", f"is {default!r}, which is none of the choices {list(choices)}")
+    return Accepts(low=low, high=high, choices=choices, default=default)
+
+
+def _limited(accepted: Mapping[str, Accepts], limit: int | None) -> dict[str, Accepts]:
+    """The settings of one model: the end of max_output_tokens is the model's own limit."""
+    settings = dict(accepted)
+    output = settings.get("max_output_tokens")
+    if output is not None and output.high is None:
+        settings["max_output_tokens"] = Accepts(low=output.low, high=limit, default=output.default)
+    return settings

@@ -1,0 +1,50 @@
+"""Arguments in, exit code out. One file per family of verbs; only this room prints.
+
+Exit codes: 0 fine, 1 a gate failed, 2 bad spec or usage, 3 provider or run-time failure, 4 inconclusive.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from harness.cli import exports, models, runs, specs
+from harness.errors import HarnessError
+
+INTERRUPTED = 4
+
+
+def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        click.echo(f"harness {version('llm-harness')}")
+        context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version)
+def cli() -> None:
+    """Choose which language model and which settings to ship, with evidence."""
+
+
+for family in (specs, models, runs, exports):
+    for command in family.COMMANDS:
+        cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; a fault is told in one message, without a traceback."""
+    try:
+        code = cli.main(prog_name="harness", standalone_mode=False)
+    except HarnessError as error:
+        click.echo(f"harness: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("harness: stopped", err=True)
+        sys.exit(INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,57 @@
+"""Verbs that hand settings on: `export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("target", required=False)
+@click.argument("run", default="latest")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder; default reports/RUN/exports.")
+@click.option("--policy", help="Choose anew: best, or cheapest_within:0.01.")
+@click.option("--force", is_flag=True, help="Write over files that are there.")
+@click.option("--list", "list_targets", is_flag=True, help="List the targets.")
+@click.option("--store", help="Database URL; default HARNESS_STORE, else one under .harness.")
+def export(
+    target: str | None,
+    run: str,
+    output: Path | None,
+    policy: str | None,
+    force: bool,
+    list_targets: bool,
+    store: str | None,
+) -> None:
+    """Write RUN's recommended settings for TARGET (json, yaml, openai, ...)."""
+    from harness.errors import UsageError
+    from harness.outputs.exports.registry import TARGETS
+    from harness.outputs.exports.registry import export as write_export
+    from harness.run import load_run
+
+    if list_targets:
+        for name, known in sorted(TARGETS.items()):
+            click.echo(f"{name:<10} {known.description}")
+        return
+    if target is None:
+        raise UsageError(f"no target given; expected one of {', '.join(sorted(TARGETS))}")
+    result = load_run(run, store=store)
+    chosen = result.recommend(_policy(policy))
+    for path in write_export(target, chosen, output or result.folder / "exports", force=force):
+        click.echo(f"wrote {path}")
+
+
+def _policy(text: str | None) -> str | dict[str, float] | None:
+    from harness.errors import UsageError
+
+    if text is None or ":" not in text:
+        return text
+    name, _, number = text.partition(":")
+    try:
+        return {name: float(number)}
+    except ValueError:
+        raise UsageError(f"--policy is {text!r}; expected best, or cheapest_within:0.01") from None
+
+
+COMMANDS = (export,)

@@ -1,0 +1,161 @@
+"""What a terminal shows: a live table while a run is under way, four lines when it is over.
+
+In: progress snapshots and results. Out: text, on standard error while running, on standard output at the
+end. Off a terminal one plain line per step replaces the table.
+"""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from harness.outputs import numbers
+
+if TYPE_CHECKING:
+    from harness.records import Progress, Spend, Trial
+    from harness.result import TuneResult
+
+SHOWN_TRIALS = 12  # the best ones and those still running; more would scroll away
+QUIET_STEP = 0.05  # share of the planned calls between two lines off a terminal
+COLOURS = {
+    "complete": "green",
+    "running": "cyan",
+    "eliminated": "dim",
+    "infeasible": "yellow",
+    "failed": "red",
+}
+
+
+class LiveView:
+    """Shows progress until closed. shown: False shows nothing at all."""
+
+    def __init__(self, *, shown: bool, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._shown = shown
+        self._live: Live | None = None
+        self._last_share = -1.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Redraw from this snapshot."""
+        if not self._shown:
+            return
+        if not self._console.is_terminal:
+            self._line(progress)
+            return
+        if self._live is None:
+            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+            self._live.start()
+        self._live.update(picture(progress))
+
+    def _line(self, progress: Progress) -> None:
+        share = progress.done / max(1, progress.planned)
+        if share - self._last_share < QUIET_STEP:
+            return
+        self._last_share = share
+        spend = progress.spend
+        text = (
+            f"{progress.phase}: {numbers.counted(progress.done, 'answer')}, "
+            f"{numbers.counted(len(progress.trials), 'trial')}, {numbers.money(spend.usd)} spent, "
+            f"{numbers.counted(spend.calls, 'call')} paid, {numbers.seconds(progress.elapsed_s)}"
+        )
+        self._console.print(text, highlight=False)
+
+
+def picture(progress: Progress) -> Group:
+    """The table of trials with the spend bar below it."""
+    table = Table(
+        box=None, pad_edge=False, header_style="bold", title=f"{progress.run}, {progress.phase} split"
+    )
+    for name in ("trial", "model", "settings"):
+        table.add_column(name, no_wrap=name != "settings", overflow="ellipsis")
+    for name in ("quality", "$ / 1k", "p50", "samples"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for trial in _worth_showing(progress.trials):
+        table.add_row(
+            str(trial.number),
+            trial.settings.model,
+            numbers.parameters_line(trial.settings),
+            numbers.quality_short(trial.quality),
+            numbers.price(trial.usd_per_1k_calls),
+            numbers.seconds(trial.latency_p50_s),
+            str(trial.samples),
+            Text(trial.state, style=COLOURS.get(trial.state, "")),
+        )
+    hidden = len(progress.trials) - SHOWN_TRIALS
+    lines = [table, *([Text(f"and {hidden} more trials", style="dim")] if hidden > 0 else [])]
+    return Group(*lines, _spend_line(progress))
+
+
+def show_result(result: TuneResult, stream: IO[str]) -> None:
+    """Four lines at the end: what to ship, why, what it ties with, and how to export it."""
+    console = Console(file=stream, highlight=False, soft_wrap=True)
+    choice = result.record.recommendation
+    if choice is None:
+        console.print(f"No recommendation ({result.record.state}).")
+        for note in result.record.notes:
+            console.print(f"  {note}", markup=False)
+        _places(console, result)
+        return
+    quality = numbers.quality(choice.trial.quality)
+    ties = ", ".join(f"trial {number}" for number in choice.ties)
+    console.print(f"Recommended  {numbers.settings_line(choice.settings)}", markup=False)
+    price = numbers.price_phrase(choice.trial.usd_per_1k_calls)
+    console.print(f"Why          {choice.reason} On fresh samples: {quality}; {price}.", markup=False)
+    console.print(f"Ties         {f'no clear difference to {ties}' if ties else 'none'}", markup=False)
+    console.print(f"Export       harness export json {choice.run}", markup=False)
+    for caveat in choice.caveats:
+        console.print(f"Caveat       {caveat}", markup=False)
+    _places(console, result)
+
+
+def _places(console: Console, result: TuneResult) -> None:
+    spend = result.spend
+    console.print(
+        f"Spent        {numbers.money(spend.usd)} for {numbers.counted(spend.calls, 'call')}; "
+        f"{numbers.counted(spend.cached, 'answer')} came from the store",
+        markup=False,
+    )
+    console.print(f"Report       {result.folder / 'report.html'}", markup=False)
+    if result.tracked is not None:
+        console.print(
+            f"MLflow       run {result.tracked.run_id} at {result.tracked.tracking_uri}", markup=False
+        )
+
+
+def _worth_showing(trials: tuple[Trial, ...]) -> list[Trial]:
+    def order(trial: Trial) -> tuple[bool, float]:
+        return trial.state != "running", -(trial.quality.value if trial.quality else -1.0)
+
+    return sorted(sorted(trials, key=order)[:SHOWN_TRIALS], key=lambda trial: trial.number)
+
+
+def _spend_line(progress: Progress) -> Table:
+    spend = progress.spend
+    line = Table.grid(padding=(0, 2))
+    line.add_row(
+        ProgressBar(total=max(1, progress.planned), completed=progress.done, width=30),
+        f"{numbers.count(progress.done)} of at most {numbers.count(progress.planned)} answers",
+        f"{_money(spend)}, {numbers.counted(spend.cached, 'answer')} cached",
+        numbers.seconds(progress.elapsed_s),
+    )
+    return line
+
+
+def _money(spend: Spend) -> str:
+    cap = f" of {numbers.money(spend.cap_usd)}" if spend.cap_usd is not None else ""
+    calls = f" of {numbers.count(spend.cap_calls)}" if spend.cap_calls is not None else ""
+    return f"{numbers.money(spend.usd)}{cap}, {numbers.count(spend.calls)}{calls} calls paid"

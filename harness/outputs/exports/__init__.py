@@ -1,0 +1,1 @@
+"""Recommended settings in the formats that applications load; one file a format, listed in `registry`."""

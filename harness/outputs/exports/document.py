@@ -1,0 +1,107 @@
+"""The recommendation as plain values: what the call needs, what it rests on, and when to look again.
+
+In: a recommendation. Out: JSON-like values in a stable order, shared by the JSON and YAML exports. What was
+not set or not measured is absent; zero is a value and stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.records import (
+    Estimate,
+    JsonValue,
+    PairedDifference,
+    Provenance,
+    Recommendation,
+    Trial,
+)
+
+FORMAT_VERSION = 1
+
+
+def document(choice: Recommendation) -> dict[str, JsonValue]:
+    """Settings, evidence and provenance of a recommendation as one JSON-like object."""
+    settings = choice.settings
+    return {
+        "format": "harness settings",
+        "format_version": FORMAT_VERSION,
+        "experiment": choice.experiment,
+        "run": choice.run,
+        "model": {"provider": settings.provider, "name": settings.model_name}
+        | _present({"class": choice.trial.model_class}),
+        # The template itself is in the spec's folder; its variant and the spec's checksum name it.
+        "messages": {"prompt": settings.prompt, "spec_sha256": choice.provenance.spec},
+        "parameters": settings.sent(),
+        "evidence": _evidence(choice),
+        "provenance": _provenance(choice.provenance),
+    }
+
+
+def _evidence(choice: Recommendation) -> dict[str, JsonValue]:
+    return _present(
+        {
+            "policy": choice.policy,
+            "reason": choice.reason,
+            "trial": choice.trial.number,
+            "confirm": _figures(choice.trial),
+            "search": _figures(choice.search_trial),
+            "ties": list(choice.ties),
+            "versus_default": _versus(choice.versus_default),
+            "versus_runner_up": _versus(choice.versus_runner_up),
+            "caveats": list(choice.caveats),
+        }
+    )
+
+
+def _figures(trial: Trial) -> dict[str, JsonValue]:
+    return _present(
+        {
+            "quality": _estimate(trial.quality),
+            "samples": trial.samples,
+            "usd_per_1k_calls": trial.usd_per_1k_calls,
+            "latency_p50_s": trial.latency_p50_s,
+            "latency_p95_s": trial.latency_p95_s,
+            "failure_rate": trial.failure_rate,
+            "unscored_rate": trial.unscored_rate,
+            "truncation_rate": trial.truncation_rate,
+        }
+    )
+
+
+def _estimate(estimate: Estimate | None) -> dict[str, JsonValue] | None:
+    if estimate is None:
+        return None
+    return {
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "level": estimate.level,
+        "n": estimate.n,
+        "clusters": estimate.clusters,
+        "method": estimate.method,
+    }
+
+
+def _versus(pair: PairedDifference | None) -> dict[str, JsonValue] | None:
+    return None if pair is None else {"trial": pair.other, "difference": _estimate(pair.difference)}
+
+
+def _provenance(known: Provenance) -> dict[str, JsonValue]:
+    return _present(
+        {
+            "spec_sha256": known.spec,
+            "plan_sha256": known.plan,
+            "data_sha256": known.data,
+            "catalogue_sha256": known.catalogue,
+            "prices_as_of": known.prices_as_of,
+            "seed": known.seed,
+            "versions": dict(sorted(known.versions.items())),
+            "git_commit": known.git_commit,
+            "started_at": known.started_at.isoformat(),
+        }
+    )
+
+
+def _present(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    return {name: value for name, value in values.items() if value is not None}

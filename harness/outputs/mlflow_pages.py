@@ -1,0 +1,255 @@
+"""What the MLflow runs of a sweep are to hold: names, tags, parameters and metrics within MLflow's limits.
+
+In: a run record. Out: one page for the parent run and one for each trial. Must not import mlflow, reach a
+store, or compute a figure.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from harness.fingerprint import canonical, fingerprint
+from harness.outputs.files import encodable
+from harness.records import (
+    JsonValue,
+    PairedDifference,
+    Recommendation,
+    RunRecord,
+    RunState,
+    Settings,
+    Trial,
+    TrialState,
+)
+
+RUN_TAG = "harness.run"
+PARENT_TAG = "mlflow.parentRunId"
+NUMBER_TAG = "trial_number"
+# MLflow cuts longer values off without a word, so they are shortened here, with one.
+LONGEST_PARAM = 6000
+LONGEST_TAG = 8000
+LONGEST_KEY = 250
+# A trial that lost its race did its work well: the tag `state` tells how it ended. None: still running.
+RUN_STATUS: Mapping[RunState, str | None] = {
+    "running": None,
+    "complete": "FINISHED",
+    "inconclusive": "FINISHED",
+    "stopped": "KILLED",
+    "failed": "FAILED",
+}
+TRIAL_STATUS: Mapping[TrialState, str | None] = {
+    "running": None,
+    "complete": "FINISHED",
+    "eliminated": "FINISHED",
+    "infeasible": "FINISHED",
+    "stopped": "KILLED",
+    "failed": "FAILED",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """All that one MLflow run is to hold.
+
+    identity: tags that are there from the first moment, by which the run is found again. status: an MLflow
+    run status; `None` while it is running. extent: start and end in milliseconds since 1970; no end: `None`.
+    """
+
+    name: str
+    identity: Mapping[str, str]
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    status: str | None
+    extent: tuple[int, int | None]
+
+    def content(self) -> str:
+        """The fingerprint by which a later call sees that nothing is left to write."""
+        return fingerprint(self)
+
+
+def sweep_page(record: RunRecord, trial_run_ids: Mapping[str, str]) -> Page:
+    """The page of the parent run; trial_run_ids: MLflow run of each trial by its number, as text."""
+    chosen = record.recommendation
+    tags, metrics = _run_tags(record), _spend_figures(record)
+    params: dict[str, str] = {}
+    if chosen is not None:
+        tags |= _advice_tags(chosen) | {"best_run_id": trial_run_ids.get(str(chosen.trial.number), "")}
+        metrics |= _figures(chosen.trial, "best_") | _difference("versus_default", chosen.versus_default)
+        metrics |= _difference("versus_runner_up", chosen.versus_runner_up)
+        params = _params(chosen.settings, "best_")
+    return Page(
+        name=record.run,
+        identity={RUN_TAG: record.run},
+        tags=_fitted_tags(tags),
+        params=params,
+        metrics=metrics,
+        status=RUN_STATUS[record.state],
+        extent=_extent(record, 0),
+    )
+
+
+def trial_pages(record: RunRecord, parent_id: str) -> Iterator[Page]:
+    """The pages of the child runs, one a trial by number; a finalist's second measurement is `confirm_*`."""
+    confirmed = {trial.number: trial for trial in record.finalists}
+    searched = {trial.number: trial for trial in record.trials}
+    for number in sorted(searched.keys() | confirmed.keys()):
+        search, confirm = searched.get(number), confirmed.get(number)
+        trial = search or confirmed[number]
+        tags = {
+            "state": trial.state,
+            "reason": trial.reason,
+            "split": " ".join(t.split for t in (search, confirm) if t),
+            "model_class": trial.model_class or "",
+        }
+        status = TRIAL_STATUS[trial.state]
+        over = RUN_STATUS[record.state] is not None
+        yield Page(
+            name=f"trial {number:03d}",
+            identity={PARENT_TAG: parent_id, NUMBER_TAG: str(number)},
+            tags=_fitted_tags(tags),
+            params=_params(trial.settings, ""),
+            metrics=(_figures(search, "") if search else {})
+            | (_figures(confirm, "confirm_") if confirm else {}),
+            status="KILLED" if over and status is None else status,
+            extent=_extent(record, number + 1),
+        )
+
+
+def _extent(record: RunRecord, offset_ms: int) -> tuple[int, int | None]:
+    """Start and end of a run in milliseconds. Trials are raced in turns, so each spans the whole sweep.
+
+    offset_ms: keeps MLflow's table, which is sorted by start, in the order of the trials.
+    """
+    end = None if record.ended_at is None else milliseconds(record.ended_at) + offset_ms
+    return milliseconds(record.started_at) + offset_ms, end
+
+
+def _run_tags(record: RunRecord) -> dict[str, str]:
+    rests_on = record.provenance
+    return {
+        "mlflow.note.content": "\n\n".join(text for text in (record.description, *record.notes) if text),
+        "mlflow.source.name": "harness",
+        "mlflow.source.git.commit": rests_on.git_commit or "",
+        "harness.state": record.state,
+        "harness.metric": record.metric,
+        "harness.aim": record.aim,
+        "harness.failures": record.failures,
+        "harness.spec": rests_on.spec,
+        "harness.plan": rests_on.plan,
+        "harness.data": rests_on.data,
+        "harness.catalogue": rests_on.catalogue,
+        "harness.prices_as_of": rests_on.prices_as_of,
+        "harness.seed": str(rests_on.seed),
+    } | {f"harness.version.{name}": version for name, version in rests_on.versions.items()}
+
+
+def _advice_tags(chosen: Recommendation) -> dict[str, str]:
+    settings: dict[str, JsonValue] = {
+        **chosen.settings.sent(),
+        "model": chosen.settings.model,
+        "prompt": chosen.settings.prompt,
+    }
+    quality = chosen.trial.quality
+    return {
+        "harness.policy": chosen.policy,
+        "harness.best_trial": str(chosen.trial.number),
+        "harness.best_split": chosen.trial.split,
+        "harness.best_settings": canonical(settings),
+        "harness.reason": chosen.reason,
+        "harness.caveats": "\n".join(chosen.caveats),
+        "harness.ties": " ".join(str(number) for number in chosen.ties),
+        "harness.interval": f"{quality.level:g} {quality.method}" if quality else "",
+    }
+
+
+def _fitted_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    return {_key(name): _fitted(value, LONGEST_TAG) for name, value in tags.items() if value}
+
+
+def _params(settings: Settings, prefix: str) -> dict[str, str]:
+    """The settings as MLflow parameters: model, prompt, and what is sent; what is not sent is absent."""
+    sent = settings.sent() | {"model": settings.model, "prompt": settings.prompt}
+    texts = {name: value if isinstance(value, str) else canonical(value) for name, value in sent.items()}
+    return {_key(prefix + name): _fitted(text, LONGEST_PARAM) for name, text in texts.items()}
+
+
+def _figures(trial: Trial, prefix: str) -> dict[str, float]:
+    """The figures of a trial by metric name; one that is unknown is absent, never NaN."""
+    quality = trial.quality
+    named: dict[str, float | None] = {
+        "quality": quality.value if quality else None,
+        "quality_low": quality.low if quality else None,
+        "quality_high": quality.high if quality else None,
+        "samples": trial.samples,
+        "usd_per_1k_calls": trial.usd_per_1k_calls,
+        "latency_p50_s": trial.latency_p50_s,
+        "latency_p95_s": trial.latency_p95_s,
+        "first_token_p50_s": trial.first_token_p50_s,
+        "failure_rate": trial.failure_rate,
+        "unscored_rate": trial.unscored_rate,
+        "truncation_rate": trial.truncation_rate,
+        "cached_rate": trial.cached_rate,
+        "spent_usd": trial.spent_usd,
+    }
+    others = {(f"metric_{name}" if name in named else name): value for name, value in trial.metrics.items()}
+    return _known({prefix + name: value for name, value in {**named, **others}.items()})
+
+
+def _difference(name: str, paired: PairedDifference | None) -> dict[str, float]:
+    if paired is None:
+        return {}
+    found = paired.difference
+    return _known({name: found.value, f"{name}_low": found.low, f"{name}_high": found.high})
+
+
+def _spend_figures(record: RunRecord) -> dict[str, float]:
+    spend = record.spend
+    return _known(
+        {
+            "spent_usd": spend.usd,
+            "saved_usd": spend.saved_usd,
+            "cap_usd": spend.cap_usd,
+            "paid_calls": spend.calls,
+            "cached_answers": spend.cached,
+            "failed_calls": spend.failed,
+            "input_tokens": spend.input_tokens,
+            "output_tokens": spend.output_tokens,
+            "trials": len(record.trials),
+        }
+    )
+
+
+def _known(figures: Mapping[str, float | None]) -> dict[str, float]:
+    return {
+        _key(name): float(value)
+        for name, value in figures.items()
+        if value is not None and math.isfinite(value)
+    }
+
+
+def _key(name: str) -> str:
+    """A name that MLflow takes: one it would refuse is made plain, and told apart by a piece of its hash."""
+    parts = name.split("/")
+    legal = re.fullmatch(r"[\w.\- /]+", name, re.ASCII) and len(name) <= LONGEST_KEY
+    if legal and not any(part in ("", ".", "..") for part in parts):
+        return name
+    plain = re.sub(r"[^\w\-]", "_", name, flags=re.ASCII)
+    return f"{plain[: LONGEST_KEY - 10]}-{fingerprint(encodable(name))[:8]}"
+
+
+def _fitted(text: str, limit: int) -> str:
+    """The text, or its beginning with length and SHA-256 of the whole when MLflow would cut it off."""
+    text = encodable(text)
+    if len(text) <= limit:
+        return text
+    ending = f" ... [shortened: {len(text)} characters, sha256 {fingerprint(text)}]"
+    return text[: limit - len(ending)] + ending
+
+
+def milliseconds(moment: datetime) -> int:
+    """Milliseconds since 1970, MLflow's unit of time."""
+    return round(moment.timestamp() * 1000)

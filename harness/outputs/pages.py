@@ -1,0 +1,56 @@
+"""Templates to text: Jinja2 with escaping always on.
+
+In: a template's name and what it shows. Out: the page. Whatever a model wrote is hostile here: it is escaped
+in HTML, in Markdown, and inside the JSON that scripts read. Must not decide what is shown.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+# Every character that begins a construct of GitHub's Markdown inside a line or a table cell.
+MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
+
+
+def render(template: str, **shown: object) -> str:
+    """The page that `outputs/templates/<template>` makes of these values."""
+    environment = Environment(
+        loader=PackageLoader("harness.outputs"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    filters: dict[str, Callable[..., Any]] = {"md": markdown, "checksum": checksum}
+    environment.filters.update(filters)
+    return environment.get_template(template).render(**shown, raw=partial(_source, environment))
+
+
+def markdown(text: str) -> Markup:
+    """The text as it reads, for a line or a table cell of Markdown: no markup, no HTML, no line break."""
+    line = " ".join(str(text).split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return Markup(MARKDOWN_SPECIAL.sub(r"\\\1", line))  # noqa: S704 - everything special was escaped above
+
+
+def checksum(script: str) -> str:
+    """The name by which a content security policy lets exactly this script run."""
+    digest = hashlib.sha256(str(script).encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+
+
+def _source(environment: Environment, name: str) -> Markup:
+    """A style sheet or script of our own, as it is."""
+    loader = environment.loader
+    assert loader is not None, "the environment above has a loader"
+    text = loader.get_source(environment, name)[0].replace("\r\n", "\n").strip()
+    return Markup(text)  # noqa: S704 - a file of this package

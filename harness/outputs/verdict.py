@@ -1,0 +1,55 @@
+"""The outcome of a run in one sentence, and what may be said of a difference.
+
+In: a run record. Out: plain text, the same on page, card, terminal and in pull requests. Must not compute
+figures: it reads intervals that are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.outputs import numbers
+from harness.records import Estimate, RunRecord, RunState, Trial
+
+SAME = "no clear difference"
+WITHOUT_CHOICE: Mapping[RunState, str] = {
+    "running": "No recommendation yet: the run is still going.",
+    "complete": "No recommendation: no settings qualified.",
+    "stopped": "No recommendation: the run was stopped before the confirm split could decide.",
+    "inconclusive": "No recommendation: the evidence does not decide.",
+    "failed": "No recommendation: the run failed.",
+}
+
+
+def verdict(record: RunRecord) -> str:
+    """The outcome of a run in one sentence."""
+    choice = record.recommendation
+    if choice is None:
+        measured = (*record.trials, *record.finalists)
+        if record.state != "complete" or len({trial.number for trial in measured}) != 1:
+            return WITHOUT_CHOICE[record.state]
+        # One set of settings was evaluated: nothing was to be chosen, so nothing is missing.
+        only = measured[-1]
+        return f"Measured {numbers.settings_line(only.settings)}: {_figures(only, record.metric)}."
+    figures = _figures(choice.trial, record.metric)
+    if choice.trial.number == 0:
+        return f"Keep the untuned default, {numbers.settings_line(choice.settings)}: {figures}."
+    against = ""
+    if choice.versus_default is not None:
+        found = reading(choice.versus_default.difference)
+        against = f"; {found} {'to' if found == SAME else 'than'} the untuned default"
+    return f"Ship {numbers.settings_line(choice.settings)}: {figures}{against}."
+
+
+def reading(difference: Estimate) -> str:
+    """What may be said of a difference: "better" or "worse" only when the interval leaves zero out."""
+    if difference.low > 0:
+        return "better"
+    return "worse" if difference.high < 0 else SAME
+
+
+def _figures(trial: Trial, metric: str) -> str:
+    cost = numbers.price_phrase(trial.usd_per_1k_calls)
+    known = trial.latency_p50_s is not None
+    latency = f", median latency {numbers.seconds(trial.latency_p50_s)}" if known else ""
+    return f"{metric} {numbers.quality(trial.quality)}, {cost}{latency}"

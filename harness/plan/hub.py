@@ -1,0 +1,121 @@
+"""The door to Hugging Face `datasets`: Parquet files and data sets of the hub, as plain rows.
+
+In: a path, or a name with its revision. Out: rows with their number. The only file that imports
+`datasets`, and only inside functions. Whether the network may be used is decided by the
+environment (`HF_HUB_OFFLINE`), never here.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+from harness.errors import DataError, Problem
+from harness.plan.tables import NumberedRow
+from harness.records import JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubName:
+    """A data set of the hub. revision: a tag, a branch, or best a commit; `None`: whatever is newest.
+
+    config, split: `None` where the data set has only one.
+    """
+
+    name: str
+    revision: str | None = None
+    config: str | None = None
+    split: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The name as it stands in a spec."""
+        return f"hf:{self.name}" + (f"@{self.revision}" if self.revision else "")
+
+
+def parse_hub_name(text: str) -> HubName:
+    """The name in `owner/name@revision`; a leading `hf:` is allowed."""
+    name, _, revision = text.removeprefix("hf:").partition("@")
+    return HubName(name=name, revision=revision or None)
+
+
+def parquet_rows(path: Path, shown: str) -> Iterator[NumberedRow]:
+    """Rows of a Parquet file, numbered from 1. Raises DataError when it cannot be read."""
+    library = _library(shown)
+    # The library keeps a copy of what it reads; ours is the one that stays.
+    with tempfile.TemporaryDirectory() as copy:
+        try:
+            table = library.Dataset.from_parquet(str(path), cache_dir=copy)
+        except Exception as error:  # the library raises its own, Arrow's and the system's errors
+            raise _unreadable(shown, error, "is it a Parquet file?") from error
+        yield from _plain_rows(table, shown)
+        # Windows cannot remove a file that is still mapped.
+        del table
+
+
+def hub_rows(hub: HubName) -> Iterator[NumberedRow]:
+    """Rows of a data set of the hub, numbered from 1. Raises DataError when it cannot be loaded."""
+    library = _library(hub.shown)
+    try:
+        loaded = library.load_dataset(hub.name, hub.config, split=hub.split, revision=hub.revision)
+    except Exception as error:  # the library raises its own, the hub's, Arrow's and the system's errors
+        hint = (
+            "check name, config, split and revision; without network, load it once where there is one, "
+            "or use a file"
+        )
+        raise _unreadable(hub.shown, error, hint) from error
+    if isinstance(loaded, Mapping):
+        splits = cast("Mapping[str, Any]", loaded)
+        if len(splits) != 1:
+            message = f"has the splits {', '.join(splits)}; name one under `split` in a data set definition"
+            raise DataError([Problem(hub.shown, None, "split", message)])
+        loaded = next(iter(splits.values()))
+    yield from _plain_rows(loaded, hub.shown)
+
+
+def _library(shown: str) -> Any:
+    import datasets
+
+    # Where the package is missing, a folder of data with this name can be imported in its place.
+    if not hasattr(datasets, "load_dataset"):
+        message = "needs the Hugging Face package `datasets`, which is not installed; pip install datasets"
+        raise DataError([Problem(shown, None, "", message)])
+    datasets.disable_progress_bars()
+    return datasets
+
+
+def _unreadable(shown: str, error: Exception, hint: str) -> DataError:
+    said = (str(error).splitlines() or [""])[0]
+    return DataError([Problem(shown, None, "", f"cannot be read: {type(error).__name__}: {said}; {hint}")])
+
+
+def _plain_rows(table: Iterable[Any], shown: str) -> Iterator[NumberedRow]:
+    for number, row in enumerate(table, start=1):
+        yield number, {str(key): _plain(value, shown, number, str(key)) for key, value in row.items()}
+
+
+def _plain(value: object, shown: str, number: int, column: str) -> JsonValue:
+    """The value as JSON knows it: dates as ISO text, decimals as text, missing numbers as null."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, Mapping):
+        inner = cast("Mapping[object, object]", value)
+        return {str(key): _plain(one, shown, number, column) for key, one in inner.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one, shown, number, column) for one in cast("list[object]", value)]
+    message = (
+        f"holds {type(value).__name__} in column {column!r}; only text, numbers, lists and objects are used"
+    )
+    raise DataError([Problem(shown, number, "", message)])

@@ -1,0 +1,168 @@
+"""The catalogue asked on behalf of a spec: models, prices, endpoints.
+
+In: the names in `search.models` and the entries under `providers`. Out: models with the prices that count,
+and endpoints. Must not know settings or data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from harness.catalogue.models import Accepts, Catalogue, Model, Prices, ProviderFacts
+from harness.errors import CatalogueError
+from harness.plan.problems import Problems, suggestion
+from harness.plan.spec import AcceptsSpec, ModelSpec, ProviderSpec
+from harness.records import MODEL_CLASSES, Endpoint, ModelClass
+
+FREE = Prices(input=0.0, output=0.0)
+HOSTED_CONCURRENCY, HOSTED_TIMEOUT_S = 16, 60.0
+# A model on this machine shares its cores: more at once is slower for each, and a long answer takes minutes.
+LOCAL_CONCURRENCY, LOCAL_TIMEOUT_S = 2, 120.0
+MAX_RETRIES = 4
+# What the OpenAI chat-completions format defines, for an endpoint of one's own that states no settings.
+# Source: OpenAI API reference, "Create chat completion". Nothing is sent unless the spec asks for it.
+WIRE_FORMAT: Mapping[str, Accepts] = {
+    "temperature": Accepts(low=0.0, high=2.0),
+    "top_p": Accepts(low=0.0, high=1.0),
+    "max_output_tokens": Accepts(low=1, default=1024),
+    "frequency_penalty": Accepts(low=-2.0, high=2.0),
+    "presence_penalty": Accepts(low=-2.0, high=2.0),
+    "stop": Accepts(),
+    "seed": Accepts(),
+}
+
+
+def with_own_entries(
+    catalogue: Catalogue, providers: Mapping[str, ProviderSpec], problems: Problems
+) -> Catalogue:
+    """The catalogue with what the spec adds or corrects; faults are noted."""
+    facts: dict[str, ProviderFacts] = {}
+    for name, spec in providers.items():
+        known = catalogue.providers.get(name)
+        if known is None and spec.api_base is None:
+            problems.add(
+                ("providers", name),
+                "is not a provider of the catalogue, so it needs api_base, the address of an "
+                f"OpenAI-compatible endpoint; {suggestion(name, catalogue.providers)}",
+            )
+        facts[name] = _facts(name, spec, known)
+    extended = catalogue.extended((), facts)
+    models = [model for name, spec in providers.items() for model in _models(name, spec, extended, problems)]
+    return extended.extended(models, {})
+
+
+def find_models(names: Iterable[str], catalogue: Catalogue, problems: Problems) -> dict[str, Model]:
+    """The models that `search.models` means, by full name, each once, in the spec's order."""
+    found: dict[str, Model] = {}
+    for number, name in enumerate(names):
+        provider, _, rest = name.partition("/")
+        model_class: ModelClass | None = next((one for one in MODEL_CLASSES if one == rest), None)
+        try:
+            model = catalogue.of_class(provider, model_class) if model_class else catalogue.find(name)
+        except CatalogueError as error:
+            problems.add(("search", "models", number), str(error))
+            continue
+        if model.prices is None:
+            problems.add(
+                ("search", "models", number),
+                f"{model.full_name} has no known price, and unknown is not free; state it as "
+                f"providers.{provider}.models.{model.name}.prices: {{input: USD, output: USD}} per million "
+                f"tokens, or write providers.{provider}.free: true if it costs nothing",
+            )
+            continue
+        found.setdefault(model.full_name, model)
+    return found
+
+
+def make_endpoints(
+    models: Iterable[Model],
+    catalogue: Catalogue,
+    providers: Mapping[str, ProviderSpec],
+    max_concurrency: int | None,
+) -> dict[str, Endpoint]:
+    """One endpoint for each provider of these models. max_concurrency: bound for all of them."""
+    endpoints: dict[str, Endpoint] = {}
+    for name in dict.fromkeys(model.provider for model in models):
+        facts = catalogue.provider(name)
+        spec = providers.get(name, ProviderSpec())
+        local = facts.wire == "embedded"
+        concurrency = spec.concurrency or (LOCAL_CONCURRENCY if local else HOSTED_CONCURRENCY)
+        endpoints[name] = Endpoint(
+            provider=name,
+            wire=facts.wire,
+            litellm_prefix=facts.litellm_prefix,
+            api_base=facts.api_base,
+            api_key_env=facts.api_key_env,
+            rpm=spec.rpm,
+            tpm=spec.tpm,
+            concurrency=min(concurrency, max_concurrency or concurrency),
+            timeout_s=spec.timeout_s or (LOCAL_TIMEOUT_S if local else HOSTED_TIMEOUT_S),
+            max_retries=MAX_RETRIES if spec.max_retries is None else spec.max_retries,
+        )
+    return endpoints
+
+
+def _facts(name: str, spec: ProviderSpec, known: ProviderFacts | None) -> ProviderFacts:
+    facts = known or ProviderFacts(
+        name=name, wire="openai", litellm_prefix="openai", api_base=None, api_key_env=None
+    )
+    # An address makes a provider of local weights a hosted one: nothing is embedded any more.
+    wire = "openai" if facts.wire == "embedded" and spec.api_base else facts.wire
+    return replace(
+        facts,
+        wire="litellm" if spec.lane == "litellm" and wire == "openai" else wire,
+        api_base=spec.api_base or facts.api_base,
+        api_key_env=spec.api_key_env or facts.api_key_env,
+    )
+
+
+def _models(name: str, spec: ProviderSpec, catalogue: Catalogue, problems: Problems) -> Iterable[Model]:
+    known = {model.name: model for model in catalogue.models if model.provider == name}
+    if spec.free:
+        for model in known.values():
+            if model.name not in spec.models and not model.retired:
+                yield replace(model, prices=FREE)
+    for model_name, own in spec.models.items():
+        place = ("providers", name, "models", model_name)
+        base = known.get(model_name)
+        if base is None or base.retired:
+            if own.model_class is None:
+                classes = ", ".join(MODEL_CLASSES)
+                problems.add(
+                    place, f"is not in the catalogue, so it needs a class; expected one of {classes}"
+                )
+            base = Model(
+                provider=name,
+                name=model_name,
+                model_class=own.model_class or "SMALL",
+                prices=None,
+                settings=WIRE_FORMAT,
+                source="spec",
+            )
+        yield _own_model(base, own, free=spec.free)
+
+
+def _own_model(base: Model, own: ModelSpec, *, free: bool) -> Model:
+    prices = FREE if free else base.prices
+    if own.prices is not None:
+        given = own.prices
+        prices = Prices(input=given.input, output=given.output, cached_input=given.cached_input)
+    return replace(
+        base,
+        model_class=own.model_class or base.model_class,
+        prices=prices,
+        settings=base.settings if own.settings is None else _accepted(own.settings),
+        context_tokens=own.context_tokens or base.context_tokens,
+        max_output_tokens=own.max_output_tokens or base.max_output_tokens,
+    )
+
+
+def _accepted(settings: AcceptsSpec) -> dict[str, Accepts]:
+    accepted: dict[str, Accepts] = {}
+    for name in type(settings).model_fields:
+        given = getattr(settings, name)
+        if given is not None:
+            choices = None if given.choices is None else tuple(given.choices)
+            accepted[name] = Accepts(low=given.low, high=given.high, choices=choices, default=given.default)
+    return accepted

@@ -1,0 +1,196 @@
+"""The plan: the question of a spec with everything looked up and nothing left to decide.
+
+In: what `planner.make_plan` found. Out: records that calls, trials and outputs read. This file
+opens nothing and decides nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from harness.catalogue.models import Model
+from harness.fingerprint import fingerprint
+from harness.plan.rows import Rows
+from harness.prompts import Prompt
+from harness.records import Endpoint, JsonValue, Settings
+from harness.scores.scorer import Scorer
+
+Failures = Literal["count_as_wrong", "leave_out"]
+PolicyName = Literal["best", "cheapest_within"]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A setting searched between two numbers, both ends included.
+
+    integer: whole numbers only. log: searched on a logarithmic scale; low is then above 0.
+    step: distance between values, counted from low; `None`: any value.
+    """
+
+    name: str
+    low: float
+    high: float
+    integer: bool = False
+    log: bool = False
+    step: float | None = None
+
+    @property
+    def distinct(self) -> int | None:
+        """How many values there are; `None` when they cannot be counted."""
+        step = self.step if self.step is not None else (1 if self.integer else None)
+        if self.low == self.high:
+            return 1
+        if step is None:
+            return None
+        # The tolerance keeps 0.0 to 0.3 in steps of 0.1 at four values in binary floating point.
+        return math.floor((self.high - self.low) / step + 1e-9) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """A setting searched among the values listed; a single one is a fixed setting."""
+
+    name: str
+    values: tuple[JsonValue, ...]
+
+    @property
+    def distinct(self) -> int:
+        """How many values there are."""
+        return len(self.values)
+
+
+Dimension: TypeAlias = Range | Choices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """All settings that may be tried.
+
+    dimensions: by model, only what the spec asked for; fixed values are `Choices` of one.
+    defaults: by model, the untuned starting point inside the space, with the first prompt variant.
+    """
+
+    models: tuple[str, ...]
+    prompts: tuple[str, ...]
+    dimensions: Mapping[str, tuple[Dimension, ...]]
+    defaults: Mapping[str, Settings]
+
+    @property
+    def distinct(self) -> int | None:
+        """How many different settings the space holds; `None` when they cannot be counted."""
+        total = 0
+        for model in self.models:
+            of_model = len(self.prompts)
+            for dimension in self.dimensions[model]:
+                count = dimension.distinct
+                if count is None:
+                    return None
+                of_model *= count
+            total += of_model
+        return total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aim:
+    """What makes settings good. limits: upper bounds by figure name, as in `usd_per_1k_calls`.
+
+    tolerance: quality that may be given up for price, from 0 to 1; 0 for the policy "best".
+    confirm: share of samples kept for the confirm split. confidence: of intervals and races.
+    """
+
+    limits: Mapping[str, float]
+    policy: PolicyName
+    tolerance: float
+    confirm: float
+    confidence: float
+
+    def words(self) -> str:
+        """The aim as a phrase, for people."""
+        policy = "the highest quality"
+        if self.policy == "cheapest_within":
+            policy = f"the cheapest within {self.tolerance * 100:g} points of the highest quality"
+        limits = ", ".join(f"{name} at most {most:g}" for name, most in self.limits.items())
+        return f"{policy}, with {limits}" if limits else policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Caps of one run; `None`: this one is not capped. At least one is set."""
+
+    usd: float | None = None
+    calls: int | None = None
+    tokens: int | None = None
+    minutes: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is asked and how answers are judged. scorer_forms: the scorers as the spec wrote them."""
+
+    name: str
+    rows: Rows
+    prompts: Mapping[str, Prompt]
+    scorers: tuple[Scorer, ...]
+    metric: str
+    repeats: int
+    scorer_forms: tuple[JsonValue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A run, decided. spec_file: `None` when the spec came from Python.
+
+    models: every model of the space, with the prices that count for this run.
+    endpoints: by provider name. notes: what a reader of the plan should know, as in a model's announced end.
+    """
+
+    experiment: str
+    description: str
+    spec_file: str | None
+    spec_text: str
+    task: Task
+    space: Space
+    models: Mapping[str, Model]
+    endpoints: Mapping[str, Endpoint]
+    aim: Aim
+    budget: Budget
+    failures: Failures
+    seed: int
+    n_trials: int
+    sampler: str
+    prices_as_of: str
+    catalogue_fingerprint: str
+    notes: tuple[str, ...] = ()
+
+    def spec_fingerprint(self) -> str:
+        """The name of the spec as it was written, comments included."""
+        return fingerprint(self.spec_text)
+
+    def fingerprint(self) -> str:
+        """The name of everything that can change a result: not of file names or descriptions.
+
+        Budget, speed limits and time-outs are left out: a run resumed with more money is the same run.
+        """
+        task = self.task
+        wheres = {name: (e.wire, e.litellm_prefix, e.api_base) for name, e in self.endpoints.items()}
+        return fingerprint(
+            {
+                "data": task.rows.fingerprint(),
+                "prompts": {name: prompt.source for name, prompt in task.prompts.items()},
+                "scorers": [(scorer.name, scorer.version) for scorer in task.scorers],
+                "scorer_forms": task.scorer_forms,
+                "metric": task.metric,
+                "repeats": task.repeats,
+                "space": self.space,
+                "models": dict(self.models),
+                "endpoints": wheres,
+                "aim": self.aim,
+                "failures": self.failures,
+                "seed": self.seed,
+                "n_trials": self.n_trials,
+                "sampler": self.sampler,
+            }
+        )

@@ -1,0 +1,221 @@
+"""From a spec to a plan: everything is looked up here, and all faults are told at once.
+
+In: a spec file, a mapping or a `Spec`, and what the command line overrides. Out: a `Plan`. Reads files
+only: nothing is sent, and no key is looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TypedDict, TypeVar, Unpack, cast
+
+from harness.catalogue.models import Catalogue, Model, load_catalogue
+from harness.errors import DataError, UsageError
+from harness.plan.data_source import CACHE_FOLDER, find_rows
+from harness.plan.lookup import find_models, make_endpoints, with_own_entries
+from harness.plan.plan import Aim, Budget, Plan, Space, Task
+from harness.plan.problems import Problems
+from harness.plan.rows import Rows, Selection, open_rows
+from harness.plan.space import make_space
+from harness.plan.spec import AimSpec, BudgetSpec, CheapestWithin, SearchSpec, Spec, TaskSpec
+from harness.plan.spec_reader import SpecReading, read_spec
+from harness.plan.templates import TemplateCheck, read_prompts
+from harness.prompts import Prompt
+from harness.scores.metrics import find_metric
+from harness.scores.scorer import Scorer, build_scorer
+
+SMALLEST_LIMIT = 4
+Part = TypeVar("Part", TaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None)
+
+
+class Overrides(TypedDict, total=False):
+    """What a command line may change without touching the spec; `None` changes nothing.
+
+    limit: samples. repeat: answers a sample. max_cost: USD. max_concurrency: calls in flight a provider.
+    """
+
+    limit: int | None
+    repeat: int | None
+    seed: int | None
+    n_trials: int | None
+    max_cost: float | None
+    max_concurrency: int | None
+
+
+_LOWEST: Mapping[str, float] = {
+    "limit": SMALLEST_LIMIT,
+    "repeat": 1,
+    "seed": 0,
+    "n_trials": 1,
+    "max_concurrency": 1,
+}
+
+
+def make_plan(
+    spec: Path | str | Mapping[str, object] | Spec,
+    *,
+    base: Path | None = None,
+    catalogue: Catalogue | None = None,
+    cache: Path = CACHE_FOLDER,
+    **overrides: Unpack[Overrides],
+) -> Plan:
+    """The plan of a spec. Spends nothing and reads files only.
+
+    base: folder that relative paths start from; default that of the spec, or the working folder.
+    cache: folder for converted data files. overrides: see `Overrides`.
+    Raises SpecError with every fault of the spec, its templates and its data; UsageError for an override
+    that makes no sense.
+    """
+    _refuse_overrides(overrides)
+    reading = _overridden(read_spec(spec), overrides)
+    folder = base or (Path() if isinstance(spec, Mapping | Spec) else Path(spec).parent)
+    draft = _Draft(reading, catalogue or load_catalogue(), folder, cache)
+    draft.look_up()
+    reading.problems.raise_any()
+    spec_file = None if isinstance(spec, Mapping | Spec) else str(spec)
+    return draft.plan(spec_file, overrides.get("max_concurrency"))
+
+
+class _Draft:
+    """A plan in the making: what is known so far, and the faults found on the way."""
+
+    def __init__(self, reading: SpecReading, catalogue: Catalogue, folder: Path, cache: Path) -> None:
+        self.reading = reading
+        self.folder = folder
+        self.cache = cache
+        self.catalogue = with_own_entries(catalogue, reading.providers or {}, reading.problems)
+        self.models: dict[str, Model] = {}
+        self.prompts: dict[str, Prompt] = {}
+        self.scorers: tuple[Scorer, ...] = ()
+        self.rows: Rows | None = None
+        self.space: Space | None = None
+
+    def look_up(self) -> None:
+        """Ask catalogue, templates, scorers and data, whatever of them the spec names soundly."""
+        task, search, problems = self.reading.task, self.reading.search, self.reading.problems
+        if task is not None:
+            self.scorers = _scorers(task, problems)
+            self.prompts = read_prompts(task, self.reading.source, self.folder, problems)
+            self.rows = self._open_rows(task)
+        if search is not None:
+            self.models = find_models(search.models, self.catalogue, problems)
+            self.space = make_space(search, self.models, tuple(self.prompts), problems)
+
+    def plan(self, spec_file: str | None, max_concurrency: int | None) -> Plan:
+        """The finished plan; only when nothing was found wrong."""
+        spec, rows, space = self.reading.spec, self.rows, self.space
+        if spec is None or rows is None or space is None:
+            raise AssertionError("a plan is made only when no fault was found")
+        used = self.models.values()
+        return Plan(
+            experiment=spec.experiment,
+            description=spec.description,
+            spec_file=spec_file,
+            spec_text=self.reading.source.text,
+            task=self._task(spec, rows),
+            space=space,
+            models=self.models,
+            endpoints=make_endpoints(used, self.catalogue, spec.providers, max_concurrency),
+            aim=_aim(spec.aim),
+            budget=Budget(**spec.budget.model_dump()),
+            failures=spec.failures,
+            seed=spec.seed,
+            n_trials=spec.search.n_trials,
+            sampler=spec.search.sampler,
+            prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
+            catalogue_fingerprint=self.catalogue.fingerprint(),
+            notes=_notes(used),
+        )
+
+    def _task(self, spec: Spec, rows: Rows) -> Task:
+        return Task(
+            name=spec.experiment,
+            rows=rows,
+            prompts=self.prompts,
+            scorers=self.scorers,
+            metric=spec.task.metric,
+            repeats=spec.task.repeats,
+            scorer_forms=tuple(spec.task.scorers),
+        )
+
+    def _open_rows(self, task: TaskSpec) -> Rows | None:
+        problems, spec = self.reading.problems, self.reading.spec
+        confirm = (self.reading.aim or AimSpec()).confirm
+        selection = Selection(confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit)
+        check = TemplateCheck(self.prompts)
+        try:
+            return open_rows(find_rows(task.dataset, self.folder, self.cache), selection, check.row)
+        except UsageError as error:
+            problems.add(("task", "dataset"), str(error))
+        except DataError as error:
+            problems.extend(error.problems)
+        finally:
+            problems.extend(check.finish())
+        return None
+
+
+def _refuse_overrides(overrides: Overrides) -> None:
+    for name, lowest in _LOWEST.items():
+        value = overrides.get(name)
+        if value is not None and cast("int", value) < lowest:
+            raise UsageError(f"{name} is {value!r}, expected at least {lowest}")
+    cost = overrides.get("max_cost")
+    if cost is not None and not 0 < cost < math.inf:
+        raise UsageError(f"max_cost is {cost!r}, expected US dollars above 0")
+
+
+def _overridden(reading: SpecReading, overrides: Overrides) -> SpecReading:
+    """The reading with the command line's values, in the parts and in the whole alike."""
+    parts = {
+        "task": _updated(reading.task, limit=overrides.get("limit"), repeats=overrides.get("repeat")),
+        "search": _updated(reading.search, n_trials=overrides.get("n_trials")),
+        "budget": _updated(reading.budget, usd=overrides.get("max_cost")),
+    }
+    spec = reading.spec
+    if spec is not None:
+        spec = _updated(spec.model_copy(update=parts), seed=overrides.get("seed"))
+    return replace(reading, spec=spec, task=parts["task"], search=parts["search"], budget=parts["budget"])
+
+
+def _updated(part: Part, **values: float | None) -> Part:
+    given = {name: value for name, value in values.items() if value is not None}
+    return part if part is None else cast("Part", part.model_copy(update=given))
+
+
+def _scorers(task: TaskSpec, problems: Problems) -> tuple[Scorer, ...]:
+    scorers: list[Scorer] = []
+    for number, form in enumerate(task.scorers):
+        try:
+            scorers.append(build_scorer(form))
+        except UsageError as error:
+            problems.add(("task", "scorers", number), str(error))
+    names = [scorer.name for scorer in scorers]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        problems.add(("task", "scorers"), f"has two scorers called {name!r}; keep one of them")
+    try:
+        find_metric(task.metric)
+    except UsageError as error:
+        problems.add(("task", "metric"), str(error))
+    return tuple(scorers)
+
+
+def _aim(aim: AimSpec) -> Aim:
+    limits = {name: value for name, value in aim.within if value is not None}
+    return Aim(
+        limits=limits,
+        policy="cheapest_within" if isinstance(aim.policy, CheapestWithin) else "best",
+        tolerance=aim.policy.cheapest_within if isinstance(aim.policy, CheapestWithin) else 0.0,
+        confirm=aim.confirm,
+        confidence=aim.confidence,
+    )
+
+
+def _notes(models: Iterable[Model]) -> tuple[str, ...]:
+    return tuple(
+        f"{model.full_name}: its provider announced its end for {model.deprecation_date}"
+        for model in models
+        if model.deprecation_date is not None
+    )

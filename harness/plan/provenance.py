@@ -1,0 +1,54 @@
+"""What a result rests on: fingerprints, versions and the state of the code.
+
+In: a plan. Out: a `Provenance`. Reads package metadata and asks git; must not read anything secret.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from harness.plan.plan import Plan
+from harness.records import Provenance
+
+PACKAGES = ("llm-harness", "optuna", "litellm", "mlflow", "scipy", "scikit-learn")
+
+
+def provenance_of(plan: Plan, started_at: datetime) -> Provenance:
+    """The provenance of a run of this plan."""
+    return Provenance(
+        spec=plan.spec_fingerprint(),
+        plan=plan.fingerprint(),
+        data=plan.task.rows.fingerprint(),
+        catalogue=plan.catalogue_fingerprint,
+        prices_as_of=plan.prices_as_of,
+        seed=plan.seed,
+        versions=_versions(),
+        git_commit=_git_commit(),
+        started_at=started_at,
+    )
+
+
+def _versions() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _git_commit() -> str | None:
+    git = shutil.which("git")
+    if git is None:
+        return None
+    try:
+        asked = subprocess.run(  # noqa: S603 - a fixed question to the git of this machine
+            [git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return asked.stdout.strip() or None if asked.returncode == 0 else None

@@ -1,0 +1,273 @@
+"""Rows on disk, read one at a time: a JSON Lines file goes in, an index and samples come out.
+
+The index holds an id, a byte offset, a line number and a split for each row; the rows themselves stay
+on disk and are read again when asked for, so memory does not grow with their size. Must not know
+other formats: `tables` turns those into JSON Lines first.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias, cast
+
+from harness.errors import DataError, Problem
+from harness.fingerprint import fingerprint, share
+from harness.plan.columns import Columns, Fault, Row, parse_line, shape
+from harness.records import DataCard, JsonValue, Sample, Split
+
+# A file with one systematic mistake has it in every row: the first ones tell the story.
+LISTED_PROBLEMS = 20
+# One sample has no standard error, so it can neither choose nor confirm anything.
+SMALLEST_SPLIT = 2
+
+RowCheck: TypeAlias = Callable[[Mapping[str, JsonValue]], "str | None"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowSource:
+    """A file of rows with what its data set states about it.
+
+    path: the JSON Lines file that is read. shown: the file as errors name it (before conversion).
+    converted: each line is `{"line": n, "row": {...}}` with the line of the original file.
+    sha256: of the original file; of `path` where the rows come from a hub.
+    """
+
+    path: Path
+    shown: str
+    name: str
+    sha256: str
+    columns: Columns = field(default_factory=Columns)
+    converted: bool = False
+    source: str = ""
+    licence: str = ""
+    attribution: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which rows, and in which order. confirm: share of the confirm split. limit: rows in all."""
+
+    confirm: float
+    seed: int = 0
+    limit: int | None = None
+
+
+class Rows:
+    """The samples of a data set, split once and for all by their ids.
+
+    A row is in the confirm split when `share("split", id)` is below the confirm share: the same id is on
+    the same side in every run, whatever rows stand around it. Both splits are given in the order of
+    `share(seed, id)`, a permutation that the seed alone decides, so that all settings meet the same
+    samples in the same order. A limit keeps the first rows by `share("limit", id)` of each split, in
+    proportion, so that a smaller limit takes a part of what a larger one takes.
+    """
+
+    def __init__(self, source: RowSource, selection: Selection, index: _Index) -> None:
+        self._source = source
+        self._index = index
+        sides = _limited(index, _sides(index, selection.confirm), selection.limit)
+        self._order: dict[Split, tuple[str, ...]] = {
+            split: tuple(sorted((index.ids[p] for p in positions), key=lambda i: share(selection.seed, i)))
+            for split, positions in sides.items()
+        }
+        self._places: dict[str, tuple[int, Split]] = {
+            index.ids[p]: (p, split) for split, positions in sides.items() for p in positions
+        }
+        self.card = DataCard(
+            name=source.name,
+            sha256=source.sha256,
+            n_search=len(self._order["search"]),
+            n_confirm=len(self._order["confirm"]),
+            source=source.source,
+            licence=source.licence,
+            attribution=source.attribution,
+        )
+
+    def __len__(self) -> int:
+        """Samples in both splits together."""
+        return len(self._places)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Names of the inputs that any row has: what a template may ask for."""
+        return self._index.fields
+
+    def ids(self, split: Split) -> Sequence[str]:
+        """Ids of one split, in the permuted order that all settings share."""
+        return self._order[split]
+
+    def sample(self, sample_id: str) -> Sample:
+        """The sample of this id, read from disk. Raises DataError for an unknown id or a changed file."""
+        if sample_id not in self._places:
+            raise DataError([self._problem(None, f"no sample has the id {sample_id!r} in this selection")])
+        position, split = self._places[sample_id]
+        line = self._index.lines[position]
+        row = self._read(self._index.offsets[position])
+        # Rows of equal content carry a counter behind the id that was made from it.
+        if isinstance(row, Fault) or row.id != sample_id.removesuffix(self._index.suffixes.get(position, "")):
+            raise DataError([self._problem(line, "changed while the run was going on; start it again")])
+        return Sample(
+            id=sample_id,
+            inputs=row.inputs,
+            target=row.target,
+            split=split,
+            group=row.group,
+            metadata=row.metadata,
+        )
+
+    def fingerprint(self) -> str:
+        """The name of these rows: file content, columns, splits and order."""
+        return fingerprint([self._source.sha256, self._source.columns, self._order])
+
+    def _read(self, offset: int) -> Row | Fault:
+        try:
+            with self._source.path.open("rb") as stream:
+                stream.seek(offset)
+                raw = stream.readline()
+        except OSError as error:
+            raise DataError([self._problem(None, f"cannot be read again: {error.strerror}")]) from error
+        record = _record(raw, converted=self._source.converted)
+        if isinstance(record, Fault):
+            return record
+        return shape(record[1], self._source.columns, made_ids=self._index.made_ids)
+
+    def _problem(self, line: int | None, message: str) -> Problem:
+        return Problem(self._source.shown, line, "", message)
+
+
+def open_rows(source: RowSource, selection: Selection, check: RowCheck | None = None) -> Rows:
+    """Read all rows once, check them, and give an index over them.
+
+    check: called with the inputs of each usable row, in file order; gives a message when they will not do.
+    Raises DataError with at most 20 bad rows listed, or when a split would hold fewer than 2 samples.
+    """
+    index = _Index()
+    faults: list[Problem] = []
+    count = 0
+    for line, offset, record in _records(source):
+        row = record if isinstance(record, Fault) else index.add(line, offset, record, source.columns)
+        if isinstance(row, Fault):
+            fault = row.message
+        else:
+            fault = check(row.inputs) if check else None
+        if fault is not None:
+            count += 1
+            if count <= LISTED_PROBLEMS:
+                faults.append(Problem(source.shown, line, "", fault))
+    if count > LISTED_PROBLEMS:
+        faults.append(Problem(source.shown, None, "", f"and {count - LISTED_PROBLEMS} more rows like these"))
+    if not count and not index.ids:
+        faults.append(Problem(source.shown, None, "", "holds no rows; a data set needs at least 4"))
+    if faults:
+        raise DataError(faults)
+    rows = Rows(source, selection, index)
+    _refuse_thin_splits(rows, source, selection)
+    return rows
+
+
+class _Index:
+    """Where each row is; grows while a file is read."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.offsets = array("Q")
+        self.lines = array("Q")
+        self.suffixes: dict[int, str] = {}
+        self.fields: frozenset[str] = frozenset()
+        self.made_ids = False
+        self._positions: dict[str, int] = {}
+        self._copies: dict[str, int] = {}
+        self._begun = False
+
+    def add(self, line: int, offset: int, record: Mapping[str, JsonValue], columns: Columns) -> Row | Fault:
+        """Take one row in, or say why it cannot be used."""
+        if not self._begun:
+            self._begun = True
+            self.made_ids = columns.id is None and "id" not in record
+        elif self.made_ids and "id" in record:
+            return Fault("has an id, but the first row has none; give every row an id or none")
+        row = shape(record, columns, made_ids=self.made_ids)
+        if isinstance(row, Fault):
+            return row
+        if not row.inputs.keys() <= self.fields:
+            self.fields |= row.inputs.keys()
+        sample_id = self._numbered(row.id) if self.made_ids else row.id
+        if sample_id in self._positions:
+            first = self.lines[self._positions[sample_id]]
+            return Fault(f"has the id {sample_id!r} of line {first}; ids are unique within a data set")
+        self._positions[sample_id] = len(self.ids)
+        self.ids.append(sample_id)
+        self.offsets.append(offset)
+        self.lines.append(line)
+        return row
+
+    def split_key(self, position: int) -> str:
+        """What decides the split: rows of equal content stay on the same side."""
+        return self.ids[position].removesuffix(self.suffixes.get(position, ""))
+
+    def _numbered(self, made_id: str) -> str:
+        copies = self._copies[made_id] = self._copies.get(made_id, 0) + 1
+        if copies == 1:
+            return made_id
+        suffix = self.suffixes[len(self.ids)] = f"-{copies}"
+        return made_id + suffix
+
+
+def _records(source: RowSource) -> Iterator[tuple[int, int, dict[str, JsonValue] | Fault]]:
+    offset = 0
+    with source.path.open("rb") as stream:
+        for number, raw in enumerate(stream, start=1):
+            text = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+            start = offset + len(raw) - len(text)
+            offset += len(raw)
+            if text.strip():
+                found = _record(text, converted=source.converted)
+                yield (
+                    (number, start, found)
+                    if isinstance(found, Fault)
+                    else (found[0] or number, start, found[1])
+                )
+
+
+def _record(raw: bytes, *, converted: bool) -> tuple[int, dict[str, JsonValue]] | Fault:
+    record = parse_line(raw)
+    if isinstance(record, Fault):
+        return record
+    if converted:
+        return cast("int", record["line"]), cast("dict[str, JsonValue]", record["row"])
+    return 0, record
+
+
+def _sides(index: _Index, confirm: float) -> dict[Split, list[int]]:
+    sides: dict[Split, list[int]] = {"search": [], "confirm": []}
+    for position in range(len(index.ids)):
+        side: Split = "confirm" if share("split", index.split_key(position)) < confirm else "search"
+        sides[side].append(position)
+    return sides
+
+
+def _limited(index: _Index, sides: dict[Split, list[int]], limit: int | None) -> dict[Split, list[int]]:
+    total = len(index.ids)
+    if limit is None or limit >= total:
+        return sides
+    fair = round(limit * len(sides["confirm"]) / total)
+    n_confirm = min(max(fair, SMALLEST_SPLIT), len(sides["confirm"]))
+    sizes: dict[Split, int] = {"confirm": n_confirm, "search": max(0, limit - n_confirm)}
+    return {
+        split: sorted(positions, key=lambda p: share("limit", index.ids[p]))[: sizes[split]]
+        for split, positions in sides.items()
+    }
+
+
+def _refuse_thin_splits(rows: Rows, source: RowSource, selection: Selection) -> None:
+    for split, size in (("search", rows.card.n_search), ("confirm", rows.card.n_confirm)):
+        if size < SMALLEST_SPLIT:
+            message = (
+                f"leaves {size} of {len(rows)} samples in the {split} split, which needs at least "
+                f"{SMALLEST_SPLIT}; add rows, raise the limit ({selection.limit}), or change aim.confirm "
+                f"({selection.confirm:g})"
+            )
+            raise DataError([Problem(source.shown, None, "", message)])

@@ -1,0 +1,137 @@
+"""The space of settings: what the spec asks for, held against what each model takes.
+
+In: `search` of a spec and the models it means. Out: a `Space`. A setting that a model does not take, or
+takes in a narrower range, is a fault here: nothing is dropped or bent on the way out. Must not know
+prices or data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from harness.catalogue.models import Accepts, Model
+from harness.plan.plan import Choices, Dimension, Range, Space
+from harness.plan.problems import Problems, shown
+from harness.plan.spec import NumberRange, Options, SearchSpec, Setting, WholeRange
+from harness.records import JsonValue, Settings
+
+# Worst-case prices need an end to the answer, also when the spec does not search it.
+ALWAYS_SENT = "max_output_tokens"
+
+
+def make_space(
+    search: SearchSpec, models: Mapping[str, Model], prompts: Sequence[str], problems: Problems
+) -> Space:
+    """The space of these models and prompt variants; what a model does not take is noted.
+
+    A setting that the spec does not name is not sent, with one exception: max_output_tokens, whose
+    default comes from the catalogue.
+    """
+    asked = search.settings()
+    for name, setting in asked.items():
+        for model in models.values():
+            fault = _fault(model, name, setting)
+            if fault is not None:
+                problems.add(("search", name), fault)
+    dimensions = tuple(_dimension(name, setting) for name, setting in asked.items())
+    return Space(
+        models=tuple(models),
+        prompts=tuple(prompts),
+        dimensions=dict.fromkeys(models, dimensions),
+        defaults={
+            name: _defaults(model, prompts[0] if prompts else "", dimensions)
+            for name, model in models.items()
+        },
+    )
+
+
+def _fault(model: Model, name: str, setting: Setting) -> str | None:
+    accepts = model.settings.get(name)
+    if accepts is None:
+        takes = ", ".join(sorted(model.settings)) or "no settings"
+        return f"{model.full_name} does not take {name}; it takes {takes}. Remove the setting or the model"
+    low, high = accepts.low, accepts.high
+    if name == "max_output_tokens" and model.max_output_tokens is not None:
+        high = min(model.max_output_tokens, model.max_output_tokens if high is None else high)
+    for value in _ends(setting):
+        if accepts.choices is not None and value not in accepts.choices:
+            words = ", ".join(shown(choice) for choice in accepts.choices)
+            return (
+                f"holds {shown(value)}, but {model.full_name} takes {words}; change it, or remove the model"
+            )
+        if isinstance(value, int | float) and not _within(value, low, high):
+            return (
+                f"holds {value:g}, but {model.full_name} takes {_span(low, high)}; "
+                "narrow it, or remove the model"
+            )
+    return None
+
+
+def _ends(setting: Setting) -> Iterable[JsonValue]:
+    """The values that have to be taken for all others to be taken too."""
+    if isinstance(setting, NumberRange | WholeRange):
+        return (setting.low, setting.high)
+    if isinstance(setting, Options):
+        return cast("list[JsonValue]", setting.choices)
+    return (cast("JsonValue", setting),)
+
+
+def _within(value: float, low: float | None, high: float | None) -> bool:
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _span(low: float | None, high: float | None) -> str:
+    if low is None:
+        return f"at most {high:g}"
+    return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+
+
+def _dimension(name: str, setting: Setting) -> Dimension:
+    if isinstance(setting, NumberRange | WholeRange):
+        if setting.low == setting.high:
+            return Choices(name, (setting.low,))
+        whole = isinstance(setting, WholeRange)
+        return Range(name, setting.low, setting.high, integer=whole, log=setting.log, step=setting.step)
+    return Choices(name, tuple(_ends(setting)))
+
+
+def _defaults(model: Model, prompt: str, dimensions: Iterable[Dimension]) -> Settings:
+    values: dict[str, Any] = {}
+    for dimension in dimensions:
+        accepts = model.settings.get(dimension.name, Accepts())
+        value = _default(dimension, accepts.default)
+        values[dimension.name] = tuple(value) if isinstance(value, list) else value
+    if ALWAYS_SENT not in values and ALWAYS_SENT in model.settings:
+        default = model.settings[ALWAYS_SENT].default
+        limit = model.max_output_tokens
+        if isinstance(default, int):
+            values[ALWAYS_SENT] = default if limit is None else min(default, limit)
+    return Settings(model=model.full_name, prompt=prompt, **values)
+
+
+def _default(dimension: Dimension, catalogue: JsonValue) -> JsonValue:
+    """The untuned value inside the dimension: the catalogue's, or the nearest to it."""
+    number = catalogue if isinstance(catalogue, int | float) else None
+    if isinstance(dimension, Range):
+        if dimension.name == ALWAYS_SENT:
+            return _on_grid(dimension, dimension.high)
+        return _on_grid(dimension, dimension.low if number is None else number)
+    values = dimension.values
+    if dimension.name == ALWAYS_SENT:
+        return max(cast("tuple[int, ...]", values))
+    if catalogue in values:
+        return catalogue
+    if number is not None and all(isinstance(value, int | float) for value in values):
+        return min(cast("tuple[float, ...]", values), key=lambda value: abs(value - number))
+    return values[0]
+
+
+def _on_grid(dimension: Range, value: float) -> float:
+    inside = min(max(value, dimension.low), dimension.high)
+    if dimension.step is not None:
+        # The tolerance keeps 0.3 on a grid of 0.1 in binary floating point.
+        steps = math.floor((inside - dimension.low) / dimension.step + 1e-9)
+        inside = dimension.low + steps * dimension.step
+    return int(inside) if dimension.integer else inside

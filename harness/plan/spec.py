@@ -1,0 +1,372 @@
+"""The experiment spec as strict models: what may be written, key by key.
+
+In: plain values of a YAML file or a Python mapping. Out: a `Spec`, or pydantic's errors, which
+`spec_reader` turns into problems with lines. Descriptions here become the JSON schema for editors and
+the reference page. Must not look anything up: that is the planner's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
+
+from harness.records import ModelClass
+
+# Marks the branch of a union inside pydantic's error places; no key of a spec begins like this.
+KIND = "kind:"
+Value = TypeVar("Value")
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors, text is not a number, and nothing changes after reading."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+class _Between(Strict):
+    @model_validator(mode="after")
+    def _ordered(self) -> _Between:
+        values = cast("dict[str, Any]", self.__dict__)
+        low, high, step = values["low"], values["high"], values["step"]
+        if low > high:
+            raise ValueError(f"low is {low:g} and high is {high:g}; low must not be above high")
+        if values["log"] and low <= 0:
+            raise ValueError(f"low is {low:g}; with log: true it must be above 0")
+        if values["log"] and step is not None:
+            raise ValueError("log and step exclude each other; remove one of them")
+        return self
+
+
+class NumberRange(_Between):
+    """A setting searched between two numbers, both ends included."""
+
+    low: float = Field(description="Smallest value tried.")
+    high: float = Field(description="Largest value tried.")
+    log: bool = Field(default=False, description="Search on a logarithmic scale.")
+    step: float | None = Field(default=None, gt=0, description="Distance between values, counted from low.")
+
+
+class WholeRange(_Between):
+    """A setting searched between two whole numbers, both ends included."""
+
+    low: int = Field(description="Smallest value tried.")
+    high: int = Field(description="Largest value tried.")
+    log: bool = Field(default=False, description="Search on a logarithmic scale.")
+    step: int | None = Field(default=None, gt=0, description="Distance between values, counted from low.")
+
+
+class Options(Strict, Generic[Value]):
+    """A setting searched among the values listed."""
+
+    choices: list[Value] = Field(min_length=1, description="The values tried.")
+
+    @model_validator(mode="after")
+    def _different(self) -> Options[Value]:
+        if any(value in self.choices[:place] for place, value in enumerate(self.choices)):
+            raise ValueError("choices holds a value twice; list each once")
+        return self
+
+
+class NumberOptions(Options[float]):
+    """A setting searched among numbers."""
+
+
+class WholeOptions(Options[int]):
+    """A setting searched among whole numbers."""
+
+
+class TextOptions(Options[str]):
+    """A setting searched among words."""
+
+
+class StopOptions(Options[list[str]]):
+    """Stop sequences searched among lists of them."""
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, Options) or (isinstance(value, Mapping) and "choices" in value):
+        return KIND + "choices"
+    return KIND + ("range" if isinstance(value, Mapping | _Between) else "fixed")
+
+
+_BY_KIND = Discriminator(_kind)
+NumberSetting = Annotated[
+    Annotated[NumberRange, Tag(KIND + "range")]
+    | Annotated[NumberOptions, Tag(KIND + "choices")]
+    | Annotated[float, Tag(KIND + "fixed")],
+    _BY_KIND,
+]
+Whole = Annotated[int, Field(ge=1)]
+WholeSetting = Annotated[
+    Annotated[WholeRange, Tag(KIND + "range")]
+    | Annotated[WholeOptions, Tag(KIND + "choices")]
+    | Annotated[Whole, Tag(KIND + "fixed")],
+    _BY_KIND,
+]
+
+
+def _listed(value: object) -> str:
+    return KIND + ("choices" if isinstance(value, Options | Mapping) else "fixed")
+
+
+TextSetting = Annotated[
+    Annotated[TextOptions, Tag(KIND + "choices")] | Annotated[str, Tag(KIND + "fixed")],
+    Discriminator(_listed),
+]
+StopSetting = Annotated[
+    Annotated[StopOptions, Tag(KIND + "choices")] | Annotated[list[str], Tag(KIND + "fixed")],
+    Discriminator(_listed),
+]
+Setting: TypeAlias = (
+    NumberRange
+    | WholeRange
+    | NumberOptions
+    | WholeOptions
+    | TextOptions
+    | StopOptions
+    | float
+    | str
+    | list[str]
+)
+
+
+def _variants(value: object) -> str:
+    return KIND + ("several" if isinstance(value, Mapping) else "one")
+
+
+def _scorer(value: object) -> str:
+    return KIND + ("with options" if isinstance(value, Mapping) else "plain")
+
+
+PROMPT_TEXT = (
+    "A path relative to the spec, or the template itself (text with a line break or with `{{`). "
+    "Jinja2; the inputs of a sample are its variables."
+)
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+Variants = Annotated[dict[Name, str], Field(min_length=1)]
+Prompts = Annotated[
+    Annotated[str, Tag(KIND + "one")] | Annotated[Variants, Tag(KIND + "several")],
+    Discriminator(_variants),
+]
+ScorerForm = Annotated[
+    Annotated[str, Tag(KIND + "plain")]
+    | Annotated[
+        Annotated[dict[str, JsonValue], Field(min_length=1, max_length=1)], Tag(KIND + "with options")
+    ],
+    Discriminator(_scorer),
+]
+
+
+class TaskSpec(Strict):
+    """What is asked, on which examples, and how answers are judged."""
+
+    dataset: str = Field(
+        min_length=1,
+        description="The examples: a name (datasets/NAME.yaml beside the spec or above it), a path to a "
+        ".yaml, .jsonl, .csv or .parquet file relative to the spec, or hf:owner/name@revision.",
+    )
+    prompt: Prompts = Field(
+        description=f"The prompt, or prompts by variant name, which are then searched. {PROMPT_TEXT}"
+    )
+    scorers: list[ScorerForm] = Field(
+        min_length=1,
+        description="How each answer is judged; the first one gives the quality. "
+        "A name (exact), or a name with options (choice: {labels: [yes, no]}).",
+    )
+    metric: str = Field(
+        min_length=1, description="How scores of all samples become one quality, as in accuracy."
+    )
+    repeats: int = Field(default=1, ge=1, description="How often each sample is asked, from 1.")
+    limit: int | None = Field(
+        default=None, ge=4, description="Use only this many samples, at least 4; the same ones every time."
+    )
+
+
+class SearchSpec(Strict):
+    """What is searched. A setting is a range, choices, or one fixed value; others are not sent."""
+
+    models: list[str] = Field(
+        min_length=1,
+        description="provider/name, or provider/CLASS with SMALL, MEDIUM, LARGE or EMBEDDING.",
+    )
+    temperature: NumberSetting | None = Field(default=None, description="Randomness of sampling.")
+    top_p: NumberSetting | None = Field(default=None, description="Share of probability sampled from.")
+    frequency_penalty: NumberSetting | None = Field(
+        default=None, description="Penalty that grows with each repetition of a token."
+    )
+    presence_penalty: NumberSetting | None = Field(
+        default=None, description="Penalty on tokens that were used at all."
+    )
+    max_output_tokens: WholeSetting | None = Field(
+        default=None, description="Longest answer in tokens, hidden reasoning included."
+    )
+    stop: StopSetting | None = Field(default=None, description="Texts at which an answer ends.")
+    reasoning_effort: TextSetting | None = Field(
+        default=None, description="How much a reasoning model thinks before it answers."
+    )
+    n_trials: int = Field(default=60, ge=1, description="How many settings are tried at most.")
+    sampler: Literal["auto", "tpe", "random", "grid", "nsga2"] = Field(
+        default="auto",
+        description="How the next settings are proposed; auto is right unless you know better.",
+    )
+
+    def settings(self) -> dict[str, Setting]:
+        """The settings that were written down, by name."""
+        asked = {name: getattr(self, name) for name in SEARCHABLE}
+        return {name: value for name, value in asked.items() if value is not None}
+
+
+SEARCHABLE: tuple[str, ...] = tuple(
+    name for name in SearchSpec.model_fields if name not in ("models", "n_trials", "sampler")
+)
+
+
+class PricesSpec(Strict):
+    """List prices in US dollars per million tokens."""
+
+    input: float = Field(ge=0, description="USD per million prompt tokens.")
+    output: float = Field(ge=0, description="USD per million generated tokens.")
+    cached_input: float | None = Field(
+        default=None, ge=0, description="USD per million prompt tokens read from the provider's cache."
+    )
+
+
+class AcceptedSpec(Strict):
+    """What a model takes for one setting."""
+
+    low: float | None = Field(default=None, description="Smallest value taken.")
+    high: float | None = Field(default=None, description="Largest value taken.")
+    choices: list[JsonValue] | None = Field(default=None, description="The only values taken.")
+    default: JsonValue = Field(default=None, description="Value used when the setting is not searched.")
+
+
+class AcceptsSpec(Strict):
+    """The settings that a model takes; one that is left out is not taken."""
+
+    temperature: AcceptedSpec | None = None
+    top_p: AcceptedSpec | None = None
+    max_output_tokens: AcceptedSpec | None = None
+    frequency_penalty: AcceptedSpec | None = None
+    presence_penalty: AcceptedSpec | None = None
+    stop: AcceptedSpec | None = None
+    seed: AcceptedSpec | None = None
+    reasoning_effort: AcceptedSpec | None = None
+
+
+class ModelSpec(Strict):
+    """A model of your own, or corrections to one of the catalogue."""
+
+    model_class: ModelClass | None = Field(
+        default=None, alias="class", description="SMALL, MEDIUM, LARGE or EMBEDDING."
+    )
+    prices: PricesSpec | None = Field(default=None, description="Prices that count for this run.")
+    context_tokens: int | None = Field(default=None, ge=1, description="Prompt and answer together.")
+    max_output_tokens: int | None = Field(default=None, ge=1, description="Longest answer the model gives.")
+    settings: AcceptsSpec | None = Field(
+        default=None,
+        description="The settings it takes. Left out: those of the catalogue, or of the OpenAI wire format.",
+    )
+
+
+class ProviderSpec(Strict):
+    """What differs from the catalogue, or an OpenAI-compatible endpoint of your own. Keys stay outside."""
+
+    api_base: str | None = Field(
+        default=None, pattern=r"^https?://\S+$", description="Address that request paths are added to."
+    )
+    api_key_env: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Name of the environment variable that holds the key; never the key itself.",
+    )
+    rpm: int | None = Field(default=None, ge=1, description="Requests a minute at most.")
+    tpm: int | None = Field(default=None, ge=1, description="Tokens a minute at most.")
+    concurrency: int | None = Field(default=None, ge=1, description="Calls in flight at most.")
+    timeout_s: float | None = Field(default=None, gt=0, description="Seconds until a call is given up.")
+    max_retries: int | None = Field(default=None, ge=0, description="Attempts after the first.")
+    free: bool = Field(default=False, description="Its models cost nothing; without prices or this, refused.")
+    lane: Literal["auto", "litellm"] = Field(
+        default="auto", description="litellm forces calls through litellm."
+    )
+    models: dict[str, ModelSpec] = Field(
+        default_factory=dict[str, ModelSpec], description="Models by the name the provider gives them."
+    )
+
+
+class WithinSpec(Strict):
+    """Upper bounds that settings must keep to be recommended."""
+
+    usd_per_1k_calls: float | None = Field(default=None, gt=0, description="USD for a thousand calls.")
+    latency_p50_s: float | None = Field(default=None, gt=0, description="Median seconds of a call.")
+    latency_p95_s: float | None = Field(default=None, gt=0, description="Seconds that 95 % of calls keep.")
+    first_token_p50_s: float | None = Field(
+        default=None, gt=0, description="Median seconds to the first token."
+    )
+    failure_rate: float | None = Field(default=None, ge=0, le=1, description="Share of calls without answer.")
+    unscored_rate: float | None = Field(default=None, ge=0, le=1, description="Share of answers not judged.")
+    truncation_rate: float | None = Field(default=None, ge=0, le=1, description="Share of answers cut off.")
+
+
+class CheapestWithin(Strict):
+    """The cheapest settings whose quality is close to the best."""
+
+    cheapest_within: float = Field(ge=0, lt=1, description="Quality that may be given up, from 0 to 1.")
+
+
+def _policy(value: object) -> str:
+    return KIND + ("mapping" if isinstance(value, Mapping | CheapestWithin) else "word")
+
+
+Policy = Annotated[
+    Annotated[Literal["best"], Tag(KIND + "word")] | Annotated[CheapestWithin, Tag(KIND + "mapping")],
+    Discriminator(_policy),
+]
+
+
+class AimSpec(Strict):
+    """What makes settings good, and how sure the answer has to be."""
+
+    maximize: Literal["quality"] = Field(default="quality", description="The figure to raise.")
+    within: WithinSpec = Field(default_factory=WithinSpec, description="Limits that settings must keep.")
+    policy: Policy = Field(default="best", description="Who wins: best, or {cheapest_within: 0.01}.")
+    confirm: float = Field(
+        default=0.3, gt=0, lt=1, description="Share of samples that only confirm the choice."
+    )
+    confidence: float = Field(default=0.95, ge=0.5, lt=1, description="Confidence of intervals, from 0.5.")
+
+
+class BudgetSpec(Strict):
+    """Caps of a run; at least one. A call that could cross one is not sent."""
+
+    usd: float | None = Field(default=None, gt=0, description="US dollars at most.")
+    calls: int | None = Field(default=None, ge=1, description="Paid calls at most.")
+    tokens: int | None = Field(default=None, ge=1, description="Tokens in and out at most.")
+    minutes: float | None = Field(default=None, gt=0, description="Minutes at most.")
+
+    @model_validator(mode="after")
+    def _capped(self) -> BudgetSpec:
+        if (self.usd, self.calls, self.tokens, self.minutes) == (None, None, None, None):
+            raise ValueError("sets no cap; give at least one of usd, calls, tokens, minutes")
+        return self
+
+
+class Spec(Strict):
+    """An experiment: a task, what to search, what counts as good, and what it may cost."""
+
+    experiment: Name = Field(description="Its name: letters, digits, dots, dashes and underscores.")
+    description: str = Field(default="", description="The question, in a sentence.")
+    task: TaskSpec = Field(description="What is asked and how answers are judged.")
+    search: SearchSpec = Field(description="Models and settings to choose from.")
+    providers: dict[Name, ProviderSpec] = Field(
+        default_factory=dict[str, ProviderSpec], description="Endpoints, limits and own models, by provider."
+    )
+    aim: AimSpec = Field(default_factory=AimSpec, description="What makes settings good.")
+    budget: BudgetSpec = Field(description="What the run may cost.")
+    failures: Literal["count_as_wrong", "leave_out"] = Field(
+        description="What a call without an answer means for quality: count_as_wrong or leave_out."
+    )
+    seed: int = Field(default=0, ge=0, description="Decides the order of samples and all randomness of ours.")

@@ -1,0 +1,421 @@
+"""The facts that travel between rooms: frozen, plain, and free of decisions.
+
+Money is in US dollars at list price, time in seconds, shares and probabilities from 0 to 1.
+`None` means unknown or not sent, never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+else:
+    JsonValue = Any  # the codec reads types at run time, and would follow a recursive alias for ever
+Role = Literal["system", "user", "assistant"]
+Purpose = Literal["answer", "judge", "embed"]
+Split = Literal["search", "confirm"]
+ModelClass = Literal["SMALL", "MEDIUM", "LARGE", "EMBEDDING"]
+MODEL_CLASSES: tuple[ModelClass, ...] = ("SMALL", "MEDIUM", "LARGE", "EMBEDDING")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an application would ship: a model, a prompt variant, and what is sent along.
+
+    model: "provider/name". prompt: name of a prompt variant of the task.
+    extra: custom parameters, passed through as they are. `None` in any field: not sent.
+    """
+
+    model: str
+    prompt: str
+    temperature: float | None = None
+    top_p: float | None = None
+    max_output_tokens: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    stop: tuple[str, ...] | None = None
+    seed: int | None = None
+    reasoning_effort: str | None = None
+    extra: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+
+    @property
+    def provider(self) -> str:
+        """The part of `model` before the first slash."""
+        return self.model.partition("/")[0]
+
+    @property
+    def model_name(self) -> str:
+        """The part of `model` after the first slash: what the provider calls it."""
+        return self.model.partition("/")[2]
+
+    def sent(self) -> dict[str, JsonValue]:
+        """The parameters that go out with a request: set fields by name, without model and prompt."""
+        named: dict[str, JsonValue] = {}
+        for name in SENT_FIELDS:
+            value = getattr(self, name)
+            if value is not None:
+                named[name] = list(value) if name == "stop" else value
+        return named | dict(self.extra)
+
+
+SENT_FIELDS: tuple[str, ...] = tuple(
+    f.name for f in fields(Settings) if f.name not in ("model", "prompt", "extra")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One example: what the template may see, and what a good answer is.
+
+    id: unique within its data set. group: cluster for standard errors; `None`: a cluster of its own.
+    """
+
+    id: str
+    inputs: Mapping[str, JsonValue]
+    target: JsonValue
+    split: Split
+    group: str | None = None
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One paid question, complete: nothing is looked up after this.
+
+    settings: exactly what is sent, the derived seed of this sample and repeat included.
+    messages: for text models; texts: for embedding models. repeat: counted from 0.
+    """
+
+    settings: Settings
+    sample_id: str
+    messages: tuple[Message, ...] = ()
+    texts: tuple[str, ...] = ()
+    purpose: Purpose = "answer"
+    task: str = ""
+    repeat: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where a provider is reached and how hard it may be pressed.
+
+    wire: "openai" (spoken directly), "litellm", or "embedded" (a model run on this machine).
+    api_key_env: name of the environment variable that holds the key; `None`: no key is sent.
+    rpm, tpm: requests and tokens a minute, `None`: unlimited. concurrency: calls in flight per model.
+    timeout_s: of one attempt. max_retries: further attempts after the first.
+    """
+
+    provider: str
+    wire: Literal["openai", "litellm", "embedded"]
+    litellm_prefix: str
+    api_base: str | None
+    api_key_env: str | None
+    concurrency: int = 16
+    timeout_s: float = 60.0
+    max_retries: int = 4
+    rpm: int | None = None
+    tpm: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens as billed, each `None` when the provider did not say.
+
+    input_tokens: all prompt tokens, cached ones included. cached_input_tokens: the part of them read
+    from the provider's prompt cache. output_tokens: all generated tokens, reasoning included.
+    reasoning_tokens: the part of them spent on hidden reasoning.
+    """
+
+    input_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """All that a provider has to know: the answer, its bill in tokens, and who served it.
+
+    finish_reason: "stop", "length", "content_filter" or the provider's own word.
+    first_token_s: seconds from sending to the first token; `None` when the answer was not streamed.
+    """
+
+    text: str | None = None
+    vectors: tuple[tuple[float, ...], ...] | None = None
+    finish_reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    served_by: str | None = None
+    first_token_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Seconds of the real call. queue_s: waiting on our side. total_s: sent until complete, last attempt."""
+
+    queue_s: float
+    total_s: float
+    first_token_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """An answered call. A cached one keeps price and latency of the call that was paid.
+
+    price_usd: list price; `None` when the provider did not say how many tokens it billed.
+    """
+
+    call: Call
+    reply: Reply
+    price_usd: float | None
+    latency: Latency
+    cached: bool
+    at: datetime
+
+
+FailureKind = Literal[
+    "rate_limit",  # 429: slow down
+    "overloaded",  # 500 to 599, 529
+    "connection",  # refused, reset, cut off
+    "timeout",  # no complete answer in time
+    "malformed",  # an answer that cannot be read
+    "quota",  # no credit left: waiting does not help
+    "credentials",  # 401, 403
+    "bad_request",  # the provider refuses the settings or the prompt
+    "not_found",  # no such model or endpoint
+    "too_long",  # prompt exceeds the model's context
+    "filtered",  # the provider's content filter
+    "budget",  # not sent: it could have crossed the cap
+    "cancelled",  # not sent: the run was stopped
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFailure:
+    """A call that brought no answer. attempts: requests sent, 0 if none. It is a record, not a score."""
+
+    call: Call
+    kind: FailureKind
+    message: str
+    attempts: int
+    retryable: bool
+
+
+Outcome: TypeAlias = "Completion | CallFailure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One scorer's judgement of one answer. value: 0 to 1, or `None` when it could not be judged.
+
+    label: the class read from the answer, where the scorer reads one. version: of the scorer.
+    """
+
+    sample_id: str
+    repeat: int
+    scorer: str
+    version: int
+    value: float | None
+    label: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A figure with its interval. n: samples behind it; clusters: independent groups among them."""
+
+    value: float
+    low: float
+    high: float
+    level: float
+    n: int
+    clusters: int
+    method: str
+
+
+TrialState = Literal["running", "complete", "eliminated", "infeasible", "failed", "stopped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One set of settings with its evidence on one split.
+
+    samples: how many samples it answered. `quality` is `None` until something was scored.
+    price: list price, whoever paid; spent_usd: what this run paid for it. `reason`: why it ended.
+    Rates are shares of the calls made; latencies are those of real calls.
+    """
+
+    number: int
+    settings: Settings
+    model_class: ModelClass | None
+    split: Split
+    state: TrialState
+    samples: int
+    quality: Estimate | None
+    usd_per_1k_calls: float | None
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+    first_token_p50_s: float | None = None
+    failure_rate: float = 0.0
+    unscored_rate: float = 0.0
+    truncation_rate: float = 0.0
+    cached_rate: float = 0.0
+    spent_usd: float = 0.0
+    reason: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What a result rests on, so that somebody else can repeat it."""
+
+    spec: str
+    plan: str
+    data: str
+    catalogue: str
+    prices_as_of: str
+    seed: int
+    versions: Mapping[str, str]
+    git_commit: str | None
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedDifference:
+    """Quality of one trial minus that of another on the same samples. other: number of the other trial."""
+
+    other: int
+    difference: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """A choice with its reasons. trial: measured on the confirm split, so it does not flatter.
+
+    search_trial: the same settings on the search split, which chose them. ties: trials that cannot be
+    told apart from the choice. versus_*: paired differences on the confirm split; `None` when the
+    choice is that trial itself, or there is no other.
+    """
+
+    experiment: str
+    run: str
+    policy: str
+    settings: Settings
+    trial: Trial
+    search_trial: Trial
+    ties: tuple[int, ...]
+    runner_up: int | None
+    versus_runner_up: PairedDifference | None
+    versus_default: PairedDifference | None
+    reason: str
+    caveats: tuple[str, ...]
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """What a run cost. calls: requests that were paid; cached: answers that were not paid again.
+
+    saved_usd: list price of the cached answers. cap_usd and cap_calls: `None` when not capped.
+    """
+
+    usd: float = 0.0
+    calls: int = 0
+    cached: int = 0
+    failed: int = 0
+    saved_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cap_usd: float | None = None
+    cap_calls: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A picture of a run between two blocks, for whoever watches: terminal, notebook, or a test.
+
+    done and planned: logical calls, cached ones included. phase: "search" or "confirm".
+    """
+
+    run: str
+    phase: Split
+    trials: tuple[Trial, ...]
+    done: int
+    planned: int
+    spend: Spend
+    elapsed_s: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataCard:
+    """Where the examples come from. sha256: of the rows as read; source, licence: as the data set states."""
+
+    name: str
+    sha256: str
+    n_search: int
+    n_confirm: int
+    source: str = ""
+    licence: str = ""
+    attribution: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRow:
+    """One call of one trial with all that was made of it: a line of the per-sample table.
+
+    failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
+    """
+
+    trial: int
+    split: Split
+    sample_id: str
+    repeat: int
+    text: str | None
+    finish_reason: str | None
+    failure: str | None
+    price_usd: float | None
+    latency_s: float | None
+    cached: bool
+    scores: tuple[Score, ...]
+    target: JsonValue = None
+
+
+RunState = Literal["running", "complete", "stopped", "inconclusive", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """Everything one run found out, in memory-sized form; per-sample rows stay in the store.
+
+    trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
+    on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
+    """
+
+    run: str
+    experiment: str
+    description: str
+    state: RunState
+    metric: str
+    aim: str
+    trials: tuple[Trial, ...]
+    finalists: tuple[Trial, ...]
+    recommendation: Recommendation | None
+    spend: Spend
+    data: DataCard
+    provenance: Provenance
+    started_at: datetime
+    ended_at: datetime | None
+    failures: Literal["count_as_wrong", "leave_out"]
+    notes: tuple[str, ...] = ()

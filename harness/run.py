@@ -1,0 +1,346 @@
+"""The corridor: joins the rooms, from a spec to results on disk. No arithmetic.
+
+In: a spec or the name of a run. Out: a `TuneResult`, with everything it rests on in the store and its
+report in a folder. What happens on the way is told to `on_progress`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness.advice.choose import Finalist, broken_limits
+from harness.calls.budget import Caps
+from harness.calls.engine import Engine
+from harness.calls.lanes import open_providers
+from harness.calls.provider import Provider
+from harness.clock import Clock, SystemClock
+from harness.errors import HarnessError, InconclusiveError, ProviderError, UsageError
+from harness.outputs.report import write_report
+from harness.plan.plan import Plan
+from harness.plan.planner import make_plan
+from harness.plan.provenance import provenance_of
+from harness.records import AnswerRow, Progress, RunRecord, RunState
+from harness.result import TuneResult, choose, goal_of
+from harness.store.store import RunRow, Store, TrialRow, open_store
+from harness.trials.evaluate import answer_rows, ask
+from harness.trials.evidence import Arm, Board
+from harness.trials.search import Search
+
+Watcher = Callable[[Progress], None]
+REPORTS = Path("reports")
+GLANCE_S = 0.5  # between two progress snapshots while answers arrive
+
+
+@dataclass(slots=True)
+class _Session:
+    """A run under way: what is needed to say how far it is."""
+
+    run: str
+    plan: Plan
+    store: Store
+    engine: Engine
+    clock: Clock
+    started_at: datetime
+    on_progress: Watcher | None
+    began: float = field(init=False)
+    glanced: float = field(default=-GLANCE_S, init=False)
+
+    def __post_init__(self) -> None:
+        self.began = self.clock.monotonic()
+
+    def on_answer(self, search: Search) -> None:
+        now = self.clock.monotonic()
+        if self.on_progress and now - self.glanced >= GLANCE_S:
+            self.glanced = now
+            self.on_progress(self.progress(search))
+
+    def on_block(self, search: Search) -> None:
+        self.store.put_trials([_trial_row(self.run, arm, search.told) for arm in search.arms])
+        if self.on_progress:
+            self.on_progress(self.progress(search))
+
+    def progress(self, search: Search) -> Progress:
+        done = sum(int(arm.seen.sum()) for arm in (*search.arms, *search.finalists))
+        return Progress(
+            run=self.run,
+            phase="confirm" if search.finalists else "search",
+            trials=tuple(arm.trial() for arm in search.arms),
+            done=done,
+            planned=max(done, search.planned_calls()),
+            spend=self.engine.spend(),
+            elapsed_s=self.clock.monotonic() - self.began,
+            note=search.notes[-1] if search.notes else "",
+        )
+
+
+def tune(
+    spec: str | Path | Mapping[str, Any] | None = None,
+    *,
+    resume: str | None = None,
+    store: str | None = None,
+    reports: str | Path = REPORTS,
+    providers: Mapping[str, Provider] | None = None,
+    on_progress: Watcher | None = None,
+    use_cache: bool = True,
+    mlflow: bool = True,
+    environ: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+    **overrides: Any,
+) -> TuneResult:
+    """Search the spec's space and recommend settings; resume goes on with a run that was cut off.
+
+    spec: a YAML file, or the same as a mapping. store: URL, else HARNESS_STORE. providers: by name, in
+    place of those the endpoints name (for tests and own back ends). use_cache: False asks everything anew.
+    overrides: limit, repeat, seed, n_trials, max_cost, max_concurrency; see `plan.planner.make_plan`.
+    An interrupt (Ctrl-C, a notebook's stop button) ends the run with what it has: state "stopped".
+    Raises HarnessError; what was answered until then is in the store.
+    """
+    clock, environ = clock or SystemClock(), os.environ if environ is None else environ
+    database = open_store(store, environ)
+    try:
+        plan, row = _begin(spec, resume, database, clock, overrides)
+        speak = providers if providers is not None else open_providers(plan.endpoints, plan.models, environ)
+        database.begin_run(row)
+        with _engine(plan, row.run, database, speak, clock, use_cache=use_cache) as engine:
+            session = _Session(row.run, plan, database, engine, clock, row.started_at, on_progress)
+            result = _carry_out(session, Path(reports))
+        if mlflow:
+            result = mirror(result)
+        return result
+    finally:
+        database.close()
+
+
+def load_run(
+    run: str = "latest",
+    *,
+    store: str | None = None,
+    reports: str | Path = REPORTS,
+    clock: Clock | None = None,
+) -> TuneResult:
+    """A finished run, read back from the store; nothing is sent. Raises UsageError when it is not there."""
+    clock = clock or SystemClock()
+    database = open_store(store)
+    try:
+        row = database.run(run)
+        if row.record is None:
+            raise UsageError(
+                f"run {row.run!r} has not ended; finish it with `harness tune --resume {row.run}`"
+            )
+        plan = _plan_of(row)
+        with _engine(plan, row.run, database, {}, clock, use_cache=True) as engine:
+            finalists = _finalists(_arms(row.record, plan, engine))
+        return TuneResult(row.record, plan, finalists, Path(reports) / row.run)
+    finally:
+        database.close()
+
+
+def rebuild_report(
+    run: str = "latest", *, store: str | None = None, reports: str | Path = REPORTS
+) -> TuneResult:
+    """Write the report of a finished run anew, from the store alone."""
+    database = open_store(store)
+    try:
+        row = database.run(run)
+        result = load_run(row.run, store=store, reports=reports)
+        with _engine(result.plan, row.run, database, {}, SystemClock(), use_cache=True) as engine:
+            arms = _arms(result.record, result.plan, engine)
+            result.files = tuple(write_report(result.record, _rows(arms, engine), result.folder))
+        return result
+    finally:
+        database.close()
+
+
+def mirror(result: TuneResult) -> TuneResult:
+    """The result, mirrored in MLflow; when MLflow is away the result says so and stays as it is."""
+    from harness.outputs.tracking import log_run
+
+    spec_file = result.folder / "spec.yaml"
+    spec_file.write_text(result.plan.spec_text, encoding="utf-8")
+    try:
+        result.tracked = log_run(
+            result.record,
+            result.folder / "scores.parquet",
+            [path for path in result.files if path.name != "scores.parquet"],
+            tracking_uri=None,
+            spec_text=result.plan.spec_text,
+        )
+    except ProviderError as error:
+        result.record = replace(result.record, notes=(*result.record.notes, str(error)))
+    return result
+
+
+# -- beginning
+
+
+def _begin(
+    spec: str | Path | Mapping[str, Any] | None,
+    resume: str | None,
+    database: Store,
+    clock: Clock,
+    overrides: Mapping[str, Any],
+) -> tuple[Plan, RunRow]:
+    if resume is not None:
+        row = database.run(resume)
+        if row.state == "complete":
+            raise UsageError(f"run {row.run!r} is complete; begin a new one with `harness tune SPEC`")
+        return _plan_of(row, overrides), replace(row, state="running")
+    if spec is None:
+        raise UsageError("nothing to tune: give a spec, or a run to resume")
+    plan = make_plan(Path(spec) if isinstance(spec, str) else spec, **overrides)
+    now = clock.now()
+    row = RunRow(
+        run=f"{plan.experiment}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        experiment=plan.experiment,
+        state="running",
+        spec_file=None if plan.spec_file is None else str(Path(plan.spec_file).resolve()),
+        spec_text=plan.spec_text,
+        overrides=dict(overrides),
+        plan=plan.fingerprint(),
+        started_at=now,
+        ended_at=None,
+        record=None,
+    )
+    return plan, row
+
+
+def _plan_of(row: RunRow, overrides: Mapping[str, Any] | None = None) -> Plan:
+    if row.spec_file is None:
+        import json
+
+        plan = make_plan(json.loads(row.spec_text), **{**row.overrides, **(overrides or {})})
+    else:
+        plan = make_plan(Path(row.spec_file), **{**row.overrides, **(overrides or {})})
+    if plan.fingerprint() != row.plan:
+        raise UsageError(
+            f"the spec of run {row.run!r} has changed since it began, or its data, prompts or prices have; "
+            "put them back, or begin a new run (answers to unchanged calls are not paid again)"
+        )
+    return plan
+
+
+def _engine(
+    plan: Plan, run: str, store: Store, providers: Mapping[str, Provider], clock: Clock, *, use_cache: bool
+) -> Engine:
+    budget = plan.budget
+    return Engine(
+        run=run,
+        providers=providers,
+        endpoints=plan.endpoints,
+        models=plan.models,
+        store=store,
+        caps=Caps(usd=budget.usd, calls=budget.calls, tokens=budget.tokens, minutes=budget.minutes),
+        clock=clock,
+        seed=plan.seed,
+        use_cache=use_cache,
+    )
+
+
+# -- carrying out
+
+
+def _carry_out(session: _Session, reports: Path) -> TuneResult:
+    search = Search(session.plan, session.engine, session.on_block, session.on_answer)
+    state: RunState = "complete"
+    try:
+        search.run()
+    except KeyboardInterrupt:
+        state = "stopped"
+        search.notes.append(f"stopped by the user; go on with `harness tune --resume {session.run}`")
+    except InconclusiveError as error:
+        state = "inconclusive"
+        search.notes.append(str(error))
+    except HarnessError:
+        session.store.put_trials([_trial_row(session.run, arm, search.told) for arm in search.arms])
+        raise
+    return _conclude(session, search, state, reports)
+
+
+def _conclude(session: _Session, search: Search, state: RunState, reports: Path) -> TuneResult:
+    plan = session.plan
+    for arm in search.arms:
+        broken = broken_limits(arm.trial(), plan.aim.limits)
+        if broken and arm.state in ("complete", "stopped") and arm.samples():
+            arm.state, arm.reason = "infeasible", "; ".join(broken)
+    record = RunRecord(
+        run=session.run,
+        experiment=plan.experiment,
+        description=plan.description,
+        state=state,
+        metric=plan.task.metric,
+        aim=plan.aim.words(),
+        trials=tuple(arm.trial() for arm in search.arms),
+        finalists=tuple(arm.trial() for arm in search.finalists if arm.samples()),
+        recommendation=None,
+        spend=session.engine.spend(),
+        data=plan.task.rows.card,
+        provenance=provenance_of(plan, session.started_at),
+        started_at=session.started_at,
+        ended_at=session.clock.now(),
+        failures=plan.failures,
+        notes=tuple(search.notes),
+    )
+    finalists = _finalists((search.arms, search.finalists)) if state == "complete" else ()
+    if state == "complete":
+        try:
+            record = replace(record, recommendation=choose(record, finalists, goal_of(plan)))
+        except InconclusiveError as error:
+            record = replace(record, state="inconclusive", notes=(*record.notes, str(error)))
+    folder = reports / session.run
+    files = write_report(record, _rows((search.arms, search.finalists), session.engine), folder)
+    session.store.end_run(record)
+    return TuneResult(record, plan, finalists, folder, tuple(files))
+
+
+# -- evidence
+
+
+def _finalists(arms: tuple[Sequence[Arm], Sequence[Arm]]) -> tuple[Finalist, ...]:
+    searched = {arm.number: arm for arm in arms[0]}
+    return tuple(
+        Finalist(
+            search=searched[arm.number].trial(),
+            confirm=arm.trial(),
+            search_values=searched[arm.number].quality_values(),
+            confirm_values=arm.quality_values(),
+            groups=arm.groups(),
+        )
+        for arm in arms[1]
+    )
+
+
+def _arms(record: RunRecord, plan: Plan, engine: Engine) -> tuple[list[Arm], list[Arm]]:
+    """The arms of a finished run, filled again from the store."""
+    boards = {"search": Board.of(plan, "search"), "confirm": Board.of(plan, "confirm")}
+    rebuilt: tuple[list[Arm], list[Arm]] = ([], [])
+    for trials, arms in zip((record.trials, record.finalists), rebuilt, strict=True):
+        for trial in trials:
+            arm = Arm.of(trial.number, trial.settings, boards[trial.split])
+            ask([arm], range(trial.samples), engine, recall=True)
+            arm.state, arm.reason = trial.state, trial.reason
+            arms.append(arm)
+    return rebuilt
+
+
+def _rows(arms: tuple[Iterable[Arm], Iterable[Arm]], engine: Engine) -> Iterator[AnswerRow]:
+    for side in arms:
+        for arm in side:
+            yield from answer_rows(arm, engine)
+
+
+def _trial_row(run: str, arm: Arm, told: Mapping[int, float]) -> TrialRow:
+    return TrialRow(
+        run=run,
+        number=arm.number,
+        settings=arm.settings,
+        state=arm.state,
+        samples=arm.samples(),
+        told=told.get(arm.number),
+        reason=arm.reason,
+    )

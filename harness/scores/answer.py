@@ -1,0 +1,78 @@
+"""What a scorer is given, and what it has to be.
+
+In: a sample and the text that a model gave for it. Out: one `Score`. Nothing here judges.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from harness.records import JsonValue, Sample, Score
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer of a model, with the sample it was given for.
+
+    text: the answer as received; empty when the model said nothing. repeat: counted from 0.
+    finish_reason: "stop", "length" or the provider's own word; `None` when it did not say.
+    """
+
+    sample: Sample
+    text: str
+    repeat: int = 0
+    finish_reason: str | None = None
+
+
+class Scorer(Protocol):
+    """Judges one answer, the same way each time it is asked.
+
+    An implementation is a frozen dataclass: its fields are the arguments that a spec may give, the
+    first of them being the one meant by the short form `name: value`.
+    """
+
+    @property
+    def name(self) -> str:
+        """What its scores are called, unique within a task."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raised by one whenever the same answer may get another score than before."""
+        ...
+
+    def score(self, answer: Answer) -> Score:
+        """The judgement; its value is `None`, with a reason, when the sample cannot be judged."""
+        ...
+
+
+def judged(
+    scorer: Scorer, answer: Answer, value: float | None, *, label: str | None = None, reason: str = ""
+) -> Score:
+    """The score of this answer under the scorer's name and version."""
+    return Score(
+        sample_id=answer.sample.id,
+        repeat=answer.repeat,
+        scorer=scorer.name,
+        version=scorer.version,
+        value=value,
+        label=label,
+        reason=reason,
+    )
+
+
+def target_texts(target: JsonValue) -> tuple[str, ...]:
+    """The accepted answers as texts; empty when the target holds none.
+
+    A list holds alternatives. Numbers, true and false become their JSON text. `None`, a mapping, and
+    a list with anything but texts, numbers and booleans in it are no target at all.
+    """
+    options: Sequence[JsonValue] = target if isinstance(target, list) else [target]
+    if not all(isinstance(option, str | int | float) for option in options):
+        return ()
+    return tuple(option if isinstance(option, str) else json.dumps(option) for option in options)

@@ -1,0 +1,127 @@
+"""From the arguments in a spec to an instance of a dataclass, each checked against its type.
+
+In: a class and JSON-like arguments. Out: an instance, or a `UsageError` that names the accepted
+arguments and their types. It knows no scorer by name.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from harness.errors import UsageError
+from harness.records import JsonValue
+from harness.scores.naming import unknown_name
+
+T = TypeVar("T")
+
+WORDS: Mapping[object, str] = {
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    type(None): "null",
+}
+
+
+def build(kind: str, cls: type[T], arguments: Mapping[str, JsonValue]) -> T:
+    """An instance of the dataclass made from these arguments; lists become tuples.
+
+    kind: how messages call it, as in "scorer 'regex'". Raises UsageError for an unknown, missing or
+    ill-typed argument, and passes on the one that the class raises for a value it cannot use.
+    """
+    accepted = {field.name: field for field in _arguments(cls)}
+    hints = get_type_hints(cls)
+    hint = f" ({kind} accepts: {describe(cls)})"
+    for name in arguments:
+        if name not in accepted:
+            raise unknown_name(f"argument of {kind}", name, accepted, hint)
+    given: dict[str, object] = {}
+    for name, value in arguments.items():
+        fits, fitted = _fitted(value, hints[name])
+        if not fits:
+            raise UsageError(f"{kind}: {name} is {value!r}, expected {_words(hints[name])}{hint}")
+        given[name] = fitted
+    missing = [name for name, field in accepted.items() if _required(field) and name not in given]
+    if missing:
+        raise UsageError(f"{kind} needs {', '.join(missing)}{hint}")
+    return cls(**given)
+
+
+def first_argument(cls: type) -> str:
+    """The name of the argument meant when a spec gives a bare value."""
+    return _arguments(cls)[0].name
+
+
+def describe(cls: type) -> str:
+    """The accepted arguments with types and defaults, in the order of the class."""
+    hints = get_type_hints(cls)
+    return "; ".join(
+        f"{field.name}: {_words(hints[field.name])}{_default(field)}" for field in _arguments(cls)
+    )
+
+
+def _arguments(cls: type) -> list[Field[Any]]:
+    return [field for field in fields(cls) if field.init]
+
+
+def _required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def _default(field: Field[Any]) -> str:
+    if _required(field):
+        return ", required"
+    return "" if field.default in (MISSING, None, ()) else f", default {field.default!r}"
+
+
+def _fitted(value: JsonValue, hint: Any) -> tuple[bool, object]:
+    """Whether the value fits the type, and the value as that type has it."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        tried = (_fitted(value, option) for option in get_args(hint))
+        return next((result for result in tried if result[0]), (False, None))
+    if origin is Literal:
+        return any(value == option and type(value) is type(option) for option in get_args(hint)), value
+    if origin is tuple:
+        return _fitted_list(value, get_args(hint)[0])
+    if origin is not None and issubclass(origin, Mapping):
+        return _fitted_mapping(value, get_args(hint)[1])
+    if hint is Any:
+        return True, value
+    # To Python, true is a whole number; to whoever writes a spec it is not.
+    if isinstance(value, bool) and hint in (int, float):
+        return False, None
+    return isinstance(value, int | float if hint is float else hint), value
+
+
+def _fitted_list(value: JsonValue, hint: Any) -> tuple[bool, object]:
+    if not isinstance(value, list):
+        return False, None
+    parts = [_fitted(part, hint) for part in value]
+    return all(fits for fits, _ in parts), tuple(part for _, part in parts)
+
+
+def _fitted_mapping(value: JsonValue, hint: Any) -> tuple[bool, object]:
+    if not isinstance(value, dict) or not all(
+        isinstance(key, str) for key in cast("dict[object, object]", value)
+    ):
+        return False, None
+    parts = {key: _fitted(part, hint) for key, part in value.items()}
+    return all(fits for fits, _ in parts.values()), {key: part for key, (_, part) in parts.items()}
+
+
+def _words(hint: Any) -> str:
+    """The type in words that a writer of YAML knows."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_words(option) for option in get_args(hint))
+    if origin is Literal:
+        return " or ".join(repr(option) for option in get_args(hint))
+    if origin is tuple:
+        return f"list of ({_words(get_args(hint)[0])})"
+    if origin is not None and issubclass(origin, Mapping):
+        return f"mapping of text to ({_words(get_args(hint)[1])})"
+    return WORDS.get(hint, getattr(hint, "__name__", str(hint)))

@@ -1,0 +1,1 @@
+"""Intervals, paired differences and resolution: pure functions on arrays, each with its source."""

@@ -1,0 +1,123 @@
+"""A paid answer as the store keeps it: record to row and back."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from harness.records import Call, CallFailure, Completion, FailureKind, Latency, Purpose, Reply, Usage
+
+_VECTOR_HEADER = 4  # bytes that hold the number of vectors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """One request that was billed, for the ledger. Tokens that the provider did not state count as 0."""
+
+    run: str
+    key: str
+    purpose: Purpose
+    usd: float
+    input_tokens: int
+    output_tokens: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidAnswer:
+    """A reply with its bill, ready to be made durable under the key of its payment."""
+
+    model: str
+    reply: Reply
+    price_usd: float | None
+    latency: Latency
+    payment: Payment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedCall:
+    """A call of a run that brought no answer, as the store keeps it."""
+
+    run: str
+    key: str
+    kind: FailureKind
+    message: str
+    attempts: int
+    at: datetime
+
+
+def answer_row(paid: PaidAnswer) -> dict[str, Any]:
+    """The row of `answers` for this reply."""
+    reply, usage = paid.reply, paid.reply.usage
+    return {
+        "key": paid.payment.key,
+        "model": paid.model,
+        "text": reply.text,
+        "vectors": None if reply.vectors is None else _pack(reply.vectors),
+        "finish_reason": reply.finish_reason,
+        "served_by": reply.served_by,
+        "input_tokens": usage.input_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "output_tokens": usage.output_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "price_usd": paid.price_usd,
+        "queue_s": paid.latency.queue_s,
+        "total_s": paid.latency.total_s,
+        "first_token_s": reply.first_token_s,
+        "at": paid.payment.at.timestamp(),
+    }
+
+
+def event_row(event: Payment | FailedCall) -> dict[str, Any]:
+    """The row of `payments` or `failures` for this event."""
+    return asdict(event) | {"at": event.at.timestamp()}
+
+
+def failure(row: Mapping[str, Any], call: Call) -> CallFailure:
+    """The stored failure of this call."""
+    return CallFailure(
+        call=call, kind=row["kind"], message=row["message"], attempts=row["attempts"], retryable=False
+    )
+
+
+def completion(row: Mapping[str, Any], call: Call) -> Completion:
+    """The stored answer to this call, marked as cached, with price and latency of the paid call."""
+    packed = cast("bytes | None", row["vectors"])
+    return Completion(
+        call=call,
+        reply=Reply(
+            text=row["text"],
+            vectors=None if packed is None else _unpack(packed),
+            finish_reason=row["finish_reason"],
+            usage=Usage(
+                input_tokens=row["input_tokens"],
+                cached_input_tokens=row["cached_input_tokens"],
+                output_tokens=row["output_tokens"],
+                reasoning_tokens=row["reasoning_tokens"],
+            ),
+            served_by=row["served_by"],
+            first_token_s=row["first_token_s"],
+        ),
+        price_usd=row["price_usd"],
+        latency=Latency(queue_s=row["queue_s"], total_s=row["total_s"], first_token_s=row["first_token_s"]),
+        cached=True,
+        at=datetime.fromtimestamp(row["at"], UTC),
+    )
+
+
+def _pack(vectors: tuple[tuple[float, ...], ...]) -> bytes:
+    body = array("f")
+    for vector in vectors:
+        body.extend(vector)
+    return len(vectors).to_bytes(_VECTOR_HEADER, "little") + body.tobytes()
+
+
+def _unpack(packed: bytes) -> tuple[tuple[float, ...], ...]:
+    count = int.from_bytes(packed[:_VECTOR_HEADER], "little")
+    body = array("f")
+    body.frombytes(packed[_VECTOR_HEADER:])
+    width = len(body) // count if count else 0
+    return tuple(tuple(body[i * width : (i + 1) * width]) for i in range(count))

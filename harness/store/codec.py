@@ -1,0 +1,43 @@
+"""Records as JSON text and back, without loss. The one place that knows how a record is written down."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+T = TypeVar("T")
+
+
+def encode(record: object, *, indent: int | None = None) -> str:
+    """The record as JSON text; nested records, tuples, moments and mappings included."""
+    text = _adapter(type(record)).dump_json(record, indent=indent)
+    return text.decode("utf-8")
+
+
+def decode(kind: type[T], text: str, *, file: str = "<text>") -> T:
+    """The record of this kind that `encode` wrote.
+
+    Raises UsageError naming the file and the first fault when the text is no such record.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return cast("T", _adapter(kind).validate_json(text, strict=False))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole text"
+        raise UsageError(
+            f"{file}: not a {kind.__name__} written by harness: {place}: {first['msg']}; write it again"
+        ) from None
+
+
+@cache
+def _adapter(kind: type[object]) -> TypeAdapter[object]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)

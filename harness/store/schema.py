@@ -1,0 +1,105 @@
+"""The tables of the store, and nothing else. A change here needs a new `VERSION` and a migration step.
+
+`answers` is the cache: one row per paid answer. `payments` is the ledger: one row per request that was
+paid, by run. `failures` holds the calls of a run that brought no answer. `runs` and `trials` hold what a
+run asked for and found.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+VERSION = 1
+
+
+class Tables(NamedTuple):
+    """All tables, by name."""
+
+    metadata: sqlalchemy.MetaData
+    about: sqlalchemy.Table
+    answers: sqlalchemy.Table
+    payments: sqlalchemy.Table
+    failures: sqlalchemy.Table
+    runs: sqlalchemy.Table
+    trials: sqlalchemy.Table
+
+
+@cache
+def tables() -> Tables:
+    """The tables of schema `VERSION`; built once a process, since SQLAlchemy loads late."""
+    from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, String, Table, Text
+
+    metadata = MetaData()
+    about = Table("about", metadata, Column("name", String(64), primary_key=True), Column("value", Text))
+    answers = Table(
+        "answers",
+        metadata,
+        Column("key", String(64), primary_key=True),
+        Column("model", Text, nullable=False),
+        Column("text", Text),
+        Column("vectors", LargeBinary),
+        Column("finish_reason", Text),
+        Column("served_by", Text),
+        Column("input_tokens", Integer),
+        Column("cached_input_tokens", Integer),
+        Column("output_tokens", Integer),
+        Column("reasoning_tokens", Integer),
+        Column("price_usd", Float),
+        Column("queue_s", Float, nullable=False),
+        Column("total_s", Float, nullable=False),
+        Column("first_token_s", Float),
+        Column("at", Float, nullable=False),  # seconds since 1970-01-01 UTC
+    )
+    payments = Table(
+        "payments",
+        metadata,
+        Column("id", Integer, primary_key=True, autoincrement=True),
+        Column("run", Text, nullable=False, index=True),
+        Column("key", String(64), nullable=False),
+        Column("purpose", String(16), nullable=False),
+        Column("usd", Float, nullable=False),
+        Column("input_tokens", Integer, nullable=False),
+        Column("output_tokens", Integer, nullable=False),
+        Column("at", Float, nullable=False),
+    )
+    failures = Table(
+        "failures",
+        metadata,
+        Column("id", Integer, primary_key=True, autoincrement=True),
+        Column("run", String(64), nullable=False),
+        Column("key", String(64), nullable=False, index=True),
+        Column("kind", String(16), nullable=False),
+        Column("message", Text, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("at", Float, nullable=False),
+    )
+    runs = Table(
+        "runs",
+        metadata,
+        Column("run", String(64), primary_key=True),
+        Column("experiment", Text, nullable=False),
+        Column("state", String(16), nullable=False),
+        Column("spec_file", Text),
+        Column("spec_text", Text, nullable=False),
+        Column("overrides", Text, nullable=False),
+        Column("plan", String(64), nullable=False),
+        Column("started_at", Float, nullable=False),
+        Column("ended_at", Float),
+        Column("record", Text),
+    )
+    trials = Table(
+        "trials",
+        metadata,
+        Column("run", String(64), primary_key=True),
+        Column("number", Integer, primary_key=True),
+        Column("settings", Text, nullable=False),
+        Column("state", String(16), nullable=False),
+        Column("samples", Integer, nullable=False),
+        Column("told", Float),
+        Column("reason", Text, nullable=False),
+    )
+    return Tables(metadata, about, answers, payments, failures, runs, trials)

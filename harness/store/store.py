@@ -1,0 +1,284 @@
+"""The one database: opening it, reading answers, and the rows of runs and trials.
+
+In: a URL. Out: records. Everything else that the package shows is a function of what stands here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from harness.errors import StoreError, UsageError
+from harness.records import RunRecord, RunState, Settings, Spend
+from harness.store.codec import decode, encode
+from harness.store.schema import VERSION, Tables, tables
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+DEFAULT_URL = "sqlite:///.harness/harness.db"
+LOOK_UP = 500  # keys a query: SQLite takes some 32,000 parameters, but short queries answer sooner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """What was asked of a run, and what it found; `record` is `None` until it ended."""
+
+    run: str
+    experiment: str
+    state: RunState
+    spec_file: str | None
+    spec_text: str
+    overrides: Mapping[str, Any]
+    plan: str
+    started_at: datetime
+    ended_at: datetime | None
+    record: RunRecord | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRow:
+    """One trial as the driver saw it: state "running" until it was told. told: the value the sampler got."""
+
+    run: str
+    number: int
+    settings: Settings
+    state: str
+    samples: int
+    told: float | None
+    reason: str
+
+
+class Store:
+    """An open database. Safe to read from several threads; answers are written through `Journal`."""
+
+    def __init__(self, database: sqlalchemy.Engine) -> None:
+        self.database = database
+        self._tables: Tables = tables()
+
+    def answers(self, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """The rows of those of these keys that were answered before, by key."""
+        table = self._tables.answers
+        return self._by_key(table.select(), table.c.key, keys)
+
+    def failures(self, run: str, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """The newest failure of each of these keys in this run, by key."""
+        table = self._tables.failures
+        return self._by_key(table.select().where(table.c.run == run).order_by(table.c.id), table.c.key, keys)
+
+    def _by_key(
+        self, query: sqlalchemy.Select[Any], key: sqlalchemy.ColumnElement[Any], keys: Sequence[str]
+    ) -> dict[str, Mapping[str, Any]]:
+        found: dict[str, Mapping[str, Any]] = {}
+        with self.database.connect() as connection:
+            for start in range(0, len(keys), LOOK_UP):
+                some = query.where(key.in_(keys[start : start + LOOK_UP]))
+                for row in connection.execute(some).mappings():
+                    found[row["key"]] = cast("Mapping[str, Any]", row)
+        return found
+
+    def spent(self, run: str) -> Spend:
+        """What this run has paid so far, over all its attempts."""
+        from sqlalchemy import func, select
+
+        paid = self._tables.payments
+        query = select(
+            func.coalesce(func.sum(paid.c.usd), 0.0),
+            func.count(),
+            func.coalesce(func.sum(paid.c.input_tokens), 0),
+            func.coalesce(func.sum(paid.c.output_tokens), 0),
+        ).where(paid.c.run == run)
+        with self.database.connect() as connection:
+            usd, calls, tokens_in, tokens_out = connection.execute(query).one()
+        return Spend(
+            usd=float(usd), calls=int(calls), input_tokens=int(tokens_in), output_tokens=int(tokens_out)
+        )
+
+    def begin_run(self, row: RunRow) -> None:
+        """Write down a run before its first call, or open it again when it is resumed."""
+        values = {
+            "experiment": row.experiment,
+            "state": row.state,
+            "spec_file": row.spec_file,
+            "spec_text": row.spec_text,
+            "overrides": json.dumps(dict(row.overrides), sort_keys=True),
+            "plan": row.plan,
+            "started_at": row.started_at.timestamp(),
+        }
+        table = self._tables.runs
+        with self.database.begin() as connection:
+            changed = connection.execute(
+                table.update().where(table.c.run == row.run).values(state=row.state, ended_at=None)
+            )
+            if not changed.rowcount:
+                connection.execute(table.insert().values(run=row.run, **values))
+
+    def end_run(self, record: RunRecord) -> None:
+        """Write down what a run found."""
+        table = self._tables.runs
+        ended = record.ended_at.timestamp() if record.ended_at else None
+        with self.database.begin() as connection:
+            connection.execute(
+                table.update()
+                .where(table.c.run == record.run)
+                .values(state=record.state, ended_at=ended, record=encode(record))
+            )
+
+    def run(self, run: str) -> RunRow:
+        """The run of this name; "latest" is the one begun last. Raises UsageError naming the newest ones."""
+        rows = self.runs()
+        for row in rows:
+            if run in (row.run, "latest"):
+                return row
+        known = ", ".join(row.run for row in rows[:5]) or "none yet: run `harness tune SPEC` first"
+        raise UsageError(f"no run {run!r} in this store; the newest are: {known}")
+
+    def runs(self) -> list[RunRow]:
+        """All runs, newest first."""
+        table = self._tables.runs
+        query = table.select().order_by(table.c.started_at.desc(), table.c.run.desc())
+        with self.database.connect() as connection:
+            return [_run_row(cast("Mapping[str, Any]", row)) for row in connection.execute(query).mappings()]
+
+    def put_trials(self, rows: Sequence[TrialRow]) -> None:
+        """Write these trials, each replacing what stood under its run and number."""
+        if not rows:
+            return
+        table = self._tables.trials
+        with self.database.begin() as connection:
+            for row in rows:
+                match = (table.c.run == row.run) & (table.c.number == row.number)
+                connection.execute(table.delete().where(match))
+            connection.execute(
+                table.insert(),
+                [
+                    {
+                        "run": row.run,
+                        "number": row.number,
+                        "settings": encode(row.settings),
+                        "state": row.state,
+                        "samples": row.samples,
+                        "told": row.told,
+                        "reason": row.reason,
+                    }
+                    for row in rows
+                ],
+            )
+
+    def trials(self, run: str) -> list[TrialRow]:
+        """The trials of a run, by number."""
+        table = self._tables.trials
+        query = table.select().where(table.c.run == run).order_by(table.c.number)
+        with self.database.connect() as connection:
+            return [
+                TrialRow(
+                    run=run,
+                    number=row["number"],
+                    settings=decode(Settings, row["settings"]),
+                    state=row["state"],
+                    samples=row["samples"],
+                    told=row["told"],
+                    reason=row["reason"],
+                )
+                for row in connection.execute(query).mappings()
+            ]
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.dispose()
+
+
+def open_store(url: str | None = None, environ: Mapping[str, str] | None = None) -> Store:
+    """The store at this URL, else at `HARNESS_STORE`, else `DEFAULT_URL`; made when there is none.
+
+    Raises StoreError when it cannot be opened, is no store, is damaged, or is of a newer version.
+    """
+    url = url or (environ if environ is not None else os.environ).get("HARNESS_STORE") or DEFAULT_URL
+    from sqlalchemy import create_engine
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        database = create_engine(parsed, connect_args=_connect_args(parsed.get_backend_name()))
+        _prepare(database)
+    except (SQLAlchemyError, OSError, ImportError) as error:
+        cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise StoreError(
+            f"the store {_shown(url)} cannot be opened: {cause}; expected a database that harness made, in a "
+            "folder that can be written; move the file away, or name another with HARNESS_STORE"
+        ) from error
+    return Store(database)
+
+
+def _connect_args(backend: str) -> dict[str, Any]:
+    # A writer in another process holds the lock for one group commit: wait for it rather than fail.
+    return {"timeout": 30} if backend == "sqlite" else {}
+
+
+def _prepare(database: sqlalchemy.Engine) -> None:
+    if database.dialect.name == "sqlite":
+        _tune_sqlite(database)
+    schema = tables()
+    with database.begin() as connection:
+        if database.dialect.name == "sqlite":
+            verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+            if verdict != "ok":
+                raise StoreError(
+                    f"the store {database.url} is damaged: {verdict}; restore a copy, or move it away"
+                )
+        schema.metadata.create_all(connection)
+        about = schema.about
+        found = connection.execute(about.select().where(about.c.name == "version")).first()
+        if found is None:
+            connection.execute(about.insert().values(name="version", value=str(VERSION)))
+        elif int(found.value) > VERSION:
+            raise StoreError(
+                f"the store {_shown(str(database.url))} has version {found.value}, and this harness knows up "
+                f"to {VERSION}; update harness, or name another store with HARNESS_STORE"
+            )
+
+
+def _tune_sqlite(database: sqlalchemy.Engine) -> None:
+    from sqlalchemy import event
+
+    def on_connect(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")  # readers never wait for the writer
+        cursor.execute("PRAGMA synchronous=FULL")  # a committed answer survives a power cut
+        cursor.close()
+
+    event.listen(database, "connect", on_connect)
+
+
+def _shown(url: str) -> str:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "named by HARNESS_STORE"
+
+
+def _run_row(row: Mapping[str, Any]) -> RunRow:
+    ended = row["ended_at"]
+    return RunRow(
+        run=row["run"],
+        experiment=row["experiment"],
+        state=row["state"],
+        spec_file=row["spec_file"],
+        spec_text=row["spec_text"],
+        overrides=json.loads(row["overrides"]),
+        plan=row["plan"],
+        started_at=datetime.fromtimestamp(row["started_at"], UTC),
+        ended_at=None if ended is None else datetime.fromtimestamp(ended, UTC),
+        record=None if row["record"] is None else decode(RunRecord, row["record"]),
+    )

@@ -1,0 +1,1 @@
+"""Many settings: evaluate one, race several, search with Optuna, resume."""

@@ -1,0 +1,200 @@
+"""The search: defaults race first, then proposals challenge the champion, then finalists are confirmed.
+
+In: a plan and an engine. Out: arms with their evidence on both splits. Work is allotted by logical calls
+at list price, cached or not: a warm cache changes what a run pays, never what it does, and the same seed
+and answers always lead to the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.calls.engine import Engine
+from harness.errors import InconclusiveError
+from harness.plan.plan import Plan
+from harness.records import Settings
+from harness.trials.allowance import Allowance
+from harness.trials.evaluate import ask
+from harness.trials.evidence import Arm, Board
+from harness.trials.proposals import Proposals
+from harness.trials.race import checkpoints, clearly_lost, leader_of, told_value, unpromising, verdict
+
+POOL_SHARE = 0.6  # of the search's allowance that the pool of defaults may use
+POOL_MOST = 64  # combinations of model and prompt raced at their defaults
+ROUND = 4  # proposals asked together, so that their calls fill the line
+FINALISTS = 3  # besides the default
+
+
+@dataclass(slots=True)
+class Search:
+    """A search under way. told: values given to the sampler, by trial number."""
+
+    plan: Plan
+    engine: Engine
+    on_block: Callable[[Search], None] = lambda _: None
+    on_answer: Callable[[Search], None] = lambda _: None
+    arms: list[Arm] = field(default_factory=list[Arm])
+    finalists: list[Arm] = field(default_factory=list[Arm])
+    told: dict[int, float] = field(default_factory=dict[int, float])
+    notes: list[str] = field(default_factory=list[str])
+    stopped: bool = False
+
+    def run(self) -> None:
+        """Search, then confirm. Raises InconclusiveError when the budget does not even cover a start."""
+        plan = self.plan
+        board = Board.of(plan, "search")
+        allowance = Allowance.of(plan, finalists=FINALISTS + 1)
+        proposals = Proposals(plan.space, seed=plan.seed, sampler=plan.sampler)
+        pool = [self._arm(n, s, board) for n, s in proposals.defaults(min(plan.n_trials, POOL_MOST))]
+        champion = self._race_pool(pool, allowance)
+        self._tell(proposals, pool, champion)
+        while len(self.arms) < plan.n_trials and not self.stopped:
+            if not (round_of := self._propose(proposals, board)):
+                self.notes.append("every setting of the space was tried")
+                break
+            champion = self._race_round(round_of, champion, allowance)
+            self._tell(proposals, round_of, champion)
+        self._confirm(champion, allowance)
+
+    def planned_calls(self) -> int:
+        """The most logical calls that this search can make."""
+        task, caps = self.plan.task, self.plan.budget
+        finalists = min(FINALISTS + 1, self.plan.n_trials)
+        everything = task.repeats * (
+            self.plan.n_trials * len(task.rows.ids("search")) + finalists * len(task.rows.ids("confirm"))
+        )
+        return everything if caps.calls is None else min(everything, caps.calls)
+
+    # -- the pool
+
+    def _race_pool(self, pool: Sequence[Arm], allowance: Allowance) -> Arm:
+        alive, done = list(pool), 0
+        for goal in checkpoints(len(pool[0].board.ids)):
+            mark = min(goal, done + allowance.samples(self.arms, alive, share=POOL_SHARE))
+            if mark <= done or not self._answer(alive, range(done, mark)):
+                break
+            done = mark
+            leader = self._leader(alive)
+            alive = [arm for arm in alive if arm is leader or not self._drop(arm, leader, clearly_lost)]
+            if len(alive) == 1:
+                break
+        if done == 0:
+            raise InconclusiveError(
+                f"the budget does not cover one sample for each of {len(pool)} combinations of model and "
+                "prompt beside the confirmation; raise it, or search fewer"
+            )
+        leader = self._leader(alive)
+        # The champion answers everything: challengers are compared with it on every sample they see.
+        rest = min(len(leader.board.ids) - done, allowance.samples(self.arms, [leader]))
+        self._answer([leader], range(done, done + rest))
+        for arm in alive:
+            self._close(arm)
+        return leader
+
+    # -- challengers
+
+    def _propose(self, proposals: Proposals, board: Board) -> list[Arm]:
+        asked = [proposals.ask() for _ in range(min(ROUND, self.plan.n_trials - len(self.arms)))]
+        return [self._arm(number, settings, board) for number, settings in filter(None, asked)]
+
+    def _race_round(self, challengers: Sequence[Arm], champion: Arm, allowance: Allowance) -> Arm:
+        alive, done = list(challengers), 0
+        for goal in checkpoints(champion.samples()):
+            mark = min(goal, done + allowance.samples(self.arms, alive))
+            if mark <= done or not self._answer(alive, range(done, mark)):
+                self.stopped = True
+                self._note_budget()
+                break
+            done = mark
+            alive = [arm for arm in alive if not self._drop(arm, champion, unpromising)]
+            if not alive:
+                break
+        for arm in alive:
+            self._close(arm)
+        contenders = [champion, *(arm for arm in alive if arm.samples() == champion.samples())]
+        return self._leader(contenders)
+
+    # -- finalists
+
+    def _confirm(self, champion: Arm, allowance: Allowance) -> None:
+        board = Board.of(self.plan, "confirm")
+        chosen = self._finalists(champion)
+        self.finalists = [Arm.of(arm.number, arm.settings, board) for arm in chosen]
+        affordable = allowance.samples(self.arms, self.finalists, reserve=False)
+        count = min(len(board.ids), affordable)
+        if count < len(board.ids):
+            self.notes.append(
+                f"the budget covered {count} of {len(board.ids)} samples of the confirm split for "
+                f"{len(chosen)} finalists"
+            )
+        if not self._answer(self.finalists, range(count)):
+            self._note_budget()
+        for arm in self.finalists:
+            arm.state = "complete" if arm.samples() == len(board.ids) else "stopped"
+
+    def _finalists(self, champion: Arm) -> list[Arm]:
+        full = [arm for arm in self.arms if arm.samples() >= champion.samples()]
+        full.sort(key=lambda arm: (arm is not champion, -self._mean(arm), arm.number))
+        best = full[:FINALISTS]
+        default = self.arms[0]
+        return best if default in best else [*best, default]
+
+    # -- what all of them share
+
+    def _arm(self, number: int, settings: Settings, board: Board) -> Arm:
+        arm = Arm.of(number, settings, board)
+        self.arms.append(arm)
+        return arm
+
+    def _answer(self, arms: Sequence[Arm], positions: Sequence[int]) -> bool:
+        complete = ask(arms, positions, self.engine, lambda: self.on_answer(self))
+        self.on_block(self)
+        return complete
+
+    def _leader(self, arms: Sequence[Arm]) -> Arm:
+        row = leader_of(
+            [arm.quality_values() for arm in arms], [arm.usd_per_1k_calls() or 0.0 for arm in arms]
+        )
+        return arms[row]
+
+    def _drop(self, arm: Arm, leader: Arm, rule: Callable[..., bool]) -> bool:
+        standing = verdict(arm.quality_values(), leader.quality_values())
+        if not rule(standing):
+            return False
+        arm.state = "eliminated"
+        arm.reason = (
+            f"after {standing.n} samples {abs(standing.difference) * 100:.1f} points "
+            f"{'behind' if standing.difference < 0 else 'ahead of'} trial {leader.number} on the same samples"
+        )
+        return True
+
+    def _close(self, arm: Arm) -> None:
+        whole = len(arm.board.ids)
+        arm.state = "complete" if arm.samples() == whole else "stopped"
+        if arm.state == "stopped":
+            arm.reason = f"its race was over after {arm.samples()} of {whole} samples"
+
+    def _tell(self, proposals: Proposals, arms: Sequence[Arm], champion: Arm) -> None:
+        mean = self._mean(champion)
+        for arm in arms:
+            standing = verdict(arm.quality_values(), champion.quality_values())
+            value = mean if arm is champion else told_value(mean, standing)
+            known = arm is champion or standing.n > 0
+            proposals.tell(arm.number, value if known else None)
+            if known:
+                self.told[arm.number] = value
+            else:
+                arm.state = "failed" if arm.failed else "stopped"
+        self.on_block(self)
+
+    def _mean(self, arm: Arm) -> float:
+        values = arm.quality_values()
+        return 0.0 if np.isnan(values).all() else float(np.nanmean(values))
+
+    def _note_budget(self) -> None:
+        note = "the budget ended the search before every trial was through"
+        if note not in self.notes:
+            self.notes.append(note)

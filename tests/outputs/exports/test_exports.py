@@ -1,0 +1,190 @@
+"""Exports: what applications load is what was measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from ruamel.yaml import YAML
+
+from harness.errors import UsageError
+from harness.outputs.exports.openai_export import keyword_arguments
+from harness.outputs.exports.registry import TARGETS, export
+
+
+def chosen(make, **fields):
+    """A recommendation of these settings."""
+    model = fields.pop("model", "openai/gpt-4.1-mini")
+    prompt = fields.pop("prompt", "plain")
+    settings = make.settings(model, prompt, **fields)
+    return make.recommendation(settings=settings, trial=make.trial(2, settings=settings, split="confirm"))
+
+
+def test_json_holds_settings_evidence_and_provenance(make, tmp_path):
+    """What to send, how good it was on the confirm split, and what that rests on."""
+    (path,) = export("json", chosen(make, max_output_tokens=64), tmp_path)
+    held = json.loads(path.read_text(encoding="utf-8"))
+    assert held["model"] == {"provider": "openai", "name": "gpt-4.1-mini", "class": "SMALL"}
+    assert held["messages"] == {"prompt": "plain", "spec_sha256": "5" * 64}
+    assert held["parameters"] == {"temperature": 0.2, "max_output_tokens": 64}
+    assert held["evidence"]["confirm"]["quality"]["n"] == 84
+    assert held["provenance"]["prices_as_of"] == "2026-11-01"
+
+
+@pytest.mark.parametrize("target", ["json", "yaml", "openai"])
+def test_zero_is_kept_and_unset_is_absent(make, tmp_path, target):
+    """Temperature 0 is a setting; a top_p that was never sent is not."""
+    text = export(target, chosen(make, temperature=0.0, presence_penalty=0), tmp_path)[0].read_text(
+        encoding="utf-8"
+    )
+    assert "temperature" in text
+    assert "presence_penalty" in text
+    assert "top_p" not in text
+    assert "null" not in text
+
+
+def test_yaml_says_the_same_as_json(make, tmp_path):
+    """Two spellings of one document, whatever the values look like."""
+    choice = chosen(
+        make, prompt="on", temperature=1e-6, stop=("\n", "no", "2026-11-01"), extra={"café": "012"}
+    )
+    (as_json,) = export("json", choice, tmp_path)
+    (as_yaml,) = export("yaml", choice, tmp_path)
+    loaded = YAML(typ="safe", pure=True).load(as_yaml.read_text(encoding="utf-8"))
+    assert loaded == json.loads(as_json.read_text(encoding="utf-8"))
+
+
+def test_yaml_reads_alike_under_the_older_rules(make, tmp_path):
+    """Readers of YAML 1.1 take no text for a truth value, a date or an octal number."""
+    yaml = pytest.importorskip("yaml")
+    choice = chosen(make, prompt="on", temperature=1e-6, stop=("no", "2026-11-01", "012"))
+    (path,) = export("yaml", choice, tmp_path)
+    loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert loaded["messages"]["prompt"] == "on"
+    assert loaded["parameters"] == {"temperature": 1e-6, "stop": ["no", "2026-11-01", "012"]}
+
+
+@pytest.mark.parametrize(
+    ("model", "limit"),
+    [
+        ("openai/gpt-4.1-mini", "max_completion_tokens"),
+        ("together/meta-llama/Llama-3", "max_tokens"),
+        ("local/smollm2", "max_tokens"),
+    ],
+)
+def test_output_limit_has_the_name_that_the_server_knows(make, model, limit):
+    """OpenAI's own models take max_completion_tokens, compatible servers max_tokens."""
+    arguments = keyword_arguments(chosen(make, model=model, max_output_tokens=64))
+    assert arguments == {"model": model.partition("/")[2], "temperature": 0.2, limit: 64}
+
+
+class Recorder(BaseHTTPRequestHandler):
+    """An OpenAI-compatible server that keeps what it was asked."""
+
+    asked: list[dict]
+
+    def do_POST(self):
+        self.server.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        body = json.dumps(
+            {"choices": [{"index": 0, "message": {"role": "assistant", "content": "bug"}}]}
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Stay silent."""
+
+
+def test_openai_script_sends_the_measured_request(make, tmp_path):
+    """The script runs as written, and what reaches the server is what was exported."""
+    choice = chosen(make, temperature=0.0, max_output_tokens=64, stop=("END",), seed=3, extra={"top_k": 5})
+    script = export("openai", choice, tmp_path)[1]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Recorder) as server:
+        server.asked = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        environment = os.environ | {
+            "OPENAI_API_KEY": "none",
+            "OPENAI_BASE_URL": f"http://127.0.0.1:{server.server_port}/v1",
+            "NO_PROXY": "127.0.0.1",
+        }
+        command = [sys.executable, str(script), "It crashes"]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        server.shutdown()
+    assert (done.returncode, done.stdout.strip()) == (0, "bug"), done.stderr
+    (asked,) = server.asked
+    assert asked == {
+        "model": "gpt-4.1-mini",
+        "messages": [{"role": "user", "content": "It crashes"}],
+        "temperature": 0.0,
+        "max_completion_tokens": 64,
+        "stop": ["END"],
+        "seed": 3,
+        "top_k": 5,
+    }
+
+
+def test_embedding_choice_gets_an_embedding_script(make, tmp_path):
+    """An embedding model is asked for vectors, not for a conversation."""
+    settings = make.settings("openai/text-embedding-3-small", temperature=None, extra={"dimensions": 256})
+    trial = make.trial(2, settings=settings, model_class="EMBEDDING")
+    paths = export("openai", make.recommendation(settings=settings, trial=trial), tmp_path)
+    assert json.loads(paths[0].read_text()) == {
+        "model": "text-embedding-3-small",
+        "extra_body": {"dimensions": 256},
+    }
+    assert "embeddings.create" in paths[1].read_text()
+
+
+def test_unknown_target_names_the_near_one(make, tmp_path):
+    """A typing slip gets the name that was meant, and the list."""
+    with pytest.raises(UsageError, match="did you mean 'openai'"):
+        export("opnai", make.recommendation(), tmp_path)
+
+
+def test_files_in_the_way_stop_an_export(make, tmp_path):
+    """All or nothing: one file in the way, and no other is written; force replaces it."""
+    (tmp_path / "openai_example.py").write_text("mine")
+    with pytest.raises(UsageError, match=r"openai_example\.py"):
+        export("openai", make.recommendation(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["openai_example.py"]
+    assert len(export("openai", make.recommendation(), tmp_path, force=True)) == 2
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"api_key": "x"},
+        {"headers": {"Authorization": "x"}},
+        {"options": [{"note": "sk-abcdefghijklmnop1234"}]},
+        {"user": "Bearer abcdefgh12345"},
+    ],
+)
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_credentials_never_leave(make, tmp_path, target, extra):
+    """What looks like a credential stops the export, and the message does not repeat it."""
+    with pytest.raises(UsageError, match="credential") as caught:
+        export(target, chosen(make, extra=extra), tmp_path)
+    assert "abcdefgh" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_token_limits_are_no_credentials(make, tmp_path):
+    """A parameter with "token" in its name is no secret."""
+    assert export(
+        "json", chosen(make, extra={"max_thinking_tokens": 100, "logit_bias": {"50256": -100}}), tmp_path
+    )
+
+
+def test_every_target_says_what_it_is():
+    """The list that a user reads has one line for each."""
+    assert all(target.description and "\n" not in target.description for target in TARGETS.values())

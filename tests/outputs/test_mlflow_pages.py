@@ -1,0 +1,95 @@
+"""Promises of what MLflow runs are to hold, without MLflow."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import pytest
+
+from harness.outputs.mlflow_pages import LONGEST_TAG, Page, sweep_page, trial_pages
+from harness.records import Trial, TrialState
+
+Make: TypeAlias = Any  # the builders of conftest.py, whose keywords are the fields of the records
+
+
+def page_of(make: Make, trial: Trial, **fields: Any) -> Page:
+    """The page of the only trial of a run."""
+    (page,) = trial_pages(make.record(trials=(trial,), finalists=(), **fields), "parent")
+    return page
+
+
+def test_only_settings_that_are_sent_are_parameters(make: Make) -> None:
+    """A setting that was not sent is no parameter; a list is JSON text."""
+    settings = make.settings(stop=("END", "."), extra={"top_k": 40})
+    assert page_of(make, make.trial(0, settings=settings)).params == {
+        "model": "openai/gpt-4.1-mini",
+        "prompt": "plain",
+        "temperature": "0.2",
+        "stop": '["END","."]',
+        "top_k": "40",
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        ("complete", "FINISHED"),
+        ("eliminated", "FINISHED"),
+        ("infeasible", "FINISHED"),
+        ("failed", "FAILED"),
+        ("stopped", "KILLED"),
+    ],
+)
+def test_states_have_mlflows_words(make: Make, state: TrialState, status: str) -> None:
+    """A trial that failed or was stopped shows so in MLflow; one that lost its race finished well."""
+    assert page_of(make, make.trial(0, state=state)).status == status
+
+
+def test_a_trial_left_running_by_a_finished_run_was_killed(make: Make) -> None:
+    """MLflow shows no trial as running when nothing runs any more."""
+    trial = make.trial(0, state="running")
+    assert page_of(make, trial).status == "KILLED"
+    assert page_of(make, trial, state="running", ended_at=None).status is None
+
+
+def test_a_metric_named_like_ours_replaces_nothing(make: Make) -> None:
+    """A further metric called quality keeps its figure under another name."""
+    page = page_of(make, make.trial(0, metrics={"quality": 0.1}))
+    assert page.metrics["quality"] == 0.84
+    assert page.metrics["metric_quality"] == 0.1
+
+
+def test_long_tags_are_shortened_with_a_word(make: Make) -> None:
+    """A reason beyond MLflow's limit says that it was shortened, and how long it was."""
+    reason = page_of(make, make.trial(0, reason="x" * 9000)).tags["reason"]
+    assert len(reason) == LONGEST_TAG
+    assert "[shortened: 9000 characters" in reason
+
+
+def test_lone_surrogates_become_question_marks(make: Make) -> None:
+    """Text that UTF-8 cannot hold does not stop the mirror."""
+    assert page_of(make, make.trial(0, reason="cut \ud83d here")).tags["reason"] == "cut ? here"
+
+
+def test_a_finalist_without_search_figures_has_a_page(make: Make) -> None:
+    """A run that only confirms, without a search, still has its trial."""
+    trial = make.trial(0, split="confirm")
+    (page,) = trial_pages(make.record(trials=(), finalists=(trial,)), "parent")
+    assert page.metrics["confirm_quality"] == 0.84
+    assert "quality" not in page.metrics
+
+
+def test_the_content_changes_with_any_figure(make: Make) -> None:
+    """The fingerprint by which a second mirror skips a run sees every value."""
+    first = page_of(make, make.trial(0, latency_p50_s=0.43)).content()
+    assert page_of(make, make.trial(0, latency_p50_s=0.43)).content() == first
+    assert page_of(make, make.trial(0, latency_p50_s=0.44)).content() != first
+
+
+def test_a_page_is_one_request(make: Make) -> None:
+    """All values of a run fit into one request of MLflow: 1000 metrics, 100 parameters, 100 tags."""
+    record = make.record()
+    for page in (sweep_page(record, {}), *trial_pages(record, "parent")):
+        assert len(page.metrics) < 1000
+        assert len(page.params) <= 100
+        assert len(page.tags) + len(page.identity) < 100

@@ -1,0 +1,199 @@
+"""Rows stay on disk; the index gives the same splits and order everywhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.errors import DataError
+from harness.plan.columns import Columns
+from harness.plan.rows import RowSource, Selection, open_rows
+
+IDS = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8),
+    min_size=60,
+    max_size=120,
+    unique=True,
+)
+
+
+def rows(tmp_path, records, *, columns=None, seed=0, confirm=0.4, limit=None):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    source = RowSource(path=path, shown="rows.jsonl", name="r", sha256="0", columns=columns or Columns())
+    return open_rows(source, Selection(confirm=confirm, seed=seed, limit=limit))
+
+
+def records(ids):
+    return [{"id": one, "text": "x", "target": "y"} for one in ids]
+
+
+def both(found):
+    return set(found.ids("search")) | set(found.ids("confirm"))
+
+
+@settings(max_examples=15)
+@given(ids=IDS, data=st.data())
+def test_an_id_stays_on_its_side_whatever_stands_around_it(tmp_path_factory, ids, data):
+    """Rows may be reordered, added or removed: the others keep their split."""
+    folder = tmp_path_factory.mktemp("rows")
+    whole = rows(folder, records(ids))
+    part = data.draw(st.permutations(ids))[: max(40, len(ids) - 10)]
+    fewer = rows(folder, records(part))
+    assert set(fewer.ids("confirm")) == set(whole.ids("confirm")) & set(part)
+    assert set(fewer.ids("search")) == set(whole.ids("search")) & set(part)
+
+
+@settings(max_examples=15)
+@given(ids=IDS, seed=st.integers(0, 2**32), limits=st.tuples(st.integers(8, 50), st.integers(8, 50)))
+def test_limits_nest_and_seeds_only_reorder(tmp_path_factory, ids, seed, limits):
+    """A smaller limit takes a part of a larger one; a seed changes the order and nothing else."""
+    folder = tmp_path_factory.mktemp("rows")
+    smaller, larger = sorted(limits)
+    small, large = (rows(folder, records(ids), limit=limit) for limit in (smaller, larger))
+    assert both(small) <= both(large)
+    assert len(small) == smaller
+    assert small.card.n_search >= 2
+    assert small.card.n_confirm >= 2
+    reordered = rows(folder, records(ids), seed=seed)
+    again = rows(folder, list(reversed(records(ids))), seed=seed)
+    assert reordered.ids("search") == again.ids("search")
+    assert both(reordered) == set(ids)
+
+
+def test_a_seed_gives_a_permutation_of_its_own(tmp_path):
+    """Two seeds give two orders of the same samples."""
+    ids = [str(n) for n in range(50)]
+    one, two = (rows(tmp_path, records(ids), seed=seed) for seed in (1, 2))
+    assert one.ids("search") != two.ids("search")
+    assert sorted(one.ids("search")) == sorted(two.ids("search"))
+    assert one.fingerprint() != two.fingerprint()
+
+
+def test_samples_are_read_back_as_written(tmp_path, jsonl, rows_of):
+    """Each id gives its own row, with its split; the card counts both."""
+    made = rows_of(40)
+    found = rows(tmp_path, made)
+    for record in made:
+        sample = found.sample(record["id"])
+        assert (dict(sample.inputs), sample.target) == ({"text": record["text"]}, record["target"])
+        assert sample.id in found.ids(sample.split)
+    assert found.card.n_search + found.card.n_confirm == len(found) == 40
+
+
+def test_columns_sort_a_row_into_its_parts(tmp_path):
+    """Group, metadata and inputs by default and by name."""
+    record = {"id": 0, "q": "?", "target": 1.5, "group": 7, "metadata": {"source": "s"}}
+    more = [record | {"id": n} for n in range(10)]
+    sample = rows(tmp_path, more).sample("3")
+    assert (sample.group, dict(sample.metadata), dict(sample.inputs)) == ("7", {"source": "s"}, {"q": "?"})
+    named = Columns(id="id", target="q", group="target", inputs=("id",), metadata=("group",))
+    sample = rows(tmp_path, more, columns=named).sample("3")
+    assert (sample.target, sample.group, dict(sample.inputs)) == ("?", "1.5", {"id": 3})
+    assert dict(sample.metadata) == {"group": 7}
+
+
+def test_named_inputs_leave_the_default_metadata_alone(tmp_path):
+    """Naming the inputs does not lose the metadata, unless it is one of them."""
+    more = [{"id": n, "q": "?", "target": 1, "metadata": {"s": n}} for n in range(10)]
+    assert dict(rows(tmp_path, more, columns=Columns(inputs=("q",))).sample("1").metadata) == {"s": 1}
+    sample = rows(tmp_path, more, columns=Columns(inputs=("metadata",))).sample("1")
+    assert (dict(sample.metadata), dict(sample.inputs)) == ({}, {"metadata": {"s": 1}})
+
+
+def test_a_named_column_that_is_missing_is_told(tmp_path):
+    """The message lists what is there."""
+    columns = Columns(group="team", inputs=("question",))
+    with pytest.raises(
+        DataError, match=r"rows.jsonl:1: has no 'question', 'team'; its columns are 'id', 'text'"
+    ):
+        rows(tmp_path, records("abcd"), columns=columns)
+
+
+def test_rows_without_ids_get_them_from_their_content(tmp_path):
+    """Such an id depends on the row, not on its position."""
+    made = [{"text": f"t{n}", "target": "y"} for n in range(30)]
+    one, two = rows(tmp_path, made), None
+    texts = {one.sample(i).inputs["text"]: i for i in both(one)}
+    two = rows(tmp_path, made[::-1])
+    assert {two.sample(i).inputs["text"]: i for i in both(two)} == texts
+
+
+def test_rows_of_equal_content_are_counted_and_stay_together(tmp_path):
+    """A copy never confirms what its twin chose."""
+    made = [{"text": f"t{n % 20}", "target": "y"} for n in range(60)]
+    found = rows(tmp_path, made)
+    assert len(both(found)) == 60
+    sides = {}
+    for one in both(found):
+        sample = found.sample(one)
+        sides.setdefault(sample.inputs["text"], set()).add(sample.split)
+    assert all(len(splits) == 1 for splits in sides.values())
+
+
+def test_the_index_does_not_grow_with_the_size_of_rows(tmp_path):
+    """Rows of 20 kB take no more memory than rows of 2 bytes."""
+
+    def size(text):
+        found = rows(tmp_path, [{"id": str(n), "text": text, "target": "y"} for n in range(50)])
+        seen, total, todo = set(), 0, [found]
+        while todo:
+            one = todo.pop()
+            if id(one) in seen or isinstance(one, type):
+                continue
+            seen.add(id(one))
+            total += sys.getsizeof(one)
+            if isinstance(one, dict):
+                todo += [*one.keys(), *one.values()]
+            elif isinstance(one, list | tuple | set | frozenset):
+                todo += one
+            todo += list(getattr(one, "__dict__", {}).values())
+        return total
+
+    assert size("x" * 20_000) - size("xx") < 1000
+
+
+def test_byte_order_mark_blank_lines_and_windows_line_ends_are_fine(tmp_path):
+    """Offsets count what is skipped."""
+    path = tmp_path / "rows.jsonl"
+    lines = [json.dumps(record).encode() for record in records("abcdefgh")]
+    path.write_bytes(b"\xef\xbb\xbf" + b"\r\n\r\n".join(lines))
+    found = open_rows(RowSource(path=path, shown="r", name="r", sha256="0"), Selection(confirm=0.5))
+    assert {found.sample(one).id for one in both(found)} == set("abcdefgh")
+
+
+def test_an_unknown_id_is_refused(tmp_path):
+    """Also one of the file that the limit left out."""
+    with pytest.raises(DataError, match="no sample has the id 'z'"):
+        rows(tmp_path, records("abcdefgh")).sample("z")
+
+
+@pytest.mark.parametrize(
+    "change", ["", "nonsense", json.dumps({"id": "b", "text": "x", "target": "y"}) + "\n"]
+)
+def test_a_file_that_changes_during_a_run_is_noticed(tmp_path, change):
+    """Another row at the place of this one is never mistaken for it."""
+    found = rows(tmp_path, records("abcdefgh"))
+    (tmp_path / "rows.jsonl").write_text(change)
+    with pytest.raises(DataError, match="rows.jsonl:1: changed while the run was going on"):
+        found.sample("a")
+
+
+def test_a_file_that_disappears_during_a_run_is_told(tmp_path):
+    """What the system says is passed on."""
+    found = rows(tmp_path, records("abcdefgh"))
+    (tmp_path / "rows.jsonl").unlink()
+    with pytest.raises(DataError, match="cannot be read again"):
+        found.sample("a")
+
+
+def test_lines_that_are_not_utf_8_are_told(tmp_path):
+    """The byte is counted within the line."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"id": "a", "text": "\xff", "target": 1}\n')
+    with pytest.raises(DataError, match="r:1: is not UTF-8 text .byte 22"):
+        open_rows(RowSource(path=path, shown="r", name="r", sha256="0"), Selection(confirm=0.5))

@@ -1,0 +1,201 @@
+"""The shipped data, prompts and specs: what their cards say is true, and everything they name is there."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+import pytest
+from jinja2 import meta
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parent.parent
+CARDS = sorted((ROOT / "datasets").glob("*.yaml"))
+SPECS = sorted((ROOT / "experiments").glob("*.yaml"))
+NOTEBOOKS = sorted((ROOT / "experiments/notebooks").glob("*.ipynb"))
+CARD_KEYS = {"file", "sha256", "columns", "source", "licence", "attribution", "description"}
+TASK_KEYS = {"dataset", "prompt", "scorers", "metric", "repeats", "limit"}
+
+each_card = pytest.mark.parametrize("card_file", CARDS, ids=lambda path: path.stem)
+each_spec = pytest.mark.parametrize("spec_file", SPECS, ids=lambda path: path.stem)
+each_notebook = pytest.mark.parametrize("notebook_file", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """What a YAML file holds."""
+    return YAML(typ="safe").load(path)
+
+
+def rows_of(card_file: Path) -> list[dict[str, Any]]:
+    """The rows that a card describes, in file order."""
+    data = card_file.parent / read_yaml(card_file)["file"]
+    return [json.loads(line) for line in data.read_bytes().splitlines()]
+
+
+def card_of(spec_file: Path) -> Path:
+    """The card of the data set that a spec names."""
+    return ROOT / "datasets" / f"{read_yaml(spec_file)['task']['dataset']}.yaml"
+
+
+def prompts_of(spec_file: Path) -> dict[str, Path]:
+    """The prompt files that a spec names, by variant."""
+    prompt = read_yaml(spec_file)["task"]["prompt"]
+    named = prompt if isinstance(prompt, Mapping) else {"prompt": prompt}
+    return {name: spec_file.parent / path for name, path in named.items()}
+
+
+def labels_of(spec_file: Path) -> Iterator[list[str]]:
+    """The labels of each choice scorer of a spec."""
+    for scorer in read_yaml(spec_file)["task"]["scorers"]:
+        if isinstance(scorer, Mapping) and "choice" in scorer:
+            yield scorer["choice"]["labels"]
+
+
+def test_the_shipped_content_is_found() -> None:
+    """The checks below have something to check."""
+    assert {path.stem for path in CARDS} >= {"reviews", "support-tickets"}
+    assert {path.stem for path in SPECS} >= {"quickstart", "support-triage"}
+    assert NOTEBOOKS
+
+
+@each_card
+def test_a_card_has_the_known_keys_and_tells_where_its_rows_come_from(card_file: Path) -> None:
+    """A data set without source, licence or attribution is not shipped."""
+    card = read_yaml(card_file)
+    assert set(card) == CARD_KEYS
+    assert all(card[key] for key in CARD_KEYS)
+
+
+@each_card
+def test_a_card_pins_the_bytes_of_its_file(card_file: Path) -> None:
+    """The sha256 on the card is that of the file beside it."""
+    card = read_yaml(card_file)
+    assert hashlib.sha256((card_file.parent / card["file"]).read_bytes()).hexdigest() == card["sha256"]
+
+
+@each_card
+def test_every_row_has_the_columns_of_its_card(card_file: Path) -> None:
+    """Id, target and inputs are texts with something in them, in every row."""
+    columns = read_yaml(card_file)["columns"]
+    wanted = {columns["id"], columns["target"], *columns["inputs"]}
+    for row in rows_of(card_file):
+        assert wanted <= set(row) <= wanted | {"metadata"}, row
+        assert all(isinstance(row[name], str) and row[name].strip() for name in wanted), row
+
+
+@each_card
+@pytest.mark.parametrize("column", ["id", "text"])
+def test_no_row_occurs_twice(card_file: Path, column: str) -> None:
+    """Ids are unique, and so are texts, whatever their case."""
+    counts = Counter(row[column].casefold() for row in rows_of(card_file))
+    assert [value for value, count in counts.items() if count > 1] == []
+
+
+def test_the_reviews_are_balanced_by_source_and_label() -> None:
+    """50 positive and 50 negative sentences of each source, none over 200 characters."""
+    rows = rows_of(ROOT / "datasets/reviews.yaml")
+    counts = Counter((row["metadata"]["source"], row["target"]) for row in rows)
+    sources, labels = ("amazon", "imdb", "yelp"), ("positive", "negative")
+    assert counts == {(source, label): 50 for source in sources for label in labels}
+    assert max(len(row["text"]) for row in rows) <= 200
+
+
+def test_the_support_tickets_are_balanced() -> None:
+    """22 tickets of each label."""
+    counts = Counter(row["target"] for row in rows_of(ROOT / "datasets/support-tickets.yaml"))
+    assert counts == dict.fromkeys(("billing", "bug", "how-to", "account"), 22)
+
+
+@pytest.mark.parametrize(
+    ("name", "cycle", "columns"),
+    [("reviews", 6, ("metadata", "target")), ("support-tickets", 4, ("target",))],
+)
+def test_the_first_rows_are_balanced_too(name: str, cycle: int, columns: tuple[str, ...]) -> None:
+    """Every cycle of rows holds each kind once, so that a `limit` keeps the balance."""
+    kinds = [
+        json.dumps([row[column] for column in columns]) for row in rows_of(ROOT / f"datasets/{name}.yaml")
+    ]
+    cycles = [kinds[first : first + cycle] for first in range(0, len(kinds), cycle)]
+    assert all(len(set(some)) == cycle for some in cycles)
+
+
+@pytest.mark.parametrize("folder", ["datasets", "experiments", "reports"])
+def test_content_folders_hold_no_python(folder: str) -> None:
+    """A module in one of these folders could shadow a package of the same name."""
+    assert list((ROOT / folder).rglob("*.py")) == []
+
+
+def test_the_folder_datasets_shadows_nothing() -> None:
+    """`import datasets` still means the Hugging Face package."""
+    found = importlib.util.find_spec("datasets")
+    assert found is not None
+    assert found.origin is not None
+    assert "site-packages" in Path(found.origin).parts
+
+
+@each_spec
+def test_a_spec_offers_its_schema_to_editors(spec_file: Path) -> None:
+    """The first line ties the file to the schema that completes and checks it."""
+    first_line = spec_file.read_text(encoding="utf-8").splitlines()[0]
+    assert first_line == "# yaml-language-server: $schema=experiment.schema.json"
+
+
+@each_spec
+def test_a_spec_names_things_that_exist(spec_file: Path) -> None:
+    """Data set and prompt files of a shipped spec are in their places, and its task has known keys."""
+    assert set(read_yaml(spec_file)["task"]) <= TASK_KEYS
+    assert card_of(spec_file).is_file()
+    assert [str(path) for path in prompts_of(spec_file).values() if not path.is_file()] == []
+
+
+@each_spec
+def test_the_labels_of_a_spec_are_those_of_its_data(spec_file: Path) -> None:
+    """A label that no row has, or a row whose label the scorer does not know, would be scored in vain."""
+    targets = {row["target"] for row in rows_of(card_of(spec_file))}
+    for labels in labels_of(spec_file):
+        assert set(labels) == targets
+        assert len(labels) == len(targets)
+
+
+@each_spec
+def test_the_prompts_of_a_spec_ask_for_columns_that_its_data_has(spec_file: Path) -> None:
+    """Each template uses every input column of the data set and no other."""
+    inputs = set(read_yaml(card_of(spec_file))["columns"]["inputs"])
+    for path in prompts_of(spec_file).values():
+        parsed = jinja2.Environment(autoescape=False).parse(path.read_text(encoding="utf-8"))
+        assert meta.find_undeclared_variables(parsed) == inputs, path.name
+
+
+@each_spec
+def test_the_variable_part_of_a_prompt_comes_last(spec_file: Path) -> None:
+    """All that is the same for every row comes first, so that providers can cache it."""
+    for path in prompts_of(spec_file).values():
+        text = path.read_text(encoding="utf-8")
+        assert text.count("{{") == 1, path.name
+        assert text.rstrip().endswith("{{ text }}"), path.name
+
+
+def test_no_prompt_lies_about_unused() -> None:
+    """Every file in prompts/ belongs to a spec."""
+    used = {path for spec_file in SPECS for path in prompts_of(spec_file).values()}
+    assert set((ROOT / "experiments/prompts").iterdir()) == used
+
+
+@each_notebook
+def test_a_notebook_is_valid_and_clean(notebook_file: Path) -> None:
+    """Notebooks are shipped without outputs and counts, so that a change in them is a change of words."""
+    notebook = nbformat.read(notebook_file, as_version=nbformat.NO_CONVERT)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+            compile(cell.source, str(notebook_file), "exec")
