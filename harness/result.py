@@ -122,4 +122,8 @@ def goal_of(plan: Plan, policy: str | Mapping[str, float] | None = None) -> Goal
         (name, tolerance), *_ = policy.items()
     if name not in ("best", "cheapest_within"):
         raise UsageError(f"policy {name!r} is unknown; expected 'best' or {{'cheapest_within': 0.01}}")
+    if name == "best" and isinstance(policy, Mapping):
+        raise UsageError(f"policy 'best' takes no number, found {tolerance!r}; expected 'best' alone")
+    if not 0 <= tolerance < 1:
+        raise UsageError(f"cheapest_within is {tolerance!r}; expected quality to give up, from 0 to below 1")
     return Goal(policy=name, tolerance=tolerance, limits=aim.limits, level=aim.confidence, seed=plan.seed)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,9 @@ from harness.calls.engine import Engine
 from harness.calls.lanes import open_providers
 from harness.calls.provider import Provider
 from harness.clock import Clock, SystemClock
-from harness.errors import HarnessError, InconclusiveError, ProviderError, UsageError
+from harness.errors import HarnessError, InconclusiveError, ProviderError, StoreError, UsageError
+from harness.outputs import display
+from harness.outputs.files import require_folder
 from harness.outputs.report import write_report
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
@@ -96,19 +99,26 @@ def tune(
     """Search the spec's space and recommend settings; resume goes on with a run that was cut off.
 
     spec: a YAML file, or the same as a mapping. store: URL, else HARNESS_STORE. providers: by name, in
-    place of those the endpoints name (for tests and own back ends). use_cache: False asks everything anew.
+    place of those the endpoints name (for tests and own back ends). on_progress: told how far the run
+    is; `None`: a bar in a notebook, else nothing. use_cache: False asks everything anew.
     overrides: limit, repeat, seed, n_trials, max_cost, max_concurrency; see `plan.planner.make_plan`.
     An interrupt (Ctrl-C, a notebook's stop button) ends the run with what it has: state "stopped".
     Raises HarnessError; what was answered until then is in the store.
     """
     clock, environ = clock or SystemClock(), os.environ if environ is None else environ
+    if spec is not None and resume is not None:
+        raise UsageError(f"both a spec and the run to resume, {resume!r}, are given; give one of them")
     database = open_store(store, environ)
     try:
         plan, row = _begin(spec, resume, database, clock, overrides)
+        require_folder(Path(reports))
         speak = providers if providers is not None else open_providers(plan.endpoints, plan.models, environ)
         database.begin_run(row)
-        with _engine(plan, row.run, database, speak, clock, use_cache=use_cache) as engine:
-            session = _Session(row.run, plan, database, engine, clock, row.started_at, on_progress)
+        with (
+            _watched(on_progress) as watch,
+            _engine(plan, row.run, database, speak, clock, use_cache=use_cache) as engine,
+        ):
+            session = _Session(row.run, plan, database, engine, clock, row.started_at, watch)
             result = _carry_out(session, Path(reports))
         if mlflow:
             result = mirror(result)
@@ -210,6 +220,19 @@ def _begin(
     return plan, row
 
 
+@contextmanager
+def _watched(on_progress: Watcher | None) -> Generator[Watcher | None]:
+    """The given watcher; in a notebook without one, a progress bar."""
+    if on_progress is not None or not display.in_notebook():
+        yield on_progress
+        return
+    bar = display.NotebookProgress()
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
 def _plan_of(row: RunRow, overrides: Mapping[str, Any] | None = None) -> Plan:
     if row.spec_file is None:
         import json
@@ -257,7 +280,10 @@ def _carry_out(session: _Session, reports: Path) -> TuneResult:
         state = "inconclusive"
         search.notes.append(str(error))
     except HarnessError:
-        session.store.put_trials([_trial_row(session.run, arm, search.told) for arm in search.arms])
+        # A store that is lost cannot take this down, and its own error is the one to tell.
+        with suppress(StoreError):
+            session.store.put_trials([_trial_row(session.run, arm, search.told) for arm in search.arms])
+            session.store.set_state(session.run, "failed")
         raise
     return _conclude(session, search, state, reports)
 
@@ -293,8 +319,14 @@ def _conclude(session: _Session, search: Search, state: RunState, reports: Path)
         except InconclusiveError as error:
             record = replace(record, state="inconclusive", notes=(*record.notes, str(error)))
     folder = reports / session.run
-    files = write_report(record, _rows((search.arms, search.finalists), session.engine), folder)
+    # The store is the truth and the report a picture of it: a full disk must not undo a finished run.
     session.store.end_run(record)
+    try:
+        files = write_report(record, _rows((search.arms, search.finalists), session.engine), folder)
+    except UsageError as error:
+        raise HarnessError(
+            f"{error}; the run itself is safe: `harness report {session.run} -o FOLDER` writes its report"
+        ) from error
     return TuneResult(record, plan, finalists, folder, tuple(files))
 
 

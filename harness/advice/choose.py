@@ -95,7 +95,7 @@ def recommend(
 
     Raises InconclusiveError when no finalist has quality on both splits, or none meets the limits.
     """
-    able = [f for f in finalists if f.search.quality is not None and f.confirm.quality is not None]
+    able = [f for f in finalists if _answered(f.search) and _answered(f.confirm)]
     if not able:
         raise InconclusiveError(
             "no trial has enough scored answers on both splits; look at the failure rates, then raise the "
@@ -128,6 +128,11 @@ def recommend(
         caveats=(*_caveats(chosen, rivals, goal), *notes),
         provenance=provenance,
     )
+
+
+def _answered(trial: Trial) -> bool:
+    # Where failures count as wrong, silence has a quality too: 0, which nobody would ship.
+    return trial.quality is not None and trial.failure_rate < 1
 
 
 def versus(chosen: Finalist, other: Finalist | None, *, level: float, seed: int) -> PairedDifference | None:

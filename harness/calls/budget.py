@@ -33,7 +33,13 @@ class Hold:
     """The worst that one request can cost, set aside until its bill is known."""
 
     usd: float
-    tokens: int
+    input_tokens: int
+    output_tokens: int
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of both kinds."""
+        return self.input_tokens + self.output_tokens
 
 
 class Budget:
@@ -44,7 +50,7 @@ class Budget:
         self.spent = spent
         self._clock = clock
         self._deadline = None if caps.minutes is None else clock.monotonic() + 60 * caps.minutes
-        self._held: Hold = Hold(0.0, 0)
+        self._held_usd, self._held_tokens = 0.0, 0
         self._open = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -59,7 +65,8 @@ class Budget:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
             await turn
-        self._held = Hold(self._held.usd + worst.usd, self._held.tokens + worst.tokens)
+        self._held_usd += worst.usd
+        self._held_tokens += worst.tokens
         self._open += 1
         return True
 
@@ -84,11 +91,11 @@ class Budget:
         caps, spent = self.caps, self.spent
         if self._late():
             return False
-        if caps.usd is not None and spent.usd + self._held.usd + worst.usd > caps.usd:
+        if caps.usd is not None and spent.usd + self._held_usd + worst.usd > caps.usd:
             return False
         if caps.calls is not None and spent.calls + self._open + 1 > caps.calls:
             return False
-        used = spent.input_tokens + spent.output_tokens + self._held.tokens + worst.tokens
+        used = spent.input_tokens + spent.output_tokens + self._held_tokens + worst.tokens
         return caps.tokens is None or used <= caps.tokens
 
     def _late(self) -> bool:
@@ -97,9 +104,8 @@ class Budget:
     def _let_go(self, worst: Hold) -> None:
         self._open -= 1
         # With nothing open the sum is zero by definition: rounding must not leave a crumb behind.
-        self._held = (
-            Hold(self._held.usd - worst.usd, self._held.tokens - worst.tokens) if self._open else Hold(0.0, 0)
-        )
+        self._held_usd = self._held_usd - worst.usd if self._open else 0.0
+        self._held_tokens -= worst.tokens
 
     def _wake(self) -> None:
         # All of them: a small call behind a large one may fit where the large one does not.
@@ -121,7 +127,7 @@ def worst_case(call: Call, model: Model) -> Hold:
     )
     output_tokens = call.settings.max_output_tokens or model.max_output_tokens or model.context_tokens or 0
     usd = worst_case_usd(input_tokens, output_tokens, model.prices) if model.prices else 0.0
-    return Hold(usd, input_tokens + output_tokens)
+    return Hold(usd, input_tokens, output_tokens)
 
 
 def price_of(reply: Reply, model: Model) -> float | None:

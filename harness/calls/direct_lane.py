@@ -18,6 +18,7 @@ from harness.records import Call, Reply, Usage
 if TYPE_CHECKING:
     import aiohttp
 
+MOST_TOKENS = 2**31  # no request has as many, and no more fit the columns of a database
 # Models that refuse the older name of the output limit.
 _COMPLETION_TOKENS = re.compile(r"^(o\d|gpt-[5-9])")
 
@@ -38,14 +39,17 @@ class DirectProvider:
         import aiohttp
 
         try:
-            async with self._open().post(self._url, data=json.dumps(request_body(call)).encode()) as response:
+            body = json.dumps(request_body(call)).encode()
+            # A redirect would be a second request, and might carry prompt and key to somebody else.
+            async with self._open().post(self._url, data=body, allow_redirects=False) as response:
                 raw = await response.read()
                 status, headers = response.status, response.headers
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, ConnectionResetError) as error:
-            # The connection broke after the request was out: the provider may have done the work.
-            raise ProviderFault("connection", self._safe(f"connection lost: {error}"), billed=True) from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
             raise ProviderFault("connection", self._safe(f"no connection: {error}")) from error
+        except (aiohttp.ClientError, OSError) as error:
+            # The connection broke when the request may have been out (a reset comes as a plain
+            # ClientOSError): the provider may have done the work.
+            raise ProviderFault("connection", self._safe(f"connection lost: {error}"), billed=True) from error
         if status != 200:
             text = raw.decode("utf-8", "replace")
             raise ProviderFault(
@@ -81,12 +85,12 @@ class DirectProvider:
             choice = answer["choices"][0]
             return Reply(
                 text=_text(choice["message"]["content"]),
-                finish_reason=choice.get("finish_reason"),
+                finish_reason=_word(choice.get("finish_reason")),
                 usage=read_usage(answer.get("usage")),
-                served_by=answer.get("model"),
+                served_by=_word(answer.get("model")),
             )
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            shown = self._safe(raw[:200].decode("utf-8", "replace"))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+            shown = self._safe(raw.decode("utf-8", "replace"))
             raise ProviderFault(
                 "malformed", f"unreadable answer ({error!r}): {shown}", billed=True
             ) from error
@@ -113,11 +117,25 @@ def read_usage(usage: Mapping[str, Any] | None) -> Usage:
     prompt = usage.get("prompt_tokens_details") or {}
     output = usage.get("completion_tokens_details") or {}
     return Usage(
-        input_tokens=usage.get("prompt_tokens"),
-        cached_input_tokens=prompt.get("cached_tokens"),
-        output_tokens=usage.get("completion_tokens"),
-        reasoning_tokens=output.get("reasoning_tokens"),
+        input_tokens=count(usage.get("prompt_tokens")),
+        cached_input_tokens=count(prompt.get("cached_tokens")),
+        output_tokens=count(usage.get("completion_tokens")),
+        reasoning_tokens=count(output.get("reasoning_tokens")),
     )
+
+
+def count(stated: object) -> int | None:
+    """A number of tokens as a provider states it; anything that cannot be one is unknown.
+
+    A negative or a huge count would move the ledger, and with it the cap.
+    """
+    if not isinstance(stated, int) or isinstance(stated, bool):
+        return None
+    return stated if 0 <= stated < MOST_TOKENS else None
+
+
+def _word(stated: object) -> str | None:
+    return stated if isinstance(stated, str) else None
 
 
 def _text(content: object) -> str:

@@ -7,12 +7,13 @@ the store starts nothing.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.calls.direct_lane import DirectProvider
-from harness.calls.local_server import LocalServer
+from harness.calls.local_server import PROGRAM, Launch, LocalServer, serve
 from harness.calls.provider import ProviderFault
 from harness.calls.weights import installed
 from harness.catalogue.models import Model
@@ -29,22 +30,33 @@ class _Running:
 
 
 class EmbeddedProvider:
-    """Answers calls with models of this machine. models: by name. folder: holds their weights."""
+    """Answers calls with models of this machine. models: by name. folder: holds their weights.
 
-    def __init__(self, models: Mapping[str, Model], folder: Path, logs: Path) -> None:
+    program: what each server runs; see `local_server.Launch`.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, Model],
+        folder: Path,
+        logs: Path,
+        *,
+        program: tuple[str, ...] = PROGRAM,
+    ) -> None:
         self._files = {name: weights_file(model, folder) for name, model in models.items()}
         self._contexts = {name: model.context_tokens for name, model in models.items()}
         self._logs = logs
-        self._running: dict[str, _Running] = {}
+        self._program = program
+        self._starts: dict[str, asyncio.Task[_Running]] = {}
         self._starting = asyncio.Lock()
 
     async def complete(self, call: Call) -> Reply:
         """Answer one call, starting the model's server if need be; see `provider.Provider`."""
         name = call.settings.model_name
-        async with self._starting:
-            if name not in self._running:
-                self._running[name] = await asyncio.to_thread(self._start, name)
-        running = self._running[name]
+        if name not in self._starts:
+            self._starts[name] = asyncio.create_task(self._start(name))
+        # Shielded: a caller who gives up while a large model loads must not leave a server that nobody ends.
+        running = await asyncio.shield(self._starts[name])
         try:
             return await running.lane.complete(call)
         except ProviderFault as fault:
@@ -56,20 +68,25 @@ class EmbeddedProvider:
             raise
 
     async def close(self) -> None:
-        """Stop all servers."""
-        for running in self._running.values():
-            await running.lane.close()
-            await asyncio.to_thread(running.server.close)
-        self._running.clear()
+        """Stop all servers, those that are still starting too."""
+        starts, self._starts = self._starts, {}
+        for running in await asyncio.gather(*starts.values(), return_exceptions=True):
+            if isinstance(running, _Running):
+                await running.lane.close()
+                await asyncio.to_thread(running.server.close)
 
-    def _start(self, name: str) -> _Running:
-        server = LocalServer.start(
-            name,
-            self._files[name],
+    async def _start(self, name: str) -> _Running:
+        launch = Launch(
+            model=name,
+            gguf=self._files[name],
+            log=self._log(name),
             slots=SLOTS,
             context_tokens=self._contexts[name] or 2048,
-            log=self._log(name),
+            key=secrets.token_hex(16),
+            program=self._program,
         )
+        async with self._starting:  # one at a time: each fills memory and all cores while it loads
+            server = await asyncio.to_thread(serve, launch)
         return _Running(server, DirectProvider(server.url, server.key))
 
     def _log(self, name: str) -> Path:

@@ -11,7 +11,7 @@ import asyncio
 import random
 import threading
 from collections import deque
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Self
@@ -19,10 +19,11 @@ from typing import Self
 from harness.calls.budget import Budget, Caps, Hold, price_of, worst_case
 from harness.calls.keys import call_key
 from harness.calls.provider import Provider, ProviderFault
-from harness.calls.tickets import Delivery, Gate, Stream, Ticket
+from harness.calls.tickets import Delivery, Gate, Stream, Ticket, again
+from harness.calls.waiting import Pause, TimeLimit, back_off_s
 from harness.catalogue.models import Model
 from harness.clock import Clock, SystemClock
-from harness.errors import StoreLostError
+from harness.errors import ProviderError, StoreLostError
 from harness.records import (
     Call,
     CallFailure,
@@ -35,14 +36,14 @@ from harness.records import (
     Spend,
     Usage,
 )
-from harness.store.answers import FailedCall, PaidAnswer, Payment, completion, failure
+from harness.store.answers import FailedCall, PaidAnswer, Payment, completion, failure, storable
 from harness.store.journal import Journal
 from harness.store.store import Store
 
 CHUNK = 128  # calls looked up in the store by one query
 WINDOW = 512  # calls under way or queued at once: bounds memory, and is far above any concurrency
-FIRST_WAIT_S = 0.5  # upper end of the first back-off; it doubles with each attempt
-LONGEST_WAIT_S = 30.0
+RECENT = 1024  # answers remembered after delivery, for calls that were looked up before they were durable
+STOPPED = "the run was stopped before this call was sent"
 
 
 class Engine:
@@ -76,7 +77,10 @@ class Engine:
         self._use_cache = use_cache
         self._gates: dict[str, Gate] = {}
         self._under_way: dict[str, Ticket] = {}
+        self._recent: dict[str, Completion] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lock = threading.Lock()  # guards the start and the counts, which several threads move
+        self._lost: StoreLostError | None = None
         self._cached = self._failed = 0
         self._saved_usd = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -93,19 +97,22 @@ class Engine:
         """One outcome for each call, in order of completion.
 
         Closing the generator sends nothing more, waits for what is in flight, and keeps its answers.
-        Raises StoreLostError when answers can no longer be made durable.
+        Raises StoreLostError when answers or bills can no longer be made durable, and whatever a provider
+        raises beside its faults.
         """
         source = iter(calls)
         stream = Stream()
         open_calls, more = 0, True
         try:
-            while more or open_calls:
-                if more and open_calls < WINDOW:
+            while (more and not stream.stopped) or open_calls:
+                if self._lost is not None:
+                    raise self._lost
+                if more and not stream.stopped and open_calls < WINDOW:
                     chunk = list(islice(source, CHUNK))
                     more = len(chunk) == CHUNK
                     stored, missing = self._look_up(chunk, stream)
                     open_calls += len(missing)
-                    self._send(missing)
+                    self._send(missing, stream)
                     yield from stored
                 elif open_calls:
                     delivery = stream.arrived.get()
@@ -115,7 +122,9 @@ class Engine:
                     yield delivery
         finally:
             stream.stopped = True
-            self._drain(stream, open_calls)
+            if open_calls and self._loop is not None:
+                self._loop.call_soon_threadsafe(self._drop_unwanted)
+            stream.drain()
 
     def recall(self, calls: Iterable[Call]) -> Iterator[Outcome]:
         """What the store knows of these calls, in their order; nothing is sent.
@@ -145,16 +154,23 @@ class Engine:
         )
 
     def close(self) -> None:
-        """Wait for what is in flight, make it durable, and let go of all providers."""
+        """Wait for what is in flight, make it durable, and let go of all providers; nothing more is sent.
+
+        Harmless when called twice. Raises StoreLostError when a bill could not be made durable.
+        """
         loop = self._loop
         if loop is None or self._thread is None or self._journal is None:
             return
-        self._call(loop, self._finish())
-        self._journal.close()
-        loop.call_soon_threadsafe(loop.stop)
-        self._thread.join()
-        loop.close()
-        self._loop = None
+        try:
+            asyncio.run_coroutine_threadsafe(self._finish(), loop).result()
+        finally:
+            self._journal.close()
+            loop.call_soon_threadsafe(loop.stop)
+            self._thread.join()
+            loop.close()
+            self._loop = None
+        if self._lost is not None:
+            raise self._lost
 
     # -- the caller's thread
 
@@ -169,33 +185,29 @@ class Engine:
             if row is None:
                 missing.append(Ticket(call, key, stream, now))
                 continue
-            answer = completion(row, call)
-            self._cached += 1
-            self._saved_usd += answer.price_usd or 0.0
-            stored.append(answer)
+            stored.append(completion(row, call))
+        self._count_cached(stored)
         return stored, missing
 
-    def _send(self, tickets: Sequence[Ticket]) -> None:
+    def _count_cached(self, answers: Sequence[Completion]) -> None:
+        with self._lock:
+            self._cached += len(answers)
+            self._saved_usd += sum(answer.price_usd or 0.0 for answer in answers)
+
+    def _send(self, tickets: Sequence[Ticket], stream: Stream) -> None:
         if tickets:
             self._started().call_soon_threadsafe(self._accept, tickets)
-
-    def _drain(self, stream: Stream, open_calls: int) -> None:
-        if open_calls and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._drop_unwanted)
-            for _ in range(open_calls):
-                stream.arrived.get()
+            stream.asked += len(tickets)
 
     def _started(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._journal = Journal(self._store.database, self._on_durable, newest=not self._use_cache)
-            self._thread = threading.Thread(target=self._loop.run_forever, name="harness-calls", daemon=True)
-            self._thread.start()
-        return self._loop
-
-    @staticmethod
-    def _call(loop: asyncio.AbstractEventLoop, work: Coroutine[None, None, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, loop).result()
+        with self._lock:
+            if self._loop is None:
+                loop = asyncio.new_event_loop()
+                self._journal = Journal(self._store.database, self._on_durable, newest=not self._use_cache)
+                self._thread = threading.Thread(target=loop.run_forever, name="harness-calls", daemon=True)
+                self._thread.start()
+                self._loop = loop
+            return self._loop
 
     # -- the loop's thread
 
@@ -205,6 +217,9 @@ class Engine:
             if first is not None:
                 first.twins.append(ticket)
                 continue
+            if ticket.key in self._recent:
+                self._deliver_again(ticket, self._recent[ticket.key])
+                continue
             self._under_way[ticket.key] = ticket
             gate = self._gate(ticket.call)
             gate.waiting.append(ticket)
@@ -212,106 +227,106 @@ class Engine:
                 gate.in_flight += 1
                 task = asyncio.get_running_loop().create_task(self._work(gate))
                 self._tasks.add(task)
-                task.add_done_callback(self._on_worker_end)
+                task.add_done_callback(self._tasks.discard)
 
     def _gate(self, call: Call) -> Gate:
         name = call.settings.model
         if name not in self._gates:
-            provider = call.settings.provider
-            self._gates[name] = Gate(self._providers[provider], self._endpoints[provider], self._models[name])
+            provider, endpoint = call.settings.provider, self._endpoints[call.settings.provider]
+            limit = TimeLimit(endpoint.timeout_s, self._clock)
+            self._gates[name] = Gate(self._providers[provider], endpoint, self._models[name], limit)
         return self._gates[name]
 
     async def _work(self, gate: Gate) -> None:
         try:
             while gate.waiting:
-                await self._serve(gate, gate.waiting.popleft())
+                await self._answer(gate, gate.waiting.popleft())
         finally:
             gate.in_flight -= 1
+
+    async def _answer(self, gate: Gate, ticket: Ticket) -> None:
+        try:
+            await self._serve(gate, ticket)
+        except asyncio.CancelledError as error:
+            crash = ProviderError(f"the provider of {gate.model.full_name!r} cancelled a call by itself")
+            crash.__cause__ = error
+            self._deliver(ticket, crash)
+        except BaseException as error:  # noqa: BLE001 - raised in `run`: whoever waits must not wait for ever
+            self._deliver(ticket, error)
 
     async def _serve(self, gate: Gate, ticket: Ticket) -> None:
         worst = worst_case(ticket.call, gate.model)
         attempts = 0
-        while True:
-            if not ticket.wanted:
-                return self._fail(
-                    ticket, "cancelled", "the run was stopped before this call was sent", attempts
-                )
+        while ticket.wanted:
             if not await self._budget.hold(worst):
                 return self._fail(ticket, "budget", "this call could have crossed the cap", attempts)
-            started = self._clock.monotonic()
-            try:
-                async with asyncio.timeout(gate.endpoint.timeout_s):
-                    reply = await gate.provider.complete(ticket.call)
-            except TimeoutError:
-                limit = gate.endpoint.timeout_s
-                fault = ProviderFault("timeout", f"no complete answer within {limit:g} s", billed=True)
-            except ProviderFault as caught:
-                fault = caught
-            except BaseException:
+            if not ticket.wanted:  # holding may have taken long
                 self._budget.release(worst)
-                raise
-            else:
-                return self._keep(gate, ticket, worst, reply, started)
+                break
+            fault = await self._attempt(gate, ticket, worst)
+            if fault is None:
+                return None
             attempts += 1
-            self._book_fault(ticket, worst, fault)
             if not fault.retryable or attempts > gate.endpoint.max_retries:
                 return self._fail(ticket, fault.kind, fault.message, attempts)
-            await self._clock.sleep(self._wait_s(attempts, fault.retry_after_s))
+            if ticket.wanted:
+                ticket.pause = ticket.pause or Pause(self._clock)
+                await ticket.pause.rest(back_off_s(attempts, fault.retry_after_s, self._random))
+        return self._fail(ticket, "cancelled", STOPPED, attempts)
 
-    def _keep(self, gate: Gate, ticket: Ticket, worst: Hold, reply: Reply, started: float) -> None:
-        usage = reply.usage
-        price = price_of(reply, gate.model)
-        # A bill that the provider does not state is booked at its worst: the cap must hold regardless.
-        spent = worst.usd if price is None else price
-        self._budget.settle(worst, spent, usage.input_tokens or 0, usage.output_tokens or 0)
+    async def _attempt(self, gate: Gate, ticket: Ticket, worst: Hold) -> ProviderFault | None:
+        """Send one request and book its bill; gives the fault, `None` when there is an answer."""
+        started = self._clock.monotonic()
+        try:
+            reply = storable(await gate.limit.within(gate.provider.complete(ticket.call)))
+            price = price_of(reply, gate.model)
+        except TimeoutError as error:
+            fault = ProviderFault("timeout", f"no complete answer in time: {error}", billed=True)
+        except ProviderFault as caught:
+            fault = caught
+        except BaseException:
+            self._budget.release(worst)
+            raise
+        else:
+            self._keep(ticket, worst, reply, price, started)
+            return None
+        if fault.billed:
+            self._journaled.put_payment(self._settle(ticket, worst, worst.usd, Usage()))
+        else:
+            self._budget.release(worst)
+        return fault
+
+    def _keep(self, ticket: Ticket, worst: Hold, reply: Reply, price: float | None, started: float) -> None:
         total_s = self._clock.monotonic() - started
-        latency = Latency(
-            queue_s=started - ticket.queued_at, total_s=total_s, first_token_s=reply.first_token_s
-        )
+        queue_s = started - ticket.queued_at
+        latency = Latency(queue_s=queue_s, total_s=total_s, first_token_s=reply.first_token_s)
+        payment = self._settle(ticket, worst, worst.usd if price is None else price, reply.usage)
         answer = Completion(
-            call=ticket.call,
-            reply=reply,
-            price_usd=price,
-            latency=latency,
-            cached=False,
-            at=self._clock.now(),
+            call=ticket.call, reply=reply, price_usd=price, latency=latency, cached=False, at=payment.at
         )
-        self._record(ticket, answer, spent)
+        model = ticket.call.settings.model
+        paid = PaidAnswer(model=model, reply=reply, price_usd=price, latency=latency, payment=payment)
+        self._journaled.put(paid, (ticket, answer))
 
-    def _record(self, ticket: Ticket, answer: Completion, spent: float) -> None:
-        assert self._journal is not None
-        paid = PaidAnswer(
-            model=ticket.call.settings.model,
-            reply=answer.reply,
-            price_usd=answer.price_usd,
-            latency=answer.latency,
-            payment=self._payment(ticket, spent, answer.reply.usage),
-        )
-        self._journal.put(paid, (ticket, answer))
-
-    def _payment(self, ticket: Ticket, usd: float, usage: Usage) -> Payment:
+    def _settle(self, ticket: Ticket, worst: Hold, usd: float, usage: Usage) -> Payment:
+        # What the provider does not state is booked at its worst: the caps must hold regardless.
+        input_tokens = worst.input_tokens if usage.input_tokens is None else usage.input_tokens
+        output_tokens = worst.output_tokens if usage.output_tokens is None else usage.output_tokens
+        self._budget.settle(worst, usd, input_tokens, output_tokens)
         return Payment(
             run=self._run,
             key=ticket.key,
             purpose=ticket.call.purpose,
             usd=usd,
-            input_tokens=usage.input_tokens or 0,
-            output_tokens=usage.output_tokens or 0,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
             at=self._clock.now(),
         )
 
-    def _book_fault(self, ticket: Ticket, worst: Hold, fault: ProviderFault) -> None:
-        if not fault.billed or worst.usd == 0.0:
-            self._budget.release(worst)
-            return
-        self._budget.settle(worst, worst.usd, 0, 0)
-        assert self._journal is not None
-        self._journal.put_payment(self._payment(ticket, worst.usd, Usage()))
-
-    def _wait_s(self, attempts: int, asked_s: float | None) -> float:
-        # Full jitter: Brooker 2015, "Exponential Backoff And Jitter", AWS Architecture Blog.
-        jittered = self._random.uniform(0.0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempts))
-        return jittered if asked_s is None else asked_s + jittered
+    @property
+    def _journaled(self) -> Journal[tuple[Ticket, Completion]]:
+        assert self._journal is not None, "the loop runs only beside its journal"
+        return self._journal
 
     def _on_durable(self, group: Sequence[tuple[Ticket, Completion]], lost: StoreLostError | None) -> None:
         # Called by the journal's thread.
@@ -319,6 +334,8 @@ class Engine:
         self._loop.call_soon_threadsafe(self._deliver_group, group, lost)
 
     def _deliver_group(self, group: Sequence[tuple[Ticket, Completion]], lost: StoreLostError | None) -> None:
+        if lost is not None and not group:
+            self._lost = lost  # bills that nobody waits for: whoever asks next hears of it
         for ticket, answer in group:
             self._deliver(ticket, lost or answer)
 
@@ -330,51 +347,50 @@ class Engine:
             attempts=attempts,
             retryable=ProviderFault(kind, message).retryable,
         )
-        if attempts and self._journal is not None:
-            self._journal.put_failure(
-                FailedCall(
-                    run=self._run,
-                    key=ticket.key,
-                    kind=kind,
-                    message=message,
-                    attempts=attempts,
-                    at=self._clock.now(),
-                )
-            )
+        if attempts:
+            row = FailedCall.of(failed, run=self._run, key=ticket.key, at=self._clock.now())
+            self._journaled.put_failure(row)
         self._deliver(ticket, failed)
 
     def _deliver(self, ticket: Ticket, delivery: Delivery) -> None:
-        self._under_way.pop(ticket.key, None)
+        del self._under_way[ticket.key]
         if isinstance(delivery, CallFailure):
             self._failed += 1
-        ticket.stream.arrived.put(delivery)
+        elif isinstance(delivery, Completion) and self._use_cache:
+            self._recent[ticket.key] = delivery
+            if len(self._recent) > RECENT:
+                del self._recent[next(iter(self._recent))]
+        ticket.stream.deliver(delivery)
         for twin in ticket.twins:
-            if isinstance(delivery, Completion):
-                self._cached += 1
-                self._saved_usd += delivery.price_usd or 0.0
-                twin.stream.arrived.put(replace(delivery, call=twin.call, cached=True))
-            elif isinstance(delivery, CallFailure):
-                twin.stream.arrived.put(replace(delivery, call=twin.call))
-            else:
-                twin.stream.arrived.put(delivery)
+            self._deliver_again(twin, delivery)
+
+    def _deliver_again(self, twin: Ticket, delivery: Delivery) -> None:
+        delivery = again(delivery, twin.call)
+        if isinstance(delivery, Completion):
+            self._count_cached([delivery])
+        twin.stream.deliver(delivery)
 
     def _drop_unwanted(self) -> None:
+        """Fail the calls that nobody waits for and that are not in flight."""
         for gate in self._gates.values():
             unwanted = [ticket for ticket in gate.waiting if not ticket.wanted]
             gate.waiting = deque(ticket for ticket in gate.waiting if ticket.wanted)
             for ticket in unwanted:
-                self._fail(ticket, "cancelled", "the run was stopped before this call was sent", 0)
-
-    def _on_worker_end(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            # A fault in a provider's own code: whoever waits must hear of it rather than wait for ever.
-            for ticket in list(self._under_way.values()):
-                self._deliver(ticket, error)
+                self._fail(ticket, "cancelled", STOPPED, 0)
+        for ticket in self._under_way.values():
+            if ticket.pause is not None and not ticket.wanted:
+                ticket.pause.cut()
 
     async def _finish(self) -> None:
+        for ticket in self._under_way.values():
+            for open_one in (ticket, *ticket.twins):
+                open_one.stream.stopped = True
+        self._drop_unwanted()
         while self._tasks:
             await asyncio.wait(self._tasks)
-        for provider in self._providers.values():
-            await provider.close()
+        closed = await asyncio.gather(
+            *(provider.close() for provider in self._providers.values()), return_exceptions=True
+        )
+        for error in closed:
+            if error is not None:
+                raise error

@@ -7,7 +7,7 @@ repeat is in, for without it three repeats would be one answer copied.
 from __future__ import annotations
 
 from harness.fingerprint import fingerprint
-from harness.records import Call, Endpoint
+from harness.records import Call, Endpoint, JsonValue
 
 FORM = 1  # changes when what a key is made of changes: old answers are then not found, never mistaken
 
@@ -21,7 +21,12 @@ def call_key(call: Call, endpoint: Endpoint) -> str:
             call.settings.model,
             [[message.role, message.content] for message in call.messages],
             list(call.texts),
-            call.settings.sent(),
+            {name: _number(value) for name, value in call.settings.sent().items()},
             call.repeat,
         ]
     )
+
+
+def _number(value: JsonValue) -> JsonValue:
+    # 1 and 1.0 ask the same, and the store gives back a 1.0 where a spec said 1.
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -7,6 +7,7 @@ In: a call. Out: a reply, from exactly one request. litellm's own retries, cache
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from harness.calls.faults import kind_of, retry_after_s, safe
 from harness.calls.provider import ProviderFault
 from harness.records import Call, FailureKind, Reply, Usage
 
+_CHAIN = 20  # exceptions followed back to the first cause; litellm wraps some three or four times
 # litellm's exception classes by name, nearest class first; whatever is not here is read by its status.
 KINDS: Mapping[str, FailureKind] = {
     "ContextWindowExceededError": "too_long",
@@ -26,6 +28,11 @@ KINDS: Mapping[str, FailureKind] = {
     "APIResponseValidationError": "malformed",
     "JSONSchemaValidationError": "malformed",
     "BudgetExceededError": "quota",
+    "ModelNotMappedError": "not_found",
+    "GuardrailRaisedException": "filtered",
+    "BlockedPiiEntityError": "filtered",
+    "ModifyResponseException": "filtered",
+    "SensitiveDataRouteException": "filtered",
 }
 # litellm gives these classes to quite different failures, so their status and text are read.
 _BY_STATUS = (
@@ -37,7 +44,16 @@ _BY_STATUS = (
     "BadGatewayError",
     "APIConnectionError",
     "APIError",
+    "OpenAIError",
 )
+# Answers with status 200 that litellm could not read come out under the classes above, in these words.
+_UNREADABLE = re.compile(
+    r"Empty or invalid response|provider returned 'choices'|Unable to get json response"
+    r"|APIConnectionError: '\w+'\s+Traceback|Invalid response object|line \d+ column \d+ \(char \d+\)"
+)
+_BROKEN = re.compile(r"Cannot connect|Connection error|Server disconnected|payload is not completed")
+# Classes of the HTTP libraries that say the request never went out, so that nobody can have billed it.
+_NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "ClientConnectorError", "ClientConnectorDNSError"})
 
 
 class LitellmProvider:
@@ -91,9 +107,10 @@ class LitellmProvider:
         kind = _kind(error, text)
         return ProviderFault(
             kind,
-            safe(f"{type(error).__name__}: {text}", self._key),
+            # litellm appends tracebacks to some messages, with the paths of this machine.
+            safe(f"{type(error).__name__}: {text.partition('Traceback (most')[0]}", self._key),
             retry_after_s=retry_after_s(headers),
-            billed=kind in ("timeout", "malformed"),
+            billed=kind in ("timeout", "malformed") or (kind == "connection" and not _never_sent(error)),
         )
 
 
@@ -114,9 +131,23 @@ def _kind(error: Exception, text: str) -> FailureKind:
             return KINDS[cls.__name__]
         if cls.__name__ in _BY_STATUS:
             break
-    if "Connection" in type(error).__name__ or "Cannot connect" in text or "Connection error" in text:
+    status = int(getattr(error, "status_code", 0) or 500)
+    if status != 400 and _UNREADABLE.search(text):
+        return "malformed"
+    if "Connection" in type(error).__name__ or _BROKEN.search(text):
         return "connection"
-    return kind_of(int(getattr(error, "status_code", 0) or 500), text)
+    return kind_of(status, text)
+
+
+def _never_sent(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    for _ in range(_CHAIN):
+        if cause is None:
+            return False
+        if any(cls.__name__ in _NEVER_SENT for cls in type(cause).__mro__):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _read(answer: Any) -> Reply:
@@ -124,7 +155,7 @@ def _read(answer: Any) -> Reply:
         choice = answer.choices[0]
         usage = getattr(answer, "usage", None)
         return Reply(
-            text=choice.message.content or "",
+            text=_text(choice.message.content),
             finish_reason=choice.finish_reason,
             usage=_usage(usage),
             served_by=answer.model,
@@ -133,8 +164,15 @@ def _read(answer: Any) -> Reply:
         raise ProviderFault("malformed", f"unreadable answer: {error!r}", billed=True) from error
 
 
+def _text(content: object) -> str:
+    if content is not None and not isinstance(content, str):
+        raise TypeError(f"content is {type(content).__name__}, not text")
+    return content or ""
+
+
 def _usage(usage: Any) -> Usage:
-    if usage is None:
+    # litellm fills in zeros where the provider said nothing; no prompt has no tokens.
+    if usage is None or not usage.prompt_tokens:
         return Usage()
     prompt = getattr(usage, "prompt_tokens_details", None)
     output = getattr(usage, "completion_tokens_details", None)

@@ -6,34 +6,55 @@ State with the lifetime of a run, shared by the engine's own threads only; no de
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import TypeAlias
 
 from harness.calls.provider import Provider
+from harness.calls.waiting import Pause, TimeLimit
 from harness.catalogue.models import Model
-from harness.records import Call, Endpoint, Outcome
+from harness.records import Call, CallFailure, Completion, Endpoint, Outcome
 
 Delivery: TypeAlias = "Outcome | BaseException"
 
 
 @dataclass(slots=True)
 class Stream:
-    """Where the outcomes of one `run` arrive. stopped: nothing more may be sent for it."""
+    """Where the outcomes of one `run` arrive. stopped: nothing more may be sent for it.
+
+    asked: tickets handed to the engine, counted by the caller's thread; answered: by the engine's. What is
+    still to come is their difference, whatever became of deliveries when an interrupt fell between two steps.
+    """
 
     arrived: SimpleQueue[Delivery] = field(default_factory=SimpleQueue)
     stopped: bool = False
+    asked: int = 0
+    answered: int = 0
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Hand one outcome over."""
+        self.answered += 1
+        self.arrived.put(delivery)
+
+    def drain(self) -> None:
+        """Return when everything asked was answered; the answers are dropped."""
+        while self.answered < self.asked:
+            self.arrived.get()
 
 
 @dataclass(slots=True)
 class Ticket:
-    """One call on its way. twins: tickets that asked the same while it was on its way."""
+    """One call on its way. twins: tickets that asked the same while it was on its way.
+
+    pause: between two attempts; `None` until the first one failed.
+    """
 
     call: Call
     key: str
     stream: Stream
     queued_at: float
     twins: list[Ticket] = field(default_factory=list["Ticket"])
+    pause: Pause | None = None
 
     @property
     def wanted(self) -> bool:
@@ -41,12 +62,20 @@ class Ticket:
         return not self.stream.stopped or any(twin.wanted for twin in self.twins)
 
 
+def again(delivery: Delivery, call: Call) -> Delivery:
+    """The same delivery to another call that asked the same; an answer counts as cached there."""
+    if isinstance(delivery, Completion):
+        return replace(delivery, call=call, cached=True)
+    return replace(delivery, call=call) if isinstance(delivery, CallFailure) else delivery
+
+
 @dataclass(slots=True)
 class Gate:
-    """The calls of one model: those waiting, and how many are in flight."""
+    """The calls of one model: those waiting, and how many are in flight. limit: of one attempt."""
 
     provider: Provider
     endpoint: Endpoint
     model: Model
+    limit: TimeLimit
     waiting: deque[Ticket] = field(default_factory=deque[Ticket])
     in_flight: int = 0

@@ -80,7 +80,7 @@ def find(name: str) -> WeightsFile:
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known are {', '.join(known)}"
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known are {', '.join(known)}."
     raise CatalogueError(f"no weights are called {name!r}; {hint} Or give the path of a .gguf file.")
 
 

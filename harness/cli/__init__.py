@@ -6,10 +6,11 @@ Exit codes: 0 fine, 1 a gate failed, 2 bad spec or usage, 3 provider or run-time
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
 
-from harness.cli import exports, models, runs, specs
+from harness.cli import exports, models, runs, simulate, specs
 from harness.errors import HarnessError
 
 INTERRUPTED = 4
@@ -29,15 +30,18 @@ def cli() -> None:
     """Choose which language model and which settings to ship, with evidence."""
 
 
-for family in (specs, models, runs, exports):
+for family in (specs, models, runs, exports, simulate):
     for command in family.COMMANDS:
         cli.add_command(command)
 
 
-def main() -> None:
-    """Run the command line; a fault is told in one message, without a traceback."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a fault is told in one message, without a traceback.
+
+    arguments: those of the process when `None`. Always ends by SystemExit.
+    """
     try:
-        code = cli.main(prog_name="harness", standalone_mode=False)
+        code = cli.main(arguments, prog_name="harness", standalone_mode=False)
     except HarnessError as error:
         click.echo(f"harness: {error}", err=True)
         sys.exit(error.exit_code)

@@ -87,8 +87,9 @@ def picture(progress: Progress) -> Group:
     for trial in _worth_showing(progress.trials):
         table.add_row(
             str(trial.number),
-            trial.settings.model,
-            numbers.parameters_line(trial.settings),
+            # As text: a stop sequence such as "[/INST]" would be taken for markup.
+            Text(trial.settings.model),
+            Text(numbers.parameters_line(trial.settings)),
             numbers.quality_short(trial.quality),
             numbers.price(trial.usd_per_1k_calls),
             numbers.seconds(trial.latency_p50_s),

@@ -38,11 +38,11 @@ def pull(name: str) -> None:
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(Path(name).name, total=None)
+        task = bar.add_task(Path(name).name, total=None, visible=False)
         path = pull_weights(
             name,
             folder=models_folder(os.environ),
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=lambda done, total: bar.update(task, completed=done, total=total, visible=True),
         )
     click.echo(f"{path}: checked")
 

@@ -91,7 +91,11 @@ def list_runs(store: str | None) -> None:
     """List the runs of the store, newest first."""
     from harness.store.store import open_store
 
-    rows = open_store(store).runs()
+    database = open_store(store)
+    try:
+        rows = database.runs()
+    finally:
+        database.close()
     for row in rows:
         click.echo(f"{row.run:<44} {row.state:<12} {row.started_at:%Y-%m-%d %H:%M}")
     if not rows:

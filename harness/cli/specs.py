@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from harness.plan.plan import Space
 
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
 
@@ -74,7 +78,7 @@ def plan(spec: Path, limit: int | None, repeat: int | None, n_trials: int | None
         ("prompts", ", ".join(made.space.prompts)),
         (
             "searched",
-            ", ".join(sorted({d.name for ds in made.space.dimensions.values() for d in ds})) or "nothing",
+            ", ".join(sorted(_searched(made.space))) or "nothing",
         ),
         ("trials", f"{estimate.trials} at most, of {_distinct(estimate.distinct)}"),
         (
@@ -91,6 +95,13 @@ def plan(spec: Path, limit: int | None, repeat: int | None, n_trials: int | None
     click.echo(f"\n{estimate.basis}")
     for note in made.notes:
         click.echo(f"note: {note}")
+
+
+def _searched(space: Space) -> set[str]:
+    """Names of what the search may vary; a fixed setting is none of it."""
+    settings = {d.name for ds in space.dimensions.values() for d in ds if d.distinct != 1}
+    several = {"model": len(space.models) > 1, "prompt": len(space.prompts) > 1}
+    return settings | {name for name, searched in several.items() if searched}
 
 
 def _distinct(distinct: int | None) -> str:

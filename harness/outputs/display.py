@@ -79,6 +79,14 @@ class NotebookProgress:
             self._bar = None
 
 
+def in_notebook() -> bool:
+    """Whether this code runs in a notebook's kernel, which can draw widgets."""
+    import sys
+
+    shell = sys.modules.get("IPython")
+    return shell is not None and hasattr(shell.get_ipython(), "kernel")
+
+
 def _postfix(progress: Progress) -> str:
     spend = progress.spend
     paid = numbers.money(spend.usd)

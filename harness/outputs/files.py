@@ -10,6 +10,7 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from harness.errors import UsageError
 
@@ -31,6 +32,19 @@ def replacing(path: Path) -> Generator[Path]:
     except OSError as error:
         raise UsageError(
             f"cannot write {str(path)!r}: {error.strerror or error}; choose a folder that can be written to"
+        ) from error
+
+
+def require_folder(path: Path) -> None:
+    """Make this folder if need be. Raises UsageError when no file can be written into it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            return
+    except OSError as error:
+        raise UsageError(
+            f"cannot write into {str(path)!r}: {error.strerror or error}; choose a folder that can be "
+            "written to"
         ) from error
 
 

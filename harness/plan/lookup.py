@@ -83,10 +83,15 @@ def make_endpoints(
 ) -> dict[str, Endpoint]:
     """One endpoint for each provider of these models. max_concurrency: bound for all of them."""
     endpoints: dict[str, Endpoint] = {}
-    for name in dict.fromkeys(model.provider for model in models):
+    # By provider: whether its models have weights of ours, and so run on somebody's own machine, be it
+    # inside this process or behind an address.
+    weighty: dict[str, bool] = {}
+    for model in models:
+        weighty[model.provider] = weighty.get(model.provider, False) or model.weights is not None
+    for name, has_weights in weighty.items():
         facts = catalogue.provider(name)
         spec = providers.get(name, ProviderSpec())
-        local = facts.wire == "embedded"
+        local = has_weights or facts.wire == "embedded"
         concurrency = spec.concurrency or (LOCAL_CONCURRENCY if local else HOSTED_CONCURRENCY)
         endpoints[name] = Endpoint(
             provider=name,

@@ -21,8 +21,10 @@ Place: TypeAlias = tuple[str | int, ...]
 LONGEST_VALUE = 60
 # Shapes of the keys that providers hand out, and of passwords inside an address.
 _SECRET = re.compile(
-    r"(?:\b(?:sk|pk|rk|gsk|xai|tgp|csk|fw|r8|key)[-_][A-Za-z0-9_-]{12,}"
-    r"|\bAIza[A-Za-z0-9_-]{20,}|\bhf_[A-Za-z0-9]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bAKIA[A-Z0-9]{12,}"
+    r"(?:\bsk[-_][A-Za-z0-9_-]{8,}"
+    # The rarer prefixes also begin ordinary words with dashes: a digit tells a key from those.
+    r"|\b(?:pk|rk|gsk|xai|tgp|csk)[-_](?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{12,}"
+    r"|\bAIza[A-Za-z0-9_-]{10,}|\bhf_[A-Za-z0-9]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bAKIA[A-Z0-9]{12,}"
     r"|\beyJ[A-Za-z0-9_-]{20,}|\b[Bb]earer\s+\S{8,}|://[^/\s:@]+:[^/\s@]+@)"
 )
 KEY_REFUSED = (

@@ -149,10 +149,7 @@ def open_rows(source: RowSource, selection: Selection, check: RowCheck | None = 
     count = 0
     for line, offset, record in _records(source):
         row = record if isinstance(record, Fault) else index.add(line, offset, record, source.columns)
-        if isinstance(row, Fault):
-            fault = row.message
-        else:
-            fault = check(row.inputs) if check else None
+        fault = _fault(row, check)
         if fault is not None:
             count += 1
             if count <= LISTED_PROBLEMS:
@@ -166,6 +163,12 @@ def open_rows(source: RowSource, selection: Selection, check: RowCheck | None = 
     rows = Rows(source, selection, index)
     _refuse_thin_splits(rows, source, selection)
     return rows
+
+
+def _fault(row: Row | Fault, check: RowCheck | None) -> str | None:
+    if isinstance(row, Fault):
+        return row.message
+    return check(row.inputs) if check else None
 
 
 class _Index:

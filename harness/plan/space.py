@@ -27,23 +27,29 @@ def make_space(
     """The space of these models and prompt variants; what a model does not take is noted.
 
     A setting that the spec does not name is not sent, with one exception: max_output_tokens, whose
-    default comes from the catalogue.
+    default comes from the catalogue. Under `on_unsupported: condition`, a setting that a model does not
+    take is absent from that model's dimensions; a value out of its range stays a fault.
     """
     asked = search.settings()
-    for name, setting in asked.items():
-        for model in models.values():
-            fault = _fault(model, name, setting)
+    dimensions = {
+        full_name: tuple(
+            _dimension(name, setting)
+            for name, setting in asked.items()
+            if search.on_unsupported == "error" or name in model.settings
+        )
+        for full_name, model in models.items()
+    }
+    for full_name, model in models.items():
+        for dimension in dimensions[full_name]:
+            fault = _fault(model, dimension.name, asked[dimension.name])
             if fault is not None:
-                problems.add(("search", name), fault)
-    dimensions = tuple(_dimension(name, setting) for name, setting in asked.items())
+                problems.add(("search", dimension.name), fault)
+    first = prompts[0] if prompts else ""
     return Space(
         models=tuple(models),
         prompts=tuple(prompts),
-        dimensions=dict.fromkeys(models, dimensions),
-        defaults={
-            name: _defaults(model, prompts[0] if prompts else "", dimensions)
-            for name, model in models.items()
-        },
+        dimensions=dimensions,
+        defaults={name: _defaults(model, first, dimensions[name]) for name, model in models.items()},
     )
 
 
@@ -51,7 +57,10 @@ def _fault(model: Model, name: str, setting: Setting) -> str | None:
     accepts = model.settings.get(name)
     if accepts is None:
         takes = ", ".join(sorted(model.settings)) or "no settings"
-        return f"{model.full_name} does not take {name}; it takes {takes}. Remove the setting or the model"
+        return (
+            f"{model.full_name} does not take {name}; it takes {takes}. Remove the setting or the model, or "
+            "say on_unsupported: condition to search it only for models that take it"
+        )
     low, high = accepts.low, accepts.high
     if name == "max_output_tokens" and model.max_output_tokens is not None:
         high = min(model.max_output_tokens, model.max_output_tokens if high is None else high)

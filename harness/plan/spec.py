@@ -208,8 +208,12 @@ class SearchSpec(Strict):
     reasoning_effort: TextSetting | None = Field(
         default=None, description="How much a reasoning model thinks before it answers."
     )
+    on_unsupported: Literal["error", "condition"] = Field(
+        default="error",
+        description="A setting that a model does not take: an error, or absent for that model alone.",
+    )
     n_trials: int = Field(default=60, ge=1, description="How many settings are tried at most.")
-    sampler: Literal["auto", "tpe", "random", "grid", "nsga2"] = Field(
+    sampler: Literal["auto", "tpe", "random"] = Field(
         default="auto",
         description="How the next settings are proposed; auto is right unless you know better.",
     )
@@ -221,7 +225,9 @@ class SearchSpec(Strict):
 
 
 SEARCHABLE: tuple[str, ...] = tuple(
-    name for name in SearchSpec.model_fields if name not in ("models", "n_trials", "sampler")
+    name
+    for name in SearchSpec.model_fields
+    if name not in ("models", "on_unsupported", "n_trials", "sampler")
 )
 
 

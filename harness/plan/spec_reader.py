@@ -229,8 +229,8 @@ def _message(model: type[BaseModel], found: _Found) -> str:
     if kind == "value_error":
         return str(context["error"])
     # What stands where the name of a key should be may be the key itself, of a form nobody foresaw.
-    found = "" if "api_key_env" in place else f"found {shown(error['input'])}, "
-    return f"{found}expected {_expected(model, place, error, context)}"
+    what = "" if "api_key_env" in place else f"found {shown(error['input'])}, "
+    return f"{what}expected {_expected(model, place, error, context)}"
 
 
 def _expected(

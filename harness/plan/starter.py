@@ -29,7 +29,7 @@ def write_starter(name: str, folder: Path) -> list[Path]:
     """Write a spec that runs on the local model, its rows, its prompt and the schema; gives their paths.
 
     name: of the experiment, and of its files. Raises UsageError for a name that is no file name, and when
-    one of the files is there already: then nothing is written.
+    one of the files is there already: then nothing is written. UsageError too when the system refuses.
     """
     if not name or not all(part.isascii() and (part.isalnum() or part in "-_") for part in name):
         raise UsageError(f"the name {name!r} will not do; use letters, digits, dashes and underscores")
@@ -44,10 +44,19 @@ def write_starter(name: str, folder: Path) -> list[Path]:
     for path, text in texts.items():
         # The schema belongs to all specs of a folder; an older one is left to its owner.
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
+            _write(path, text)
             written.append(path)
     return written
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {str(path)!r}: {error.strerror or error}; choose a folder that can be written to"
+        ) from error
 
 
 def _texts(name: str) -> dict[str, str]:

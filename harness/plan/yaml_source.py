@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from harness.errors import Problem
-from harness.plan.problems import Place, dotted, shown
+from harness.plan.problems import Place, dotted, looks_secret
 from harness.records import JsonValue
 
 PYTHON_SPEC = "<spec>"
@@ -199,10 +199,9 @@ def _syntax(problem: str | None) -> str:
     if problem and "\\t" in problem:
         return "is indented with a tab, which YAML does not allow; use spaces"
     # The parser's own words, without the line of text it quotes: that line may hold a secret.
-    words = (problem or "unreadable").splitlines()[0]
-    return (
-        f"is not YAML: {words if words.isascii() else shown(words)}; check indentation, quotes and brackets"
-    )
+    words = (problem or "it cannot be read").splitlines()[0]
+    said = "<hidden>" if looks_secret(words) else words
+    return f"is not YAML: {said}; check indentation, quotes and brackets"
 
 
 def _plain(value: object) -> JsonValue:

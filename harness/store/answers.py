@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from harness.records import Call, CallFailure, Completion, FailureKind, Latency, Purpose, Reply, Usage
 
 _VECTOR_HEADER = 4  # bytes that hold the number of vectors
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """One request that was billed, for the ledger. Tokens that the provider did not state count as 0."""
+    """One request that was billed, for the ledger. What the provider did not state is booked at its worst."""
 
     run: str
     key: str
@@ -48,6 +50,30 @@ class FailedCall:
     attempts: int
     at: datetime
 
+    @classmethod
+    def of(cls, failed: CallFailure, *, run: str, key: str, at: datetime) -> FailedCall:
+        """This failure of this run."""
+        message = storable_text(failed.message)
+        return cls(run=run, key=key, kind=failed.kind, message=message, attempts=failed.attempts, at=at)
+
+
+def storable(reply: Reply) -> Reply:
+    """The reply with characters that a database may refuse replaced by U+FFFD.
+
+    Half a surrogate pair is valid in JSON, and no text in UTF-8; PostgreSQL takes no NUL. Replaced before
+    anybody reads the answer, so that the one scored today is the one found tomorrow.
+    """
+    texts = (reply.text, reply.finish_reason, reply.served_by)
+    clean = tuple(None if text is None else storable_text(text) for text in texts)
+    if clean == texts:
+        return reply
+    return replace(reply, text=clean[0], finish_reason=clean[1], served_by=clean[2])
+
+
+def storable_text(text: str) -> str:
+    """The text as every database takes it; see `storable`."""
+    return text if text.isascii() and "\0" not in text else _UNSTORABLE.sub("\ufffd", text)
+
 
 def answer_row(paid: PaidAnswer) -> dict[str, Any]:
     """The row of `answers` for this reply."""
@@ -73,7 +99,8 @@ def answer_row(paid: PaidAnswer) -> dict[str, Any]:
 
 def event_row(event: Payment | FailedCall) -> dict[str, Any]:
     """The row of `payments` or `failures` for this event."""
-    return asdict(event) | {"at": event.at.timestamp()}
+    # Not asdict: it copies deeply, which costs as much as writing the row.
+    return {field.name: getattr(event, field.name) for field in fields(event)} | {"at": event.at.timestamp()}
 
 
 def failure(row: Mapping[str, Any], call: Call) -> CallFailure:
@@ -109,7 +136,7 @@ def completion(row: Mapping[str, Any], call: Call) -> Completion:
 
 
 def _pack(vectors: tuple[tuple[float, ...], ...]) -> bytes:
-    body = array("f")
+    body = array("d")  # doubles, as they arrived: an answer read back is the answer that was scored
     for vector in vectors:
         body.extend(vector)
     return len(vectors).to_bytes(_VECTOR_HEADER, "little") + body.tobytes()
@@ -117,7 +144,7 @@ def _pack(vectors: tuple[tuple[float, ...], ...]) -> bytes:
 
 def _unpack(packed: bytes) -> tuple[tuple[float, ...], ...]:
     count = int.from_bytes(packed[:_VECTOR_HEADER], "little")
-    body = array("f")
+    body = array("d")
     body.frombytes(packed[_VECTOR_HEADER:])
     width = len(body) // count if count else 0
     return tuple(tuple(body[i * width : (i + 1) * width]) for i in range(count))

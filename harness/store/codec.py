@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -14,9 +15,13 @@ T = TypeVar("T")
 
 
 def encode(record: object, *, indent: int | None = None) -> str:
-    """The record as JSON text; nested records, tuples, moments and mappings included."""
-    text = _adapter(type(record)).dump_json(record, indent=indent)
-    return text.decode("utf-8")
+    """The record as JSON text; nested records, tuples, moments and mappings included.
+
+    A number that is none stays what it is: written as `NaN`, which pydantic's own JSON would lose.
+    """
+    plain = _adapter(type(record)).dump_python(record, mode="json")
+    separators = (",", ":") if indent is None else None
+    return json.dumps(plain, indent=indent, separators=separators, ensure_ascii=False)
 
 
 def decode(kind: type[T], text: str, *, file: str = "<text>") -> T:

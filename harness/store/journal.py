@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from harness.errors import StoreLostError
 from harness.store.answers import FailedCall, PaidAnswer, Payment, answer_row, event_row
-from harness.store.schema import tables
+from harness.store.schema import lost_store, tables
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -37,7 +37,8 @@ class _Entry(Generic[T]):
 class Journal(Generic[T]):
     """Takes answers with a tag each; hands the tags back in groups when their answers are durable.
 
-    notify: called by the writer's thread. newest: whether a second answer under a key replaces the first.
+    notify: called by the writer's thread, also without tags when bills or failures could not be written.
+    newest: whether a second answer under a key replaces the first.
     """
 
     def __init__(
@@ -84,12 +85,10 @@ class Journal(Generic[T]):
             closing = entry is None
             lost = self._commit(group)
             tags = [entry.tag for entry in group if entry.tag is not None]
-            if tags:
+            if tags or lost:
                 self._notify(tags, lost)
 
     def _commit(self, group: Sequence[_Entry[T]]) -> StoreLostError | None:
-        from sqlalchemy.exc import SQLAlchemyError
-
         schema = tables()
         writes = (
             (schema.payments.insert(), [event_row(e.payment) for e in group if e.payment]),
@@ -101,14 +100,9 @@ class Journal(Generic[T]):
                 for statement, rows in writes:
                     if rows:
                         connection.execute(statement, rows)
-        except SQLAlchemyError as error:
-            cause = str(getattr(error, "orig", error)).splitlines()[0]
-            lost = StoreLostError(
-                f"the store could not write {len(writes[1][1])} answers: {cause}; answers written before are "
-                "safe: free the disk or restore the store, then resume the run"
-            )
-            lost.__cause__ = error
-            return lost
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait for this group must hear of it
+            what = f"{len(writes[1][1])} answers and {len(writes[0][1])} bills"
+            return lost_store(f"could not write {what}", error)
         return None
 
     def _insert_answer(self) -> sqlalchemy.Insert:

@@ -1,4 +1,6 @@
-"""The tables of the store, and nothing else. A change here needs a new `VERSION` and a migration step.
+"""The tables of the store, and the error for losing them.
+
+A change of a table needs a new `VERSION` and a migration step.
 
 `answers` is the cache: one row per paid answer. `payments` is the ledger: one row per request that was
 paid, by run. `failures` holds the calls of a run that brought no answer. `runs` and `trials` hold what a
@@ -9,6 +11,8 @@ from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
+
+from harness.errors import StoreLostError
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -26,6 +30,18 @@ class Tables(NamedTuple):
     failures: sqlalchemy.Table
     runs: sqlalchemy.Table
     trials: sqlalchemy.Table
+
+
+def lost_store(what: str, error: Exception) -> StoreLostError:
+    """The error of a store that worked and fails now. what: what it could not do."""
+    # The driver's own words: SQLAlchemy would add the statement, and with it what people were asked.
+    cause = (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
+    lost = StoreLostError(
+        f"the store {what}: {cause}; what was written before is safe: free the disk or restore the store, "
+        "then resume the run"
+    )
+    lost.__cause__ = error
+    return lost
 
 
 @cache

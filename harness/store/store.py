@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +17,13 @@ from typing import TYPE_CHECKING, Any, cast
 from harness.errors import StoreError, UsageError
 from harness.records import RunRecord, RunState, Settings, Spend
 from harness.store.codec import decode, encode
-from harness.store.schema import VERSION, Tables, tables
+from harness.store.schema import VERSION, Tables, lost_store, tables
 
 if TYPE_CHECKING:
     import sqlalchemy
 
 DEFAULT_URL = "sqlite:///.harness/harness.db"
+LOCK_TIMEOUT_S = 30
 LOOK_UP = 500  # keys a query: SQLite takes some 32,000 parameters, but short queries answer sooner
 
 
@@ -55,11 +57,24 @@ class TrialRow:
 
 
 class Store:
-    """An open database. Safe to read from several threads; answers are written through `Journal`."""
+    """An open database. Safe to read from several threads; answers are written through `Journal`.
+
+    Every method raises StoreLostError when the database fails after it was opened.
+    """
 
     def __init__(self, database: sqlalchemy.Engine) -> None:
         self.database = database
         self._tables: Tables = tables()
+
+    @contextmanager
+    def _transaction(self) -> Generator[sqlalchemy.Connection]:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with self.database.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise lost_store("failed after it was opened", error) from error
 
     def answers(self, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """The rows of those of these keys that were answered before, by key."""
@@ -75,7 +90,7 @@ class Store:
         self, query: sqlalchemy.Select[Any], key: sqlalchemy.ColumnElement[Any], keys: Sequence[str]
     ) -> dict[str, Mapping[str, Any]]:
         found: dict[str, Mapping[str, Any]] = {}
-        with self.database.connect() as connection:
+        with self._transaction() as connection:
             for start in range(0, len(keys), LOOK_UP):
                 some = query.where(key.in_(keys[start : start + LOOK_UP]))
                 for row in connection.execute(some).mappings():
@@ -93,7 +108,7 @@ class Store:
             func.coalesce(func.sum(paid.c.input_tokens), 0),
             func.coalesce(func.sum(paid.c.output_tokens), 0),
         ).where(paid.c.run == run)
-        with self.database.connect() as connection:
+        with self._transaction() as connection:
             usd, calls, tokens_in, tokens_out = connection.execute(query).one()
         return Spend(
             usd=float(usd), calls=int(calls), input_tokens=int(tokens_in), output_tokens=int(tokens_out)
@@ -111,18 +126,24 @@ class Store:
             "started_at": row.started_at.timestamp(),
         }
         table = self._tables.runs
-        with self.database.begin() as connection:
+        with self._transaction() as connection:
             changed = connection.execute(
                 table.update().where(table.c.run == row.run).values(state=row.state, ended_at=None)
             )
             if not changed.rowcount:
                 connection.execute(table.insert().values(run=row.run, **values))
 
+    def set_state(self, run: str, state: RunState) -> None:
+        """Write down how a run stands that found nothing to write down."""
+        table = self._tables.runs
+        with self._transaction() as connection:
+            connection.execute(table.update().where(table.c.run == run).values(state=state))
+
     def end_run(self, record: RunRecord) -> None:
         """Write down what a run found."""
         table = self._tables.runs
         ended = record.ended_at.timestamp() if record.ended_at else None
-        with self.database.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(
                 table.update()
                 .where(table.c.run == record.run)
@@ -142,7 +163,7 @@ class Store:
         """All runs, newest first."""
         table = self._tables.runs
         query = table.select().order_by(table.c.started_at.desc(), table.c.run.desc())
-        with self.database.connect() as connection:
+        with self._transaction() as connection:
             return [_run_row(cast("Mapping[str, Any]", row)) for row in connection.execute(query).mappings()]
 
     def put_trials(self, rows: Sequence[TrialRow]) -> None:
@@ -150,7 +171,7 @@ class Store:
         if not rows:
             return
         table = self._tables.trials
-        with self.database.begin() as connection:
+        with self._transaction() as connection:
             for row in rows:
                 match = (table.c.run == row.run) & (table.c.number == row.number)
                 connection.execute(table.delete().where(match))
@@ -174,7 +195,7 @@ class Store:
         """The trials of a run, by number."""
         table = self._tables.trials
         query = table.select().where(table.c.run == run).order_by(table.c.number)
-        with self.database.connect() as connection:
+        with self._transaction() as connection:
             return [
                 TrialRow(
                     run=run,
@@ -205,44 +226,72 @@ def open_store(url: str | None = None, environ: Mapping[str, str] | None = None)
 
     try:
         parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        database = create_engine(parsed, connect_args=_connect_args(parsed.get_backend_name()))
-        _prepare(database)
-    except (SQLAlchemyError, OSError, ImportError) as error:
-        cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+    except (SQLAlchemyError, ValueError):
+        # The URL may hold a password in any of its parts, and the cause repeats parts of it.
         raise StoreError(
-            f"the store {_shown(url)} cannot be opened: {cause}; expected a database that harness made, in a "
-            "folder that can be written; move the file away, or name another with HARNESS_STORE"
+            "the store's URL cannot be read; write it as in sqlite:///folder/file.db or "
+            "postgresql+psycopg://user:password@host:5432/name (HARNESS_STORE)"
+        ) from None
+    database: sqlalchemy.Engine | None = None
+    try:
+        connect_args = _connect_args(parsed)
+        # Statements carry what people asked and were answered: no message may repeat them.
+        database = create_engine(parsed, connect_args=connect_args, hide_parameters=True)
+        _prepare(database, shown=_shown(parsed))
+    except (SQLAlchemyError, StoreError, OSError, ImportError) as error:
+        if database is not None:
+            database.dispose()
+        if isinstance(error, StoreError):
+            raise
+        cause = (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
+        raise StoreError(
+            f"the store {_shown(parsed)} cannot be opened: {cause}; expected a database that harness made, "
+            "in a folder that can be written; move the file away, or name another with HARNESS_STORE"
         ) from error
     return Store(database)
 
 
-def _connect_args(backend: str) -> dict[str, Any]:
+def _connect_args(url: sqlalchemy.URL) -> dict[str, Any]:
+    if url.get_backend_name() != "sqlite":
+        return {}
+    if url.database in (None, "", ":memory:"):
+        raise StoreError(
+            f"the store {_shown(url)} would be kept in memory, where each thread sees another one; name a "
+            f"file, as in {DEFAULT_URL}"
+        )
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     # A writer in another process holds the lock for one group commit: wait for it rather than fail.
-    return {"timeout": 30} if backend == "sqlite" else {}
+    return {"timeout": LOCK_TIMEOUT_S}
 
 
-def _prepare(database: sqlalchemy.Engine) -> None:
-    if database.dialect.name == "sqlite":
+def _prepare(database: sqlalchemy.Engine, *, shown: str) -> None:
+    from sqlalchemy import inspect
+
+    sqlite = database.dialect.name == "sqlite"
+    if sqlite:
         _tune_sqlite(database)
     schema = tables()
     with database.begin() as connection:
-        if database.dialect.name == "sqlite":
+        if sqlite:
             verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
             if verdict != "ok":
-                raise StoreError(
-                    f"the store {database.url} is damaged: {verdict}; restore a copy, or move it away"
-                )
-        schema.metadata.create_all(connection)
-        about = schema.about
-        found = connection.execute(about.select().where(about.c.name == "version")).first()
-        if found is None:
-            connection.execute(about.insert().values(name="version", value=str(VERSION)))
-        elif int(found.value) > VERSION:
+                raise StoreError(f"the store {shown} is damaged: {verdict}; restore a copy, or move it away")
+            # Two processes may make the same new store at once: one of them waits here.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        found = inspect(connection).get_table_names()
+        if sqlite and found and schema.about.name not in found:
             raise StoreError(
-                f"the store {_shown(str(database.url))} has version {found.value}, and this harness knows up "
-                f"to {VERSION}; update harness, or name another store with HARNESS_STORE"
+                f"the store {shown} is the database of another program (it has a table {found[0]!r}); name "
+                "another file with HARNESS_STORE"
+            )
+        schema.metadata.create_all(connection)
+        version = connection.execute(schema.about.select().where(schema.about.c.name == "version")).first()
+        if version is None:
+            connection.execute(schema.about.insert().values(name="version", value=str(VERSION)))
+        elif version.value != str(VERSION):
+            raise StoreError(
+                f"the store {shown} has version {version.value}, and this harness knows version {VERSION} "
+                "only; update harness, or name another store with HARNESS_STORE"
             )
 
 
@@ -258,14 +307,10 @@ def _tune_sqlite(database: sqlalchemy.Engine) -> None:
     event.listen(database, "connect", on_connect)
 
 
-def _shown(url: str) -> str:
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return "named by HARNESS_STORE"
+def _shown(url: sqlalchemy.URL) -> str:
+    # A password may also stand among the options, which SQLAlchemy would show.
+    options = dict.fromkeys(url.query, "hidden")
+    return url.set(query=options).render_as_string(hide_password=True)
 
 
 def _run_row(row: Mapping[str, Any]) -> RunRow:

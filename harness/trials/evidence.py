@@ -6,6 +6,7 @@ and figures only; texts stay in the store.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,7 @@ from harness.records import (
     Completion,
     Estimate,
     Outcome,
+    Sample,
     Score,
     Settings,
     Split,
@@ -56,11 +58,10 @@ class Board:
         """Whether the metric looks at labels rather than at the mean of the scores."""
         return not METRICS[self.plan.task.metric].decomposable
 
-    def note(self, position: int) -> None:
-        """Remember group and target of the sample at this position, once."""
-        sample = self.plan.task.rows.sample(self.ids[position])
+    def note(self, position: int, sample: Sample) -> None:
+        """Remember group and target of the sample at this position."""
         self.groups[position] = sample.group
-        if self.over_labels:
+        if self.over_labels and self.targets[position] is None:
             self.targets[position] = target_label(self.plan.task.scorers[0], sample)
 
 
@@ -68,7 +69,8 @@ class Board:
 class Arm:
     """One set of settings on one split. Arrays have shape (samples, repeats); NaN: nothing there.
 
-    seen: answers that arrived, failures included. value: of the first scorer.
+    seen: answers that arrived, failures included. value: of the first scorer. measured: the quality last
+    computed, with the number of answers behind it.
     """
 
     number: int
@@ -78,6 +80,7 @@ class Arm:
     value: NDArray[np.float32]
     price: NDArray[np.float32]
     latency: NDArray[np.float32]
+    first_token: NDArray[np.float32]
     labels: dict[tuple[int, int], str | None] = field(default_factory=dict[tuple[int, int], "str | None"])
     others: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     failed: int = 0
@@ -87,13 +90,15 @@ class Arm:
     spent_usd: float = 0.0
     state: TrialState = "running"
     reason: str = ""
+    measured: tuple[int, Estimate | None] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, number: int, settings: Settings, board: Board) -> Arm:
         """An arm that has seen nothing."""
         shape = (len(board.ids), board.plan.task.repeats)
-        value, price, latency = (np.full(shape, np.nan, np.float32) for _ in range(3))
-        return cls(number, settings, board, np.zeros(shape, np.bool_), value, price, latency)
+        value, price, latency, first_token = (np.full(shape, np.nan, np.float32) for _ in range(4))
+        seen = np.zeros(shape, np.bool_)
+        return cls(number, settings, board, seen, value, price, latency, first_token)
 
     def take(self, position: int, outcome: Outcome, scores: Sequence[Score]) -> None:
         """Note one outcome; `scores` is empty for a failure, else one per scorer."""
@@ -108,7 +113,7 @@ class Arm:
             self.unscored += 1
         else:
             self.value[at] = first.value
-        if self.board.over_labels:
+        if self.board.over_labels and first.value is not None:
             self.labels[at] = first.label
         for score in scores[1:]:
             if score.value is not None:
@@ -120,6 +125,8 @@ class Arm:
         A sample whose answers failed or could not be judged counts as 0 or not at all, as the spec says.
         """
         value = self.value.astype(np.float64)
+        if self.board.plan.task.metric == "accuracy":
+            value = np.where(np.isnan(value), np.nan, value == 1.0)
         if self.board.plan.failures == "count_as_wrong":
             value = np.where(self.seen & np.isnan(value), 0.0, value)
         counted = (~np.isnan(value)).sum(axis=1)
@@ -144,7 +151,8 @@ class Arm:
     def trial(self) -> Trial:
         """The record of what has been seen so far."""
         calls = int(self.seen.sum())
-        p50, p95 = self._latencies()
+        p50, p95 = _percentiles(self.latency, 50, 95)
+        (first_token_p50,) = _percentiles(self.first_token, 50)
         return Trial(
             number=self.number,
             settings=self.settings,
@@ -156,43 +164,63 @@ class Arm:
             usd_per_1k_calls=self.usd_per_1k_calls(),
             latency_p50_s=p50,
             latency_p95_s=p95,
+            first_token_p50_s=first_token_p50,
             failure_rate=self.failed / calls if calls else 0.0,
             unscored_rate=self.unscored / calls if calls else 0.0,
             truncation_rate=self.truncated / calls if calls else 0.0,
             cached_rate=self.cached / calls if calls else 0.0,
             spent_usd=self.spent_usd,
             reason=self.reason,
-            metrics={name: float(np.mean(values)) for name, values in self.others.items()},
+            metrics={name: self._mean_of_others(values) for name, values in self.others.items()},
         )
 
     def quality(self) -> Estimate | None:
         """The metric with its interval; `None` with fewer than two samples to count."""
+        answers = int(self.seen.sum())
+        # Whoever watches a run asks again and again, and resampling takes a while.
+        if self.measured is None or self.measured[0] != answers:
+            self.measured = (answers, self._measure())
+        return self.measured[1]
+
+    def _measure(self) -> Estimate | None:
         values = self.quality_values()
-        known = ~np.isnan(values)
-        if known.sum() < 2:
+        known = np.flatnonzero(~np.isnan(values))
+        if len(known) < 2:
             return None
-        plan, level = self.board.plan, self.board.plan.aim.confidence
-        groups = self._known_groups(known)
-        if not self.board.over_labels:
-            counted = values[known] == 1.0 if plan.task.metric == "accuracy" else values[known]
-            return mean_interval(counted.astype(np.float64), level=level, groups=groups)
-        positions = np.flatnonzero(known)
-        around = bootstrap_interval(positions, self._quick_f1, level=level, seed=plan.seed, groups=groups)
-        predicted, targets = self._labels_at(positions)
-        return replace(around, value=compute(plan.task.metric, [None] * len(targets), predicted, targets))
+        level, groups = self.board.plan.aim.confidence, self.groups()
+        if self.board.over_labels:
+            return self._measure_labels(level, samples=len(known))
+        among = None if groups is None else [groups[place] for place in known]
+        return mean_interval(values[known], level=level, groups=among)
 
-    def _quick_f1(self, positions: NDArray[np.generic]) -> float:
-        return quick_macro_f1(*self._labels_at(positions))
+    def _measure_labels(self, level: float, *, samples: int) -> Estimate:
+        plan = self.board.plan
+        counted = self.seen if plan.failures == "count_as_wrong" else ~np.isnan(self.value)
+        places = [(int(position), int(repeat)) for position, repeat in np.argwhere(counted)]
+        pairs = np.empty((len(places), 2), dtype=object)
+        pairs[:, 0] = [self.labels.get(at) for at in places]
+        pairs[:, 1] = [self.board.targets[position] or "" for position, _ in places]
+        groups = self.groups() or range(len(self.seen))
+        around = bootstrap_interval(
+            pairs,
+            lambda rows: quick_macro_f1(rows[:, 0].tolist(), rows[:, 1].tolist()),
+            level=level,
+            seed=plan.seed,
+            groups=[groups[position] for position, _ in places],
+        )
+        predicted, targets = pairs[:, 0].tolist(), pairs[:, 1].tolist()
+        value = compute(plan.task.metric, [None] * len(targets), predicted, targets)
+        return replace(around, value=value, n=samples)
 
-    def _labels_at(self, positions: NDArray[np.generic]) -> tuple[list[str | None], list[str]]:
-        pairs = [(int(p), r) for p in positions for r in range(self.seen.shape[1]) if self.seen[p, r]]
-        if self.board.plan.failures == "leave_out":
-            pairs = [at for at in pairs if not np.isnan(self.value[at])]
-        predicted = [self.labels.get(at) for at in pairs]
-        return predicted, [self.board.targets[at[0]] or "" for at in pairs]
+    def _mean_of_others(self, values: Sequence[float]) -> float:
+        # What failed or could not be judged counts as the spec says, for every scorer alike.
+        wrong = self.board.plan.failures == "count_as_wrong"
+        return math.fsum(values) / (int(self.seen.sum()) if wrong else len(values))
 
     def _take_figures(self, at: tuple[int, int], answer: Completion) -> None:
         self.latency[at] = answer.latency.total_s
+        if answer.latency.first_token_s is not None:
+            self.first_token[at] = answer.latency.first_token_s
         if answer.price_usd is not None:
             self.price[at] = answer.price_usd
         if answer.cached:
@@ -202,13 +230,9 @@ class Arm:
         if answer.reply.finish_reason == "length":
             self.truncated += 1
 
-    def _known_groups(self, known: NDArray[np.bool_]) -> list[str] | None:
-        groups = self.groups()
-        return None if groups is None else [groups[place] for place in np.flatnonzero(known)]
 
-    def _latencies(self) -> tuple[float | None, float | None]:
-        known = self.latency[~np.isnan(self.latency)]
-        if not len(known):
-            return None, None
-        p50, p95 = np.percentile(known, [50, 95])
-        return float(p50), float(p95)
+def _percentiles(figures: NDArray[np.float32], *shares: float) -> list[float | None]:
+    known = figures[~np.isnan(figures)]
+    if not len(known):
+        return [None] * len(shares)
+    return [float(figure) for figure in np.percentile(known, shares)]

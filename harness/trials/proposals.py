@@ -7,27 +7,36 @@ resumed run rebuilds it by telling it what the store holds.
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.fingerprint import canonical
-from harness.plan.plan import Choices, Dimension, Space
+from harness.plan.plan import Choices, Dimension, Range, Space
 from harness.records import JsonValue, Settings
 
 if TYPE_CHECKING:
     import optuna
 
 DECIMALS = 2  # of proposed numbers: nobody ships a temperature of 0.6317281
-NEW_TRIES = 20  # proposals drawn before a finite space counts as used up
-SAMPLERS = ("auto", "tpe", "random")
+DIGITS = 3  # significant ones, where a range is narrow or logarithmic
+GRID_DECIMALS = 10  # enough for any step, and few enough to lose 0.30000000000000004
+NEW_TRIES = 20  # proposals drawn before the rest of a finite space is gone through in order
+SAMPLERS = ("auto", "tpe", "random", "grid")
 
 
 class Proposals:
     """Asks Optuna for settings that were not tried before. Numbers count from 0 in order of asking."""
 
     def __init__(self, space: Space, *, seed: int, sampler: str = "auto") -> None:
+        if sampler == "grid" and space.distinct is None:
+            raise UsageError(
+                "search.sampler is 'grid', but the space cannot be counted; give each range a step, or choices"
+            )
         self._space = space
         self._study = _study(sampler, seed)
         self._asked: list[tuple[optuna.trial.Trial, Settings]] = []
@@ -41,14 +50,13 @@ class Proposals:
             for prompt in self._space.prompts
             for model in self._space.models
         ]
-        taken: list[tuple[int, Settings]] = []
-        for settings in pool[:most]:
-            self._study.enqueue_trial(self._parameters(settings))
-            taken.append(self._take(self._study.ask(), settings))
-        return taken
+        return [self._take(*self._asked_for(settings)) for settings in pool[:most]]
 
     def ask(self) -> tuple[int, Settings] | None:
-        """New settings with their number; `None` when the space seems used up."""
+        """New settings with their number; `None` when every setting of a finite space was tried.
+
+        In a space that cannot be counted, `None` when the sampler finds nothing new.
+        """
         for _ in range(NEW_TRIES):
             trial = self._study.ask()
             settings = self._suggest(trial)
@@ -56,19 +64,42 @@ class Proposals:
             if twin is None:
                 return self._take(trial, settings)
             # The sampler learns from a repeat what it knew already, so that it looks elsewhere.
-            self._study.tell(trial, self._values.get(twin, 0.0))
-        return None
+            self._report(trial, self._values.get(twin))
+        untried = next(self._untried(), None)
+        return None if untried is None else self._take(*self._asked_for(untried))
 
     def tell(self, number: int, value: float | None) -> None:
         """What this proposal was worth, comparable between short and long trials; `None`: it failed."""
+        trial, _ = self._asked[number]
+        if value is not None:
+            self._values[number] = value
+        self._report(trial, value)
+
+    def _report(self, trial: optuna.trial.Trial, value: float | None) -> None:
         import optuna
 
-        trial, _ = self._asked[number]
         if value is None:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            self._study.tell(trial, value)
+
+    def _asked_for(self, settings: Settings) -> tuple[optuna.trial.Trial, Settings]:
+        """A trial of the study with these settings: suggested too, or the sampler would not know them."""
+        self._study.enqueue_trial(self._parameters(settings))
+        trial = self._study.ask()
+        return trial, self._suggest(trial, rounded=False)
+
+    def _untried(self) -> Iterator[Settings]:
+        if self._space.distinct is None:
             return
-        self._values[number] = value
-        self._study.tell(trial, value)
+        for model, prompt in itertools.product(self._space.models, self._space.prompts):
+            dimensions = self._space.dimensions[model]
+            start = replace(self._space.defaults[model], prompt=prompt)
+            for row in itertools.product(*(_all_values(dimension) for dimension in dimensions)):
+                drawn: dict[str, Any] = {d.name: value for d, value in zip(dimensions, row, strict=True)}
+                settings = replace(start, **drawn)
+                if canonical(settings) not in self._known:
+                    yield settings
 
     def _take(self, trial: optuna.trial.Trial, settings: Settings) -> tuple[int, Settings]:
         number = len(self._asked)
@@ -76,11 +107,11 @@ class Proposals:
         self._known.setdefault(canonical(settings), number)
         return number, settings
 
-    def _suggest(self, trial: optuna.trial.Trial) -> Settings:
+    def _suggest(self, trial: optuna.trial.Trial, *, rounded: bool = True) -> Settings:
         model = str(trial.suggest_categorical("model", self._space.models))
         prompt = str(trial.suggest_categorical("prompt", self._space.prompts))
         drawn: dict[str, Any] = {
-            dimension.name: _drawn(trial, self._name(dimension, model), dimension)
+            dimension.name: _drawn(trial, self._name(dimension, model), dimension, rounded=rounded)
             for dimension in self._space.dimensions[model]
         }
         return replace(self._space.defaults[model], prompt=prompt, **drawn)
@@ -91,7 +122,9 @@ class Proposals:
             value = getattr(settings, dimension.name)
             name = self._name(dimension, settings.model)
             if isinstance(dimension, Choices):
-                parameters[name] = _label(list(value) if isinstance(value, tuple) else value)
+                # The value as the space writes it: a default of 0 is the choice 0.0.
+                plain = list(value) if isinstance(value, tuple) else value
+                parameters[name] = next(_label(one) for one in dimension.values if one == plain)
             else:
                 parameters[name] = value
         return parameters
@@ -113,22 +146,48 @@ def _study(sampler: str, seed: int) -> optuna.Study:
         made: optuna.samplers.BaseSampler = optuna.samplers.TPESampler(
             seed=seed, multivariate=False, n_startup_trials=0, constant_liar=True
         )
-    elif sampler == "random":
+    elif sampler in ("random", "grid"):  # a grid is gone through in random order, each setting once
         made = optuna.samplers.RandomSampler(seed=seed)
     else:
         raise UsageError(f"search.sampler is {sampler!r}; expected one of {', '.join(SAMPLERS)}")
     return optuna.create_study(direction="maximize", sampler=made)
 
 
-def _drawn(trial: optuna.trial.Trial, name: str, dimension: Dimension) -> JsonValue | tuple[str, ...]:
+def _drawn(
+    trial: optuna.trial.Trial, name: str, dimension: Dimension, *, rounded: bool
+) -> JsonValue | tuple[str, ...]:
     if isinstance(dimension, Choices):
         value = json.loads(str(trial.suggest_categorical(name, [_label(v) for v in dimension.values])))
-        return tuple(value) if isinstance(value, list) and dimension.name == "stop" else value
+        return _as_setting(dimension, value)
     if dimension.integer:
         step = int(dimension.step or 1)
         return trial.suggest_int(name, int(dimension.low), int(dimension.high), step=step, log=dimension.log)
     drawn = trial.suggest_float(name, dimension.low, dimension.high, step=dimension.step, log=dimension.log)
-    return min(dimension.high, max(dimension.low, round(drawn, DECIMALS)))
+    return _rounded(drawn, dimension) if rounded else drawn
+
+
+def _rounded(value: float, dimension: Range) -> float:
+    """The number with as many digits as one would ship: at least some hundred different ones a range."""
+    if dimension.step is not None:
+        return round(value, GRID_DECIMALS)
+    if dimension.log:
+        short = float(f"{value:.{DIGITS}g}")
+    else:
+        width = dimension.high - dimension.low
+        short = round(value, max(DECIMALS, DIGITS - 1 - math.floor(math.log10(width))) if width else DECIMALS)
+    return min(dimension.high, max(dimension.low, short))
+
+
+def _all_values(dimension: Dimension) -> Sequence[JsonValue | tuple[str, ...]]:
+    if isinstance(dimension, Choices):
+        return [_as_setting(dimension, value) for value in dimension.values]
+    step = dimension.step or 1
+    values = [dimension.low + place * step for place in range(dimension.distinct or 0)]
+    return [int(value) if dimension.integer else round(value, GRID_DECIMALS) for value in values]
+
+
+def _as_setting(dimension: Choices, value: JsonValue) -> JsonValue | tuple[str, ...]:
+    return tuple(str(one) for one in value) if dimension.name == "stop" and isinstance(value, list) else value
 
 
 def _label(value: object) -> str:

@@ -46,7 +46,7 @@ class Search:
         """Search, then confirm. Raises InconclusiveError when the budget does not even cover a start."""
         plan = self.plan
         board = Board.of(plan, "search")
-        allowance = Allowance.of(plan, finalists=FINALISTS + 1)
+        allowance = Allowance.of(plan, finalists=min(FINALISTS + 1, plan.n_trials))
         proposals = Proposals(plan.space, seed=plan.seed, sampler=plan.sampler)
         pool = [self._arm(n, s, board) for n, s in proposals.defaults(min(plan.n_trials, POOL_MOST))]
         champion = self._race_pool(pool, allowance)

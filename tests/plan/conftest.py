@@ -152,14 +152,17 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def rows_of() -> Callable[[int], list[dict[str, Any]]]:
+    """Makes that many rows."""
     return some_rows
 
 
 @pytest.fixture
 def jsonl() -> Callable[[Path, Sequence[object]], Path]:
+    """Writes rows to a path."""
     return write_jsonl
 
 
 @pytest.fixture
 def catalogue() -> Catalogue:
+    """Three providers and the models that tests need."""
     return CATALOGUE

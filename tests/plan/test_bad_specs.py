@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from harness.plan.problems import shown
+
 RANGE = "temperature: {low: 0.0, high: 1.0}"
 MODELS = "[alpha/small, beta/SMALL]"
 
@@ -225,6 +227,12 @@ def test_a_misspelt_mandatory_key_is_one_problem(project):
     assert "did you mean 'failures'" in problem.message
 
 
+def test_two_bad_items_of_a_list_are_two_problems(project):
+    """Giving up the list for the first does not lose the second."""
+    found = project.faults(("[alpha/small, beta/SMALL]", "[3, alpha/small, 4]"))
+    assert [one.key for one in found] == ["search.models[0]", "search.models[2]"]
+
+
 def test_faults_hidden_by_others_are_found_too(project):
     """A list is given up for one bad item, and that the list is now missing is not told."""
     (problem,) = project.faults(("[alpha/small, beta/SMALL]", "[alpha/small, 3]"))
@@ -260,6 +268,20 @@ def test_a_key_in_the_spec_is_refused_and_never_repeated(project, secret, old, n
     assert secret not in str(problem)
 
 
+@pytest.mark.parametrize(
+    "text", ["key-performance-indicators", "rk-means-clustering", "risk-assessment-texts"]
+)
+def test_ordinary_words_are_no_keys(project, text):
+    """A description with dashes in it is not refused."""
+    assert project.plan(("seed: 3", f"description: {text}")).description == text
+
+
+def test_values_in_messages_are_hidden_wherever_they_come_from():
+    """The last line of defence: what is shown passes through one function."""
+    assert shown(["a"]) == "a list of 1"
+    assert shown("Bearer abcdefghijkl") == "<hidden>"
+
+
 def test_a_key_used_as_a_name_is_not_repeated_either(project):
     """Also the dotted place of a problem hides it."""
     (problem,) = project.faults(("seed: 3", "sk-proj-abcdefghijklmnop1234: 1"))
@@ -290,6 +312,7 @@ def test_long_values_are_cut(project):
         ("# only a comment\n", None, "is empty"),
         ("- a\n", 1, "expected keys and values"),
         ("[" * 3000, None, "nested too deeply"),
+        ("a: *sk-proj-abcdefghijkl\n", 1, "<hidden>"),
     ],
 )
 def test_a_file_that_is_no_mapping_is_one_problem(project, text, line, words):
@@ -412,5 +435,5 @@ def test_a_spec_that_does_not_exist_says_how_to_begin(tmp_path):
     from harness.errors import SpecError
     from harness.plan.planner import make_plan
 
-    with pytest.raises(SpecError, match="does not exist.*harness init"):
+    with pytest.raises(SpecError, match=r"does not exist.*harness init"):
         make_plan(tmp_path / "none.yaml")

@@ -85,6 +85,16 @@ def test_settings_become_dimensions(project, setting, dimension, default):
     assert type(value) is type(default)
 
 
+def test_a_setting_can_be_absent_for_the_models_that_do_not_take_it(project):
+    """`on_unsupported: condition` searches it for the others, and sends nothing to those without it."""
+    both = "on_unsupported: condition\n  frequency_penalty: {low: 0.0, high: 1.0}\n  n_trials: 10"
+    space = project.plan(("n_trials: 10", both)).space
+    assert [d.name for d in space.dimensions["beta/mini"]] == ["temperature", "max_output_tokens"]
+    assert "frequency_penalty" in [d.name for d in space.dimensions["alpha/small"]]
+    assert space.defaults["beta/mini"].frequency_penalty is None
+    assert space.defaults["alpha/small"].frequency_penalty == 0.0
+
+
 def test_an_answer_always_has_an_end(project):
     """Without a word in the spec, the catalogue's length is sent, within what the model gives."""
     own = "providers: {alpha: {models: {small: {max_output_tokens: 100}}}}"
@@ -175,8 +185,8 @@ def test_a_local_model_behind_an_address_is_not_embedded(project):
 def test_an_endpoint_of_ones_own_needs_address_class_and_price(project):
     """Its models take what the OpenAI format defines."""
     own = (
-        "providers: {mine: {api_base: 'http://127.0.0.1:1/v1', models: {m1: {class: SMALL, context_tokens: 99, "
-        "prices: {input: 1, output: 2, cached_input: 0.5}}}}}"
+        "providers: {mine: {api_base: 'http://127.0.0.1:1/v1', models: {m1: {class: SMALL, "
+        "context_tokens: 99, prices: {input: 1, output: 2, cached_input: 0.5}}}}}"
     )
     plan = project.plan((MODELS, "[mine/SMALL]"), ("seed: 3", own))
     model = plan.models["mine/m1"]

@@ -22,6 +22,7 @@ IDS = st.lists(
 
 
 def rows(tmp_path, records, *, columns=None, seed=0, confirm=0.4, limit=None):
+    """The records, written and opened."""
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     source = RowSource(path=path, shown="rows.jsonl", name="r", sha256="0", columns=columns or Columns())
@@ -29,10 +30,12 @@ def rows(tmp_path, records, *, columns=None, seed=0, confirm=0.4, limit=None):
 
 
 def records(ids):
+    """Rows with these ids and nothing of interest."""
     return [{"id": one, "text": "x", "target": "y"} for one in ids]
 
 
 def both(found):
+    """Ids of both splits."""
     return set(found.ids("search")) | set(found.ids("confirm"))
 
 
@@ -179,7 +182,7 @@ def test_a_file_that_changes_during_a_run_is_noticed(tmp_path, change):
     """Another row at the place of this one is never mistaken for it."""
     found = rows(tmp_path, records("abcdefgh"))
     (tmp_path / "rows.jsonl").write_text(change)
-    with pytest.raises(DataError, match="rows.jsonl:1: changed while the run was going on"):
+    with pytest.raises(DataError, match=r"rows.jsonl:1: changed while the run was going on"):
         found.sample("a")
 
 
@@ -195,5 +198,5 @@ def test_lines_that_are_not_utf_8_are_told(tmp_path):
     """The byte is counted within the line."""
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'{"id": "a", "text": "\xff", "target": 1}\n')
-    with pytest.raises(DataError, match="r:1: is not UTF-8 text .byte 22"):
+    with pytest.raises(DataError, match=r"r:1: is not UTF-8 text .byte 22"):
         open_rows(RowSource(path=path, shown="r", name="r", sha256="0"), Selection(confirm=0.5))

@@ -28,7 +28,7 @@ def test_the_starter_plans_as_it_is(tmp_path):
 def test_nothing_is_written_over(tmp_path):
     """One file in the way stops all of them."""
     (tmp_path / "my-first.jsonl").write_text("mine")
-    with pytest.raises(UsageError, match="my-first.jsonl"):
+    with pytest.raises(UsageError, match=r"my-first.jsonl"):
         write_starter("my-first", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["my-first.jsonl"]
 

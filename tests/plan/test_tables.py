@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sys
 from datetime import UTC, date, datetime
@@ -49,6 +48,7 @@ def library(tmp_path):
 
 
 def opened(source):
+    """The rows of a source, half of them to confirm."""
     return open_rows(source, Selection(confirm=0.5))
 
 
@@ -128,7 +128,7 @@ def test_a_conversion_that_fails_leaves_nothing(tmp_path):
 
     with pytest.raises(DataError):
         write_rows(rows(), tmp_path, "name")
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_parquet_rows_come_back_as_written(tmp_path, library):
@@ -173,7 +173,7 @@ def test_parquet_is_a_data_set_like_any_other(tmp_path, library):
 def test_bytes_in_parquet_are_refused(tmp_path, library):
     """The message names row and column."""
     pq.write_table(pa.table({"id": ["a"], "image": [b"\x00"]}), tmp_path / "a.parquet")
-    with pytest.raises(DataError, match="a.parquet:1: holds bytes in column 'image'"):
+    with pytest.raises(DataError, match=r"a.parquet:1: holds bytes in column 'image'"):
         list(parquet_rows(tmp_path / "a.parquet", "a.parquet"))
 
 
@@ -225,7 +225,7 @@ def test_a_hub_data_set_with_several_splits_needs_one_named(hub_folder, jsonl, r
 
 def test_a_hub_data_set_out_of_reach_is_told(hub_folder):
     """Offline, the message says what can be done."""
-    with pytest.raises(DataError, match="hf:owner/other: cannot be read: .*without network"):
+    with pytest.raises(DataError, match=r"hf:owner/other: cannot be read: .*without network"):
         find_rows("hf:owner/other", hub_folder, hub_folder / "cache")
 
 
@@ -252,6 +252,7 @@ def defined(tmp_path, jsonl, rows_of):
 
 
 def found(tmp_path, name="tickets"):
+    """The rows that this name means in a spec beside `datasets`."""
     return find_rows(name, tmp_path / "experiments", tmp_path / "cache")
 
 

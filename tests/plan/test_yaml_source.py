@@ -10,6 +10,7 @@ from harness.plan.yaml_source import from_mapping, read_yaml
 
 
 def read(tmp_path, text):
+    """The text, written and read."""
     path = tmp_path / "a.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return read_yaml(path)

@@ -1,0 +1,110 @@
+"""How long the engine waits: for one attempt at most, and between two attempts.
+
+In: a clock, and the limits of an endpoint. Out: time-outs and pauses in that clock's time, real or fake. It
+must not know what is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from harness.clock import Clock
+
+T = TypeVar("T")
+FIRST_WAIT_S = 0.5  # upper end of the first back-off; it doubles with each attempt
+LONGEST_WAIT_S = 30.0
+DOUBLINGS = 16  # far beyond LONGEST_WAIT_S, and no number of retries overflows
+
+
+class TimeLimit:
+    """Ends work that takes longer than so many seconds. One sleeper watches all work of a limit.
+
+    A timer a call would cost a task each in a clock that can only sleep. As all work may take equally
+    long, what began first is due first, and the sleeper looks at one entry only. It sleeps only while work is
+    under way, so that it never makes a fake clock jump.
+    """
+
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._due: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
+        self._sleeper: asyncio.Task[None] | None = None
+
+    async def within(self, work: Awaitable[T]) -> T:
+        """What this work gives. Raises TimeoutError when it took too long: it was cancelled then."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._due[task] = self._clock.monotonic() + self._seconds
+        if self._sleeper is None:
+            self._sleeper = asyncio.get_running_loop().create_task(self._watch())
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if task in self._late:
+                raise TimeoutError(f"took longer than {self._seconds:g} s") from None
+            raise
+        finally:
+            self._end(task)
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._due.pop(task, None)
+        if task in self._late:
+            self._late.discard(task)
+            task.uncancel()
+        if not self._due and self._sleeper is not None:
+            self._sleeper.cancel()
+            self._sleeper = None
+
+    async def _watch(self) -> None:
+        while self._due:
+            task, due = next(iter(self._due.items()))
+            rest_s = due - self._clock.monotonic()
+            if rest_s > 0:
+                await self._clock.sleep(rest_s)
+                continue
+            del self._due[task]
+            self._late.add(task)
+            task.cancel()
+        self._sleeper = None
+
+
+class Pause:
+    """A rest between two attempts that can be cut short. Used by one task at a time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._resting: asyncio.Task[Any] | None = None
+        self._cut = False
+
+    async def rest(self, seconds: float) -> None:
+        """Return after this many seconds, or when `cut` is called."""
+        self._resting, self._cut = asyncio.current_task(), False
+        assert self._resting is not None
+        try:
+            await self._clock.sleep(seconds)
+        except asyncio.CancelledError:
+            if not self._cut:
+                raise
+            self._resting.uncancel()
+        finally:
+            self._resting = None
+
+    def cut(self) -> None:
+        """End the rest under way, if there is one."""
+        if self._resting is not None and not self._cut:
+            self._cut = True
+            self._resting.cancel()
+
+
+def back_off_s(attempts: int, asked_s: float | None, chance: random.Random) -> float:
+    """Seconds to wait after this many attempts; never less than the provider asked for.
+
+    Full jitter: Brooker 2015, "Exponential Backoff And Jitter", AWS Architecture Blog. What the provider
+    asked for comes on top, so that those who were told the same do not come back together.
+    """
+    ceiling = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(attempts - 1, DOUBLINGS))
+    return chance.uniform(0.0, ceiling) + (asked_s or 0.0)

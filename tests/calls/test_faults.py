@@ -1,0 +1,101 @@
+"""What an error answer means: one table for every lane."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.calls.faults import MESSAGE_CHARACTERS, kind_of, retry_after_s, safe
+
+QUOTA = '{"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}}'
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "kind"),
+    [
+        (400, "temperature must be at most 1", "bad_request"),
+        (400, '{"error": {"code": "context_length_exceeded"}}', "too_long"),
+        (400, "This model's maximum context length is 8192 tokens", "too_long"),
+        (400, "prompt is too long: 210000 tokens > 200000 maximum", "too_long"),
+        (400, '{"error": {"type": "exceed_context_size_error"}}', "too_long"),
+        (400, "The input token count (40000) exceeds the maximum", "too_long"),
+        (400, '{"error": {"code": "content_filter"}}', "filtered"),
+        (400, '{"error": {"code": "content_policy_violation"}}', "filtered"),
+        (401, "invalid api key", "credentials"),
+        (402, "payment required", "quota"),
+        (403, "not allowed", "credentials"),
+        (404, "no such model", "not_found"),
+        (405, "method not allowed", "bad_request"),
+        (408, "", "timeout"),
+        (409, "", "overloaded"),
+        (413, "", "too_long"),
+        (422, "stop: too many", "bad_request"),
+        (425, "", "overloaded"),
+        (429, "slow down", "rate_limit"),
+        (429, QUOTA, "quota"),
+        (429, "Your credit balance is too low", "quota"),
+        (500, "", "overloaded"),
+        (502, "<html>", "overloaded"),
+        (503, QUOTA, "overloaded"),
+        (529, "overloaded_error", "overloaded"),
+        (301, "moved", "bad_request"),
+    ],
+)
+def test_status_and_text_give_the_kind(status, text, kind):
+    """Only what may succeed later is retried, and only what nobody can mend ends the run."""
+    assert kind_of(status, text) == kind
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": " 1.5 "}, 1.5),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after-ms": "250"}, 0.25),
+        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "1"}, 1.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"retry-after": "-3"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": ""}, None),
+    ],
+)
+def test_retry_after_is_read_in_seconds(headers, seconds):
+    """What cannot be read counts as not said."""
+    assert retry_after_s(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "invalid key my-own-secret-1 given",
+        "invalid key sk-proj-abcdef123456 given",
+        "Authorization: Bearer abcdefgh.ijkl-mnop==",
+        "key AIzaSyA1234567890 is not valid",
+    ],
+)
+def test_keys_are_masked(text):
+    """The key in use, and anything that looks like one."""
+    shown = safe(text, "my-own-secret-1")
+    assert "***" in shown
+    for part in ("my-own-secret-1", "abcdef", "abcdefgh", "SyA123"):
+        assert part not in shown
+
+
+@given(st.text(max_size=1000), st.integers(0, 400))
+def test_a_message_is_one_short_line_without_the_key(text, place):
+    """Wherever the key stands, also across the place where the message is cut."""
+    secret = "a-key-of-nobody"
+    shown = safe(text[:place] + secret + text[place:], secret)
+    assert secret not in shown
+    assert len(shown) <= MESSAGE_CHARACTERS
+    assert len(shown.splitlines()) <= 1
+
+
+def test_without_a_key_the_text_stays():
+    """Nothing is masked that is no secret."""
+    assert safe("status 404:  no such\n model", None) == "status 404: no such model"
+    assert safe("status 404", "") == "status 404"

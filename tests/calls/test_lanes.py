@@ -1,0 +1,68 @@
+"""Which lane an endpoint takes, and what is said when it cannot be opened."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from harness.calls.direct_lane import DirectProvider
+from harness.calls.embedded import EmbeddedProvider
+from harness.calls.lanes import open_provider, open_providers
+from harness.calls.litellm_lane import LitellmProvider
+from harness.errors import ProviderError
+from harness.testing.builders import a_call, an_endpoint
+
+
+def test_the_wire_decides_the_lane():
+    """The OpenAI format is spoken directly, everything else through litellm."""
+    assert isinstance(open_provider(an_endpoint(), [], {}), DirectProvider)
+    assert isinstance(open_provider(an_endpoint(wire="litellm"), [], {}), LitellmProvider)
+    assert isinstance(open_provider(an_endpoint(wire="embedded"), [], {}), EmbeddedProvider)
+
+
+def test_every_endpoint_gets_its_provider(models):
+    """By name, and with its own models only."""
+    endpoints = {"sim": an_endpoint(), "other": an_endpoint(provider="other", wire="litellm")}
+    assert set(open_providers(endpoints, models, {})) == {"sim", "other"}
+
+
+def test_the_key_comes_from_the_environment_and_is_trimmed(wire):
+    """A line break at the end of a pasted key must not end up in a header."""
+    endpoint = an_endpoint(api_base=wire.url, api_key_env="SIM_KEY")
+    provider = open_provider(endpoint, [], {"SIM_KEY": " my-own-secret-key\n"})
+
+    async def ask() -> None:
+        await provider.complete(a_call())
+        await provider.close()
+
+    asyncio.run(ask())
+    assert wire.requests[0].headers["Authorization"] == "Bearer my-own-secret-key"
+
+
+@pytest.mark.parametrize("environ", [{}, {"SIM_KEY": ""}, {"SIM_KEY": "  \n"}])
+@pytest.mark.parametrize("way", ["openai", "litellm"])
+def test_a_missing_key_is_named(way, environ):
+    """Before anything is sent, with the name of the variable and of the provider."""
+    with pytest.raises(ProviderError, match=r"SIM_KEY is not set, and provider 'sim' needs it"):
+        open_provider(an_endpoint(wire=way, api_key_env="SIM_KEY"), [], environ)
+
+
+def test_a_missing_address_is_named():
+    """The direct lane knows no addresses by itself."""
+    with pytest.raises(ProviderError, match=r"'sim' has no address; give providers\.sim\.api_base"):
+        open_provider(an_endpoint(api_base=None), [], {})
+
+
+def test_opening_providers_loads_no_heavy_library():
+    """litellm takes seconds to load, which a run without it must not pay."""
+    code = (
+        "import sys; from harness.calls.lanes import open_provider;"
+        "from harness.testing.builders import an_endpoint;"
+        "[open_provider(an_endpoint(wire=w), [], {}) for w in ('openai', 'litellm', 'embedded')];"
+        "print([n for n in ('litellm', 'aiohttp', 'xllamacpp', 'openai') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,306 @@
+"""The verbs from a first spec to exported settings: what they print, where, and how they end."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from ruamel.yaml import YAML
+
+from harness.cli import cli
+from harness.cli.live import SHOWN_TRIALS, LiveView
+from harness.records import Progress, Settings, Spend
+from harness.testing import builders
+
+
+def command_names() -> list[list[str]]:
+    """Every command and family of commands, as words to type."""
+    found: list[list[str]] = [[]]
+    for name, command in sorted(cli.commands.items()):
+        found.append([name])
+        found += [[name, inner] for inner in sorted(getattr(command, "commands", {}))]
+    return found
+
+
+@pytest.fixture
+def progress() -> Progress:
+    """Half of a search, with more trials than a screen takes."""
+    trials = tuple(
+        builders.a_trial(number=number, settings=Settings(model="mine/tiny", prompt="plain", temperature=0.3))
+        for number in range(SHOWN_TRIALS + 3)
+    )
+    return Progress(
+        run="words-1",
+        phase="search",
+        trials=trials,
+        done=50,
+        planned=100,
+        spend=Spend(usd=0.25, calls=40, cached=10, cap_usd=1.0, cap_calls=400),
+        elapsed_s=12.0,
+    )
+
+
+def shown(snapshots: list[Progress], *, terminal: bool, quiet: bool = False) -> str:
+    """What a live view writes for these snapshots."""
+    console = Console(force_terminal=terminal, file=io.StringIO(), width=120, height=40)
+    with LiveView(shown=not quiet, console=console) as view:
+        for snapshot in snapshots:
+            view(snapshot)
+    return console.file.getvalue()
+
+
+def test_a_first_spec_plans_as_it_is(desk: Any) -> None:
+    """`init` writes an experiment that is in order, and says what to type next."""
+    begun = desk.cli("init", "demo")
+    assert begun.code == 0
+    assert begun.out.splitlines()[-1] == f"next: harness plan {Path('experiments/demo.yaml')}"
+    checked = desk.cli("validate", "experiments/demo.yaml")
+    assert (checked.code, checked.err) == (0, "")
+    assert "experiments/demo.yaml: fine" in checked.out.replace(os.sep, "/")
+    assert desk.cli("plan", "experiments/demo.yaml").code == 0
+
+
+def test_plan_names_what_is_searched_and_no_more(desk: Any) -> None:
+    """A setting with one value is not searched; prompts are, where there are several."""
+    lines = dict(line.split(maxsplit=1) for line in desk.cli("plan", "words.yaml").out.splitlines()[:10])
+    assert lines["searched"] == "prompt, temperature"
+    assert lines["budget"] == "$1.00 and 400 calls"
+    assert lines["trials"].startswith("8 at most")
+
+
+def test_plan_as_json_is_json_alone(desk: Any) -> None:
+    """`plan --json` is for programs."""
+    planned = desk.cli("plan", "words.yaml", "--json", "--limit", "20", "--n-trials", "3", "--repeat", "2")
+    figures = json.loads(planned.out)
+    assert planned.err == ""
+    assert figures["n_search"] + figures["n_confirm"] == 20
+    assert (figures["trials"], figures["repeats"], figures["calls"]) == (3, 2, 120)
+    assert figures["worst_case_usd"] > 0
+
+
+def test_planning_asks_nobody(desk: Any, answers: Any) -> None:
+    """`validate` and `plan` send nothing."""
+    desk.spec(api_base=answers.url)
+    assert desk.cli("validate", "words.yaml").code == desk.cli("plan", "words.yaml").code == 0
+    assert answers.requests == 0
+
+
+def test_from_a_spec_to_a_recommendation(desk: Any, answers: Any) -> None:
+    """`tune` ends with what to ship, what it cost and where the report is; the run is then in the list."""
+    desk.spec(api_base=answers.url)
+    tuned = desk.harness("tune", "words.yaml")
+    assert tuned.code == 0
+    labels = [line.split()[0] for line in tuned.out.splitlines()]
+    assert labels[:4] == ["Recommended", "Why", "Ties", "Export"]
+    assert labels[-2:] == ["Spent", "Report"]
+    assert "prompt careful" in tuned.out
+    assert f"{answers.requests} calls" in tuned.out
+    assert tuned.err.startswith("search: ")
+    (run,) = desk.runs()
+    assert (desk.folder / "reports" / run / "report.html").is_file()
+    listed = desk.cli("list")
+    assert (listed.code, listed.out.split()[:2]) == (0, [run, "complete"])
+
+
+def test_second_tune_pays_nothing(desk: Any, answers: Any) -> None:
+    """Answers that are in the store are not bought again, and lead to the same recommendation."""
+    desk.spec(api_base=answers.url)
+    first = json.loads(desk.cli("tune", "words.yaml", "--json").out)
+    paid = answers.requests
+    again = desk.cli("tune", "words.yaml", "--json")
+    assert answers.requests == paid > 0
+    assert json.loads(again.out)["settings"] == first["settings"]
+    assert "$0.00 for 0 calls" in again.err
+
+
+def test_no_cache_pays_again(desk: Any, answers: Any) -> None:
+    """`--no-cache` asks everything anew."""
+    desk.spec(api_base=answers.url)
+    assert desk.cli("tune", "words.yaml", "-q", "--n-trials", "2").code == 0
+    paid = answers.requests
+    assert desk.cli("tune", "words.yaml", "-q", "--n-trials", "2", "--no-cache").code == 0
+    assert answers.requests == 2 * paid
+
+
+def test_recommendation_as_json_is_json_alone(desk: Any, answers: Any) -> None:
+    """`tune --json` prints the recommendation; everything for people goes to standard error."""
+    desk.spec(api_base=answers.url)
+    tuned = desk.cli("tune", "words.yaml", "--json", "--n-trials", "3")
+    choice = json.loads(tuned.out)
+    assert choice["settings"]["model"] == "mine/tiny"
+    assert "Recommended" in tuned.err
+
+
+def test_quiet_shows_the_result_alone(desk: Any, answers: Any) -> None:
+    """`-q` writes no progress."""
+    desk.spec(api_base=answers.url)
+    tuned = desk.cli("tune", "words.yaml", "-q", "--n-trials", "2")
+    assert (tuned.code, tuned.err) == (0, "")
+    assert tuned.out.startswith("Recommended")
+
+
+def test_flags_have_twins_in_the_environment(
+    desk: Any, answers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HARNESS_<FLAG> stands for the flag: here, for limit, trials, reports folder and store."""
+    desk.spec(api_base=answers.url)
+    monkeypatch.setenv("HARNESS_LIMIT", "12")
+    monkeypatch.setenv("HARNESS_N_TRIALS", "2")
+    monkeypatch.setenv("HARNESS_OUTPUT", "elsewhere")
+    monkeypatch.setenv("HARNESS_STORE", "sqlite:///other/place.db")
+    assert desk.cli("tune", "words.yaml", "-q").code == 0
+    assert answers.requests == 24
+    assert len(list(desk.folder.glob("elsewhere/words-*/report.html"))) == 1
+    assert (desk.folder / "other" / "place.db").is_file()
+    assert not (desk.folder / ".harness" / "harness.db").exists()
+
+
+def test_too_small_a_budget_is_inconclusive(desk: Any) -> None:
+    """A budget that decides nothing ends with 4, `null` for programs, and the reason for people."""
+    desk.spec(("calls: 400", "calls: 5"))
+    tuned = desk.cli("tune", "words.yaml", "--json", "-q")
+    assert (tuned.code, tuned.out) == (4, "null\n")
+    assert "No recommendation (inconclusive)" in tuned.err
+    assert "the budget does not cover" in tuned.err
+
+
+def test_report_is_made_anew_from_the_store(desk: Any, finished: str) -> None:
+    """`report` needs the store alone: a folder that was lost comes back."""
+    written = desk.folder / "reports" / finished
+    before = {path.name for path in written.iterdir()}
+    page = (written / "report.md").read_text()
+    again = desk.cli("report", "-o", "again")
+    assert again.code == 0
+    assert {path.name for path in (desk.folder / "again" / finished).iterdir()} == before
+    assert (desk.folder / "again" / finished / "report.md").read_text() == page
+
+
+def test_export_as_json(desk: Any, finished: str) -> None:
+    """The JSON export holds model and parameters."""
+    made = desk.cli("export", "json", "-o", "out")
+    assert (made.code, made.out) == (0, f"wrote {Path('out/settings.json')}\n")
+    settings = json.loads((desk.folder / "out" / "settings.json").read_text())
+    assert settings["run"] == finished
+    assert (settings["model"]["provider"], settings["model"]["name"]) == ("mine", "tiny")
+    assert settings["parameters"]["max_output_tokens"] == 8
+
+
+def test_export_as_yaml(desk: Any, finished: str) -> None:
+    """The YAML export says the same as the JSON export."""
+    assert desk.cli("export", "yaml", finished).code == desk.cli("export", "json", finished).code == 0
+    folder = desk.folder / "reports" / finished / "exports"
+    assert YAML(typ="safe").load(folder / "settings.yaml") == json.loads(
+        (folder / "settings.json").read_text()
+    )
+
+
+def test_export_for_the_openai_package(desk: Any, finished: str) -> None:
+    """The OpenAI export holds keyword arguments and a script that compiles."""
+    assert desk.cli("export", "openai", finished, "-o", "out").code == 0
+    arguments = json.loads((desk.folder / "out" / "openai.json").read_text())
+    assert (arguments["model"], arguments["max_tokens"]) == ("tiny", 8)
+    compile((desk.folder / "out" / "openai_example.py").read_text(), "example", "exec")
+
+
+def test_export_under_another_policy(desk: Any, finished: str) -> None:
+    """Choosing anew needs no new calls."""
+    assert desk.cli("export", "json", "--policy", "best", "-o", "best").code == 0
+    assert json.loads((desk.folder / "best" / "settings.json").read_text())["evidence"]["policy"] == "best"
+
+
+def test_targets_are_listed(desk: Any) -> None:
+    """`export --list` names each target with a description."""
+    names = [line.split()[0] for line in desk.cli("export", "--list").out.splitlines()]
+    assert names == ["json", "openai", "yaml"]
+
+
+def test_empty_store_says_how_to_begin(desk: Any) -> None:
+    """`list` without runs is no error."""
+    listed = desk.cli("list")
+    assert (listed.code, listed.out) == (0, "no runs yet; begin with `harness tune SPEC`\n")
+
+
+def test_models_are_listed_with_class_and_price(desk: Any) -> None:
+    """`models list` shows the catalogue."""
+    listed = desk.cli("models", "list")
+    assert listed.code == 0
+    assert any("local/smollm2-135m-instruct" in line and "SMALL" in line for line in listed.out.splitlines())
+
+
+def test_version_is_one_line(desk: Any) -> None:
+    """`--version` is for bug reports."""
+    told = desk.cli("--version")
+    assert (told.code, told.out.split()[0], len(told.out.splitlines())) == (0, "harness", 1)
+
+
+@pytest.mark.parametrize("words", command_names(), ids=" ".join)
+def test_every_command_has_help(desk: Any, words: list[str]) -> None:
+    """`--help` goes to standard output, ends with 0, and says in a sentence what the command does."""
+    told = desk.cli(*words, "--help")
+    assert (told.code, told.err) == (0, "")
+    assert told.out.startswith(" ".join(["Usage: harness", *words]))
+    assert "\n\n  " in told.out
+
+
+def test_nothing_to_do_is_never_success(desk: Any) -> None:
+    """`harness` alone shows its verbs and ends with 2."""
+    told = desk.cli()
+    assert (told.code, told.out) == (2, "")
+    assert "Commands:" in told.err
+
+
+def test_a_terminal_gets_a_table_that_goes_away(progress: Progress) -> None:
+    """On a terminal the best trials are redrawn in place, with the spend below them."""
+    text = shown([progress], terminal=True)
+    assert "words-1, search split" in text
+    assert "and 3 more trials" in text
+    assert "$0.25 of $1.00" in text
+    assert "\x1b[" in text
+
+
+def test_a_log_gets_plain_lines(progress: Progress) -> None:
+    """Off a terminal a line is written for each twentieth of the way, without control characters."""
+    text = shown([replace(progress, done=done) for done in range(101)], terminal=False)
+    assert 15 < len(text.splitlines()) <= 21
+    assert "\x1b" not in text
+    assert text.splitlines()[-1].startswith("search: 100 answers, 15 trials, $0.25 spent, 40 calls paid")
+
+
+def test_nothing_is_shown_when_not_wanted(progress: Progress) -> None:
+    """A quiet view writes nothing, terminal or not."""
+    assert shown([progress], terminal=True, quiet=True) == ""
+
+
+def test_names_in_a_spec_are_not_markup(progress: Progress) -> None:
+    """Brackets in a model's name or a stop sequence are shown as they are."""
+    odd = Settings(model="m/[bold]x", prompt="p", stop=("[/INST]",))
+    text = shown([replace(progress, trials=(replace(progress.trials[0], settings=odd),))], terminal=True)
+    assert "[bold]x" in text
+    assert "[/INST]" in text
+
+
+@pytest.mark.local_model
+def test_the_local_model_from_init_to_export(
+    desk: Any, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The experiment that `init` writes runs on this machine as it is, with a small limit here."""
+    monkeypatch.setenv("HARNESS_MODELS", str(weights))
+    assert desk.cli("init", "demo").code == 0
+    tuned = desk.harness("tune", "experiments/demo.yaml", "--limit", "8", "--n-trials", "2", "--json")
+    assert tuned.code in (0, 4), tuned.err
+    assert json.loads(tuned.out)["settings"]["model"] == "local/smollm2-135m-instruct"
+    assert desk.cli("export", "json").code == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a console script has another name there")
+def test_console_script_and_module_are_one(desk: Any) -> None:
+    """`harness` and `python -m harness` print the same help."""
+    script = Path(sys.executable).with_name("harness")
+    assert desk.program(script, "--help") == desk.harness("--help")
