@@ -196,6 +196,7 @@ FailureKind = Literal[
     "not_found",  # no such model or endpoint
     "too_long",  # prompt exceeds the model's context
     "filtered",  # the provider's content filter
+    "down",  # not sent: the provider was given up for this run
     "budget",  # not sent: it could have crossed the cap
     "cancelled",  # not sent: the run was stopped
 ]

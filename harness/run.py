@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.advice.choose import Finalist, broken_limits
+from harness.advice.choose import Finalist
 from harness.calls.budget import Caps
 from harness.calls.engine import Engine
 from harness.calls.lanes import open_providers
@@ -25,19 +25,21 @@ from harness.errors import HarnessError, InconclusiveError, ProviderError, Store
 from harness.outputs import display
 from harness.outputs.files import require_folder
 from harness.outputs.report import write_report
+from harness.plan.limits import broken_limits
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of
 from harness.records import AnswerRow, Progress, RunRecord, RunState
 from harness.result import TuneResult, choose, goal_of
 from harness.store.store import RunRow, Store, TrialRow, open_store
-from harness.trials.evaluate import answer_rows, ask
+from harness.trials.evaluate import answer_rows, remember
 from harness.trials.evidence import Arm, Board
 from harness.trials.search import Search
 
 Watcher = Callable[[Progress], None]
 REPORTS = Path("reports")
 GLANCE_S = 0.5  # between two progress snapshots while answers arrive
+GLANCE_SHARE = 0.05  # of the time that snapshots may take: those of resampled metrics are dear
 
 
 @dataclass(slots=True)
@@ -52,21 +54,30 @@ class _Session:
     started_at: datetime
     on_progress: Watcher | None
     began: float = field(init=False)
-    glanced: float = field(default=-GLANCE_S, init=False)
+    next_glance: float = field(init=False)
+    written: dict[int, TrialRow] = field(default_factory=dict[int, TrialRow], init=False)
 
     def __post_init__(self) -> None:
-        self.began = self.clock.monotonic()
+        self.began = self.next_glance = self.clock.monotonic()
 
     def on_answer(self, search: Search) -> None:
-        now = self.clock.monotonic()
-        if self.on_progress and now - self.glanced >= GLANCE_S:
-            self.glanced = now
+        began = self.clock.monotonic()
+        if self.on_progress and began >= self.next_glance:
             self.on_progress(self.progress(search))
+            ended = self.clock.monotonic()
+            self.next_glance = ended + max(GLANCE_S, (ended - began) / GLANCE_SHARE)
 
     def on_block(self, search: Search) -> None:
-        self.store.put_trials([_trial_row(self.run, arm, search.told) for arm in search.arms])
+        self.save(search)
         if self.on_progress:
             self.on_progress(self.progress(search))
+
+    def save(self, search: Search) -> None:
+        """Write down the trials that changed since the last time."""
+        rows = [_trial_row(self.run, arm, search.told) for arm in search.arms]
+        changed = [row for row in rows if self.written.get(row.number) != row]
+        self.store.put_trials(changed)
+        self.written.update((row.number, row) for row in changed)
 
     def progress(self, search: Search) -> Progress:
         done = sum(int(arm.seen.sum()) for arm in (*search.arms, *search.finalists))
@@ -145,7 +156,7 @@ def load_run(
             )
         plan = _plan_of(row)
         with _engine(plan, row.run, database, {}, clock, use_cache=True) as engine:
-            finalists = _finalists(_arms(row.record, plan, engine))
+            finalists = _finalists(row.record, _arms(row.record, plan, engine))
         return TuneResult(row.record, plan, finalists, Path(reports) / row.run)
     finally:
         database.close()
@@ -234,12 +245,11 @@ def _watched(on_progress: Watcher | None) -> Generator[Watcher | None]:
 
 
 def _plan_of(row: RunRow, overrides: Mapping[str, Any] | None = None) -> Plan:
-    if row.spec_file is None:
-        import json
+    import json
 
-        plan = make_plan(json.loads(row.spec_text), **{**row.overrides, **(overrides or {})})
-    else:
-        plan = make_plan(Path(row.spec_file), **{**row.overrides, **(overrides or {})})
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    spec = json.loads(row.spec_text) if row.spec_file is None else Path(row.spec_file)
+    plan = make_plan(spec, **{**row.overrides, **given})
     if plan.fingerprint() != row.plan:
         raise UsageError(
             f"the spec of run {row.run!r} has changed since it began, or its data, prompts or prices have; "
@@ -282,7 +292,7 @@ def _carry_out(session: _Session, reports: Path) -> TuneResult:
     except HarnessError:
         # A store that is lost cannot take this down, and its own error is the one to tell.
         with suppress(StoreError):
-            session.store.put_trials([_trial_row(session.run, arm, search.told) for arm in search.arms])
+            session.save(search)
             session.store.set_state(session.run, "failed")
         raise
     return _conclude(session, search, state, reports)
@@ -312,7 +322,7 @@ def _conclude(session: _Session, search: Search, state: RunState, reports: Path)
         failures=plan.failures,
         notes=tuple(search.notes),
     )
-    finalists = _finalists((search.arms, search.finalists)) if state == "complete" else ()
+    finalists = _finalists(record, (search.arms, search.finalists))
     if state == "complete":
         try:
             record = replace(record, recommendation=choose(record, finalists, goal_of(plan)))
@@ -333,17 +343,22 @@ def _conclude(session: _Session, search: Search, state: RunState, reports: Path)
 # -- evidence
 
 
-def _finalists(arms: tuple[Sequence[Arm], Sequence[Arm]]) -> tuple[Finalist, ...]:
-    searched = {arm.number: arm for arm in arms[0]}
+def _finalists(record: RunRecord, arms: tuple[Sequence[Arm], Sequence[Arm]]) -> tuple[Finalist, ...]:
+    """The finalists of a run that came to its end, as the record has them; none of any other run."""
+    if record.state != "complete":
+        return ()
+    searched, trials = {arm.number: arm for arm in arms[0]}, {trial.number: trial for trial in record.trials}
+    confirmed = {trial.number: trial for trial in record.finalists}
     return tuple(
         Finalist(
-            search=searched[arm.number].trial(),
-            confirm=arm.trial(),
+            search=trials[arm.number],
+            confirm=confirmed[arm.number],
             search_values=searched[arm.number].quality_values(),
             confirm_values=arm.quality_values(),
             groups=arm.groups(),
         )
         for arm in arms[1]
+        if arm.number in confirmed
     )
 
 
@@ -354,7 +369,7 @@ def _arms(record: RunRecord, plan: Plan, engine: Engine) -> tuple[list[Arm], lis
     for trials, arms in zip((record.trials, record.finalists), rebuilt, strict=True):
         for trial in trials:
             arm = Arm.of(trial.number, trial.settings, boards[trial.split])
-            ask([arm], range(trial.samples), engine, recall=True)
+            remember(arm, trial.samples, engine)
             arm.state, arm.reason = trial.state, trial.reason
             arms.append(arm)
     return rebuilt

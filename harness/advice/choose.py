@@ -8,13 +8,14 @@ up.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import InconclusiveError, StatsError
+from harness.plan.limits import broken_limits
 from harness.records import Estimate, PairedDifference, Provenance, Recommendation, Trial
 from harness.stats.paired import paired_difference, smallest_difference
 
@@ -22,6 +23,7 @@ Floats = NDArray[np.float64]
 DEFAULT = 0  # number of the untuned default
 POWER = 0.8  # chance of seeing a difference of the size that a caveat names
 TRUNCATION = 0.02  # share of cut-off answers above which a caveat is due
+ROUNDING = 1e-9  # quality: 0.58 - 0.01 is less than 0.57 in binary floating point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,29 +61,6 @@ class Goal:
     seed: int
 
 
-FIGURES: Mapping[str, Callable[[Trial], float | None]] = {
-    "usd_per_1k_calls": lambda trial: trial.usd_per_1k_calls,
-    "latency_p50_s": lambda trial: trial.latency_p50_s,
-    "latency_p95_s": lambda trial: trial.latency_p95_s,
-    "first_token_p50_s": lambda trial: trial.first_token_p50_s,
-    "failure_rate": lambda trial: trial.failure_rate,
-    "unscored_rate": lambda trial: trial.unscored_rate,
-    "truncation_rate": lambda trial: trial.truncation_rate,
-}
-
-
-def broken_limits(trial: Trial, limits: Mapping[str, float]) -> list[str]:
-    """The limits that this trial does not meet, as texts; an unknown figure meets no limit."""
-    broken: list[str] = []
-    for name, most in limits.items():
-        figure = FIGURES[name](trial)
-        if figure is None:
-            broken.append(f"{name} is unknown, the limit is {most:g}")
-        elif figure > most:
-            broken.append(f"{name} is {figure:.4g}, above {most:g}")
-    return broken
-
-
 def recommend(
     finalists: Sequence[Finalist],
     goal: Goal,
@@ -91,7 +70,7 @@ def recommend(
     provenance: Provenance,
     notes: Sequence[str],
 ) -> Recommendation:
-    """The settings to ship under this goal.
+    """The settings to ship under this goal, among the finalists that answered the most search samples.
 
     Raises InconclusiveError when no finalist has quality on both splits, or none meets the limits.
     """
@@ -108,10 +87,12 @@ def recommend(
             f"no trial meets the limits; the best one, trial {nearest.number}, misses them: "
             f"{'; '.join(broken_limits(nearest.search, goal.limits))}; relax aim.within or widen the search"
         )
-    best = max(feasible, key=lambda f: (f.search_quality, -_price(f), -f.number))
-    chosen = best if goal.policy == "best" else _cheapest(feasible, best, goal.tolerance)
+    eligible = _comparable(feasible)
+    best = max(eligible, key=lambda f: (f.search_quality, -_price(f), -f.number))
+    chosen = best if goal.policy == "best" else _cheapest(eligible, best, goal.tolerance)
     rivals = [f for f in able if f is not chosen]
-    runner_up = max(rivals, key=lambda f: (f.search_quality, -f.number), default=None)
+    others = [f for f in eligible if f is not chosen] or [f for f in feasible if f is not chosen]
+    runner_up = max(others, key=lambda f: (f.search_quality, -f.number), default=None)
     default = next((f for f in rivals if f.number == DEFAULT), None)
     return Recommendation(
         experiment=experiment,
@@ -124,7 +105,7 @@ def recommend(
         runner_up=runner_up.number if runner_up else None,
         versus_runner_up=versus(chosen, runner_up, level=goal.level, seed=goal.seed),
         versus_default=versus(chosen, default, level=goal.level, seed=goal.seed),
-        reason=_reason(chosen, best, feasible, goal),
+        reason=_reason(chosen, best, eligible, goal),
         caveats=(*_caveats(chosen, rivals, goal), *notes),
         provenance=provenance,
     )
@@ -133,6 +114,12 @@ def recommend(
 def _answered(trial: Trial) -> bool:
     # Where failures count as wrong, silence has a quality too: 0, which nobody would ship.
     return trial.quality is not None and trial.failure_rate < 1
+
+
+def _comparable(finalists: Sequence[Finalist]) -> list[Finalist]:
+    # A mean over a few easy samples may lie above one over all: who dropped out early cannot win.
+    most = max(finalist.search.samples for finalist in finalists)
+    return [finalist for finalist in finalists if finalist.search.samples == most]
 
 
 def versus(chosen: Finalist, other: Finalist | None, *, level: float, seed: int) -> PairedDifference | None:
@@ -153,8 +140,8 @@ def versus(chosen: Finalist, other: Finalist | None, *, level: float, seed: int)
     return PairedDifference(other=other.number, difference=difference)
 
 
-def _cheapest(feasible: Sequence[Finalist], best: Finalist, tolerance: float) -> Finalist:
-    near = [f for f in feasible if f.search_quality >= best.search_quality - tolerance]
+def _cheapest(eligible: Sequence[Finalist], best: Finalist, tolerance: float) -> Finalist:
+    near = [f for f in eligible if f.search_quality >= best.search_quality - tolerance - ROUNDING]
     return min(near, key=lambda f: (_price(f), -f.search_quality, f.number))
 
 
@@ -174,8 +161,8 @@ def _ties(chosen: Finalist, rivals: Sequence[Finalist], goal: Goal) -> tuple[int
     return tuple(sorted(tied))
 
 
-def _reason(chosen: Finalist, best: Finalist, feasible: Sequence[Finalist], goal: Goal) -> str:
-    among = f"{len(feasible)} finalist{'s' if len(feasible) > 1 else ''}"
+def _reason(chosen: Finalist, best: Finalist, eligible: Sequence[Finalist], goal: Goal) -> str:
+    among = f"{len(eligible)} finalist{'s' if len(eligible) > 1 else ''}"
     limits = " that meet the limits" if goal.limits else ""
     if chosen is best:
         rule = "" if goal.policy == "best" else f", and nothing cheaper came within {_points(goal.tolerance)}"
@@ -206,6 +193,11 @@ def _caveats(chosen: Finalist, rivals: Sequence[Finalist], goal: Goal) -> list[s
         caveats.append(
             f"{chosen.confirm.truncation_rate:.0%} of the answers were cut off at max_output_tokens; "
             "what was cut cannot have been scored."
+        )
+    broken = broken_limits(chosen.confirm, goal.limits)
+    if broken:
+        caveats.append(
+            f"On the confirm split it misses limits that it met in the search: {'; '.join(broken)}."
         )
     if chosen.confirm.failure_rate > 0:
         caveats.append(f"{chosen.confirm.failure_rate:.1%} of the calls failed.")

@@ -7,14 +7,17 @@ passes a cap, so the last cent is safe however many calls are in flight. Used fr
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.catalogue.models import Model, price_usd, worst_case_usd
 from harness.clock import Clock
 from harness.records import Call, Reply, Spend
+from harness.store.leases import Amount, Pool
 
 TOKENS_PER_REQUEST = 64  # what a chat template may add around the messages
+OTHERS_S = 0.05  # between two looks whether another process gave something back
 TOKENS_PER_MESSAGE = 16  # what it may add around each of them
 
 
@@ -26,6 +29,10 @@ class Caps:
     calls: int | None = None
     tokens: int | None = None
     minutes: float | None = None
+
+    def amount(self) -> Amount:
+        """The caps as an amount; what is not capped is infinite."""
+        return Amount(*(math.inf if cap is None else cap for cap in (self.usd, self.calls, self.tokens)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,71 +48,123 @@ class Hold:
         """Tokens of both kinds."""
         return self.input_tokens + self.output_tokens
 
+    @property
+    def amount(self) -> Amount:
+        """What this one request counts against the caps."""
+        return Amount(self.usd, 1, self.tokens)
+
 
 class Budget:
-    """What is left of the caps. `spent` starts with what earlier attempts of the same run paid."""
+    """What is left of the caps. spent: what earlier attempts of the same run paid.
 
-    def __init__(self, caps: Caps, spent: Spend, clock: Clock) -> None:
+    pool: the caps as shared with other processes of the run; `None`: this process has them alone.
+    """
+
+    def __init__(self, caps: Caps, spent: Spend, clock: Clock, pool: Pool | None = None) -> None:
         self.caps = caps
-        self.spent = spent
+        self._usd, self._calls = spent.usd, spent.calls
+        self._input_tokens, self._output_tokens = spent.input_tokens, spent.output_tokens
         self._clock = clock
+        self._pool = pool
         self._deadline = None if caps.minutes is None else clock.monotonic() + 60 * caps.minutes
-        self._held_usd, self._held_tokens = 0.0, 0
+        paid = Amount(spent.usd, spent.calls, spent.input_tokens + spent.output_tokens)
+        self._free = caps.amount() - paid if pool is None else caps.amount().uncapped()
         self._open = 0
+        self._asking = False
         self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def spent(self) -> Spend:
+        """What the run has paid so far, earlier attempts included."""
+        return Spend(
+            usd=self._usd,
+            calls=self._calls,
+            input_tokens=self._input_tokens,
+            output_tokens=self._output_tokens,
+        )
 
     async def hold(self, worst: Hold) -> bool:
         """Set this much aside; wait for others' holds if only they stand in the way.
 
         Returns False when the request could cross a cap even if nothing else were under way.
         """
-        while not self._fits(worst):
-            if self._open == 0 or self._late():
+        need = worst.amount
+        while not self._late():
+            if self._free.covers(need):
+                self._free -= need
+                self._open += 1
+                return True
+            if not await self._more(need):
                 return False
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            await turn
-        self._held_usd += worst.usd
-        self._held_tokens += worst.tokens
-        self._open += 1
-        return True
+        return False
 
     def settle(self, worst: Hold, usd: float, input_tokens: int, output_tokens: int) -> None:
         """Replace a hold by the bill of its request."""
-        self._let_go(worst)
-        self.spent = replace(
-            self.spent,
-            usd=self.spent.usd + usd,
-            calls=self.spent.calls + 1,
-            input_tokens=self.spent.input_tokens + input_tokens,
-            output_tokens=self.spent.output_tokens + output_tokens,
-        )
-        self._wake()
+        self._usd += usd
+        self._calls += 1
+        self._input_tokens += input_tokens
+        self._output_tokens += output_tokens
+        self._return(Amount(worst.usd - usd, 0, worst.tokens - input_tokens - output_tokens))
 
     def release(self, worst: Hold) -> None:
         """Give a hold back: its request was not billed."""
-        self._let_go(worst)
-        self._wake()
+        self._return(worst.amount)
 
-    def _fits(self, worst: Hold) -> bool:
-        caps, spent = self.caps, self.spent
-        if self._late():
+    async def rest(self) -> None:
+        """Let other processes have what is not held: nothing is waiting here."""
+        if self._pool is not None and not self._asking and self._free.counted() != Amount():
+            self._asking = True
+            try:
+                await self._give_back(self._pool)
+            finally:
+                self._asking = False
+                self._wake()
+
+    async def _more(self, need: Amount) -> bool:
+        """Wait until there may be more to hold; False when there will never be."""
+        if self._pool is None or self._asking:
+            return await self._turn() if self._open or self._asking else False
+        self._asking = True
+        try:
+            return await self._leased(self._pool, need)
+        finally:
+            self._asking = False
+            self._wake()
+
+    async def _leased(self, pool: Pool, need: Amount) -> bool:
+        granted = await asyncio.to_thread(pool.lease, self._free.shortfall(need))
+        if granted is None and self._open:
+            return await self._turn()
+        if granted is None:
+            # What is left here and what is left elsewhere may be enough together.
+            await self._give_back(pool)
+            granted = await asyncio.to_thread(pool.lease, need)
+        if granted is not None:
+            self._free += granted
+            return True
+        if not await asyncio.to_thread(pool.others_hold):
             return False
-        if caps.usd is not None and spent.usd + self._held_usd + worst.usd > caps.usd:
-            return False
-        if caps.calls is not None and spent.calls + self._open + 1 > caps.calls:
-            return False
-        used = spent.input_tokens + spent.output_tokens + self._held_tokens + worst.tokens
-        return caps.tokens is None or used <= caps.tokens
+        await self._clock.sleep(OTHERS_S)
+        return True
+
+    async def _give_back(self, pool: Pool) -> None:
+        freed = self._free.counted()
+        self._free -= freed
+        await asyncio.to_thread(pool.give_back, freed)
+
+    async def _turn(self) -> bool:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        await turn
+        return True
+
+    def _return(self, amount: Amount) -> None:
+        self._free += amount
+        self._open -= 1
+        self._wake()
 
     def _late(self) -> bool:
         return self._deadline is not None and self._clock.monotonic() >= self._deadline
-
-    def _let_go(self, worst: Hold) -> None:
-        self._open -= 1
-        # With nothing open the sum is zero by definition: rounding must not leave a crumb behind.
-        self._held_usd = self._held_usd - worst.usd if self._open else 0.0
-        self._held_tokens -= worst.tokens
 
     def _wake(self) -> None:
         # All of them: a small call behind a large one may fit where the large one does not.

@@ -17,7 +17,8 @@ from itertools import islice
 from typing import Self
 
 from harness.calls.budget import Budget, Caps, Hold, price_of, worst_case
-from harness.calls.keys import call_key
+from harness.calls.known import CHUNK, Known
+from harness.calls.limits import Limiter
 from harness.calls.provider import Provider, ProviderFault
 from harness.calls.tickets import Delivery, Gate, Stream, Ticket, again
 from harness.calls.waiting import Pause, TimeLimit, back_off_s
@@ -36,12 +37,14 @@ from harness.records import (
     Spend,
     Usage,
 )
-from harness.store.answers import FailedCall, PaidAnswer, Payment, completion, failure, storable
+from harness.store.answers import FailedCall, PaidAnswer, Payment, storable
 from harness.store.journal import Journal
+from harness.store.leases import Pool
+from harness.store.owners import Owners
 from harness.store.store import Store
 
-CHUNK = 128  # calls looked up in the store by one query
 WINDOW = 512  # calls under way or queued at once: bounds memory, and is far above any concurrency
+ELSEWHERE_S = 0.05  # between two looks for answers that another process is asking for
 RECENT = 1024  # answers remembered after delivery, for calls that were looked up before they were durable
 STOPPED = "the run was stopped before this call was sent"
 
@@ -72,7 +75,11 @@ class Engine:
         self._models = models
         self._store = store
         self._clock = clock or SystemClock()
-        self._budget = Budget(caps, store.spent(run), self._clock)
+        self._owners = Owners(store.database)
+        self._known = Known(store, self._owners, endpoints, run, use_cache=use_cache)
+        limited = caps.amount() != Caps().amount()
+        pool = Pool(store.database, run, self._owners.name, caps.amount()) if limited else None
+        self._budget = Budget(caps, store.spent(run), self._clock, pool)
         self._random = random.Random(seed)
         self._use_cache = use_cache
         self._gates: dict[str, Gate] = {}
@@ -102,27 +109,29 @@ class Engine:
         """
         source = iter(calls)
         stream = Stream()
-        open_calls, more = 0, True
+        elsewhere: list[Call] = []
+        more = True
         try:
-            while (more and not stream.stopped) or open_calls:
+            while ((more or elsewhere) and not stream.stopped) or stream.open:
                 if self._lost is not None:
                     raise self._lost
-                if more and not stream.stopped and open_calls < WINDOW:
+                if more and not stream.stopped and stream.open + len(elsewhere) < WINDOW:
                     chunk = list(islice(source, CHUNK))
                     more = len(chunk) == CHUNK
-                    stored, missing = self._look_up(chunk, stream)
-                    open_calls += len(missing)
-                    self._send(missing, stream)
-                    yield from stored
-                elif open_calls:
-                    delivery = stream.arrived.get()
-                    open_calls -= 1
-                    if isinstance(delivery, BaseException):
-                        raise delivery
+                    yield from self._begin(chunk, stream, elsewhere)
+                    continue
+                delivery = stream.next(ELSEWHERE_S if elsewhere else None)
+                if isinstance(delivery, BaseException):
+                    raise delivery
+                if delivery is not None:
                     yield delivery
+                elif elsewhere and not stream.stopped:
+                    self._known.let_lapse()
+                    waiting, elsewhere = elsewhere, []
+                    yield from self._begin(waiting, stream, elsewhere)
         finally:
             stream.stopped = True
-            if open_calls and self._loop is not None:
+            if stream.open and self._loop is not None:
                 self._loop.call_soon_threadsafe(self._drop_unwanted)
             stream.drain()
 
@@ -131,16 +140,7 @@ class Engine:
 
         A call that this run asked in vain is its failure; one that was never asked is left out.
         """
-        source = iter(calls)
-        while chunk := list(islice(source, CHUNK)):
-            keys = [call_key(call, self._endpoints[call.settings.provider]) for call in chunk]
-            answers = self._store.answers(keys)
-            failures = self._store.failures(self._run, [key for key in keys if key not in answers])
-            for call, key in zip(chunk, keys, strict=True):
-                if key in answers:
-                    yield completion(answers[key], call)
-                elif key in failures:
-                    yield failure(failures[key], call)
+        return self._known.recall(calls)
 
     def spend(self) -> Spend:
         """What the run has cost so far, earlier attempts included; cached and failed are of this attempt."""
@@ -160,11 +160,13 @@ class Engine:
         """
         loop = self._loop
         if loop is None or self._thread is None or self._journal is None:
+            self._owners.leave()
             return
         try:
             asyncio.run_coroutine_threadsafe(self._finish(), loop).result()
         finally:
             self._journal.close()
+            self._owners.leave()
             loop.call_soon_threadsafe(loop.stop)
             self._thread.join()
             loop.close()
@@ -174,20 +176,16 @@ class Engine:
 
     # -- the caller's thread
 
-    def _look_up(self, calls: Sequence[Call], stream: Stream) -> tuple[list[Completion], list[Ticket]]:
-        keys = [call_key(call, self._endpoints[call.settings.provider]) for call in calls]
-        rows = self._store.answers(keys) if self._use_cache and keys else {}
-        stored: list[Completion] = []
-        missing: list[Ticket] = []
+    def _begin(self, calls: Sequence[Call], stream: Stream, elsewhere: list[Call]) -> Sequence[Completion]:
+        """Send what is not known and not asked elsewhere; gives what is known."""
+        if not calls:
+            return ()
+        found = self._known.find(calls)
+        elsewhere.extend(found.elsewhere)
+        self._count_cached(found.stored)
         now = self._clock.monotonic()
-        for call, key in zip(calls, keys, strict=True):
-            row = rows.get(key)
-            if row is None:
-                missing.append(Ticket(call, key, stream, now))
-                continue
-            stored.append(completion(row, call))
-        self._count_cached(stored)
-        return stored, missing
+        self._send([Ticket(call, key, stream, now) for call, key in found.mine], stream)
+        return found.stored
 
     def _count_cached(self, answers: Sequence[Completion]) -> None:
         with self._lock:
@@ -202,8 +200,11 @@ class Engine:
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
+                self._owners.join()
                 loop = asyncio.new_event_loop()
-                self._journal = Journal(self._store.database, self._on_durable, newest=not self._use_cache)
+                self._journal = Journal(
+                    self._store.database, self._on_durable, newest=not self._use_cache, owners=self._owners
+                )
                 self._thread = threading.Thread(target=loop.run_forever, name="harness-calls", daemon=True)
                 self._thread.start()
                 self._loop = loop
@@ -218,31 +219,42 @@ class Engine:
                 first.twins.append(ticket)
                 continue
             if ticket.key in self._recent:
+                self._journaled.put_release(ticket.key)
                 self._deliver_again(ticket, self._recent[ticket.key])
                 continue
             self._under_way[ticket.key] = ticket
             gate = self._gate(ticket.call)
             gate.waiting.append(ticket)
-            if gate.in_flight < gate.endpoint.concurrency:
-                gate.in_flight += 1
-                task = asyncio.get_running_loop().create_task(self._work(gate))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            self._fill(gate)
+
+    def _fill(self, gate: Gate) -> None:
+        """Start one more worker if a call waits and the line has room."""
+        if gate.waiting and gate.line.in_flight < gate.line.most:
+            gate.line.in_flight += 1
+            task = asyncio.get_running_loop().create_task(self._work(gate))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _gate(self, call: Call) -> Gate:
         name = call.settings.model
         if name not in self._gates:
             provider, endpoint = call.settings.provider, self._endpoints[call.settings.provider]
-            limit = TimeLimit(endpoint.timeout_s, self._clock)
-            self._gates[name] = Gate(self._providers[provider], endpoint, self._models[name], limit)
+            self._gates[name] = Gate(
+                self._providers[provider],
+                endpoint,
+                self._models[name],
+                TimeLimit(endpoint.timeout_s, self._clock),
+                Limiter(endpoint),
+            )
         return self._gates[name]
 
     async def _work(self, gate: Gate) -> None:
         try:
-            while gate.waiting:
+            while gate.waiting and gate.line.in_flight <= gate.line.most:
                 await self._answer(gate, gate.waiting.popleft())
+                self._fill(gate)
         finally:
-            gate.in_flight -= 1
+            gate.line.in_flight -= 1
 
     async def _answer(self, gate: Gate, ticket: Ticket) -> None:
         try:
@@ -250,14 +262,23 @@ class Engine:
         except asyncio.CancelledError as error:
             crash = ProviderError(f"the provider of {gate.model.full_name!r} cancelled a call by itself")
             crash.__cause__ = error
-            self._deliver(ticket, crash)
+            self._crash(ticket, crash)
         except BaseException as error:  # noqa: BLE001 - raised in `run`: whoever waits must not wait for ever
-            self._deliver(ticket, error)
+            self._crash(ticket, error)
+
+    def _crash(self, ticket: Ticket, error: BaseException) -> None:
+        self._journaled.put_release(ticket.key)
+        self._deliver(ticket, error)
 
     async def _serve(self, gate: Gate, ticket: Ticket) -> None:
         worst = worst_case(ticket.call, gate.model)
         attempts = 0
         while ticket.wanted:
+            if gate.line.given_up:
+                return self._fail(ticket, "down", gate.line.given_up, attempts)
+            early_s = gate.line.wait_s(self._clock.monotonic(), worst.tokens)
+            if early_s > 0:
+                await self._rest(ticket, early_s)
             if not await self._budget.hold(worst):
                 return self._fail(ticket, "budget", "this call could have crossed the cap", attempts)
             if not ticket.wanted:  # holding may have taken long
@@ -270,15 +291,18 @@ class Engine:
             if not fault.retryable or attempts > gate.endpoint.max_retries:
                 return self._fail(ticket, fault.kind, fault.message, attempts)
             if ticket.wanted:
-                ticket.pause = ticket.pause or Pause(self._clock)
-                await ticket.pause.rest(back_off_s(attempts, fault.retry_after_s, self._random))
+                await self._rest(ticket, back_off_s(attempts, fault.retry_after_s, self._random))
         return self._fail(ticket, "cancelled", STOPPED, attempts)
+
+    async def _rest(self, ticket: Ticket, seconds: float) -> None:
+        ticket.pause = ticket.pause or Pause(self._clock)
+        await ticket.pause.rest(seconds)
 
     async def _attempt(self, gate: Gate, ticket: Ticket, worst: Hold) -> ProviderFault | None:
         """Send one request and book its bill; gives the fault, `None` when there is an answer."""
         started = self._clock.monotonic()
         try:
-            reply = storable(await gate.limit.within(gate.provider.complete(ticket.call)))
+            reply = storable(await gate.time_limit.within(gate.provider.complete(ticket.call)))
             price = price_of(reply, gate.model)
         except TimeoutError as error:
             fault = ProviderFault("timeout", f"no complete answer in time: {error}", billed=True)
@@ -288,17 +312,19 @@ class Engine:
             self._budget.release(worst)
             raise
         else:
-            self._keep(ticket, worst, reply, price, started)
+            now = self._clock.monotonic()
+            gate.line.on_answer(now, now - started)
+            self._keep(ticket, worst, reply, price, now - started)
             return None
+        gate.line.on_fault(self._clock.monotonic(), fault.kind, fault.message)
         if fault.billed:
             self._journaled.put_payment(self._settle(ticket, worst, worst.usd, Usage()))
         else:
             self._budget.release(worst)
         return fault
 
-    def _keep(self, ticket: Ticket, worst: Hold, reply: Reply, price: float | None, started: float) -> None:
-        total_s = self._clock.monotonic() - started
-        queue_s = started - ticket.queued_at
+    def _keep(self, ticket: Ticket, worst: Hold, reply: Reply, price: float | None, total_s: float) -> None:
+        queue_s = self._clock.monotonic() - total_s - ticket.queued_at
         latency = Latency(queue_s=queue_s, total_s=total_s, first_token_s=reply.first_token_s)
         payment = self._settle(ticket, worst, worst.usd if price is None else price, reply.usage)
         answer = Completion(
@@ -350,6 +376,8 @@ class Engine:
         if attempts:
             row = FailedCall.of(failed, run=self._run, key=ticket.key, at=self._clock.now())
             self._journaled.put_failure(row)
+        else:
+            self._journaled.put_release(ticket.key)
         self._deliver(ticket, failed)
 
     def _deliver(self, ticket: Ticket, delivery: Delivery) -> None:
@@ -363,6 +391,13 @@ class Engine:
         ticket.stream.deliver(delivery)
         for twin in ticket.twins:
             self._deliver_again(twin, delivery)
+        if not self._under_way:
+            self._let_others_have(self._budget)
+
+    def _let_others_have(self, budget: Budget) -> None:
+        task = asyncio.get_running_loop().create_task(budget.rest())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _deliver_again(self, twin: Ticket, delivery: Delivery) -> None:
         delivery = again(delivery, twin.call)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
+from harness.calls.limits import Limiter
 from harness.calls.provider import Provider
 from harness.calls.waiting import Pause, TimeLimit
 from harness.catalogue.models import Model
@@ -30,6 +31,21 @@ class Stream:
     stopped: bool = False
     asked: int = 0
     answered: int = 0
+    taken: int = 0
+
+    @property
+    def open(self) -> int:
+        """How many outcomes the caller has yet to take."""
+        return self.asked - self.taken
+
+    def next(self, timeout_s: float | None) -> Delivery | None:
+        """The next outcome; `None` when none came within this time."""
+        try:
+            delivery = self.arrived.get(timeout=timeout_s)
+        except Empty:
+            return None
+        self.taken += 1
+        return delivery
 
     def deliver(self, delivery: Delivery) -> None:
         """Hand one outcome over."""
@@ -71,11 +87,11 @@ def again(delivery: Delivery, call: Call) -> Delivery:
 
 @dataclass(slots=True)
 class Gate:
-    """The calls of one model: those waiting, and how many are in flight. limit: of one attempt."""
+    """The calls of one model: those waiting, and the limits they wait for. time_limit: of one attempt."""
 
     provider: Provider
     endpoint: Endpoint
     model: Model
-    limit: TimeLimit
+    time_limit: TimeLimit
+    line: Limiter
     waiting: deque[Ticket] = field(default_factory=deque[Ticket])
-    in_flight: int = 0

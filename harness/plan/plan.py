@@ -125,6 +125,11 @@ class Budget:
     tokens: int | None = None
     minutes: float | None = None
 
+    def words(self) -> str:
+        """The caps as a phrase, for people."""
+        caps = {"USD": self.usd, "calls": self.calls, "tokens": self.tokens, "minutes": self.minutes}
+        return ", ".join(f"{most:g} {unit}" for unit, most in caps.items() if most is not None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:

@@ -57,6 +57,10 @@ class FailedCall:
         return cls(run=run, key=key, kind=failed.kind, message=message, attempts=failed.attempts, at=at)
 
 
+PAYMENT_COLUMNS = tuple(field.name for field in fields(Payment))
+FAILURE_COLUMNS = tuple(field.name for field in fields(FailedCall))
+
+
 def storable(reply: Reply) -> Reply:
     """The reply with characters that a database may refuse replaced by U+FFFD.
 
@@ -100,7 +104,10 @@ def answer_row(paid: PaidAnswer) -> dict[str, Any]:
 def event_row(event: Payment | FailedCall) -> dict[str, Any]:
     """The row of `payments` or `failures` for this event."""
     # Not asdict: it copies deeply, which costs as much as writing the row.
-    return {field.name: getattr(event, field.name) for field in fields(event)} | {"at": event.at.timestamp()}
+    names = PAYMENT_COLUMNS if isinstance(event, Payment) else FAILURE_COLUMNS
+    row = {name: getattr(event, name) for name in names}
+    row["at"] = event.at.timestamp()
+    return row
 
 
 def failure(row: Mapping[str, Any], call: Call) -> CallFailure:

@@ -9,13 +9,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from harness.errors import StoreLostError
-from harness.store.answers import FailedCall, PaidAnswer, Payment, answer_row, event_row
-from harness.store.schema import lost_store, tables
+from harness.store.answers import (
+    FAILURE_COLUMNS,
+    PAYMENT_COLUMNS,
+    FailedCall,
+    PaidAnswer,
+    Payment,
+    answer_row,
+    event_row,
+)
+from harness.store.owners import BEAT_S, Owners
+from harness.store.rows import RowWriter
+from harness.store.schema import insert, insert_new, lost_store, tables
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -26,19 +37,24 @@ GROUP = 500  # answers a transaction at most: beyond that the wait costs more th
 
 @dataclass(frozen=True, slots=True)
 class _Entry(Generic[T]):
-    """What one request left behind: a bill, an answer, a failure, each where there was one."""
+    """What one request left behind: a bill, an answer, a failure, each where there was one.
+
+    released: a key that was claimed and will not be asked.
+    """
 
     payment: Payment | None = None
     answer: PaidAnswer | None = None
     failure: FailedCall | None = None
     tag: T | None = None
+    released: str | None = None
 
 
 class Journal(Generic[T]):
     """Takes answers with a tag each; hands the tags back in groups when their answers are durable.
 
     notify: called by the writer's thread, also without tags when bills or failures could not be written.
-    newest: whether a second answer under a key replaces the first.
+    newest: whether a second answer under a key replaces the first. owners: this process, whose claims end
+    with their answers, and whose lease shrinks with each payment; `None`: it holds none.
     """
 
     def __init__(
@@ -47,10 +63,16 @@ class Journal(Generic[T]):
         notify: Callable[[Sequence[T], StoreLostError | None], None],
         *,
         newest: bool = False,
+        owners: Owners | None = None,
     ) -> None:
         self._database = database
         self._notify = notify
         self._newest = newest
+        schema = tables()
+        self._payments = RowWriter(database, schema.payments.insert(), PAYMENT_COLUMNS)
+        self._answers = RowWriter(database, self._insert_answer(), [c.name for c in schema.answers.c])
+        self._failures = RowWriter(database, schema.failures.insert(), FAILURE_COLUMNS)
+        self._owners = owners
         self._queue: SimpleQueue[_Entry[T] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write_groups, name="harness-journal", daemon=True)
         self._thread.start()
@@ -67,6 +89,10 @@ class Journal(Generic[T]):
         """Queue a call that brought no answer."""
         self._queue.put(_Entry(failure=failed))
 
+    def put_release(self, key: str) -> None:
+        """Queue the end of a claim on a key that was never asked."""
+        self._queue.put(_Entry(released=key))
+
     def close(self) -> None:
         """Write what is queued, then end the thread."""
         self._queue.put(None)
@@ -76,7 +102,7 @@ class Journal(Generic[T]):
         closing = False
         while not closing:
             group: list[_Entry[T]] = []
-            entry = self._queue.get()
+            entry = self._next()
             while entry is not None:
                 group.append(entry)
                 if len(group) >= GROUP or self._queue.empty():
@@ -88,18 +114,30 @@ class Journal(Generic[T]):
             if tags or lost:
                 self._notify(tags, lost)
 
+    def _next(self) -> _Entry[T] | None:
+        """The next entry; while there is none, other processes are told now and then that this one lives."""
+        if self._owners is None:
+            return self._queue.get()
+        while True:
+            try:
+                return self._queue.get(timeout=BEAT_S)
+            except Empty:
+                # A beat that fails is no loss: the next write tells what is wrong with the store.
+                with suppress(Exception):
+                    self._owners.beat()
+
     def _commit(self, group: Sequence[_Entry[T]]) -> StoreLostError | None:
-        schema = tables()
         writes = (
-            (schema.payments.insert(), [event_row(e.payment) for e in group if e.payment]),
-            (self._insert_answer(), [answer_row(e.answer) for e in group if e.answer]),
-            (schema.failures.insert(), [event_row(e.failure) for e in group if e.failure]),
+            (self._payments, [event_row(e.payment) for e in group if e.payment]),
+            (self._answers, [answer_row(e.answer) for e in group if e.answer]),
+            (self._failures, [event_row(e.failure) for e in group if e.failure]),
         )
         try:
             with self._database.begin() as connection:
-                for statement, rows in writes:
-                    if rows:
-                        connection.execute(statement, rows)
+                for writer, rows in writes:
+                    writer.write(connection, rows)
+                if self._owners is not None:
+                    self._owners.book(connection, [e.payment for e in group if e.payment], _ended(group))
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait for this group must hear of it
             what = f"{len(writes[1][1])} answers and {len(writes[0][1])} bills"
             return lost_store(f"could not write {what}", error)
@@ -107,11 +145,15 @@ class Journal(Generic[T]):
 
     def _insert_answer(self) -> sqlalchemy.Insert:
         # Two processes may have paid for the same call at once: one answer stays, both payments count.
-        from sqlalchemy.dialects import postgresql, sqlite
-
-        dialect = postgresql if self._database.dialect.name == "postgresql" else sqlite
-        insert = dialect.insert(tables().answers)
+        table = tables().answers
         if not self._newest:
-            return insert.on_conflict_do_nothing(index_elements=["key"])
-        columns = {column.name: insert.excluded[column.name] for column in tables().answers.c}
-        return insert.on_conflict_do_update(index_elements=["key"], set_=columns)
+            return insert_new(self._database, table)
+        statement = insert(self._database, table)
+        columns = {column.name: statement.excluded[column.name] for column in table.c}
+        return statement.on_conflict_do_update(index_elements=["key"], set_=columns)
+
+
+def _ended(group: Sequence[_Entry[T]]) -> list[str]:
+    """The keys that nobody asks any more, now that this group is written."""
+    named = ((e.answer and e.answer.payment.key, e.failure and e.failure.key, e.released) for e in group)
+    return [key for keys in named for key in keys if key]

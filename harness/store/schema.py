@@ -4,7 +4,7 @@ A change of a table needs a new `VERSION` and a migration step.
 
 `answers` is the cache: one row per paid answer. `payments` is the ledger: one row per request that was
 paid, by run. `failures` holds the calls of a run that brought no answer. `runs` and `trials` hold what a
-run asked for and found.
+run asked for and found. `owners`, `claims` and `leases` are what processes at work hold right now.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.errors import StoreLostError
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     import sqlalchemy
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 
 VERSION = 1
 
@@ -30,6 +35,21 @@ class Tables(NamedTuple):
     failures: sqlalchemy.Table
     runs: sqlalchemy.Table
     trials: sqlalchemy.Table
+    owners: sqlalchemy.Table
+    claims: sqlalchemy.Table
+    leases: sqlalchemy.Table
+
+
+def insert_new(database: sqlalchemy.Engine, table: sqlalchemy.Table) -> Insert:
+    """An insert that leaves rows alone whose primary key is there already."""
+    return insert(database, table).on_conflict_do_nothing(index_elements=list(table.primary_key.columns))
+
+
+def insert(database: sqlalchemy.Engine, table: sqlalchemy.Table) -> Insert:
+    """An insert in the dialect of this database, which knows what to do about conflicts."""
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    return (postgresql if database.dialect.name == "postgresql" else sqlite).insert(table)
 
 
 def lost_store(what: str, error: Exception) -> StoreLostError:
@@ -69,6 +89,7 @@ def tables() -> Tables:
         Column("total_s", Float, nullable=False),
         Column("first_token_s", Float),
         Column("at", Float, nullable=False),  # seconds since 1970-01-01 UTC
+        sqlite_with_rowid=False,  # one tree instead of two: half the cost of a write
     )
     payments = Table(
         "payments",
@@ -118,4 +139,36 @@ def tables() -> Tables:
         Column("told", Float),
         Column("reason", Text, nullable=False),
     )
-    return Tables(metadata, about, answers, payments, failures, runs, trials)
+    return Tables(metadata, about, answers, payments, failures, runs, trials, *_shared(metadata))
+
+
+def _shared(metadata: sqlalchemy.MetaData) -> tuple[sqlalchemy.Table, ...]:
+    """The tables of what processes hold while they work."""
+    from sqlalchemy import Column, Float, Integer, String, Table, Text
+
+    owners = Table(
+        "owners",
+        metadata,
+        Column("owner", String(32), primary_key=True),
+        Column("host", Text, nullable=False),
+        Column("pid", Integer, nullable=False),
+        Column("started", Text, nullable=False),
+        Column("beat", Integer, nullable=False),
+    )
+    claims = Table(
+        "claims",
+        metadata,
+        Column("key", String(64), primary_key=True),
+        Column("owner", String(32), nullable=False),
+        sqlite_with_rowid=False,
+    )
+    leases = Table(
+        "leases",
+        metadata,
+        Column("run", String(64), primary_key=True),
+        Column("owner", String(32), primary_key=True),
+        Column("usd", Float, nullable=False),
+        Column("calls", Float, nullable=False),
+        Column("tokens", Float, nullable=False),
+    )
+    return owners, claims, leases

@@ -16,6 +16,7 @@ from harness.plan.plan import Plan
 from harness.trials.evidence import Arm
 
 UNLIMITED = 10**9
+OUT = ("eliminated", "infeasible", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Allowance:
     calls: int | None
     usd: float | None
     repeats: int
+    finalists: int
     reserve_calls: int
 
     @classmethod
@@ -32,7 +34,7 @@ class Allowance:
         """The allowance of this plan, with the confirmation of so many finalists kept back."""
         repeats = plan.task.repeats
         reserve = finalists * len(plan.task.rows.ids("confirm")) * repeats
-        return cls(plan.budget.calls, plan.budget.usd, repeats, reserve)
+        return cls(plan.budget.calls, plan.budget.usd, repeats, finalists, reserve)
 
     def samples(
         self, used: Sequence[Arm], asked: Sequence[Arm], *, share: float = 1.0, reserve: bool = True
@@ -57,10 +59,15 @@ class Allowance:
         spent = sum(float(np.nansum(arm.price)) for arm in used)
         typical = _mean_price(used)
         per_sample = sum(self.repeats * (_mean_price([arm]) or typical) for arm in asked)
-        left = (self.usd - kept * typical) * share - spent
+        left = (self.usd - kept * self._price_of_finalists(used)) * share - spent
         if per_sample == 0:
             return UNLIMITED
         return max(0, math.floor(left / per_sample))
+
+    def _price_of_finalists(self, used: Sequence[Arm]) -> float:
+        # Good settings are the dear ones more often than not: the reserve must do for the dearest.
+        prices = sorted(_mean_price([arm]) for arm in used if arm.state not in OUT)[-self.finalists :]
+        return sum(prices) / len(prices) if prices else 0.0
 
 
 def _mean_price(arms: Sequence[Arm]) -> float:

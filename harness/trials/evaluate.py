@@ -68,6 +68,15 @@ def ask(
     return complete
 
 
+def remember(arm: Arm, samples: int, engine: Engine) -> None:
+    """Fill an empty arm with the answers to so many samples that the store holds; nothing is sent."""
+    # Calls that the budget refused leave holes: the samples of a trial need not be the first ones.
+    start, whole = 0, len(arm.board.ids)
+    while start < whole and (missing := samples - arm.samples()):
+        ask([arm], range(start, min(start + missing, whole)), engine, recall=True)
+        start += missing
+
+
 def score_all(plan: Plan, outcome: Outcome, sample: Sample) -> tuple[Score, ...]:
     """One score per scorer of the task; none for a failed call."""
     if isinstance(outcome, CallFailure):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DECIMALS = 2  # of proposed numbers: nobody ships a temperature of 0.6317281
 DIGITS = 3  # significant ones, where a range is narrow or logarithmic
 GRID_DECIMALS = 10  # enough for any step, and few enough to lose 0.30000000000000004
-NEW_TRIES = 20  # proposals drawn before the rest of a finite space is gone through in order
+NEW_TRIES = 10  # proposals drawn before the rest of a finite space is gone through in order
 SAMPLERS = ("auto", "tpe", "random", "grid")
 
 
@@ -35,7 +35,8 @@ class Proposals:
     def __init__(self, space: Space, *, seed: int, sampler: str = "auto") -> None:
         if sampler == "grid" and space.distinct is None:
             raise UsageError(
-                "search.sampler is 'grid', but the space cannot be counted; give each range a step, or choices"
+                "search.sampler is 'grid', but the space cannot be counted; give each range a step, or "
+                "list choices"
             )
         self._space = space
         self._study = _study(sampler, seed)

@@ -7,6 +7,7 @@ and answers always lead to the same result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,18 +15,31 @@ import numpy as np
 
 from harness.calls.engine import Engine
 from harness.errors import InconclusiveError
+from harness.plan.limits import broken_limits
 from harness.plan.plan import Plan
 from harness.records import Settings
 from harness.trials.allowance import Allowance
+from harness.trials.doubt import surely_broken
 from harness.trials.evaluate import ask
 from harness.trials.evidence import Arm, Board
 from harness.trials.proposals import Proposals
-from harness.trials.race import checkpoints, clearly_lost, leader_of, told_value, unpromising, verdict
+from harness.trials.race import (
+    FIRST_BLOCK,
+    Verdict,
+    checkpoints,
+    clearly_lost,
+    leader_of,
+    told_value,
+    unpromising,
+    verdict,
+)
 
 POOL_SHARE = 0.6  # of the search's allowance that the pool of defaults may use
 POOL_MOST = 64  # combinations of model and prompt raced at their defaults
 ROUND = 4  # proposals asked together, so that their calls fill the line
 FINALISTS = 3  # besides the default
+CHEAPER = 0.9  # of the leader's price: for a smaller saving nobody gives up quality
+PENALTY = 1.0  # off the told value of what breaks a limit: worse than anything that keeps it
 
 
 @dataclass(slots=True)
@@ -74,7 +88,10 @@ class Search:
         alive, done = list(pool), 0
         for goal in checkpoints(len(pool[0].board.ids)):
             mark = min(goal, done + allowance.samples(self.arms, alive, share=POOL_SHARE))
-            if mark <= done or not self._answer(alive, range(done, mark)):
+            if mark <= done:
+                break
+            if not self._answer(alive, range(done, mark)):
+                self._note_budget()
                 break
             done = mark
             leader = self._leader(alive)
@@ -83,8 +100,9 @@ class Search:
                 break
         if done == 0:
             raise InconclusiveError(
-                f"the budget does not cover one sample for each of {len(pool)} combinations of model and "
-                "prompt beside the confirmation; raise it, or search fewer"
+                f"the budget does not cover a first look at {len(pool)} combinations of model and prompt "
+                f"beside the {allowance.reserve_calls} calls that confirm {allowance.finalists} finalists: "
+                f"it is {self.plan.budget.words()}; raise it, or search fewer models or prompts"
             )
         leader = self._leader(alive)
         # The champion answers everything: challengers are compared with it on every sample they see.
@@ -123,7 +141,7 @@ class Search:
         board = Board.of(self.plan, "confirm")
         chosen = self._finalists(champion)
         self.finalists = [Arm.of(arm.number, arm.settings, board) for arm in chosen]
-        affordable = allowance.samples(self.arms, self.finalists, reserve=False)
+        affordable = allowance.samples(self.arms, chosen, reserve=False)
         count = min(len(board.ids), affordable)
         if count < len(board.ids):
             self.notes.append(
@@ -137,10 +155,19 @@ class Search:
 
     def _finalists(self, champion: Arm) -> list[Arm]:
         full = [arm for arm in self.arms if arm.samples() >= champion.samples()]
-        full.sort(key=lambda arm: (arm is not champion, -self._mean(arm), arm.number))
+        full.sort(key=lambda arm: (arm is not champion, not self._keeps(arm), -self._mean(arm), arm.number))
         best = full[:FINALISTS]
+        cheapest = self._cheapest_near(champion, full)
+        if cheapest not in best:
+            best[-1] = cheapest
         default = self.arms[0]
         return best if default in best else [*best, default]
+
+    def _cheapest_near(self, champion: Arm, full: Sequence[Arm]) -> Arm:
+        """What the aim may prefer to the champion: the cheapest one within the tolerance."""
+        least = self._mean(champion) - self.plan.aim.tolerance
+        near = [arm for arm in full if self._keeps(arm) and self._mean(arm) >= least]
+        return min(near, key=lambda arm: (_price(arm), arm is not champion, arm.number), default=champion)
 
     # -- what all of them share
 
@@ -155,21 +182,40 @@ class Search:
         return complete
 
     def _leader(self, arms: Sequence[Arm]) -> Arm:
+        able = [arm for arm in arms if self._keeps(arm)] or arms
         row = leader_of(
-            [arm.quality_values() for arm in arms], [arm.usd_per_1k_calls() or 0.0 for arm in arms]
+            [arm.quality_values() for arm in able], [arm.usd_per_1k_calls() or 0.0 for arm in able]
         )
-        return arms[row]
+        return able[row]
 
-    def _drop(self, arm: Arm, leader: Arm, rule: Callable[..., bool]) -> bool:
-        standing = verdict(arm.quality_values(), leader.quality_values())
-        if not rule(standing):
+    def _keeps(self, arm: Arm) -> bool:
+        limits = self.plan.aim.limits
+        return not limits or not broken_limits(arm.trial(), limits)
+
+    def _drop(self, arm: Arm, leader: Arm, rule: Callable[[Verdict], bool]) -> bool:
+        values = arm.quality_values()
+        broken = surely_broken(arm, self.plan.aim.limits)
+        if broken:
+            arm.state, arm.reason = "infeasible", "; ".join(broken)
+            return True
+        if np.isnan(values).all() and arm.samples() >= FIRST_BLOCK:
+            arm.state, arm.reason = "failed", f"none of its {arm.samples()} samples could be scored"
+            return True
+        if self._keeps(arm) and not self._keeps(leader):
             return False
+        if not rule(verdict(values + self._allowed_gap(arm, leader), leader.quality_values())):
+            return False
+        standing = verdict(values, leader.quality_values())
         arm.state = "eliminated"
         arm.reason = (
             f"after {standing.n} samples {abs(standing.difference) * 100:.1f} points "
             f"{'behind' if standing.difference < 0 else 'ahead of'} trial {leader.number} on the same samples"
         )
         return True
+
+    def _allowed_gap(self, arm: Arm, leader: Arm) -> float:
+        """Quality that the aim gives up for the price of this arm; 0 for the policy "best"."""
+        return self.plan.aim.tolerance if _price(arm) < CHEAPER * _price(leader) else 0.0
 
     def _close(self, arm: Arm) -> None:
         whole = len(arm.board.ids)
@@ -181,13 +227,15 @@ class Search:
         mean = self._mean(champion)
         for arm in arms:
             standing = verdict(arm.quality_values(), champion.quality_values())
+            if arm is not champion and standing.n == 0:
+                arm.state = "failed" if arm.samples() else "stopped"
+                proposals.tell(arm.number, None)
+                continue
             value = mean if arm is champion else told_value(mean, standing)
-            known = arm is champion or standing.n > 0
-            proposals.tell(arm.number, value if known else None)
-            if known:
-                self.told[arm.number] = value
-            else:
-                arm.state = "failed" if arm.failed else "stopped"
+            if arm.state == "infeasible" or (arm.state == "complete" and not self._keeps(arm)):
+                value -= PENALTY
+            self.told[arm.number] = value
+            proposals.tell(arm.number, value)
         self.on_block(self)
 
     def _mean(self, arm: Arm) -> float:
@@ -198,3 +246,8 @@ class Search:
         note = "the budget ended the search before every trial was through"
         if note not in self.notes:
             self.notes.append(note)
+
+
+def _price(arm: Arm) -> float:
+    price = arm.usd_per_1k_calls()
+    return math.inf if price is None else price

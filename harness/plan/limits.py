@@ -1,0 +1,33 @@
+"""The limits of an aim, held against the figures of a trial.
+
+In: a trial and upper bounds by figure name. Out: those that it does not keep, in words. Whether a figure
+is sure enough to act upon is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from harness.records import Trial
+
+FIGURES: Mapping[str, Callable[[Trial], float | None]] = {
+    "usd_per_1k_calls": lambda trial: trial.usd_per_1k_calls,
+    "latency_p50_s": lambda trial: trial.latency_p50_s,
+    "latency_p95_s": lambda trial: trial.latency_p95_s,
+    "first_token_p50_s": lambda trial: trial.first_token_p50_s,
+    "failure_rate": lambda trial: trial.failure_rate,
+    "unscored_rate": lambda trial: trial.unscored_rate,
+    "truncation_rate": lambda trial: trial.truncation_rate,
+}
+
+
+def broken_limits(trial: Trial, limits: Mapping[str, float]) -> list[str]:
+    """The limits that this trial does not keep, as texts; an unknown figure keeps no limit."""
+    broken: list[str] = []
+    for name, most in limits.items():
+        figure = FIGURES[name](trial)
+        if figure is None:
+            broken.append(f"{name} is unknown, the limit is {most:g}")
+        elif figure > most:
+            broken.append(f"{name} is {figure:.4g}, above {most:g}")
+    return broken

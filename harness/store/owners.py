@@ -1,0 +1,163 @@
+"""What processes at work on one store hold: claims on keys, so that one call is in flight per key.
+
+In: a database that several processes share. Out: a name for this process, its claims, and a verdict on
+others. A process of this machine is looked up by its number and start; one of another machine is dead
+when its beat stands still. No two machines' clocks are compared, so a clock set back harms nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import threading
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from harness.store.answers import Payment
+from harness.store.leases import Amount, take_off
+from harness.store.rows import RowWriter
+from harness.store.schema import insert_new, tables
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+BEAT_S = 5.0  # between two beats of a process
+SILENT_S = 30.0  # without a beat, a process of another machine counts as dead
+
+
+class Owners:
+    """This process among those that share the store. `name` is its own; it joins with its first claim."""
+
+    def __init__(self, database: sqlalchemy.Engine) -> None:
+        self._database = database
+        self.name = uuid4().hex
+        self._seen: dict[str, tuple[int, float]] = {}
+        self._joined = False
+        self._lock = threading.Lock()
+
+    def join(self) -> None:
+        """Register this process, once, and free what dead ones left behind."""
+        with self._lock:
+            if not self._joined:
+                self._register()
+                self._joined = True
+
+    def _register(self) -> None:
+        self.bury(self.dead())
+        with self._database.begin() as connection:
+            connection.execute(
+                tables()
+                .owners.insert()
+                .values(owner=self.name, host=_host(), pid=os.getpid(), started=_started(os.getpid()), beat=0)
+            )
+
+    def beat(self) -> None:
+        """Say that this process is alive."""
+        owners = tables().owners
+        with self._database.begin() as connection:
+            connection.execute(
+                owners.update().where(owners.c.owner == self.name).values(beat=owners.c.beat + 1)
+            )
+
+    def claim(self, keys: Sequence[str]) -> set[str]:
+        """Those of these keys that are now this process's to ask; the others are being asked elsewhere.
+
+        keys: distinct. Look the keys up again afterwards: one may have been answered in between.
+        """
+        self.join()
+        table = tables().claims
+        with self._database.begin() as connection:
+            writer = RowWriter(self._database, insert_new(self._database, table), ("key", "owner"))
+            writer.write(connection, [{"key": key, "owner": self.name} for key in keys])
+            held = connection.execute(table.select().where(table.c.key.in_(keys))).all()
+        return {row.key for row in held if row.owner == self.name}
+
+    def book(
+        self, connection: sqlalchemy.Connection, payments: Sequence[Payment], ended: Sequence[str]
+    ) -> None:
+        """Within a transaction that writes answers: shrink the lease by their bills, end their claims."""
+        for run in {payment.run for payment in payments}:
+            bills = [payment for payment in payments if payment.run == run]
+            tokens = sum(bill.input_tokens + bill.output_tokens for bill in bills)
+            usd = math.fsum(bill.usd for bill in bills)
+            take_off(connection, run, self.name, Amount(usd, len(bills), tokens))
+        if ended:
+            self.release(connection, ended)
+
+    def release(self, connection: sqlalchemy.Connection, keys: Sequence[str]) -> None:
+        """End these claims; keys that this process does not hold are left alone."""
+        table = tables().claims
+        connection.execute(table.delete().where(table.c.key.in_(keys), table.c.owner == self.name))
+
+    def end_claims(self, keys: Sequence[str]) -> None:
+        """End these claims of this process."""
+        with self._database.begin() as connection:
+            self.release(connection, keys)
+
+    def leave(self) -> None:
+        """Give back all that this process holds, and be gone; harmless when it never joined."""
+        with self._lock:
+            if self._joined:
+                self.bury([self.name])
+                self._joined = False
+
+    def bury(self, names: Collection[str]) -> None:
+        """Let the claims and leases of these processes lapse."""
+        if not names:
+            return
+        schema = tables()
+        with self._database.begin() as connection:
+            for table in (schema.claims, schema.leases, schema.owners):
+                connection.execute(table.delete().where(table.c.owner.in_(list(names))))
+
+    def dead(self) -> list[str]:
+        """The registered processes that are no more."""
+        with self._database.connect() as connection:
+            rows = connection.execute(tables().owners.select()).all()
+        return [row.owner for row in rows if row.owner != self.name and self._is_dead(row)]
+
+    def _is_dead(self, row: sqlalchemy.Row[tuple[object, ...]]) -> bool:
+        if row.host == _host():
+            return _started(row.pid) != row.started
+        beat, since = self._seen.get(row.owner, (-1, 0.0))
+        now = time.monotonic()
+        if beat != row.beat:
+            self._seen[row.owner] = (row.beat, now)
+            return False
+        return now - since > SILENT_S
+
+
+def _host() -> str:
+    # A container shares the machine's boot but not its process numbers; its name tells it apart.
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        boot = ""
+    return f"{platform.node()}/{boot}"
+
+
+def _started(pid: int) -> str:
+    """When the process of this number began, in the system's own words; empty: there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return "" if Path("/proc/self/stat").exists() else _alive_without_proc(pid)
+    except OSError:
+        return ""
+    # Behind the program's name, which may hold anything: state, parent, ..., start in ticks since boot.
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in ("Z", "X") else fields[19]
+
+
+def _alive_without_proc(pid: int) -> str:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except OSError:
+        pass
+    return "alive"

@@ -1,0 +1,154 @@
+"""Result: what a notebook or application asks of a sweep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InconclusiveError, UsageError
+from harness.outputs.exports.registry import TARGETS
+from harness.result import TuneResult, goal_of
+from harness.run import tune
+from harness.testing.simulator import simulated_experiment
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TuneResult]:
+    """A finished sweep; look, but do not change it."""
+    folder = tmp_path_factory.mktemp("result")
+    experiment = simulated_experiment(folder / "experiment", n_samples=150, search={"n_trials": 10})
+    return tune(
+        experiment.spec,
+        store=f"sqlite:///{folder}/store.db",
+        reports=folder / "reports",
+        providers={"sim": experiment.simulator()},
+        mlflow=False,
+        environ={},
+    )
+
+
+def test_best_params_are_the_settings_that_are_sent(result):
+    """Model and prompt, and what goes out with a request; nothing that is not set."""
+    settings = result.recommendation.settings
+    assert result.best_params == {
+        "model": settings.model,
+        "prompt": settings.prompt,
+        "temperature": settings.temperature,
+        "max_output_tokens": settings.max_output_tokens,
+        "frequency_penalty": settings.frequency_penalty,
+    }
+
+
+def test_best_trial_is_measured_on_the_confirm_split(result):
+    """The figure that one would quote does not flatter."""
+    assert result.best_trial.split == "confirm"
+    assert result.best_trial == result.recommendation.trial
+    assert result.ties == result.recommendation.ties
+    assert result.spend == result.record.spend
+    assert result.run_id == result.record.run
+
+
+def test_the_data_frame_has_a_line_for_each_trial_and_split(result):
+    """Named as in Optuna's own data frame."""
+    frame = result.trials_dataframe()
+    assert len(frame) == len(result.record.trials) + len(result.record.finalists)
+    assert {"number", "value", "state", "params_temperature", "params_model"} <= set(frame.columns)
+    searched = frame[frame["split"] == "search"]
+    assert searched["number"].tolist() == list(range(len(result.record.trials)))
+
+
+def test_no_policy_means_that_of_the_spec(result):
+    """Asking again gives the recommendation of the run."""
+    assert result.recommend() == result.recommendation == result.recommend("best")
+
+
+def test_another_policy_chooses_from_the_same_evidence(result):
+    """With half of the quality to give away, nothing among the finalists is cheaper."""
+    chosen = result.recommend({"cheapest_within": 0.5})
+    most = max(finalist.search.samples for finalist in result.finalists)
+    able = [f for f in result.finalists if f.search.samples == most]
+    assert chosen.search_trial.usd_per_1k_calls == min(f.search.usd_per_1k_calls for f in able)
+    assert chosen.policy == "cheapest_within: 0.5"
+    assert result.recommendation.policy == "best"
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ("cheapest", "policy 'cheapest' is unknown"),
+        ({"fastest_within": 0.1}, "policy 'fastest_within' is unknown"),
+        ({}, "policy {} is unknown"),
+        ({"cheapest_within": 0.1, "best": 0.0}, "is unknown"),
+        ({"best": 0.1}, "takes no number"),
+        ({"cheapest_within": -0.1}, "from 0 to below 1"),
+        ({"cheapest_within": 1.0}, "from 0 to below 1"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(result, policy, message):
+    """The message shows one that would."""
+    with pytest.raises(UsageError) as caught:
+        result.recommend(policy)
+    assert message in str(caught.value)
+
+
+def test_a_goal_carries_what_the_spec_aims_at(result):
+    """Limits, confidence and seed are the plan's, whatever the policy."""
+    goal = goal_of(result.plan, {"cheapest_within": 0.05})
+    assert (goal.policy, goal.tolerance) == ("cheapest_within", 0.05)
+    assert (goal.level, goal.seed) == (result.plan.aim.confidence, result.plan.seed)
+    assert goal.limits == result.plan.aim.limits
+
+
+def test_a_result_without_a_recommendation_says_why(result):
+    """The notes of the run are the reason."""
+    record = replace(result.record, recommendation=None, notes=("the budget was too small",))
+    bare = replace(result, record=record)
+    for ask in (lambda: bare.best_params, lambda: bare.best_trial, lambda: bare.recommend()):
+        with pytest.raises(InconclusiveError, match="recommends nothing: the budget was too small"):
+            ask()
+
+
+def test_the_recommendation_is_exported(result, tmp_path):
+    """Where it is asked for, with the settings in it; what lies in the way is kept unless forced."""
+    files = result.export("json", tmp_path / "out")
+    assert files
+    assert all(path.is_relative_to(tmp_path / "out") for path in files)
+    assert result.recommendation.settings.model_name in files[0].read_text(encoding="utf-8")
+    with pytest.raises(UsageError):
+        result.export("json", tmp_path / "out")
+    assert result.export("json", tmp_path / "out", force=True) == files
+
+
+def test_an_unknown_target_is_refused(result, tmp_path):
+    """Nothing is written for it."""
+    with pytest.raises(UsageError, match="fax"):
+        result.export("fax", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_card_is_small_and_well_formed(result):
+    """A notebook keeps it for ever: under 100 kB, without scripts."""
+    page = result._repr_html_()
+    assert len(page.encode("utf-8")) < 100_000
+    assert "<script" not in page
+    assert result.recommendation.settings.model in page
+    HTMLParser().feed(page)
+
+
+def test_the_text_names_run_and_choice(result):
+    """Where no HTML can be shown."""
+    text = repr(result)
+    assert result.run_id in text
+    assert result.recommendation.settings.model in text
+
+
+def test_recommendation_json_is_the_recommendation(result):
+    """What applications read from the report is what the result holds."""
+    read = json.loads((result.folder / "recommendation.json").read_text(encoding="utf-8"))
+    assert read["settings"]["model"] == result.recommendation.settings.model
+    assert read["trial"]["quality"]["value"] == result.best_trial.quality.value

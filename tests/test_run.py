@@ -1,0 +1,468 @@
+"""Run: from a spec to results in the store, cut off and resumed, loaded again, and refused."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.calls.provider import ProviderFault
+from harness.clock import SystemClock
+from harness.errors import InconclusiveError, ProviderError, UsageError
+from harness.records import Progress, Recommendation
+from harness.result import TuneResult
+from harness.run import load_run, rebuild_report, tune
+from harness.store.store import open_store
+from harness.testing.simulator import SimulatedExperiment, simulated_experiment
+
+
+class BusyClock(SystemClock):
+    """A clock by which a second passes at each look, so that a run shows itself after every answer."""
+
+    def __init__(self) -> None:
+        self._seconds = itertools.count()
+
+    def monotonic(self) -> float:
+        """One second more than last time."""
+        return float(next(self._seconds))
+
+
+@dataclass
+class Site:
+    """A simulated experiment, one provider that counts, and one store."""
+
+    folder: Path
+    experiment: SimulatedExperiment
+    provider: Any
+
+    @property
+    def store(self) -> str:
+        return f"sqlite:///{self.folder}/store.db"
+
+    @property
+    def reports(self) -> Path:
+        return self.folder / "reports"
+
+    def tune(self, spec: Any = None, **options: Any) -> TuneResult:
+        if spec is None and "resume" not in options:
+            spec = self.experiment.spec
+        given = {
+            "store": self.store,
+            "reports": self.reports,
+            "providers": {"sim": self.provider},
+            "mlflow": False,
+            "environ": {},
+        }
+        return tune(spec, **(given | options))
+
+    def load(self, run: str = "latest") -> TuneResult:
+        return load_run(run, store=self.store, reports=self.reports)
+
+    def stopped(self, when: Callable[[Progress], bool], **options: Any) -> TuneResult:
+        """A run that its user stops at the first snapshot for which this holds."""
+
+        def watch(progress: Progress) -> None:
+            if when(progress):
+                raise KeyboardInterrupt
+
+        return self.tune(on_progress=watch, clock=BusyClock(), **options)
+
+    def spec_file(self) -> Path:
+        """The spec as a file; JSON is YAML."""
+        path = self.folder / "spec.yaml"
+        path.write_text(json.dumps(self.experiment.spec), encoding="utf-8")
+        return path
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Callable[..., Site]:
+    """Makes sites side by side; each has a folder of its own."""
+    numbers = itertools.count()
+
+    def make(n_samples: int = 60, *, faults: Any = None, **sections: Any) -> Site:
+        folder = tmp_path / str(next(numbers))
+        given = {"search": {"n_trials": 9}} | sections
+        # One folder for the files of all: where they lie is part of a spec, and of no answer.
+        experiment = simulated_experiment(tmp_path / "experiment", n_samples=n_samples, **given)
+        folder.mkdir()
+        return Site(folder, experiment, experiment.simulator(faults=faults))
+
+    return make
+
+
+def comparable(chosen: Recommendation) -> Recommendation:
+    """A recommendation without what differs from run to run: its name, its time, and who paid."""
+
+    def plain(trial):
+        return replace(trial, spent_usd=0.0, cached_rate=0.0, latency_p50_s=None, latency_p95_s=None)
+
+    provenance = replace(chosen.provenance, started_at=None)
+    return replace(
+        chosen,
+        run="",
+        provenance=provenance,
+        trial=plain(chosen.trial),
+        search_trial=plain(chosen.search_trial),
+    )
+
+
+# -- a run
+
+
+def test_a_run_ends_with_a_recommendation_in_store_and_report(site):
+    """The record, the files and the store tell the same."""
+    made = site()
+    result = made.tune()
+    assert result.record.state == "complete"
+    assert len(result.record.trials) == 9
+    assert {path.name for path in result.files} == {
+        "report.html",
+        "report.md",
+        "recommendation.json",
+        "trials.parquet",
+        "scores.parquet",
+    }
+    assert all(path.parent == made.reports / result.run_id for path in result.files)
+    assert made.load().record == result.record
+
+
+def test_spend_is_the_providers_bill(site):
+    """What the run says it paid is what the provider charged."""
+    made = site()
+    spend = made.tune().spend
+    assert spend.calls == made.provider.requests
+    assert spend.usd == pytest.approx(made.provider.bill_usd)
+    assert (spend.cached, spend.failed) == (0, 0)
+    assert made.provider.closed >= 1
+
+
+def test_the_ledger_adds_up_over_trials(site):
+    """Each trial says what was paid for it, on both splits."""
+    record = site().tune().record
+    total = sum(trial.spent_usd for trial in (*record.trials, *record.finalists))
+    assert total == pytest.approx(record.spend.usd)
+
+
+def test_progress_tells_of_every_stage(site):
+    """Snapshots grow, stay within what was announced, and end in the confirm phase."""
+    seen: list[Progress] = []
+    made = site()
+    result = made.tune(on_progress=seen.append, clock=BusyClock())
+    done = [progress.done for progress in seen]
+    assert done == sorted(done)
+    assert done[-1] == made.provider.requests
+    assert all(progress.done <= progress.planned for progress in seen)
+    phases = [progress.phase for progress in seen]
+    assert phases == sorted(phases, key=("search", "confirm").index)
+    assert {progress.run for progress in seen} == {result.run_id}
+
+
+def test_the_same_seed_recommends_the_same(site):
+    """Two stores, two providers, one answer."""
+    one, other = (site().tune().recommendation for _ in range(2))
+    assert comparable(one) == comparable(other)
+
+
+@pytest.mark.parametrize("budget", [{"usd": 5.0}, {"calls": 330}])
+def test_a_warm_store_pays_nothing_and_recommends_the_same(site, budget):
+    """The second run in a store sends no request, also when calls are capped."""
+    made = site(budget={"usd": None} | budget)
+    first = made.tune()
+    before = made.provider.requests
+    second = made.tune()
+    assert made.provider.requests == before > 0
+    assert comparable(first.recommendation) == comparable(second.recommendation)
+    assert (second.spend.calls, second.spend.usd) == (0, 0.0)
+    assert second.spend.cached == before
+
+
+def test_without_the_cache_everything_is_asked_anew(site):
+    """A user may want fresh answers."""
+    made = site()
+    first = made.tune()
+    before = made.provider.requests
+    second = made.tune(use_cache=False)
+    assert made.provider.requests == 2 * before
+    assert comparable(first.recommendation) == comparable(second.recommendation)
+
+
+def test_the_choice_keeps_the_limits(site):
+    """Trials that break one are marked, with the figure, and none of them is recommended."""
+    record = site(200, aim={"within": {"usd_per_1k_calls": 0.1}}).tune().record
+    assert record.recommendation.search_trial.usd_per_1k_calls <= 0.1
+    broken = [trial for trial in record.trials if trial.state == "infeasible"]
+    assert broken
+    assert all("usd_per_1k_calls is" in trial.reason for trial in broken)
+
+
+def test_limits_that_nothing_keeps_are_inconclusive(site):
+    """The run ends, says why, has a report, and recommends nothing."""
+    result = site(aim={"within": {"usd_per_1k_calls": 1e-6}}).tune()
+    assert result.record.state == "inconclusive"
+    with pytest.raises(InconclusiveError, match=r"recommends nothing: .*no trial meets the limits"):
+        _ = result.recommendation
+    assert "recommendation.json" not in {path.name for path in result.files}
+    assert (result.folder / "report.html").exists()
+
+
+@pytest.mark.parametrize("sections", [{"metric": "macro_f1"}, {"metric": "accuracy", "repeats": 2}])
+def test_other_metrics_and_repeats_go_all_the_way(site, sections):
+    """The figure that is shown is the metric of the spec, with its interval."""
+    made = site(40, task=sections, search={"n_trials": 7})
+    result = made.tune()
+    assert result.record.metric == sections["metric"]
+    quality = result.best_trial.quality
+    assert 0 < quality.low <= quality.value <= quality.high <= 1
+    assert quality.n == result.best_trial.samples
+    assert made.load().record == result.record
+
+
+# -- cut off and resumed
+
+
+def in_pool(progress: Progress) -> bool:
+    return progress.done >= 5
+
+
+def in_the_race(progress: Progress) -> bool:
+    return progress.done >= 60
+
+
+def among_challengers(progress: Progress) -> bool:
+    return len(progress.trials) > 7
+
+
+def while_confirming(progress: Progress) -> bool:
+    return progress.phase == "confirm" and progress.done % 10 == 9
+
+
+@pytest.mark.parametrize("when", [in_pool, in_the_race, among_challengers, while_confirming])
+def test_a_run_that_was_stopped_goes_on_where_it_was(site, when):
+    """No request is sent twice, and the end is that of a run nobody stopped."""
+    undisturbed = site()
+    expected = undisturbed.tune()
+    made = site()
+    stopped = made.stopped(when)
+    assert stopped.record.state == "stopped"
+    assert stopped.record.recommendation is None
+    assert any(f"harness tune --resume {stopped.run_id}" in note for note in stopped.record.notes)
+    assert 0 < made.provider.requests <= undisturbed.provider.requests
+    resumed = made.tune(resume=stopped.run_id)
+    assert resumed.run_id == stopped.run_id
+    assert resumed.record.state == "complete"
+    assert made.provider.requests == undisturbed.provider.requests
+    assert comparable(resumed.recommendation) == comparable(expected.recommendation)
+    assert resumed.spend.calls == expected.spend.calls
+    assert resumed.spend.usd == pytest.approx(expected.spend.usd)
+
+
+def test_a_run_may_be_stopped_again_and_again(site):
+    """Three interruptions later it is still the same run."""
+    undisturbed = site()
+    expected = undisturbed.tune()
+    made = site()
+    run = made.stopped(in_pool).run_id
+    for when in (in_the_race, among_challengers):
+        assert made.stopped(when, resume=run).record.state == "stopped"
+    resumed = made.tune(resume="latest")
+    assert made.provider.requests == undisturbed.provider.requests
+    assert comparable(resumed.recommendation) == comparable(expected.recommendation)
+
+
+def test_a_stopped_run_keeps_its_overrides(site):
+    """What the first command line said holds for the next, unless it says otherwise."""
+    made = site()
+    stopped = made.stopped(in_pool, n_trials=7, seed=4)
+    resumed = made.tune(resume=stopped.run_id, n_trials=None)
+    assert len(resumed.record.trials) == 7
+    assert resumed.record.provenance.seed == 4
+
+
+def test_credentials_end_a_run_that_goes_on_when_they_are_mended(site):
+    """What was answered before is not paid again."""
+    undisturbed = site()
+    expected = undisturbed.tune()
+    fault = ProviderFault("credentials", "401: invalid key")
+    made = site(faults=lambda call, attempt: fault if call.settings.model == "sim/large" else None)
+    with pytest.raises(ProviderError, match=r"sim/large cannot be asked \(credentials\): 401: invalid key"):
+        made.tune()
+    refused = made.provider.requests_by_model["sim/large"]
+    made.provider._faults = None
+    resumed = made.tune(resume="latest")
+    assert made.provider.requests - refused == undisturbed.provider.requests
+    assert comparable(resumed.recommendation) == comparable(expected.recommendation)
+
+
+def test_more_money_lets_an_inconclusive_run_decide(site):
+    """A budget is no part of the question, so that the run goes on with a larger one."""
+    made = site(budget={"usd": 0.0005})
+    poor = made.tune()
+    assert poor.record.state == "inconclusive"
+    assert made.provider.bill_usd <= 0.0005
+    rich = made.tune(resume=poor.run_id, max_cost=5.0)
+    assert rich.record.state == "complete"
+    assert rich.run_id == poor.run_id
+    assert made.load().record == rich.record
+
+
+def test_a_complete_run_is_not_resumed(site):
+    """The message says how to begin a new one."""
+    made = site()
+    run = made.tune().run_id
+    with pytest.raises(UsageError, match=rf"run '{run}' is complete; begin a new one"):
+        made.tune(resume=run)
+
+
+@pytest.mark.parametrize("part", ["space", "data", "prompt"])
+def test_a_changed_question_is_not_resumed(site, part):
+    """Answers to another question must not be mixed in; the message says what to do."""
+    made = site()
+    path, folder = made.spec_file(), made.experiment.folder
+    stopped = made.stopped(in_pool, spec=path)
+    if part == "space":
+        path.write_text(
+            path.read_text(encoding="utf-8").replace('"high": 1.2', '"high": 0.9'), encoding="utf-8"
+        )
+    else:
+        changed = folder / {"data": "samples.jsonl", "prompt": "plain.jinja"}[part]
+        changed.write_text(
+            changed.read_text(encoding="utf-8").replace("lorem", "ipsum") + "\n", encoding="utf-8"
+        )
+        if part == "prompt":
+            changed.write_text("Which?\n" + changed.read_text(encoding="utf-8"), encoding="utf-8")
+    before = made.provider.requests
+    with pytest.raises(UsageError) as caught:
+        made.tune(resume=stopped.run_id)
+    assert str(caught.value) == (
+        f"the spec of run {stopped.run_id!r} has changed since it began, or its data, prompts or prices have; "
+        "put them back, or begin a new run (answers to unchanged calls are not paid again)"
+    )
+    assert made.provider.requests == before
+
+
+def test_a_new_run_after_a_change_pays_for_what_is_new_alone(site):
+    """Unchanged calls are found in the store, whichever run paid for them."""
+    made = site(search={"n_trials": 6})
+    made.tune()
+    before = made.provider.requests
+    wider = replace(made.experiment, spec=json.loads(json.dumps(made.experiment.spec)))
+    wider.spec["search"]["n_trials"] = 9
+    made.tune(wider.spec)
+    again = site()
+    again.tune()
+    assert made.provider.requests - before < again.provider.requests / 2
+
+
+def test_a_spec_or_a_run_has_to_be_given(site):
+    """One of them, and not both."""
+    made = site()
+    with pytest.raises(UsageError, match="give a spec, or a run to resume"):
+        tune(store=made.store, environ={})
+    with pytest.raises(UsageError, match="give one of them"):
+        made.tune(made.experiment.spec, resume="latest")
+
+
+# -- loaded again
+
+
+def test_a_loaded_run_decides_as_the_original(site):
+    """Record, recommendation and the choice under every other policy are the same."""
+    made = site(200)
+    original = made.tune()
+    loaded = made.load(original.run_id)
+    assert loaded.record == original.record
+    assert loaded.plan.fingerprint() == original.plan.fingerprint()
+    for policy in (None, "best", {"cheapest_within": 0.03}, {"cheapest_within": 0.4}):
+        assert loaded.recommend(policy) == original.recommend(policy)
+
+
+def test_a_loaded_run_sends_nothing(site):
+    """All evidence is in the store."""
+    made = site()
+    made.tune()
+    before = made.provider.requests
+    made.load().recommend({"cheapest_within": 0.2})
+    assert made.provider.requests == before
+
+
+def test_a_run_whose_budget_left_holes_is_loaded_as_it_was(site):
+    """Samples that the cap refused are missing again, and no others."""
+    made = site(120, budget={"usd": None, "tokens": 40_000})
+    original = made.tune()
+    loaded = made.load()
+    assert loaded.record == original.record
+    for one, other in zip(original.finalists, loaded.finalists, strict=True):
+        assert one.confirm_values.tolist() == pytest.approx(other.confirm_values.tolist(), nan_ok=True)
+
+
+def test_a_run_that_has_not_ended_is_not_loaded(site):
+    """The message names the command that finishes it."""
+    fault = ProviderFault("credentials", "401")
+    made = site(faults=lambda call, attempt: fault)
+    with pytest.raises(ProviderError):
+        made.tune()
+    with pytest.raises(UsageError, match=r"has not ended; finish it with `harness tune --resume simulated-"):
+        made.load()
+
+
+def test_a_stopped_run_is_loaded_as_it_stands(site):
+    """Its trials are there, and it recommends nothing."""
+    made = site()
+    stopped = made.stopped(in_the_race)
+    loaded = made.load()
+    assert loaded.record == stopped.record
+    for result in (stopped, loaded):
+        with pytest.raises(InconclusiveError):
+            result.recommend("best")
+
+
+def test_an_unknown_run_names_those_there_are(site):
+    """A typo is mended by reading the message."""
+    made = site()
+    run = made.tune().run_id
+    with pytest.raises(UsageError, match=rf"no run 'nope' in this store; the newest are: {run}"):
+        made.load("nope")
+
+
+def test_an_empty_store_says_what_to_run_first(site):
+    """The first step of a new user."""
+    with pytest.raises(UsageError, match="run `harness tune SPEC` first"):
+        site().load()
+
+
+def test_runs_share_a_store_without_mixing(site):
+    """Each keeps its trials and its record; the newest is "latest"."""
+    made = site()
+    first = made.tune()
+    second = made.tune(n_trials=7)
+    assert made.load(first.run_id).record == first.record
+    assert made.load(second.run_id).record == second.record == made.load().record
+    assert len(first.record.trials) == 9
+    assert len(second.record.trials) == 7
+    database = open_store(made.store)
+    try:
+        assert [row.run for row in database.runs()] == [second.run_id, first.run_id]
+        assert len(database.trials(first.run_id)) == 9
+        stored = {row.number: row.state for row in database.trials(second.run_id)}
+    finally:
+        database.close()
+    assert set(stored) == set(range(7))
+    assert "running" not in stored.values()
+
+
+def test_a_report_is_built_anew_from_the_store(site):
+    """The same words and tables, in another folder, without a request."""
+    made = site()
+    original = made.tune()
+    before = made.provider.requests
+    again = rebuild_report(original.run_id, store=made.store, reports=made.folder / "elsewhere")
+    assert made.provider.requests == before
+    assert [path.name for path in again.files] == [path.name for path in original.files]
+    assert again.folder == made.folder / "elsewhere" / original.run_id
+    for one, other in zip(original.files, again.files, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name

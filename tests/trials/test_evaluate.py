@@ -1,0 +1,197 @@
+"""Evaluate: the same questions for all arms, and evidence from what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.calls.budget import Caps
+from harness.calls.engine import Engine
+from harness.calls.provider import ProviderFault
+from harness.catalogue.models import Accepts
+from harness.errors import ProviderError
+from harness.store.store import open_store
+from harness.testing.scripted import ScriptedProvider
+from harness.trials.evaluate import answer_rows, ask, make_call, remember
+from harness.trials.evidence import Arm, Board
+
+
+@pytest.fixture
+def plan(lab):
+    """40 samples, about 28 of them to search on."""
+    return lab.plan(lab.experiment(40))
+
+
+@pytest.fixture
+def engine_of(lab, plan):
+    """Makes engines over one store."""
+    stores = []
+
+    def make(provider, **caps) -> Engine:
+        stores.append(open_store(f"sqlite:///{lab.folder}/store.db"))
+        return Engine(
+            run="run-1",
+            providers={"sim": provider},
+            endpoints=plan.endpoints,
+            models=plan.models,
+            store=stores[-1],
+            caps=Caps(**caps),
+        )
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+def arms_of(plan, *models, split="search"):
+    """One empty arm a model, on one board."""
+    board = Board.of(plan, split)
+    return [Arm.of(n, replace(plan.space.defaults[f"sim/{model}"]), board) for n, model in enumerate(models)]
+
+
+def test_all_arms_meet_the_same_samples(plan, engine_of):
+    """Calls are interleaved by sample: every arm answers one before anybody meets the next."""
+    provider = ScriptedProvider("yes")
+    arms = arms_of(plan, "small", "large")
+    with engine_of(provider) as engine:
+        assert ask(arms, range(5), engine)
+    asked = [call.sample_id for call in provider.calls]
+    ids = plan.task.rows.ids("search")
+    assert sorted(asked) == sorted([*ids[:5], *ids[:5]])
+    assert [arm.samples() for arm in arms] == [5, 5]
+
+
+def test_what_was_answered_before_is_not_asked_again(plan, engine_of):
+    """An arm that goes on answers what is new."""
+    provider = ScriptedProvider("yes")
+    (arm,) = arms_of(plan, "small")
+    with engine_of(provider) as engine:
+        ask([arm], range(4), engine)
+        ask([arm], range(6), engine)
+    assert len(provider.calls) == arm.samples() == 6
+
+
+def test_answers_are_scored(plan, engine_of):
+    """A right answer is worth 1, a wrong one 0."""
+    rows = plan.task.rows
+    (arm,) = arms_of(plan, "small")
+    with engine_of(ScriptedProvider("yes")) as engine:
+        ask([arm], range(10), engine)
+    expected = [float(rows.sample(i).target == "yes") for i in rows.ids("search")[:10]]
+    assert arm.quality_values()[:10].tolist() == expected
+
+
+def test_a_call_that_the_budget_refuses_is_not_evidence(plan, engine_of):
+    """It was never sent: the arm has not seen the sample, and the caller is told."""
+    provider = ScriptedProvider("yes")
+    (arm,) = arms_of(plan, "small")
+    with engine_of(provider, calls=3) as engine:
+        assert not ask([arm], range(8), engine)
+    assert len(provider.calls) == arm.samples() == 3
+    assert arm.failed == 0
+
+
+def test_a_failed_call_is_evidence(plan, engine_of):
+    """A request that the provider refuses is a failure of these settings."""
+    (arm,) = arms_of(plan, "small")
+    with engine_of(ScriptedProvider(ProviderFault("bad_request", "no"))) as engine:
+        assert ask([arm], range(4), engine)
+    assert (arm.samples(), arm.failed) == (4, 4)
+
+
+@pytest.mark.parametrize("kind", ["credentials", "quota", "not_found"])
+def test_what_would_meet_every_call_ends_the_run(plan, engine_of, kind):
+    """The message names the model, what happened, and that nothing is lost."""
+    provider = ScriptedProvider(ProviderFault(kind, "refused by the test"))
+    (arm,) = arms_of(plan, "medium")
+    with (
+        engine_of(provider) as engine,
+        pytest.raises(ProviderError, match=rf"sim/medium cannot be asked \({kind}\): refused by the test"),
+    ):
+        ask([arm], range(20), engine)
+
+
+def test_whoever_watches_is_called_after_each_answer(plan, engine_of):
+    """Once an outcome, when the evidence holds it already."""
+    (arm,) = arms_of(plan, "small")
+    seen = []
+    with engine_of(ScriptedProvider("yes")) as engine:
+        ask([arm], range(5), engine, lambda: seen.append(arm.samples()))
+    assert seen == [1, 2, 3, 4, 5]
+
+
+def test_an_arm_remembers_what_it_answered_before(plan, engine_of):
+    """The evidence of so many samples comes back from the store without a request."""
+    provider = ScriptedProvider("yes")
+    first, second = arms_of(plan, "small")[0], arms_of(plan, "small")[0]
+    with engine_of(provider) as engine:
+        ask([first], range(12), engine)
+        remember(second, 12, engine)
+    assert second.quality_values()[:12].tolist() == first.quality_values()[:12].tolist()
+    assert len(provider.calls) == second.samples() == 12
+
+
+def test_holes_are_remembered_too(plan, engine_of):
+    """The samples of an arm need not be the first ones of the split."""
+    first, second = arms_of(plan, "small")[0], arms_of(plan, "small")[0]
+    with engine_of(ScriptedProvider("yes")) as engine:
+        ask([first], [0, 1, 5, 9], engine)
+        remember(second, 4, engine)
+    assert second.seen[:, 0].nonzero()[0].tolist() == [0, 1, 5, 9]
+
+
+def test_no_more_is_remembered_than_was_seen(plan, engine_of):
+    """What another trial with the same settings answered is not this one's."""
+    first, second = arms_of(plan, "small")[0], arms_of(plan, "small")[0]
+    with engine_of(ScriptedProvider("yes")) as engine:
+        ask([first], range(20), engine)
+        remember(second, 8, engine)
+    assert second.seen[:, 0].nonzero()[0].tolist() == list(range(8))
+
+
+def test_rows_say_what_came_of_each_call(plan, engine_of):
+    """One row a call, in order of samples, with text, target, score and price; failures without."""
+    ids = plan.task.rows.ids("search")
+    answer = {ids[0]: "yes", ids[1]: "no", ids[2]: ProviderFault("filtered", "no")}
+    (arm,) = arms_of(plan, "small")
+    with engine_of(ScriptedProvider(lambda call: answer[call.sample_id])) as engine:
+        ask([arm], range(3), engine)
+        rows = list(answer_rows(arm, engine))
+    assert [row.sample_id for row in rows] == list(ids[:3])
+    assert [row.text for row in rows] == ["yes", "no", None]
+    assert [row.failure for row in rows] == [None, None, "filtered"]
+    assert [row.target for row in rows] == [plan.task.rows.sample(i).target for i in ids[:3]]
+    assert [len(row.scores) for row in rows] == [1, 1, 0]
+    assert rows[0].price_usd > 0
+    assert rows[2].price_usd is None
+
+
+def seeded(plan):
+    """The plan with a small model that takes a seed."""
+    model = plan.models["sim/small"]
+    settings = {**model.settings, "seed": Accepts()}
+    return replace(plan, models={**plan.models, "sim/small": replace(model, settings=settings)})
+
+
+def test_seeds_differ_by_sample_and_repeat_but_not_by_settings(plan):
+    """Common random numbers: the same question gets the same seed under all settings."""
+    plan = seeded(plan)
+    settings = plan.space.defaults["sim/small"]
+    one, other = (plan.task.rows.sample(i) for i in plan.task.rows.ids("search")[:2])
+
+    def seed(sample, repeat=0, **changes):
+        return make_call(plan, replace(settings, **changes), sample, repeat).settings.seed
+
+    assert seed(one) == seed(one, temperature=0.9) == seed(one, prompt="reasoned")
+    assert len({seed(one), seed(other), seed(one, 1)}) == 3
+    assert 0 <= seed(one) < 2**31
+    assert seed(one, seed=42) == 42
+
+
+def test_no_seed_where_it_means_nothing(plan):
+    """Greedy answers have no chance in them, and a model that takes no seed is not sent one."""
+    sample = plan.task.rows.sample(plan.task.rows.ids("search")[0])
+    settings = plan.space.defaults["sim/small"]
+    assert make_call(plan, settings, sample, 0).settings.seed is None
+    assert make_call(seeded(plan), replace(settings, temperature=0.0), sample, 0).settings.seed is None
