@@ -204,7 +204,10 @@ def inspect_ai(work: Work) -> dict[str, object]:
         log_dir=str(work.folder),
         log_realtime=False,
     )
-    return {"right": sum(sample.scores["exact"].value == "C" for sample in log.samples or [])}
+    # Not from the samples: reading them back in is no part of the work.
+    assert log.results is not None, log.error
+    mean = log.results.scores[0].metrics["mean"].value
+    return {"right": round(mean * log.results.completed_samples)}
 
 
 def promptfoo_file(work: Work) -> Path:

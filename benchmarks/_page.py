@@ -6,6 +6,7 @@ nothing, and every figure in it comes from the results.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,6 +25,7 @@ NAMES: Mapping[str, str] = {
 }
 FLAT_MB = 25  # growth from the first mark on that still counts as flat; an unbounded list of calls adds more
 NOT_MEASURED = "not measured"
+LONGEST_REASON = 160  # characters, in a cell of a table
 
 Rounds = Sequence[Mapping[str, Mapping[str, Any]]]
 
@@ -131,7 +133,11 @@ def ratios(rounds: Rounds, pair: tuple[str, str, str]) -> list[float]:
 
 def spread(values: Sequence[float]) -> str:
     """Median, least and greatest."""
-    return f"{median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+    middle, least, greatest = (
+        f"{value:.3f}" if value < 10 else f"{value:.1f}"
+        for value in (median(values), min(values), max(values))
+    )
+    return f"{middle} ({least} to {greatest})"
 
 
 def _in_flight(rounds: Rounds, asked: int) -> Goal:
@@ -180,7 +186,7 @@ def _steady(memory: Mapping[str, Any] | None) -> list[Goal]:
         Goal(flat, asked[1], NOT_MEASURED, None)
         if growth is None
         else Goal(flat, asked[1], f"{growth:.1f} MB", growth <= FLAT_MB),
-        Goal(pace, asked[2], f"{slow:.3g} (CPU time: {slow_cpu:.3g})", slow <= 1.2),
+        Goal(pace, asked[2], f"{slow:.3f} (CPU time: {slow_cpu:.3f})", slow <= 1.2),
     ]
 
 
@@ -197,15 +203,15 @@ def _figures(compared: Mapping[str, Any]) -> str:
         if not runs:
             why = missing.get(name)
             if why:
-                rows.append((what, *["-"] * 6, f"left out: {why}"))
+                rows.append((what, *["-"] * 6, f"left out: {_short(why)}"))
             continue
         cpu = [1000 * run["cpu_s"] / compared["n"] for run in runs]
         relative = ratios(rounds, (name, "ours_direct", "cpu_s"))
         rows.append(
             (
                 what,
-                f"{median(cpu):.3g} ({min(cpu):.3g} to {max(cpu):.3g})",
-                f"{median(relative):.3g}" if relative else "-",
+                spread(cpu),
+                f"{median(relative):.2f}" if relative else "-",
                 f"{median(run['wall_s'] for run in runs):.1f}",
                 f"{max(run['peak_mb'] for run in runs):.0f}",
                 f"{max(run['peak_in_flight'] for run in runs)}",
@@ -225,6 +231,13 @@ def _figures(compared: Mapping[str, Any]) -> str:
     )
     runs = [run for one in rounds for run in one.values()]
     return f"## Figures\n\n{table(head, rows)}\n{_others(runs).strip()}\n"
+
+
+def _short(why: str) -> str:
+    """The last line of a reason, without addresses and folders: those of one machine help nobody else."""
+    line = why.strip().splitlines()[-1] if why.strip() else "no reason given"
+    line = re.sub(r"\w+://\S+", "(address)", line)
+    return re.sub(r"(?:/[^\s/'\":]+)+/", "", line)[:LONGEST_REASON]
 
 
 def _others(runs: Sequence[Mapping[str, Any]]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TextIO
 from urllib.parse import urlsplit
 
 MB = 1e6
@@ -133,45 +134,18 @@ def measure(
     Raises ClientFailedError when it ends with an error, or takes more than limit_s.
     """
     server.ask("POST", "/reset")
-    served_s, busy = server.cpu_s(), _busy_s()
-    began = time.perf_counter()
-    lines: list[str] = []
+    served_s, busy_s, began = server.cpu_s(), _busy_s(), time.perf_counter()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
-        process = subprocess.Popen(
-            command.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            errors="replace",
-            cwd=command.folder,
-            env=environment(command.environment),
-            start_new_session=True,  # so that a client which hangs can be ended with its children
-        )
-        timer = threading.Timer(limit_s, os.killpg, (process.pid, signal.SIGKILL))
-        timer.start()
-        assert process.stdout is not None
-        with process.stdout:
-            for line in process.stdout:
-                lines.append(line)
-                if on_line is not None:
-                    on_line(process.pid, line)
-        _, status, usage = os.wait4(process.pid, 0)
+        code, usage, output = _ended(command, errors, limit_s, on_line)
         wall_s = time.perf_counter() - began
-        timer.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        if code:
             errors.seek(0)
-            last = ("".join(lines) + errors.read())[-_TAIL:]
-            raise ClientFailedError(
-                f"{command.name} ended with {process.returncode} after {wall_s:.0f} s: {last}"
-            )
+            last = (output + errors.read())[-_TAIL:]
+            raise ClientFailedError(f"{command.name} ended with {code} after {wall_s:.0f} s: {last}")
     cpu_s = usage.ru_utime + usage.ru_stime
-    served_s = server.cpu_s() - served_s
-    busy_after = _busy_s()
-    foreign = None
-    if busy is not None and busy_after is not None:
-        foreign = max(0.0, busy_after - busy - cpu_s - served_s) / (wall_s * (os.cpu_count() or 1))
+    foreign_s = None
+    if busy_s is not None:
+        foreign_s = max(0.0, (_busy_s() or busy_s) - busy_s - cpu_s - (server.cpu_s() - served_s))
     stats = server.ask("GET", "/stats")
     return Run(
         cpu_s=cpu_s,
@@ -179,9 +153,44 @@ def measure(
         peak_mb=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / MB,
         requests=stats["requests"],
         peak_in_flight=stats["peak_in_flight"],
-        foreign_share=foreign,
-        output="".join(lines),
+        foreign_share=None if foreign_s is None else foreign_s / (wall_s * (os.cpu_count() or 1)),
+        output=output,
     )
+
+
+def _ended(
+    command: Command, errors: TextIO, limit_s: float, on_line: Callable[[int, str], None] | None
+) -> tuple[int, resource.struct_rusage, str]:
+    """The exit code, use of resources and output of a command that has ended, or was ended for its time."""
+    process = subprocess.Popen(
+        command.argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        errors="replace",
+        cwd=command.folder,
+        env=environment(command.environment),
+        start_new_session=True,  # so that a client which hangs can be ended with its children
+    )
+    lines: list[str] = []
+    timer = threading.Timer(limit_s, os.killpg, (process.pid, signal.SIGKILL))
+    timer.start()
+    assert process.stdout is not None
+    try:
+        with process.stdout:
+            for line in process.stdout:
+                lines.append(line)
+                if on_line is not None:
+                    on_line(process.pid, line)
+    except BaseException:  # in a session of its own, it does not hear Ctrl-C
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    finally:
+        _, status, usage = os.wait4(process.pid, 0)
+        timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, usage, "".join(lines)
 
 
 def _busy_s() -> float | None:

@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -67,18 +68,24 @@ def read_options() -> argparse.Namespace:
 def main() -> None:
     """Measure what was asked, print the page, and write it unless the run was a trial."""
     options = read_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that server and client are ended as well
     BENCH.mkdir(parents=True, exist_ok=True)
     trial = options.quick or options.only is not None
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() and not trial else {}
-    results |= {"machine": machine(), "versions": versions()}
-    if not options.memory:
-        results["compare"] = compare(options)
-        results["versions"] = versions()  # peers may have been installed just now
-        results["counts"] = count(options)
-    if options.only is None:
-        results["memory"] = long_run(options)
-    if not trial:
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    parts = {"compare": compare, "counts": count, "memory": long_run}
+    if options.memory:
+        parts = {"memory": long_run}
+    elif options.only:
+        del parts["memory"]
+    for name, part in parts.items():
+        try:
+            results[name] = part(options)
+        except ClientFailedError as error:
+            print(f"{name}: not measured: {error}", flush=True)
+            results.pop(name, None)
+        results |= {"machine": machine(), "versions": versions()}
+        if not trial:
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     text = page(results)
     print("\n" + text)
     target = options.page or (None if trial else PAGE)
@@ -198,7 +205,7 @@ def try_out(clients: dict[str, Starter], server: Server, options: argparse.Names
                 run_client(name, start, work, server)
         except ClientFailedError as error:
             print(f"  left out: {error}", flush=True)
-            failed[name] = " ".join(str(error).split())[:300]
+            failed[name] = str(error)
     return failed
 
 

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.errors import HarnessError, InconclusiveError, SpecError
+    from harness.past import load_run
     from harness.plan.planner import make_plan
     from harness.result import TuneResult
-    from harness.run import load_run, tune
+    from harness.run import tune
 
 _HOMES = {
     "HarnessError": "harness.errors",
     "InconclusiveError": "harness.errors",
     "SpecError": "harness.errors",
     "TuneResult": "harness.result",
-    "load_run": "harness.run",
+    "load_run": "harness.past",
     "make_plan": "harness.plan.planner",
     "tune": "harness.run",
 }

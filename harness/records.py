@@ -115,6 +115,7 @@ class Endpoint:
     api_key_env: name of the environment variable that holds the key; `None`: no key is sent.
     rpm, tpm: requests and tokens a minute, `None`: unlimited. concurrency: calls in flight per model.
     timeout_s: of one attempt. max_retries: further attempts after the first.
+    stream: ask for the answer piece by piece, to learn when its first token came.
     """
 
     provider: str
@@ -127,6 +128,7 @@ class Endpoint:
     max_retries: int = 4
     rpm: int | None = None
     tpm: int | None = None
+    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,7 +119,11 @@ def goal_of(plan: Plan, policy: str | Mapping[str, float] | None = None) -> Goal
     if isinstance(policy, str):
         name, tolerance = policy, aim.tolerance
     elif policy is not None:
-        (name, tolerance), *_ = policy.items()
+        if len(policy) != 1:
+            raise UsageError(
+                f"policy {policy!r} is unknown; expected one name, as in {{'cheapest_within': 0.01}}"
+            )
+        ((name, tolerance),) = policy.items()
     if name not in ("best", "cheapest_within"):
         raise UsageError(f"policy {name!r} is unknown; expected 'best' or {{'cheapest_within': 0.01}}")
     if name == "best" and isinstance(policy, Mapping):

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.advice.choose import Finalist
-from harness.calls.budget import Caps
 from harness.calls.engine import Engine
 from harness.calls.lanes import open_providers
 from harness.calls.provider import Provider
@@ -25,19 +23,18 @@ from harness.errors import HarnessError, InconclusiveError, ProviderError, Store
 from harness.outputs import display
 from harness.outputs.files import require_folder
 from harness.outputs.report import write_report
+from harness.past import REPORTS, finalists_of, open_engine, plan_of, rows_of
 from harness.plan.limits import broken_limits
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of
-from harness.records import AnswerRow, Progress, RunRecord, RunState
+from harness.records import Progress, RunRecord, RunState
 from harness.result import TuneResult, choose, goal_of
 from harness.store.store import RunRow, Store, TrialRow, open_store
-from harness.trials.evaluate import answer_rows, remember
-from harness.trials.evidence import Arm, Board
+from harness.trials.evidence import Arm
 from harness.trials.search import Search
 
 Watcher = Callable[[Progress], None]
-REPORTS = Path("reports")
 GLANCE_S = 0.5  # between two progress snapshots while answers arrive
 GLANCE_SHARE = 0.05  # of the time that snapshots may take: those of resampled metrics are dear
 
@@ -55,7 +52,9 @@ class _Session:
     on_progress: Watcher | None
     began: float = field(init=False)
     next_glance: float = field(init=False)
-    written: dict[int, TrialRow] = field(default_factory=dict[int, TrialRow], init=False)
+    written: dict[tuple[str, int], TrialRow] = field(
+        default_factory=dict[tuple[str, int], TrialRow], init=False
+    )
 
     def __post_init__(self) -> None:
         self.began = self.next_glance = self.clock.monotonic()
@@ -74,10 +73,11 @@ class _Session:
 
     def save(self, search: Search) -> None:
         """Write down the trials that changed since the last time."""
-        rows = [_trial_row(self.run, arm, search.told) for arm in search.arms]
-        changed = [row for row in rows if self.written.get(row.number) != row]
+        arms = (*search.arms, *search.finalists)
+        rows = [_trial_row(self.run, arm, search.told) for arm in arms]
+        changed = [row for row in rows if self.written.get((row.split, row.number)) != row]
         self.store.put_trials(changed)
-        self.written.update((row.number, row) for row in changed)
+        self.written.update(((row.split, row.number), row) for row in changed)
 
     def progress(self, search: Search) -> Progress:
         done = sum(int(arm.seen.sum()) for arm in (*search.arms, *search.finalists))
@@ -127,52 +127,12 @@ def tune(
         database.begin_run(row)
         with (
             _watched(on_progress) as watch,
-            _engine(plan, row.run, database, speak, clock, use_cache=use_cache) as engine,
+            open_engine(plan, row.run, database, speak, clock, use_cache=use_cache) as engine,
         ):
             session = _Session(row.run, plan, database, engine, clock, row.started_at, watch)
             result = _carry_out(session, Path(reports))
         if mlflow:
             result = mirror(result)
-        return result
-    finally:
-        database.close()
-
-
-def load_run(
-    run: str = "latest",
-    *,
-    store: str | None = None,
-    reports: str | Path = REPORTS,
-    clock: Clock | None = None,
-) -> TuneResult:
-    """A finished run, read back from the store; nothing is sent. Raises UsageError when it is not there."""
-    clock = clock or SystemClock()
-    database = open_store(store)
-    try:
-        row = database.run(run)
-        if row.record is None:
-            raise UsageError(
-                f"run {row.run!r} has not ended; finish it with `harness tune --resume {row.run}`"
-            )
-        plan = _plan_of(row)
-        with _engine(plan, row.run, database, {}, clock, use_cache=True) as engine:
-            finalists = _finalists(row.record, _arms(row.record, plan, engine))
-        return TuneResult(row.record, plan, finalists, Path(reports) / row.run)
-    finally:
-        database.close()
-
-
-def rebuild_report(
-    run: str = "latest", *, store: str | None = None, reports: str | Path = REPORTS
-) -> TuneResult:
-    """Write the report of a finished run anew, from the store alone."""
-    database = open_store(store)
-    try:
-        row = database.run(run)
-        result = load_run(row.run, store=store, reports=reports)
-        with _engine(result.plan, row.run, database, {}, SystemClock(), use_cache=True) as engine:
-            arms = _arms(result.record, result.plan, engine)
-            result.files = tuple(write_report(result.record, _rows(arms, engine), result.folder))
         return result
     finally:
         database.close()
@@ -211,7 +171,7 @@ def _begin(
         row = database.run(resume)
         if row.state == "complete":
             raise UsageError(f"run {row.run!r} is complete; begin a new one with `harness tune SPEC`")
-        return _plan_of(row, overrides), replace(row, state="running")
+        return plan_of(row, overrides), replace(row, state="running")
     if spec is None:
         raise UsageError("nothing to tune: give a spec, or a run to resume")
     plan = make_plan(Path(spec) if isinstance(spec, str) else spec, **overrides)
@@ -223,6 +183,7 @@ def _begin(
         spec_file=None if plan.spec_file is None else str(Path(plan.spec_file).resolve()),
         spec_text=plan.spec_text,
         overrides=dict(overrides),
+        prompts={name: prompt.source for name, prompt in plan.task.prompts.items()},
         plan=plan.fingerprint(),
         started_at=now,
         ended_at=None,
@@ -242,37 +203,6 @@ def _watched(on_progress: Watcher | None) -> Generator[Watcher | None]:
         yield bar
     finally:
         bar.close()
-
-
-def _plan_of(row: RunRow, overrides: Mapping[str, Any] | None = None) -> Plan:
-    import json
-
-    given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    spec = json.loads(row.spec_text) if row.spec_file is None else Path(row.spec_file)
-    plan = make_plan(spec, **{**row.overrides, **given})
-    if plan.fingerprint() != row.plan:
-        raise UsageError(
-            f"the spec of run {row.run!r} has changed since it began, or its data, prompts or prices have; "
-            "put them back, or begin a new run (answers to unchanged calls are not paid again)"
-        )
-    return plan
-
-
-def _engine(
-    plan: Plan, run: str, store: Store, providers: Mapping[str, Provider], clock: Clock, *, use_cache: bool
-) -> Engine:
-    budget = plan.budget
-    return Engine(
-        run=run,
-        providers=providers,
-        endpoints=plan.endpoints,
-        models=plan.models,
-        store=store,
-        caps=Caps(usd=budget.usd, calls=budget.calls, tokens=budget.tokens, minutes=budget.minutes),
-        clock=clock,
-        seed=plan.seed,
-        use_cache=use_cache,
-    )
 
 
 # -- carrying out
@@ -322,7 +252,7 @@ def _conclude(session: _Session, search: Search, state: RunState, reports: Path)
         failures=plan.failures,
         notes=tuple(search.notes),
     )
-    finalists = _finalists(record, (search.arms, search.finalists))
+    finalists = finalists_of(record, (search.arms, search.finalists))
     if state == "complete":
         try:
             record = replace(record, recommendation=choose(record, finalists, goal_of(plan)))
@@ -330,9 +260,10 @@ def _conclude(session: _Session, search: Search, state: RunState, reports: Path)
             record = replace(record, state="inconclusive", notes=(*record.notes, str(error)))
     folder = reports / session.run
     # The store is the truth and the report a picture of it: a full disk must not undo a finished run.
+    session.save(search)
     session.store.end_run(record)
     try:
-        files = write_report(record, _rows((search.arms, search.finalists), session.engine), folder)
+        files = write_report(record, rows_of((search.arms, search.finalists), session.engine), folder)
     except UsageError as error:
         raise HarnessError(
             f"{error}; the run itself is safe: `harness report {session.run} -o FOLDER` writes its report"
@@ -340,54 +271,15 @@ def _conclude(session: _Session, search: Search, state: RunState, reports: Path)
     return TuneResult(record, plan, finalists, folder, tuple(files))
 
 
-# -- evidence
-
-
-def _finalists(record: RunRecord, arms: tuple[Sequence[Arm], Sequence[Arm]]) -> tuple[Finalist, ...]:
-    """The finalists of a run that came to its end, as the record has them; none of any other run."""
-    if record.state != "complete":
-        return ()
-    searched, trials = {arm.number: arm for arm in arms[0]}, {trial.number: trial for trial in record.trials}
-    confirmed = {trial.number: trial for trial in record.finalists}
-    return tuple(
-        Finalist(
-            search=trials[arm.number],
-            confirm=confirmed[arm.number],
-            search_values=searched[arm.number].quality_values(),
-            confirm_values=arm.quality_values(),
-            groups=arm.groups(),
-        )
-        for arm in arms[1]
-        if arm.number in confirmed
-    )
-
-
-def _arms(record: RunRecord, plan: Plan, engine: Engine) -> tuple[list[Arm], list[Arm]]:
-    """The arms of a finished run, filled again from the store."""
-    boards = {"search": Board.of(plan, "search"), "confirm": Board.of(plan, "confirm")}
-    rebuilt: tuple[list[Arm], list[Arm]] = ([], [])
-    for trials, arms in zip((record.trials, record.finalists), rebuilt, strict=True):
-        for trial in trials:
-            arm = Arm.of(trial.number, trial.settings, boards[trial.split])
-            remember(arm, trial.samples, engine)
-            arm.state, arm.reason = trial.state, trial.reason
-            arms.append(arm)
-    return rebuilt
-
-
-def _rows(arms: tuple[Iterable[Arm], Iterable[Arm]], engine: Engine) -> Iterator[AnswerRow]:
-    for side in arms:
-        for arm in side:
-            yield from answer_rows(arm, engine)
-
-
 def _trial_row(run: str, arm: Arm, told: Mapping[int, float]) -> TrialRow:
     return TrialRow(
         run=run,
         number=arm.number,
+        split=arm.board.split,
         settings=arm.settings,
         state=arm.state,
         samples=arm.samples(),
-        told=told.get(arm.number),
+        told=told.get(arm.number) if arm.board.split == "search" else None,
         reason=arm.reason,
+        seen=arm.seen_text(),
     )

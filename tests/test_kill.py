@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import pytest
 
-from harness.run import load_run
+from harness.past import load_run
 
 MODEL = "smollm2-135m-instruct"
 WAIT_S = 120.0

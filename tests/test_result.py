@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from harness.errors import InconclusiveError, UsageError
-from harness.outputs.exports.registry import TARGETS
+from harness.past import load_run, rebuild_report
 from harness.result import TuneResult, goal_of
 from harness.run import tune
-from harness.testing.simulator import simulated_experiment
+from harness.testing.simulator import Simulator, simulated_experiment
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A finished sweep, where it lies, and the provider that answered it."""
+
+    result: TuneResult
+    folder: Path
+    provider: Simulator
+
+    @property
+    def store(self) -> str:
+        return f"sqlite:///{self.folder}/store.db"
+
+    def load(self, run: str = "latest") -> TuneResult:
+        return load_run(run, store=self.store, reports=self.folder / "reports")
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TuneResult]:
-    """A finished sweep; look, but do not change it."""
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    """One sweep for all; look, but do not change it."""
     folder = tmp_path_factory.mktemp("result")
     experiment = simulated_experiment(folder / "experiment", n_samples=150, search={"n_trials": 10})
-    return tune(
+    provider = experiment.simulator()
+    result = tune(
         experiment.spec,
         store=f"sqlite:///{folder}/store.db",
         reports=folder / "reports",
-        providers={"sim": experiment.simulator()},
+        providers={"sim": provider},
         mlflow=False,
         environ={},
     )
+    return Sweep(result, folder, provider)
+
+
+@pytest.fixture
+def result(sweep: Sweep) -> TuneResult:
+    """The result of the sweep."""
+    return sweep.result
 
 
 def test_best_params_are_the_settings_that_are_sent(result):
@@ -108,7 +131,7 @@ def test_a_result_without_a_recommendation_says_why(result):
     """The notes of the run are the reason."""
     record = replace(result.record, recommendation=None, notes=("the budget was too small",))
     bare = replace(result, record=record)
-    for ask in (lambda: bare.best_params, lambda: bare.best_trial, lambda: bare.recommend()):
+    for ask in (lambda: bare.best_params, lambda: bare.best_trial, bare.recommend):
         with pytest.raises(InconclusiveError, match="recommends nothing: the budget was too small"):
             ask()
 
@@ -152,3 +175,36 @@ def test_recommendation_json_is_the_recommendation(result):
     read = json.loads((result.folder / "recommendation.json").read_text(encoding="utf-8"))
     assert read["settings"]["model"] == result.recommendation.settings.model
     assert read["trial"]["quality"]["value"] == result.best_trial.quality.value
+
+
+# -- loaded again
+
+
+@pytest.mark.parametrize("policy", [None, "best", {"cheapest_within": 0.03}, {"cheapest_within": 0.4}])
+def test_a_loaded_run_decides_as_the_original(sweep, policy):
+    """Record, plan and the choice under every policy are the same, and nothing is sent for it."""
+    before = sweep.provider.requests
+    loaded = sweep.load(sweep.result.run_id)
+    assert loaded.record == sweep.result.record
+    assert loaded.plan.fingerprint() == sweep.result.plan.fingerprint()
+    assert loaded.recommend(policy) == sweep.result.recommend(policy)
+    assert sweep.provider.requests == before
+
+
+def test_an_unknown_run_names_those_there_are(sweep):
+    """A typo is mended by reading the message."""
+    with pytest.raises(
+        UsageError, match=rf"no run 'nope' in this store; the newest are: {sweep.result.run_id}"
+    ):
+        sweep.load("nope")
+
+
+def test_a_report_is_built_anew_from_the_store(sweep, tmp_path):
+    """The same words and tables, in another folder, without a request."""
+    original, before = sweep.result, sweep.provider.requests
+    again = rebuild_report(original.run_id, store=sweep.store, reports=tmp_path)
+    assert sweep.provider.requests == before
+    assert again.folder == tmp_path / original.run_id
+    assert [path.name for path in again.files] == [path.name for path in original.files]
+    for one, other in zip(original.files, again.files, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name

@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 DEFAULT = 0  # number of the untuned default
 POWER = 0.8  # chance of seeing a difference of the size that a caveat names
 TRUNCATION = 0.02  # share of cut-off answers above which a caveat is due
+FEW = 15  # confirm samples below which an interval says little
 ROUNDING = 1e-9  # quality: 0.58 - 0.01 is less than 0.57 in binary floating point
 
 
@@ -113,7 +114,7 @@ def recommend(
 
 def _answered(trial: Trial) -> bool:
     # Where failures count as wrong, silence has a quality too: 0, which nobody would ship.
-    return trial.quality is not None and trial.failure_rate < 1
+    return trial.quality is not None and trial.failure_rate + trial.unscored_rate < 1
 
 
 def _comparable(finalists: Sequence[Finalist]) -> list[Finalist]:
@@ -165,7 +166,11 @@ def _reason(chosen: Finalist, best: Finalist, eligible: Sequence[Finalist], goal
     among = f"{len(eligible)} finalist{'s' if len(eligible) > 1 else ''}"
     limits = " that meet the limits" if goal.limits else ""
     if chosen is best:
-        rule = "" if goal.policy == "best" else f", and nothing cheaper came within {_points(goal.tolerance)}"
+        rule = (
+            ""
+            if goal.policy == "best"
+            else f", and no cheaper finalist came within {_points(goal.tolerance)}"
+        )
         return f"Trial {chosen.number} had the highest quality of {among}{limits} on the search split{rule}."
     behind = _points(best.search_quality - chosen.search_quality)
     return (
@@ -179,7 +184,12 @@ def _caveats(chosen: Finalist, rivals: Sequence[Finalist], goal: Goal) -> list[s
     quality = chosen.confirm.quality
     assert quality is not None
     spread = _paired_sd(chosen, rivals)
-    if spread is not None and quality.n > 1:
+    if quality.n < FEW:
+        caveats.append(
+            f"Only {quality.n} samples confirm this: all they can say is {quality.low:.2f} to "
+            f"{quality.high:.2f}. Use more samples before you ship."
+        )
+    elif spread is not None:
         gap = smallest_difference(quality.n, spread, level=goal.level, power=POWER)
         caveats.append(
             f"With {quality.n} confirm samples a true difference below {_points(gap)} is likely to go unseen."
@@ -192,7 +202,7 @@ def _caveats(chosen: Finalist, rivals: Sequence[Finalist], goal: Goal) -> list[s
     if chosen.confirm.truncation_rate > TRUNCATION:
         caveats.append(
             f"{chosen.confirm.truncation_rate:.0%} of the answers were cut off at max_output_tokens; "
-            "what was cut cannot have been scored."
+            "what came after the cut was not judged."
         )
     broken = broken_limits(chosen.confirm, goal.limits)
     if broken:
@@ -201,6 +211,8 @@ def _caveats(chosen: Finalist, rivals: Sequence[Finalist], goal: Goal) -> list[s
         )
     if chosen.confirm.failure_rate > 0:
         caveats.append(f"{chosen.confirm.failure_rate:.1%} of the calls failed.")
+    if chosen.confirm.unscored_rate > 0:
+        caveats.append(f"{chosen.confirm.unscored_rate:.1%} of the answers could not be judged.")
     return caveats
 
 

@@ -6,13 +6,17 @@ format needs no translation, so nothing stands between the settings and the wire
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from harness.calls.faults import kind_of, retry_after_s, safe
+from harness.calls.faults import cut_off, kind_of, kind_of_error, retry_after_s, safe
 from harness.calls.provider import ProviderFault
+from harness.calls.sse import EventReader
+from harness.clock import Clock, SystemClock
 from harness.records import Call, Reply, Usage
 
 if TYPE_CHECKING:
@@ -21,14 +25,35 @@ if TYPE_CHECKING:
 MOST_TOKENS = 2**31  # no request has as many, and no more fit the columns of a database
 # Models that refuse the older name of the output limit.
 _COMPLETION_TOKENS = re.compile(r"^(o\d|gpt-[5-9])")
+# Other servers' words for the two reasons that all have, as litellm translates them; the rest stays as it is.
+_REASONS = {
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "end_turn": "stop",
+    "max_tokens": "length",
+}
+STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+# What an answer may raise while it is read: it is not JSON, or not of the shape that was promised.
+_UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
+_LAST_WORD_S = 0.1  # a server that has said all is waited for so long, to keep its connection
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class DirectProvider:
-    """Speaks the OpenAI chat format to one `api_base`. key: sent as bearer token when given."""
+    """Speaks the OpenAI chat format to one `api_base`. key: sent as bearer token when given.
 
-    def __init__(self, api_base: str, key: str | None = None) -> None:
+    stream: ask for the answer piece by piece, and time its first piece. The seconds per token after it are
+    (total_s - first_token_s) / (output_tokens - 1): pieces need not be tokens, so they are not timed.
+    """
+
+    def __init__(
+        self, api_base: str, key: str | None = None, *, stream: bool = False, clock: Clock | None = None
+    ) -> None:
         self._url = api_base.rstrip("/") + "/chat/completions"
         self._key = key
+        self._delivery = STREAMED if stream else {}
+        self._clock = clock or SystemClock()
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -39,17 +64,22 @@ class DirectProvider:
         import aiohttp
 
         try:
-            body = json.dumps(request_body(call)).encode()
+            body = _encode({**request_body(call), **self._delivery}).encode()
+            session = self._open()
+            sent = self._clock.monotonic()
             # A redirect would be a second request, and might carry prompt and key to somebody else.
-            async with self._open().post(self._url, data=body, allow_redirects=False) as response:
-                raw = await response.read()
+            async with session.post(self._url, data=body, allow_redirects=False) as response:
                 status, headers = response.status, response.headers
+                # A server may answer in one piece all the same.
+                if self._delivery and status == 200 and response.content_type != "application/json":
+                    return await self._gather(response.content, sent)
+                raw = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
             raise ProviderFault("connection", self._safe(f"no connection: {error}")) from error
         except (aiohttp.ClientError, OSError) as error:
             # The connection broke when the request may have been out (a reset comes as a plain
             # ClientOSError): the provider may have done the work.
-            raise ProviderFault("connection", self._safe(f"connection lost: {error}"), billed=True) from error
+            raise self._broken(error) from error
         if status != 200:
             text = raw.decode("utf-8", "replace")
             raise ProviderFault(
@@ -69,7 +99,7 @@ class DirectProvider:
         if self._session is None:
             import aiohttp
 
-            headers = {"Content-Type": "application/json"}
+            headers = {"Content-Type": "application/json", "Accept": "application/json"}
             if self._key:
                 headers["Authorization"] = f"Bearer {self._key}"
             self._session = aiohttp.ClientSession(
@@ -82,21 +112,123 @@ class DirectProvider:
     def _read(self, raw: bytes) -> Reply:
         try:
             answer = cast("dict[str, Any]", json.loads(raw))
+            if answer.get("error"):
+                raise self._stated(answer["error"])
             choice = answer["choices"][0]
             return Reply(
                 text=_text(choice["message"]["content"]),
-                finish_reason=_word(choice.get("finish_reason")),
+                finish_reason=_reason(choice.get("finish_reason")),
                 usage=read_usage(answer.get("usage")),
                 served_by=_word(answer.get("model")),
             )
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-            shown = self._safe(raw.decode("utf-8", "replace"))
-            raise ProviderFault(
-                "malformed", f"unreadable answer ({error!r}): {shown}", billed=True
-            ) from error
+        except _UNREADABLE as error:
+            raise self._unreadable(error, raw) from error
+
+    async def _gather(self, content: aiohttp.StreamReader, sent: float) -> Reply:
+        """The reply that a stream of events adds up to. sent: when the request went out, by our clock."""
+        import aiohttp
+
+        events, pieces = EventReader(), _Pieces()
+        try:
+            async for chunk in content.iter_any():
+                for data in events.feed(chunk):
+                    self._add(pieces, data, sent)
+                if pieces.closed:
+                    await _last_word(content)
+                    break
+        except (aiohttp.ClientError, OSError) as error:
+            if not pieces.ended:
+                raise self._broken(error) from error
+        if not pieces.ended:
+            raise cut_off("".join(pieces.texts))
+        return pieces.reply()
+
+    def _add(self, pieces: _Pieces, data: bytes, sent: float) -> None:
+        try:
+            error = pieces.add(data)
+        except _UNREADABLE as caught:
+            raise self._unreadable(caught, data) from caught
+        if error is not None:
+            raise self._stated(error)
+        if pieces.texts and pieces.first_token_s is None:
+            pieces.first_token_s = self._clock.monotonic() - sent
+
+    def _stated(self, error: object) -> ProviderFault:
+        shown = self._safe(f"an error in place of an answer: {json.dumps(error)}")
+        return ProviderFault(kind_of_error(error), shown, billed=True)
+
+    def _broken(self, why: object) -> ProviderFault:
+        return ProviderFault("connection", self._safe(f"connection lost: {why}"), billed=True)
+
+    def _unreadable(self, why: object, raw: bytes) -> ProviderFault:
+        shown = raw.decode("utf-8", "replace")
+        return ProviderFault("malformed", self._safe(f"unreadable answer ({why!r}): {shown}"), billed=True)
 
     def _safe(self, text: str) -> str:
         return safe(text, self._key)
+
+
+@dataclass(slots=True)
+class _Pieces:
+    """What a stream has brought so far. chosen: any piece. closed: by the word that ends all streams."""
+
+    texts: list[str] = field(default_factory=list[str])
+    first_token_s: float | None = None
+    finish_reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    served_by: str | None = None
+    chosen: bool = False
+    closed: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer is whole: not every server sends the last word after the finish reason."""
+        return self.chosen and (self.closed or self.finish_reason is not None)
+
+    def add(self, data: bytes) -> object:
+        """Take in the data of one event; gives the error that stands there for a piece, else `None`."""
+        if data.strip() == b"[DONE]":
+            self.closed = True
+        elif data.strip():
+            chunk = cast("dict[str, Any]", json.loads(data))
+            if chunk.get("error"):
+                return chunk["error"]
+            self._take(chunk)
+        return None
+
+    def reply(self) -> Reply:
+        """The whole answer."""
+        return Reply(
+            text="".join(self.texts),
+            finish_reason=self.finish_reason,
+            usage=self.usage,
+            served_by=self.served_by,
+            first_token_s=self.first_token_s,
+        )
+
+    def _take(self, chunk: Mapping[str, Any]) -> None:
+        self.served_by = self.served_by or _word(chunk.get("model"))
+        if chunk.get("usage"):  # in the last chunk; some servers state it so far in each
+            self.usage = read_usage(chunk["usage"])
+        for choice in chunk.get("choices") or ():
+            if choice.get("index"):
+                continue
+            self.chosen = True
+            text = _text((choice.get("delta") or {}).get("content"))
+            if text:
+                self.texts.append(text)
+            self.finish_reason = _reason(choice.get("finish_reason")) or self.finish_reason
+
+
+async def _last_word(content: aiohttp.StreamReader) -> None:
+    """Read to the end of a body whose content is complete: only then is its connection used again."""
+    if content.at_eof():
+        return
+    try:
+        async with asyncio.timeout(_LAST_WORD_S):
+            await content.read()
+    except TimeoutError:
+        pass
 
 
 def request_body(call: Call) -> dict[str, Any]:
@@ -136,6 +268,11 @@ def count(stated: object) -> int | None:
 
 def _word(stated: object) -> str | None:
     return stated if isinstance(stated, str) else None
+
+
+def _reason(stated: object) -> str | None:
+    word = _word(stated)
+    return _REASONS.get(word, word) if word else None
 
 
 def _text(content: object) -> str:

@@ -12,6 +12,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Self
@@ -21,7 +22,7 @@ from harness.calls.known import CHUNK, Known
 from harness.calls.limits import Limiter
 from harness.calls.provider import Provider, ProviderFault
 from harness.calls.tickets import Delivery, Gate, Stream, Ticket, again
-from harness.calls.waiting import Pause, TimeLimit, back_off_s
+from harness.calls.waiting import Pause, TimeLimit, asks_too_long, back_off_s
 from harness.catalogue.models import Model
 from harness.clock import Clock, SystemClock
 from harness.errors import ProviderError, StoreLostError
@@ -78,7 +79,10 @@ class Engine:
         self._owners = Owners(store.database)
         self._known = Known(store, self._owners, endpoints, run, use_cache=use_cache)
         limited = caps.amount() != Caps().amount()
-        pool = Pool(store.database, run, self._owners.name, caps.amount()) if limited else None
+        pool = None
+        if limited:
+            name, lapse = self._owners.name, self._known.let_lapse
+            pool = Pool(store.database, run, name, caps.amount(), lapse)
         self._budget = Budget(caps, store.spent(run), self._clock, pool)
         self._random = random.Random(seed)
         self._use_cache = use_cache
@@ -160,19 +164,24 @@ class Engine:
         """
         loop = self._loop
         if loop is None or self._thread is None or self._journal is None:
-            self._owners.leave()
+            self._leave()
             return
         try:
             asyncio.run_coroutine_threadsafe(self._finish(), loop).result()
         finally:
             self._journal.close()
-            self._owners.leave()
             loop.call_soon_threadsafe(loop.stop)
             self._thread.join()
             loop.close()
             self._loop = None
+            self._leave()
         if self._lost is not None:
             raise self._lost
+
+    def _leave(self) -> None:
+        # A store that is lost is told where it matters; what this engine held in it lapses by itself.
+        with suppress(StoreLostError):
+            self._owners.leave()
 
     # -- the caller's thread
 
@@ -189,8 +198,9 @@ class Engine:
 
     def _count_cached(self, answers: Sequence[Completion]) -> None:
         with self._lock:
-            self._cached += len(answers)
-            self._saved_usd += sum(answer.price_usd or 0.0 for answer in answers)
+            saved = [answer.price_usd or 0.0 for answer in answers if answer.cached]
+            self._cached += len(saved)
+            self._saved_usd += sum(saved)
 
     def _send(self, tickets: Sequence[Ticket], stream: Stream) -> None:
         if tickets:
@@ -271,28 +281,45 @@ class Engine:
         self._deliver(ticket, error)
 
     async def _serve(self, gate: Gate, ticket: Ticket) -> None:
-        worst = worst_case(ticket.call, gate.model)
-        attempts = 0
-        while ticket.wanted:
-            if gate.line.given_up:
-                return self._fail(ticket, "down", gate.line.given_up, attempts)
-            early_s = gate.line.wait_s(self._clock.monotonic(), worst.tokens)
-            if early_s > 0:
-                await self._rest(ticket, early_s)
+        worst, line = worst_case(ticket.call, gate.model), gate.line
+        while ticket.wanted and not line.given_up:
+            if not await self._is_due(gate, ticket, worst.tokens):
+                break
             if not await self._budget.hold(worst):
-                return self._fail(ticket, "budget", "this call could have crossed the cap", attempts)
+                return self._fail(ticket, "budget", "this call could have crossed the cap", ticket.attempts)
             if not ticket.wanted:  # holding may have taken long
                 self._budget.release(worst)
                 break
             fault = await self._attempt(gate, ticket, worst)
             if fault is None:
                 return None
-            attempts += 1
-            if not fault.retryable or attempts > gate.endpoint.max_retries:
-                return self._fail(ticket, fault.kind, fault.message, attempts)
+            ticket.attempts += 1
+            if not fault.retryable or ticket.attempts > gate.endpoint.max_retries:
+                return self._fail(ticket, fault.kind, fault.message, ticket.attempts)
+            if too_long := asks_too_long(fault.retry_after_s):
+                return self._fail(ticket, fault.kind, f"{too_long}: {fault.message}", ticket.attempts)
             if ticket.wanted:
-                await self._rest(ticket, back_off_s(attempts, fault.retry_after_s, self._random))
-        return self._fail(ticket, "cancelled", STOPPED, attempts)
+                await self._rest(ticket, back_off_s(ticket.attempts, fault.retry_after_s, self._random))
+            if line.in_flight > line.most:
+                # The line has become narrower: behind those that wait, so that no call uses up its retries.
+                gate.waiting.append(ticket)
+                return None
+        if ticket.wanted:
+            return self._fail(ticket, "down", line.given_up, ticket.attempts)
+        return self._fail(ticket, "cancelled", STOPPED, ticket.attempts)
+
+    async def _is_due(self, gate: Gate, ticket: Ticket, tokens: int) -> bool:
+        """Wait for the pace, and while the provider is down; False: the call is not to be sent any more."""
+        early_s = gate.line.wait_s(self._clock.monotonic(), tokens)
+        while ticket.wanted and not gate.line.given_up:
+            if early_s > 0:
+                await self._rest(ticket, early_s)
+                early_s = 0.0
+                continue
+            early_s = gate.line.pause_s(self._clock.monotonic())
+            if early_s <= 0:
+                return True
+        return False
 
     async def _rest(self, ticket: Ticket, seconds: float) -> None:
         ticket.pause = ticket.pause or Pause(self._clock)
@@ -392,12 +419,15 @@ class Engine:
         for twin in ticket.twins:
             self._deliver_again(twin, delivery)
         if not self._under_way:
-            self._let_others_have(self._budget)
+            task = asyncio.get_running_loop().create_task(self._let_others_have())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    def _let_others_have(self, budget: Budget) -> None:
-        task = asyncio.get_running_loop().create_task(budget.rest())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def _let_others_have(self) -> None:
+        try:
+            await self._budget.rest()
+        except StoreLostError as lost:
+            self._lost = lost  # nobody waits for this: whoever asks next hears of it
 
     def _deliver_again(self, twin: Ticket, delivery: Delivery) -> None:
         delivery = again(delivery, twin.call)

@@ -6,9 +6,13 @@ unavoidable where providers give no code; all of it stands here.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import cast
 
+from harness.calls.provider import ProviderFault
 from harness.records import FailureKind
 
 _QUOTA = re.compile(
@@ -22,6 +26,8 @@ _TOO_LONG = re.compile(
 _FILTERED = re.compile(
     r"content_filter|content_policy|content management policy|safety|blocked by", re.IGNORECASE
 )
+_RATE_LIMIT = re.compile(r"rate.?limit|too many requests|throttl", re.IGNORECASE)
+_INVALID = re.compile(r"invalid_request_error|BadRequestError", re.IGNORECASE)
 _KEY_LIKE = re.compile(r"\b(sk-[\w-]{6,}|AIza[\w-]{10,}|Bearer\s+[\w.~+/-]{8,}=*)")
 MESSAGE_CHARACTERS = 300
 
@@ -45,13 +51,54 @@ def kind_of(status: int, text: str) -> FailureKind:
     return "filtered" if _FILTERED.search(text) else "bad_request"
 
 
+def kind_of_error(error: object) -> FailureKind:
+    """The kind of failure behind an error object that came where a piece of an answer was expected.
+
+    Its status went out as 200 long before; some servers repeat the true one as `code`. Where neither it
+    nor the words tell, something broke while the answer was made.
+    """
+    code = cast("Mapping[str, object]", error).get("code") if isinstance(error, Mapping) else None
+    if isinstance(code, str) and code.isdecimal():
+        code = int(code)
+    text = json.dumps(error, default=str)
+    if isinstance(code, int) and 400 <= code < 600:
+        return kind_of(code, text)
+    if _QUOTA.search(text):
+        return "quota"
+    if _RATE_LIMIT.search(text):
+        return "rate_limit"
+    if _TOO_LONG.search(text) or _FILTERED.search(text) or _INVALID.search(text):
+        return kind_of(400, text)
+    return "overloaded"
+
+
+def cut_off(text: str) -> ProviderFault:
+    """The fault of a stream that ended before its answer did, with the text that had come by then."""
+    if text:
+        return ProviderFault(
+            "connection", "connection lost: the stream ended in the middle of the answer", billed=True
+        )
+    return ProviderFault("malformed", "unreadable answer: there is none in the stream", billed=True)
+
+
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the provider asks to wait (RFC 9110, 10.2.3, in seconds); `None`: it does not."""
+    """Seconds that the provider asks to wait (RFC 9110, 10.2.3); `None`: it does not, or not readably.
+
+    A date counts from the `Date` of the same answer, so that no clock of ours takes part.
+    """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         text = headers.get(name, "")
         if re.fullmatch(r"\d+(\.\d+)?", text.strip()):
             return float(text) * unit
-    return None
+    then, now = _moment(headers.get("retry-after", "")), _moment(headers.get("date", ""))
+    return then - now if then is not None and now is not None and then > now else None
+
+
+def _moment(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def safe(text: str, secret: str | None) -> str:

@@ -69,20 +69,20 @@ class Known:
         now = time.monotonic()
         if now - self._looked_at >= DEAD_S:
             self._looked_at = now
-            self._owners.bury(self._owners.dead())
+            self._owners.let_lapse()
 
     def recall(self, calls: Iterable[Call]) -> Iterator[Outcome]:
-        """What the store knows of these calls, in their order; one that was never asked is left out."""
-        source = iter(calls)
+        """What this run knows of these calls, in their order; one that was never asked is left out."""
+        source, paid = iter(calls), self._store.paid_keys(self._run)
         while chunk := list(islice(source, CHUNK)):
             keys = [self._key(call) for call in chunk]
-            answers = self._store.answers(keys)
-            failures = self._store.failures(self._run, [key for key in keys if key not in answers])
+            answers, failures = self._store.answers(keys), self._store.failures(self._run, keys)
             for call, key in zip(chunk, keys, strict=True):
-                if key in answers:
-                    yield completion(answers[key], call)
-                elif key in failures:
+                # Asked in vain by this run, and answered by another one since: here it stays a failure.
+                if key in failures and key not in paid:
                     yield failure(failures[key], call)
+                elif key in answers:
+                    yield completion(answers[key], call)
 
     def _key(self, call: Call) -> str:
         return call_key(call, self._endpoints[call.settings.provider])

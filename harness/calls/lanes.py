@@ -44,10 +44,10 @@ def open_provider(endpoint: Endpoint, models: list[Model], environ: Mapping[str,
             raise ProviderError(
                 f"provider {endpoint.provider!r} has no address; give providers.{endpoint.provider}.api_base"
             )
-        return DirectProvider(endpoint.api_base, key)
+        return DirectProvider(endpoint.api_base, key, stream=endpoint.stream)
     from harness.calls.litellm_lane import LitellmProvider
 
-    return LitellmProvider(endpoint.litellm_prefix, endpoint.api_base, key)
+    return LitellmProvider(endpoint.litellm_prefix, endpoint.api_base, key, stream=endpoint.stream)
 
 
 def _key(endpoint: Endpoint, environ: Mapping[str, str]) -> str | None:

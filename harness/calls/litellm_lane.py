@@ -6,13 +6,19 @@ In: a call. Out: a reply, from exactly one request. litellm's own retries, cache
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import json
 import os
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
-from harness.calls.faults import kind_of, retry_after_s, safe
+from harness.calls.faults import cut_off, kind_of, kind_of_error, retry_after_s, safe
 from harness.calls.provider import ProviderFault
+from harness.clock import Clock, SystemClock
 from harness.records import Call, FailureKind, Reply, Usage
 
 _CHAIN = 20  # exceptions followed back to the first cause; litellm wraps some three or four times
@@ -48,21 +54,38 @@ _BY_STATUS = (
 )
 # Answers with status 200 that litellm could not read come out under the classes above, in these words.
 _UNREADABLE = re.compile(
-    r"Empty or invalid response|provider returned 'choices'|Unable to get json response"
-    r"|APIConnectionError: '\w+'\s+Traceback|Invalid response object|line \d+ column \d+ \(char \d+\)"
+    r"Empty or invalid response|provider returned (?:a response with no )?'choices'"
+    r"|Unable to get json response|APIConnectionError: '\w+'\s+Traceback|Invalid response object"
+    r"|line \d+ column \d+ \(char \d+\)"
 )
 _BROKEN = re.compile(r"Cannot connect|Connection error|Server disconnected|payload is not completed")
+# Classes of the HTTP libraries, and of Python, for a line that broke or never stood.
+_LINE = frozenset({"TransportError", "ClientConnectionError", "ClientPayloadError", "ConnectionError"})
 # Classes of the HTTP libraries that say the request never went out, so that nobody can have billed it.
-_NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "ClientConnectorError", "ClientConnectorDNSError"})
+_NEVER_SENT = frozenset({"ClientConnectorError"})
+_NEVER_SENT_BY_HTTPX = frozenset({"ConnectError", "ConnectTimeout"})
 
 
 class LitellmProvider:
-    """Speaks to one provider through `litellm.acompletion`. prefix: litellm's name of the provider."""
+    """Speaks to one provider through `litellm.acompletion`. prefix: litellm's name of the provider.
 
-    def __init__(self, prefix: str, api_base: str | None = None, key: str | None = None) -> None:
+    stream: ask for the answer piece by piece, and time its first piece.
+    """
+
+    def __init__(
+        self,
+        prefix: str,
+        api_base: str | None = None,
+        key: str | None = None,
+        *,
+        stream: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
         self._prefix = prefix
         self._api_base = api_base
         self._key = key
+        self._stream = stream
+        self._clock = clock or SystemClock()
 
     def __repr__(self) -> str:
         return f"LitellmProvider({self._prefix!r}, {self._api_base!r})"
@@ -70,8 +93,11 @@ class LitellmProvider:
     async def complete(self, call: Call) -> Reply:
         """Send one request and read its answer; see `provider.Provider`."""
         litellm = load_litellm()
+        arguments, sent = self.arguments(call), self._clock.monotonic()
         try:
-            answer = await litellm.acompletion(**self.arguments(call))
+            answer = await litellm.acompletion(**arguments)
+            if self._stream:
+                return await self._gather(answer, sent)
         except Exception as error:
             if type(error).__module__.partition(".")[0] not in ("litellm", "openai", "httpx", "aiohttp"):
                 raise
@@ -79,7 +105,17 @@ class LitellmProvider:
         return _read(answer)
 
     async def close(self) -> None:
-        """Nothing to let go of: litellm keeps its clients for the life of the loop."""
+        """Close litellm's clients of this loop: it would leave them to the next loop of the same id."""
+        cache = getattr(sys.modules.get("litellm"), "in_memory_llm_clients_cache", None)
+        if cache is None:
+            return
+        mine = f"-{id(asyncio.get_running_loop())}"
+        for name in [name for name in cache.cache_dict if name.endswith(mine)]:
+            client = cache.cache_dict[name]
+            cache.delete_cache(name)
+            closing = client.close()
+            if inspect.isawaitable(closing):
+                await closing
 
     def arguments(self, call: Call) -> dict[str, Any]:
         """The keyword arguments of `litellm.acompletion` for this call."""
@@ -90,6 +126,8 @@ class LitellmProvider:
             "drop_params": False,
             "no-log": True,
         }
+        if self._stream:
+            arguments |= {"stream": True, "stream_options": {"include_usage": True}}
         for name, value in call.settings.sent().items():
             arguments["max_tokens" if name == "max_output_tokens" else name] = value
         if self._api_base:
@@ -98,19 +136,48 @@ class LitellmProvider:
             arguments["api_key"] = self._key
         return arguments
 
+    async def _gather(self, stream: Any, sent: float) -> Reply:
+        """The reply that litellm's stream adds up to. sent: when the request went out, by our clock."""
+        texts: list[str] = []
+        finish_reason = usage = first_token_s = None
+        try:
+            async for chunk in stream:
+                usage = getattr(chunk, "usage", None) or usage
+                for choice in chunk.choices[:1]:
+                    finish_reason = choice.finish_reason or finish_reason
+                    if choice.delta.content:
+                        texts.append(choice.delta.content)
+                        if first_token_s is None:
+                            first_token_s = self._clock.monotonic() - sent
+        finally:
+            await stream.aclose()
+        counts = _streamed_usage(stream.chunks, usage)
+        # litellm ends every stream with a "stop" of its own: also one that broke off, or that it cannot read.
+        ended = stream.received_finish_reason or stream.intermittent_finish_reason
+        if not ended or not (texts or counts != Usage() or finish_reason != "stop"):
+            raise cut_off("".join(texts))
+        # Its chunks carry the model that was asked for, not the one that answered.
+        return Reply(
+            text="".join(texts), finish_reason=finish_reason, usage=counts, first_token_s=first_token_s
+        )
+
     def _fault(self, error: Exception) -> ProviderFault:
-        text = str(error)
+        text, names = str(error), _names(error)
         headers = cast("Mapping[str, str]", getattr(error, "litellm_response_headers", None) or {})
         response = getattr(error, "response", None)
         if not headers and response is not None:
             headers = response.headers
-        kind = _kind(error, text)
+        # After a status of 200, an error comes without a status, or in a stream wrapped once more.
+        cause = getattr(error, "original_exception", None)
+        begun = cause is not None or getattr(error, "status_code", 0) is None
+        kind = _kind_begun(cause or error, text) if begun else _kind(error, text)
+        lost = kind in ("timeout", "malformed") or (kind == "connection" and not _never_sent(names))
         return ProviderFault(
             kind,
             # litellm appends tracebacks to some messages, with the paths of this machine.
             safe(f"{type(error).__name__}: {text.partition('Traceback (most')[0]}", self._key),
             retry_after_s=retry_after_s(headers),
-            billed=kind in ("timeout", "malformed") or (kind == "connection" and not _never_sent(error)),
+            billed=begun or (lost and "HTTPStatusError" not in names),
         )
 
 
@@ -126,28 +193,70 @@ def load_litellm() -> Any:
 
 
 def _kind(error: Exception, text: str) -> FailureKind:
+    if (named := _named(error)) is not None:
+        return named
+    status = int(getattr(error, "status_code", 0) or 500)
+    if status != 400 and _UNREADABLE.search(text):
+        return "malformed"
+    if _broken(error, text):
+        return "connection"
+    return kind_of(status, f"{text} {json.dumps(_stated(error), default=str)}")
+
+
+def _kind_begun(error: Exception, text: str) -> FailureKind:
+    """As `_kind`, for an answer that was begun: litellm then gives 500 and one class to almost everything."""
+    if (named := _named(error)) is not None:
+        return named
+    if _UNREADABLE.search(text):
+        return "malformed"
+    if _broken(error, text):
+        return "connection"
+    if (stated := _stated(error)) is not None:
+        return kind_of_error(stated)
+    status = int(getattr(error, "status_code", 0) or 500)
+    return kind_of_error(text) if status == 500 else kind_of(status, text)
+
+
+def _named(error: Exception) -> FailureKind | None:
     for cls in type(error).__mro__:
         if cls.__name__ in KINDS:
             return KINDS[cls.__name__]
         if cls.__name__ in _BY_STATUS:
             break
-    status = int(getattr(error, "status_code", 0) or 500)
-    if status != 400 and _UNREADABLE.search(text):
-        return "malformed"
-    if "Connection" in type(error).__name__ or _BROKEN.search(text):
-        return "connection"
-    return kind_of(status, text)
+    return None
 
 
-def _never_sent(error: BaseException) -> bool:
+def _stated(error: BaseException) -> Mapping[str, object] | None:
+    """The error object that the provider sent, where one of the libraries kept it."""
+    for cause in _causes(error):
+        if isinstance(body := getattr(cause, "body", None), Mapping):
+            return cast("Mapping[str, object]", body)
+    return None
+
+
+def _broken(error: BaseException, text: str) -> bool:
+    return bool(_LINE & _names(error)) or _BROKEN.search(text) is not None
+
+
+def _never_sent(names: frozenset[str]) -> bool:
+    # litellm's transport gives httpx's name for "no connection" to any error of aiohttp's socket, a reset in
+    # the middle of the answer included: where aiohttp speaks, it alone is believed.
+    return bool(names & (_NEVER_SENT if "ClientError" in names else _NEVER_SENT_BY_HTTPX))
+
+
+def _names(error: BaseException) -> frozenset[str]:
+    """The names of all classes of an exception and of what it was raised from."""
+    return frozenset(cls.__name__ for cause in _causes(error) for cls in type(cause).__mro__)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """This exception and what it was raised from, as far back as anybody wraps."""
     cause: BaseException | None = error
     for _ in range(_CHAIN):
         if cause is None:
-            return False
-        if any(cls.__name__ in _NEVER_SENT for cls in type(cause).__mro__):
-            return True
+            return
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return False
 
 
 def _read(answer: Any) -> Reply:
@@ -181,4 +290,16 @@ def _usage(usage: Any) -> Usage:
         cached_input_tokens=getattr(prompt, "cached_tokens", None),
         output_tokens=usage.completion_tokens,
         reasoning_tokens=getattr(output, "reasoning_tokens", None),
+    )
+
+
+def _streamed_usage(chunks: list[Any], usage: Any) -> Usage:
+    # litellm counts tokens by itself where the provider stated none, and fills details with zeros.
+    stated = [chunk.usage for chunk in chunks if getattr(chunk, "usage", None) is not None]
+    if not stated:
+        return Usage()
+    details = [getattr(one, "completion_tokens_details", None) for one in stated]
+    reasoning = [getattr(one, "reasoning_tokens", None) for one in details]
+    return replace(
+        _usage(usage), reasoning_tokens=next((n for n in reversed(reasoning) if n is not None), None)
     )

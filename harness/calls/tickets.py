@@ -62,7 +62,7 @@ class Stream:
 class Ticket:
     """One call on its way. twins: tickets that asked the same while it was on its way.
 
-    pause: between two attempts; `None` until the first one failed.
+    pause: between two attempts; `None` until the first one failed. attempts: requests sent in vain.
     """
 
     call: Call
@@ -71,6 +71,7 @@ class Ticket:
     queued_at: float
     twins: list[Ticket] = field(default_factory=list["Ticket"])
     pause: Pause | None = None
+    attempts: int = 0
 
     @property
     def wanted(self) -> bool:

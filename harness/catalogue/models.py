@@ -71,7 +71,9 @@ class Model:
     of `records.Settings`; one that is absent is not taken. context_tokens: prompt and answer together,
     or the prompt where the provider counts them apart. dimensions: length of an embedding's vector.
     weights: record in weights.yaml of a model that runs here. deprecation_date: announced end,
-    YYYY-MM-DD. default_of_class: this is the model that "provider/CLASS" means.
+    YYYY-MM-DD. default_of_class: this is the model that "provider/CLASS" means. answer_s: seconds from
+    sending to a complete short answer, a low and a high figure, for the estimate of a plan's time alone;
+    `None`: unknown. answer_s_source: what they rest on, with its date.
     """
 
     provider: str
@@ -89,6 +91,8 @@ class Model:
     dimensions: int | None = None
     deprecation_date: str | None = None
     default_of_class: bool = False
+    answer_s: tuple[float, float] | None = None
+    answer_s_source: str = ""
 
     @property
     def full_name(self) -> str:

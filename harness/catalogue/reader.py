@@ -26,11 +26,11 @@ DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 WIRES: tuple[Wire, ...] = get_args(Wire)
 FILE_KEYS = (
     *("provider", "wire", "litellm_prefix", "api_base", "api_key_env", "source", "as_of"),
-    *("classes", "settings", "models", "retired"),
+    *("answer_s", "classes", "settings", "models", "retired"),
 )
 MODEL_KEYS = (
     *("class", "takes", "prices", "context_tokens", "max_output_tokens", "dimensions"),
-    *("weights", "deprecation_date", "source", "as_of"),
+    *("weights", "deprecation_date", "answer_s", "source", "as_of"),
 )
 
 
@@ -196,11 +196,16 @@ def _model(
     takes = entry.text("takes")
     if takes not in accepted:
         raise entry.fault("takes", f"is {takes!r}, expected a set under settings: {', '.join(accepted)}")
+    # A provider's figure is for answers in words, not for vectors.
+    timed = next((part for part in (entry, file) if "answer_s" in part.values), None)
+    timed = None if timed is file and model_class == "EMBEDDING" else timed
     return Model(
         provider=file.text("provider"),
         name=name,
         model_class=model_class,
         prices=_prices(entry, model_class),
+        answer_s=None if timed is None else _answer_s(timed.section("answer_s")),
+        answer_s_source="" if timed is None else _stated_where(timed.section("answer_s")),
         settings=_limited(accepted[takes], max_output_tokens or context_tokens),
         context_tokens=context_tokens,
         max_output_tokens=max_output_tokens,
@@ -264,6 +269,18 @@ def _rates(section: _Section, model_class: ModelClass, long_prompt: LongPrompt |
     if prices.cached_input is not None and not 0 <= prices.cached_input <= prices.input:
         raise section.fault("cached_input", f"is {prices.cached_input}, expected 0 to {prices.input} (input)")
     return prices
+
+
+def _answer_s(section: _Section) -> tuple[float, float]:
+    section.only("low", "high", "source", "as_of")
+    low, high = section.number("low"), section.number("high")
+    if not 0 < low <= high:
+        raise section.fault("low", f"is {low}, expected more than 0 and at most high, {high}")
+    return low, high
+
+
+def _stated_where(section: _Section) -> str:
+    return f"{section.text('source')}, {section.date('as_of')}"
 
 
 def _accepted(settings: _Section) -> dict[str, Accepts]:

@@ -28,7 +28,7 @@ def export(
     from harness.errors import UsageError
     from harness.outputs.exports.registry import TARGETS
     from harness.outputs.exports.registry import export as write_export
-    from harness.run import load_run
+    from harness.past import REPORTS, load_run, recommended
 
     if list_targets:
         for name, known in sorted(TARGETS.items()):
@@ -36,9 +36,11 @@ def export(
         return
     if target is None:
         raise UsageError(f"no target given; expected one of {', '.join(sorted(TARGETS))}")
-    result = load_run(run, store=store)
-    chosen = result.recommend(_policy(policy))
-    for path in write_export(target, chosen, output or result.folder / "exports", force=force):
+    if policy is None:
+        chosen = recommended(run, store=store)
+    else:
+        chosen = load_run(run, store=store).recommend(_policy(policy))
+    for path in write_export(target, chosen, output or REPORTS / chosen.run / "exports", force=force):
         click.echo(f"wrote {path}")
 
 

@@ -53,10 +53,11 @@ def tune(
     **overrides: Any,
 ) -> int:
     """Search SPEC's space and recommend settings."""
+    from harness.cli.interrupts import stop_on_second_interrupt
     from harness.cli.live import LiveView
     from harness.run import tune as run_tune
 
-    with LiveView(shown=not quiet) as view:
+    with stop_on_second_interrupt(quiet=quiet), LiveView(shown=not quiet) as view:
         result = run_tune(
             spec,
             resume=resume,
@@ -77,7 +78,8 @@ def tune(
 @REPORTS
 def report(run: str, mlflow: bool, store: str | None, output: Path) -> int:
     """Write the report of RUN (default: the latest) anew from the store; nothing is sent."""
-    from harness.run import mirror, rebuild_report
+    from harness.past import rebuild_report
+    from harness.run import mirror
 
     result = rebuild_report(run, store=store, reports=output)
     if mlflow:

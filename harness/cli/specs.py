@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from harness.plan.plan import Space
+    from harness.plan.estimate import PlanEstimate
+    from harness.plan.plan import Budget, Plan, Space
 
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
 
@@ -34,13 +35,15 @@ def init(name: str, output: Path) -> None:
 @SPEC
 def validate(spec: Path) -> None:
     """Check SPEC, its prompts and its data; tell every fault with file and line."""
+    from harness.outputs import numbers
     from harness.plan.planner import make_plan
 
     plan = make_plan(spec)
     card = plan.task.rows.card
     click.echo(
-        f"{spec}: fine ({len(plan.space.models)} models, {len(plan.space.prompts)} prompts, "
-        f"{card.n_search} search and {card.n_confirm} confirm samples)"
+        f"{spec}: fine ({numbers.counted(len(plan.space.models), 'model')}, "
+        f"{numbers.counted(len(plan.space.prompts), 'prompt')}, "
+        f"{numbers.count(card.n_search)} search and {numbers.count(card.n_confirm)} confirm samples)"
     )
     for note in plan.notes:
         click.echo(f"note: {note}")
@@ -54,7 +57,6 @@ def validate(spec: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(spec: Path, limit: int | None, repeat: int | None, n_trials: int | None, as_json: bool) -> None:
     """Say what SPEC would do and what it could cost at most; spends nothing."""
-    from harness.outputs import numbers
     from harness.plan.estimate import estimate_plan
     from harness.plan.planner import make_plan
 
@@ -65,36 +67,78 @@ def plan(spec: Path, limit: int | None, repeat: int | None, n_trials: int | None
 
         click.echo(json.dumps(asdict(estimate), indent=2))
         return
-    budget = made.budget
-    caps = [
-        *([f"{numbers.money(budget.usd)}"] if budget.usd is not None else []),
-        *([f"{numbers.count(budget.calls)} calls"] if budget.calls is not None else []),
-        *([f"{numbers.count(budget.tokens)} tokens"] if budget.tokens is not None else []),
-        *([f"{budget.minutes:g} minutes"] if budget.minutes is not None else []),
-    ]
-    rows = [
-        ("experiment", made.experiment),
-        ("models", ", ".join(made.space.models)),
-        ("prompts", ", ".join(made.space.prompts)),
-        (
-            "searched",
-            ", ".join(sorted(_searched(made.space))) or "nothing",
-        ),
-        ("trials", f"{estimate.trials} at most, of {_distinct(estimate.distinct)}"),
-        (
-            "samples",
-            f"{estimate.n_search} search + {estimate.n_confirm} confirm, {estimate.repeats} answer(s) each",
-        ),
-        ("calls", f"{numbers.count(estimate.calls)} at most"),
-        ("worst case", numbers.money(estimate.worst_case_usd)),
-        ("time", _duration(estimate.duration_s)),
-        ("budget", " and ".join(caps)),
-    ]
-    for name, text in rows:
+    for name, text in _lines(made, estimate):
         click.echo(f"{name:<11} {text}")
     click.echo(f"\n{estimate.basis}")
     for note in made.notes:
         click.echo(f"note: {note}")
+
+
+def _lines(made: Plan, estimate: PlanEstimate) -> list[tuple[str, str]]:
+    from harness.outputs import numbers
+
+    fewest, most = estimate.likely_calls
+    answers = numbers.counted(estimate.repeats, "answer")
+    return [
+        ("experiment", made.experiment),
+        ("models", ", ".join(made.space.models)),
+        ("prompts", ", ".join(made.space.prompts)),
+        ("searched", ", ".join(sorted(_searched(made.space))) or "nothing"),
+        ("trials", f"{numbers.count(estimate.trials)} at most, of {_distinct(estimate.distinct)}"),
+        (
+            "samples",
+            (
+                f"{numbers.count(estimate.n_search)} search + {numbers.count(estimate.n_confirm)} confirm, "
+                f"{answers} each"
+            ),
+        ),
+        ("calls", _span(numbers.count(fewest), numbers.count(most)) + _capped_calls(estimate)),
+        ("budget", _caps(made.budget)),
+        ("bill", _bill(estimate)),
+        ("time", _duration(estimate.duration_s)),
+    ]
+
+
+def _caps(budget: Budget) -> str:
+    from harness.outputs import numbers
+
+    caps = [
+        *([numbers.money(budget.usd)] if budget.usd is not None else []),
+        *([numbers.counted(budget.calls, "call")] if budget.calls is not None else []),
+        *([numbers.counted(budget.tokens, "token")] if budget.tokens is not None else []),
+        *([f"{budget.minutes:g} minute{'' if budget.minutes == 1 else 's'}"] if budget.minutes else []),
+    ]
+    return " and ".join(caps)
+
+
+def _span(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
+
+
+def _capped_calls(estimate: PlanEstimate) -> str:
+    from harness.outputs import numbers
+
+    most = estimate.likely_calls[1]
+    return (
+        f", where the budget stops ({numbers.count(estimate.calls)} without it)"
+        if most < estimate.calls
+        else ""
+    )
+
+
+def _bill(estimate: PlanEstimate) -> str:
+    """The predicted interval, which of bound and budget ends it, and the estimate of all calls."""
+    from harness.outputs import numbers
+
+    low, high = estimate.bill_usd
+    if high == 0:
+        return "nothing: these models are free"
+    if high < estimate.worst_case_usd:
+        end = f"where the budget stops; worst case without it {numbers.money(estimate.worst_case_usd)}"
+    else:
+        end = "the worst case" + ("" if estimate.budget_usd is None else ", below the budget")
+    bill = _span(numbers.money(low), numbers.money(high))
+    return f"{bill}, {end}; all calls are estimated at {numbers.money(estimate.estimated_usd)}"
 
 
 def _searched(space: Space) -> set[str]:
@@ -105,13 +149,17 @@ def _searched(space: Space) -> set[str]:
 
 
 def _distinct(distinct: int | None) -> str:
-    return "endlessly many" if distinct is None else f"{distinct}"
+    from harness.outputs import numbers
+
+    return "endlessly many" if distinct is None else numbers.count(distinct)
 
 
 def _duration(range_s: tuple[float, float] | None) -> str:
+    from harness.outputs import numbers
+
     if range_s is None:
-        return "unknown: the catalogue does not say how fast these models answer"
-    return f"{range_s[0] / 60:.0f} to {range_s[1] / 60:.0f} minutes"
+        return "unknown"
+    return f"about {_span(numbers.seconds(range_s[0]), numbers.seconds(range_s[1]))}"
 
 
 COMMANDS = (init, validate, plan)

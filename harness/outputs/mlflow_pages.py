@@ -124,8 +124,10 @@ def _extent(record: RunRecord, offset_ms: int) -> tuple[int, int | None]:
 
     offset_ms: keeps MLflow's table, which is sorted by start, in the order of the trials.
     """
-    end = None if record.ended_at is None else milliseconds(record.ended_at) + offset_ms
-    return milliseconds(record.started_at) + offset_ms, end
+    start = milliseconds(record.started_at) + offset_ms
+    # A clock may be set back in mid-run; MLflow would show a negative duration.
+    end = None if record.ended_at is None else max(start, milliseconds(record.ended_at) + offset_ms)
+    return start, end
 
 
 def _run_tags(record: RunRecord) -> dict[str, str]:

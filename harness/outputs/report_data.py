@@ -13,6 +13,7 @@ from datetime import datetime
 
 from harness.outputs import numbers
 from harness.outputs.verdict import reading, verdict
+from harness.plan.plan import policy_words
 from harness.records import (
     AnswerRow,
     PairedDifference,
@@ -201,10 +202,14 @@ def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportDat
 
 
 def _rule(record: RunRecord) -> str:
-    """Policy and aim as one sentence, without its full stop; the policy only where the aim lacks it."""
+    """The rule in words, once; when another policy chose than the aim's, both, each with its place."""
     choice = record.recommendation
-    policy = "" if choice is None else choice.policy.replace("_", " ")
-    return (record.aim if policy in record.aim else f"{policy}; {record.aim}").rstrip(". ")
+    aim = record.aim.rstrip(". ")
+    if choice is None:
+        return aim
+    name, _, tolerance = choice.policy.partition(": ")
+    chosen_by = policy_words(name, float(tolerance or 0))
+    return aim if chosen_by in aim else f"{chosen_by} (the spec asks for {aim})"
 
 
 def _choice(choice: Recommendation) -> Choice:

@@ -17,7 +17,7 @@ from harness.plan.columns import Columns
 from harness.plan.hub import HubName, hub_rows, parquet_rows, parse_hub_name
 from harness.plan.problems import Problems, suggestion
 from harness.plan.rows import RowSource
-from harness.plan.spec import Strict
+from harness.plan.spec import SHA256, Strict
 from harness.plan.spec_reader import read_model
 from harness.plan.tables import CONVERSION, csv_rows, write_rows
 from harness.plan.yaml_source import YamlSource, read_yaml
@@ -55,7 +55,7 @@ class DatasetSpec(Strict):
     config: str | None = Field(default=None, description="Configuration of a hub data set.")
     split: str | None = Field(default=None, description="Split of a hub data set.")
     sha256: str | None = Field(
-        default=None, pattern="^[0-9a-f]{64}$", description="Pin: 64 hex digits of the file's content."
+        default=None, pattern=SHA256, description="Pin: 64 hex digits of the file's content."
     )
     columns: ColumnsSpec = Field(default_factory=ColumnsSpec, description="Which column is what.")
     source: str = Field(default="", description="Where the rows come from.")

@@ -1,27 +1,26 @@
-"""What a plan could cost, before anything is spent.
+"""What a plan could cost and how long it could take, before anything is spent.
 
-In: a plan. Out: bounds and estimates, each saying what it rests on. Renders at most 200 rows; sends nothing.
+In: a plan. Out: bounds and estimates, each saying what it rests on. Renders at most 1,000 rows;
+sends nothing.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.catalogue.models import worst_case_usd
+from harness.catalogue.bounds import most_input_tokens, most_output_tokens
+from harness.catalogue.models import Model, Prices, price_usd, worst_case_usd
 from harness.plan.plan import Plan
-from harness.records import Sample
+from harness.records import Sample, Usage
 
-SAMPLED_ROWS = 200
+SAMPLED_ROWS = 1000
 # English text has about 4 characters a token; 3.5 and 10 % on top cover code, names and message frames.
 CHARACTERS_PER_TOKEN = 3.5
 MARGIN = 1.1
-BASIS = (
-    "Upper bounds: every trial sees every search sample, every trial is confirmed, every answer has its full "
-    "length and nothing is cached. Prompt tokens are estimated as characters / 3.5 + 10 %, from up to 200 "
-    "rows. A race drops losers early, so a run usually needs a fraction."
-)
+EARLY_SHARE = 0.2  # of all calls that a run makes when its races end early
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +28,13 @@ class PlanEstimate:
     """Figures of `harness plan`.
 
     trials: settings tried at most. distinct: settings in the space, `None` when not countable. calls:
-    logical calls at most. input_tokens: of all calls, estimated. worst_case_usd: if all of them went to the
-    dearest model and prompt; the budget may stop the run before. duration_s: `None` when unknown, which it
-    is unless the catalogue states how fast a model answers. basis: what the figures rest on, in words.
+    logical calls at most, whatever the budget; likely_calls: where races end early, and all that the budget
+    allows. input_tokens: of all calls, estimated. worst_case_usd: an upper bound of all calls at the dearest
+    model and prompt; the budget may stop the run before. estimated_usd: all calls at the mean of models and
+    prompts with estimated tokens. bill_usd: from a race that ends early at the cheapest combination with
+    answers as short as the targets, to the smaller of worst case and budget. duration_s: low and high;
+    `None` when the catalogue does not say how fast a model answers. basis: what the figures rest on, a
+    sentence or two a line.
     """
 
     trials: int
@@ -40,32 +43,52 @@ class PlanEstimate:
     n_confirm: int
     repeats: int
     calls: int
+    likely_calls: tuple[int, int]
     input_tokens: int
     worst_case_usd: float
+    estimated_usd: float
+    bill_usd: tuple[float, float]
     budget_usd: float | None
-    duration_s: tuple[float, float] | None = None
-    basis: str = BASIS
+    duration_s: tuple[float, float] | None
+    basis: str
 
 
 @dataclass(frozen=True, slots=True)
-class _CallBound:
-    """The mean of one call over the sampled rows, at its worst."""
+class _CallSize:
+    """One call of one prompt: an upper bound and an estimate of its prompt, and its shortest good answer."""
+
+    most_tokens: int
+    tokens: int
+    answer_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _CallCost:
+    """The mean of one call of one model and prompt over the sampled rows.
+
+    most_usd: an upper bound. usd: with estimated tokens and a full answer. short_usd: with a short one.
+    """
 
     input_tokens: float
+    most_usd: float
     usd: float
+    short_usd: float
 
 
 def estimate_plan(plan: Plan) -> PlanEstimate:
     """Bounds and estimates for this plan. Raises PromptError when a row does not fit a template."""
     card, distinct = plan.task.rows.card, plan.space.distinct
     trials = plan.n_trials if distinct is None else min(plan.n_trials, distinct)
-    calls = trials * (card.n_search + card.n_confirm) * plan.task.repeats
+    one_trial = (card.n_search + card.n_confirm) * plan.task.repeats
+    calls = trials * one_trial
+    most = min(calls, plan.budget.calls or calls)
+    # However early its races end, a run answers every sample with the settings it recommends.
+    fewest = min(most, max(one_trial, math.ceil(calls * EARLY_SHARE)))
     samples = _sampled(plan)
-    bounds = [
-        _worst_call(plan, model, [_characters(plan, prompt, sample) for sample in samples])
-        for prompt in plan.space.prompts
-        for model in plan.space.models
-    ]
+    sizes = [[_size(plan, prompt, sample) for sample in samples] for prompt in plan.space.prompts]
+    costs = [_cost(plan, model, of_prompt) for of_prompt in sizes for model in plan.models]
+    worst = calls * max(cost.most_usd for cost in costs)
+    high = min(most * max(cost.most_usd for cost in costs), plan.budget.usd or math.inf)
     return PlanEstimate(
         trials=trials,
         distinct=distinct,
@@ -73,9 +96,14 @@ def estimate_plan(plan: Plan) -> PlanEstimate:
         n_confirm=card.n_confirm,
         repeats=plan.task.repeats,
         calls=calls,
-        input_tokens=math.ceil(calls * max(bound.input_tokens for bound in bounds)),
-        worst_case_usd=calls * max(bound.usd for bound in bounds),
+        likely_calls=(fewest, most),
+        input_tokens=math.ceil(calls * max(cost.input_tokens for cost in costs)),
+        worst_case_usd=worst,
+        estimated_usd=calls * _mean([cost.usd for cost in costs]),
+        bill_usd=(min(high, fewest * min(cost.short_usd for cost in costs)), high),
         budget_usd=plan.budget.usd,
+        duration_s=_duration(plan, fewest, most),
+        basis=_basis(plan, len(samples)),
     )
 
 
@@ -91,15 +119,99 @@ def _sampled(plan: Plan) -> list[Sample]:
     return [rows.sample(one) for one in ids]
 
 
-def _characters(plan: Plan, prompt: str, sample: Sample) -> int:
-    return sum(len(message.content) for message in plan.task.prompts[prompt].render(sample.inputs))
+def _size(plan: Plan, prompt: str, sample: Sample) -> _CallSize:
+    texts = [message.content for message in plan.task.prompts[prompt].render(sample.inputs)]
+    return _CallSize(
+        most_tokens=most_input_tokens(texts),
+        tokens=estimated_tokens(sum(len(text) for text in texts)),
+        answer_tokens=max(1, estimated_tokens(_target_characters(sample))),
+    )
 
 
-def _worst_call(plan: Plan, model: str, characters: Sequence[int]) -> _CallBound:
-    prices = plan.models[model].prices
+def _cost(plan: Plan, model_name: str, sizes: Sequence[_CallSize]) -> _CallCost:
+    model = plan.models[model_name]
+    prices = model.prices
     if prices is None:
         raise AssertionError("a plan holds only models with prices")
-    output_tokens = plan.space.defaults[model].max_output_tokens or 0
-    tokens = [estimated_tokens(count) for count in characters]
-    usd = math.fsum(worst_case_usd(count, output_tokens, prices) for count in tokens)
-    return _CallBound(sum(tokens) / len(tokens), usd / len(tokens))
+    longest = most_output_tokens(plan.space.defaults[model_name].max_output_tokens, model)
+    return _CallCost(
+        input_tokens=_mean([size.tokens for size in sizes]),
+        most_usd=_mean([worst_case_usd(size.most_tokens, longest, prices) for size in sizes]),
+        usd=_mean([_usd(size.tokens, longest, prices) for size in sizes]),
+        short_usd=_mean([_usd(size.tokens, min(longest, size.answer_tokens), prices) for size in sizes]),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _usd(input_tokens: int, output_tokens: int, prices: Prices) -> float:
+    return price_usd(Usage(input_tokens=input_tokens, output_tokens=output_tokens), prices)
+
+
+def _target_characters(sample: Sample) -> int:
+    """The length of the shortest text that the target holds."""
+    options = sample.target if isinstance(sample.target, list) and sample.target else [sample.target]
+    return min(len(one if isinstance(one, str) else json.dumps(one)) for one in options)
+
+
+def _duration(plan: Plan, fewest: int, most: int) -> tuple[float, float] | None:
+    """Seconds for so many calls: answer time over calls in flight, or the pace of a limit on requests."""
+    ranges = [_pace_s(plan, model) for model in plan.models.values()]
+    known = [one for one in ranges if one is not None]
+    if len(known) < len(ranges):
+        return None
+    capped_s = math.inf if plan.budget.minutes is None else 60 * plan.budget.minutes
+    low, high = fewest * min(low for low, _ in known), most * max(high for _, high in known)
+    return min(low, capped_s), min(high, capped_s)
+
+
+def _pace_s(plan: Plan, model: Model) -> tuple[float, float] | None:
+    """Seconds from one answer of this model to the next, low and high; `None` when unknown."""
+    if model.answer_s is None:
+        return None
+    endpoint = plan.endpoints[model.provider]
+    at_least = 60 / endpoint.rpm if endpoint.rpm else 0.0
+    low, high = (max(seconds / endpoint.concurrency, at_least) for seconds in model.answer_s)
+    return low, high
+
+
+def _basis(plan: Plan, n_sampled: int) -> str:
+    n = len(plan.task.rows)
+    rows = "all rows" if n_sampled == n else f"{n_sampled} of {n} rows, the others taken to be like them"
+    parts = [
+        (
+            "Worst case: every trial answers every sample of both splits at the dearest model and prompt, "
+            "each answer has its full length, a prompt has a token per byte, and nothing is cached; "
+            f"from {rows}."
+        ),
+        "Estimate: the same calls at the mean of models and prompts, characters / 3.5 + 10 % as tokens.",
+        "Low ends: a fifth of the calls, since races drop losers early, and answers as short as the targets.",
+    ]
+    endless = [
+        name
+        for name, model in plan.models.items()
+        if not most_output_tokens(plan.space.defaults[name].max_output_tokens, model)
+    ]
+    if endless:
+        parts.append(
+            f"No limit on the answers of {', '.join(endless)} is known: their output is not counted."
+        )
+    return "\n".join([*parts, _time_basis(plan)])
+
+
+def _time_basis(plan: Plan) -> str:
+    unknown = [name for name, model in plan.models.items() if model.answer_s is None]
+    if unknown:
+        return (
+            f"Time is unknown: nothing states how fast {', '.join(unknown)} answers; state it as "
+            "providers.<provider>.models.<name>.answer_s: {low: SECONDS, high: SECONDS}."
+        )
+    alike: dict[str, list[str]] = {}
+    for name, model in plan.models.items():
+        if model.answer_s is not None:
+            fact = f"{model.answer_s[0]:g} to {model.answer_s[1]:g} s, {model.answer_s_source}"
+            alike.setdefault(fact, []).append(name)
+    facts = [f"{', '.join(names)}: {fact}" for fact, names in alike.items()]
+    return f"Time: calls x seconds an answer / calls in flight; {'; '.join(facts)}."

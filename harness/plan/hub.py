@@ -2,23 +2,33 @@
 
 In: a path, or a name with its revision. Out: rows with their number. The only file that imports
 `datasets`, and only inside functions. Whether the network may be used is decided by the
-environment (`HF_HUB_OFFLINE`), never here.
+environment (`HF_HUB_OFFLINE`), never here: without a network, a name fails at once and says so.
 """
 
 from __future__ import annotations
 
+import logging
 import math
+import os
+import socket
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from harness.errors import DataError, Problem
 from harness.plan.tables import NumberedRow
 from harness.records import JsonValue
+
+# Seconds that the library waits in each of its six attempts, unless the user set it; its own default is 10.
+ETAG_TIMEOUT = ("HF_HUB_ETAG_TIMEOUT", "5")
+HUB = "https://huggingface.co"
+YES = ("1", "on", "true", "yes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +71,8 @@ def parquet_rows(path: Path, shown: str) -> Iterator[NumberedRow]:
 
 def hub_rows(hub: HubName) -> Iterator[NumberedRow]:
     """Rows of a data set of the hub, numbered from 1. Raises DataError when it cannot be loaded."""
+    if not Path(hub.name).is_dir():
+        refuse_unreachable(hub, os.environ, urllib.request.getproxies())
     library = _library(hub.shown)
     try:
         loaded = library.load_dataset(hub.name, hub.config, split=hub.split, revision=hub.revision)
@@ -79,7 +91,34 @@ def hub_rows(hub: HubName) -> Iterator[NumberedRow]:
     yield from _plain_rows(loaded, hub.shown)
 
 
+def refuse_unreachable(
+    hub: HubName,
+    environ: Mapping[str, str],
+    proxies: Mapping[str, str],
+    resolve: Callable[[str, int], object] = socket.getaddrinfo,
+) -> None:
+    """Raise DataError when the hub's address means nothing here: there is no network to wait for.
+
+    The library would try for 25 seconds, and then take an older copy without a word. Nothing is asked when
+    it is told to stay offline, or when a proxy looks the address up.
+    """
+    offline = any(environ.get(n, "").lower() in YES for n in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"))
+    host = urlsplit(environ.get("HF_ENDPOINT") or HUB).hostname or ""
+    if offline or proxies:
+        return
+    try:
+        resolve(host, 443)
+    except OSError as error:
+        message = (
+            f"cannot be loaded: the address {host!r} is not found, so there seems to be no network; go "
+            "online, set HF_HUB_OFFLINE=1 to use what was loaded before, or use a file"
+        )
+        raise DataError([Problem(hub.shown, None, "", message)]) from error
+
+
 def _library(shown: str) -> Any:
+    # Read when the library is imported.
+    os.environ.setdefault(*ETAG_TIMEOUT)
     import datasets
 
     # Where the package is missing, a folder of data with this name can be imported in its place.
@@ -87,6 +126,9 @@ def _library(shown: str) -> Any:
         message = "needs the Hugging Face package `datasets`, which is not installed; pip install datasets"
         raise DataError([Problem(shown, None, "", message)])
     datasets.disable_progress_bars()
+    if "HF_HUB_VERBOSITY" not in os.environ:
+        # Its warnings about each attempt say nothing that our own error does not.
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     return datasets
 
 

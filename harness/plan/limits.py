@@ -7,7 +7,9 @@ is sure enough to act upon is decided elsewhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 
+from harness.plan.problems import written
 from harness.records import Trial
 
 FIGURES: Mapping[str, Callable[[Trial], float | None]] = {
@@ -27,7 +29,12 @@ def broken_limits(trial: Trial, limits: Mapping[str, float]) -> list[str]:
     for name, most in limits.items():
         figure = FIGURES[name](trial)
         if figure is None:
-            broken.append(f"{name} is unknown, the limit is {most:g}")
+            broken.append(f"{name} is unknown, the limit is {written(most)}")
         elif figure > most:
-            broken.append(f"{name} is {figure:.4g}, above {most:g}")
+            broken.append(f"{name} is {_measured(figure)}, above {written(most)}")
     return broken
+
+
+def _measured(figure: float) -> str:
+    """Four digits, without an exponent."""
+    return f"{Decimal(f'{figure:.4g}'):f}"

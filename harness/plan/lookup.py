@@ -124,10 +124,13 @@ def _facts(name: str, spec: ProviderSpec, known: ProviderFacts | None) -> Provid
 
 def _models(name: str, spec: ProviderSpec, catalogue: Catalogue, problems: Problems) -> Iterable[Model]:
     known = {model.name: model for model in catalogue.models if model.provider == name}
-    if spec.free:
+    if spec.api_base is not None:
+        # Nobody knows how fast the same model answers at another address.
+        known = {n: replace(model, answer_s=None, answer_s_source="") for n, model in known.items()}
+    if spec.free or spec.api_base is not None:
         for model in known.values():
             if model.name not in spec.models and not model.retired:
-                yield replace(model, prices=FREE)
+                yield replace(model, prices=FREE if spec.free else model.prices)
     for model_name, own in spec.models.items():
         place = ("providers", name, "models", model_name)
         base = known.get(model_name)
@@ -153,10 +156,13 @@ def _own_model(base: Model, own: ModelSpec, *, free: bool) -> Model:
     if own.prices is not None:
         given = own.prices
         prices = Prices(input=given.input, output=given.output, cached_input=given.cached_input)
+    timed = own.answer_s
     return replace(
         base,
         model_class=own.model_class or base.model_class,
         prices=prices,
+        answer_s=base.answer_s if timed is None else (timed.low, timed.high),
+        answer_s_source=base.answer_s_source if timed is None else "as the spec states",
         settings=base.settings if own.settings is None else _accepted(own.settings),
         context_tokens=own.context_tokens or base.context_tokens,
         max_output_tokens=own.max_output_tokens or base.max_output_tokens,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
+from harness.plan.problems import written
 from harness.plan.rows import Rows
 from harness.prompts import Prompt
 from harness.records import Endpoint, JsonValue, Settings
@@ -109,11 +110,17 @@ class Aim:
 
     def words(self) -> str:
         """The aim as a phrase, for people."""
-        policy = "the highest quality"
-        if self.policy == "cheapest_within":
-            policy = f"the cheapest within {self.tolerance * 100:g} points of the highest quality"
-        limits = ", ".join(f"{name} at most {most:g}" for name, most in self.limits.items())
+        policy = policy_words(self.policy, self.tolerance)
+        limits = ", ".join(f"{name} at most {written(most)}" for name, most in self.limits.items())
         return f"{policy}, with {limits}" if limits else policy
+
+
+def policy_words(policy: str, tolerance: float = 0.0) -> str:
+    """What a policy picks, as a phrase. tolerance: quality that it may give up, from 0 to 1."""
+    if policy != "cheapest_within":
+        return "the highest quality" if policy == "best" else policy.replace("_", " ")
+    points = f"{tolerance * 100:g}"
+    return f"the cheapest within {points} point{'' if points == '1' else 's'} of the highest quality"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +134,14 @@ class Budget:
 
     def words(self) -> str:
         """The caps as a phrase, for people."""
-        caps = {"USD": self.usd, "calls": self.calls, "tokens": self.tokens, "minutes": self.minutes}
-        return ", ".join(f"{most:g} {unit}" for unit, most in caps.items() if most is not None)
+        usd = [] if self.usd is None else [f"{written(self.usd)} USD"]
+        caps = {"call": self.calls, "token": self.tokens, "minute": self.minutes}
+        counted = [
+            f"{written(most)} {unit}{'' if most == 1 else 's'}"
+            for unit, most in caps.items()
+            if most is not None
+        ]
+        return ", ".join([*usd, *counted])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +190,8 @@ class Plan:
     def fingerprint(self) -> str:
         """The name of everything that can change a result: not of file names or descriptions.
 
-        Budget, speed limits and time-outs are left out: a run resumed with more money is the same run.
+        Budget, speed limits, time-outs and how fast models answer are left out: a run resumed with more
+        money is the same run.
         """
         task = self.task
         wheres = {name: (e.wire, e.litellm_prefix, e.api_base) for name, e in self.endpoints.items()}
@@ -190,7 +204,7 @@ class Plan:
                 "metric": task.metric,
                 "repeats": task.repeats,
                 "space": self.space,
-                "models": dict(self.models),
+                "models": {name: _timeless(model) for name, model in self.models.items()},
                 "endpoints": wheres,
                 "aim": self.aim,
                 "failures": self.failures,
@@ -199,3 +213,7 @@ class Plan:
                 "sampler": self.sampler,
             }
         )
+
+
+def _timeless(model: Model) -> Model:
+    return replace(model, answer_s=None, answer_s_source="")

@@ -14,6 +14,7 @@ from typing import TypedDict, TypeVar, Unpack, cast
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import DataError, UsageError
+from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries
 from harness.plan.plan import Aim, Budget, Plan, Space, Task
@@ -22,6 +23,7 @@ from harness.plan.rows import Rows, Selection, open_rows
 from harness.plan.space import make_space
 from harness.plan.spec import AimSpec, BudgetSpec, CheapestWithin, SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
+from harness.plan.targets import TargetCheck
 from harness.plan.templates import TemplateCheck, read_prompts
 from harness.prompts import Prompt
 from harness.scores.metrics import find_metric
@@ -145,9 +147,13 @@ class _Draft:
         problems, spec = self.reading.problems, self.reading.spec
         confirm = (self.reading.aim or AimSpec()).confirm
         selection = Selection(confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit)
-        check = TemplateCheck(self.prompts)
+        check, targets = TemplateCheck(self.prompts), TargetCheck(self.scorers)
+
+        def fault(row: Row) -> str | None:
+            return check.row(row.inputs) or targets.row(row)
+
         try:
-            return open_rows(find_rows(task.dataset, self.folder, self.cache), selection, check.row)
+            return open_rows(find_rows(task.dataset, self.folder, self.cache), selection, fault)
         except UsageError as error:
             problems.add(("task", "dataset"), str(error))
         except DataError as error:

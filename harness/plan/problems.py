@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from harness.errors import Problem, SpecError
@@ -100,6 +101,11 @@ def shown(value: object) -> str:
     if looks_secret(text):
         return "<hidden>"
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 4]}...{text[-1]}"
+
+
+def written(number: float) -> str:
+    """The number as people write it: 99999999 and 0.00001, no exponent, no point behind a whole number."""
+    return f"{Decimal(repr(number)):f}".removesuffix(".0")
 
 
 def looks_secret(text: str) -> bool:

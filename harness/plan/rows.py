@@ -23,7 +23,7 @@ LISTED_PROBLEMS = 20
 # One sample has no standard error, so it can neither choose nor confirm anything.
 SMALLEST_SPLIT = 2
 
-RowCheck: TypeAlias = Callable[[Mapping[str, JsonValue]], "str | None"]
+RowCheck: TypeAlias = Callable[[Row], "str | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ class Rows:
 def open_rows(source: RowSource, selection: Selection, check: RowCheck | None = None) -> Rows:
     """Read all rows once, check them, and give an index over them.
 
-    check: called with the inputs of each usable row, in file order; gives a message when they will not do.
+    check: called with each usable row, in file order; gives a message when it will not do.
     Raises DataError with at most 20 bad rows listed, or when a split would hold fewer than 2 samples.
     """
     index = _Index()
@@ -168,7 +168,7 @@ def open_rows(source: RowSource, selection: Selection, check: RowCheck | None = 
 def _fault(row: Row | Fault, check: RowCheck | None) -> str | None:
     if isinstance(row, Fault):
         return row.message
-    return check(row.inputs) if check else None
+    return check(row) if check else None
 
 
 class _Index:
@@ -268,9 +268,9 @@ def _limited(index: _Index, sides: dict[Split, list[int]], limit: int | None) ->
 def _refuse_thin_splits(rows: Rows, source: RowSource, selection: Selection) -> None:
     for split, size in (("search", rows.card.n_search), ("confirm", rows.card.n_confirm)):
         if size < SMALLEST_SPLIT:
+            raised = "" if selection.limit is None else f"raise the limit ({selection.limit}), "
             message = (
                 f"leaves {size} of {len(rows)} samples in the {split} split, which needs at least "
-                f"{SMALLEST_SPLIT}; add rows, raise the limit ({selection.limit}), or change aim.confirm "
-                f"({selection.confirm:g})"
+                f"{SMALLEST_SPLIT}; add rows, {raised}or change aim.confirm ({selection.confirm:g})"
             )
             raise DataError([Problem(source.shown, None, "", message)])

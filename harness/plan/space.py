@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from harness.catalogue.models import Accepts, Model
 from harness.plan.plan import Choices, Dimension, Range, Space
-from harness.plan.problems import Problems, shown
+from harness.plan.problems import Problems, shown, written
 from harness.plan.spec import NumberRange, Options, SearchSpec, Setting, WholeRange
 from harness.records import JsonValue, Settings
 
@@ -44,6 +44,8 @@ def make_space(
             fault = _fault(model, dimension.name, asked[dimension.name])
             if fault is not None:
                 problems.add(("search", dimension.name), fault)
+    if search.sampler == "grid":
+        _refuse_endless(dimensions, problems)
     first = prompts[0] if prompts else ""
     return Space(
         models=tuple(models),
@@ -51,6 +53,19 @@ def make_space(
         dimensions=dimensions,
         defaults={name: _defaults(model, first, dimensions[name]) for name, model in models.items()},
     )
+
+
+def _refuse_endless(dimensions: Mapping[str, Sequence[Dimension]], problems: Problems) -> None:
+    """Note every range that a grid cannot go through, because its values cannot be counted."""
+    every = [dimension for of_model in dimensions.values() for dimension in of_model]
+    endless = dict.fromkeys(dimension.name for dimension in every if dimension.distinct is None)
+    if endless:
+        listed = ", ".join(endless)
+        problems.add(
+            ("search", "sampler"),
+            f"is 'grid', which tries listed values, but {listed} can take any value of a range; give "
+            f"{'it' if len(endless) == 1 else 'each'} a step or choices, or choose another sampler",
+        )
 
 
 def _fault(model: Model, name: str, setting: Setting) -> str | None:
@@ -72,7 +87,7 @@ def _fault(model: Model, name: str, setting: Setting) -> str | None:
             )
         if isinstance(value, int | float) and not _within(value, low, high):
             return (
-                f"holds {value:g}, but {model.full_name} takes {_span(low, high)}; "
+                f"holds {written(value)}, but {model.full_name} takes {_span(low, high)}; "
                 "narrow it, or remove the model"
             )
     return None
@@ -93,8 +108,8 @@ def _within(value: float, low: float | None, high: float | None) -> bool:
 
 def _span(low: float | None, high: float | None) -> str:
     if low is None:
-        return f"at most {high:g}"
-    return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+        return "anything" if high is None else f"at most {written(high)}"
+    return f"at least {written(low)}" if high is None else f"{written(low)} to {written(high)}"
 
 
 def _dimension(name: str, setting: Setting) -> Dimension:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
+from harness.plan.problems import written
 from harness.records import ModelClass
 
 # Marks the branch of a union inside pydantic's error places; no key of a spec begins like this.
@@ -33,9 +34,9 @@ class _Between(Strict):
         values = cast("dict[str, Any]", self.__dict__)
         low, high, step = values["low"], values["high"], values["step"]
         if low > high:
-            raise ValueError(f"low is {low:g} and high is {high:g}; low must not be above high")
+            raise ValueError(f"low is {written(low)} and high is {written(high)}; low must not be above high")
         if values["log"] and low <= 0:
-            raise ValueError(f"low is {low:g}; with log: true it must be above 0")
+            raise ValueError(f"low is {written(low)}; with log: true it must be above 0")
         if values["log"] and step is not None:
             raise ValueError("log and step exclude each other; remove one of them")
         return self
@@ -146,7 +147,11 @@ PROMPT_TEXT = (
     "A path relative to the spec, or the template itself (text with a line break or with `{{`). "
     "Jinja2; the inputs of a sample are its variables."
 )
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+ADDRESS = r"^https?://\S+$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+SHA256 = r"^[0-9a-f]{64}$"
+Name = Annotated[str, Field(pattern=NAME, max_length=80)]
 Variants = Annotated[dict[Name, str], Field(min_length=1)]
 Prompts = Annotated[
     Annotated[str, Tag(KIND + "one")] | Annotated[Variants, Tag(KIND + "several")],
@@ -213,9 +218,10 @@ class SearchSpec(Strict):
         description="A setting that a model does not take: an error, or absent for that model alone.",
     )
     n_trials: int = Field(default=60, ge=1, description="How many settings are tried at most.")
-    sampler: Literal["auto", "tpe", "random"] = Field(
+    sampler: Literal["auto", "tpe", "random", "grid"] = Field(
         default="auto",
-        description="How the next settings are proposed; auto is right unless you know better.",
+        description="How the next settings are proposed; auto is right unless you know better. "
+        "grid needs steps or choices for every setting.",
     )
 
     def settings(self) -> dict[str, Setting]:
@@ -263,6 +269,19 @@ class AcceptsSpec(Strict):
     reasoning_effort: AcceptedSpec | None = None
 
 
+class AnswerTimeSpec(Strict):
+    """How long an answer of a model takes, for the estimate of a plan's time alone."""
+
+    low: float = Field(gt=0, description="Seconds of a fast answer.")
+    high: float = Field(gt=0, description="Seconds of a slow answer.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AnswerTimeSpec:
+        if self.low > self.high:
+            raise ValueError(f"low is {written(self.low)}, above high, {written(self.high)}; exchange them")
+        return self
+
+
 class ModelSpec(Strict):
     """A model of your own, or corrections to one of the catalogue."""
 
@@ -272,6 +291,9 @@ class ModelSpec(Strict):
     prices: PricesSpec | None = Field(default=None, description="Prices that count for this run.")
     context_tokens: int | None = Field(default=None, ge=1, description="Prompt and answer together.")
     max_output_tokens: int | None = Field(default=None, ge=1, description="Longest answer the model gives.")
+    answer_s: AnswerTimeSpec | None = Field(
+        default=None, description="Seconds an answer takes; only the estimate of a plan's time uses it."
+    )
     settings: AcceptsSpec | None = Field(
         default=None,
         description="The settings it takes. Left out: those of the catalogue, or of the OpenAI wire format.",
@@ -282,11 +304,11 @@ class ProviderSpec(Strict):
     """What differs from the catalogue, or an OpenAI-compatible endpoint of your own. Keys stay outside."""
 
     api_base: str | None = Field(
-        default=None, pattern=r"^https?://\S+$", description="Address that request paths are added to."
+        default=None, pattern=ADDRESS, description="Address that request paths are added to."
     )
     api_key_env: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        pattern=VARIABLE,
         description="Name of the environment variable that holds the key; never the key itself.",
     )
     rpm: int | None = Field(default=None, ge=1, description="Requests a minute at most.")

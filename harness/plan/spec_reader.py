@@ -25,8 +25,21 @@ from harness.plan.problems import (
     looks_secret,
     secrets_in,
     shown,
+    written,
 )
-from harness.plan.spec import KIND, AimSpec, BudgetSpec, ProviderSpec, SearchSpec, Spec, TaskSpec
+from harness.plan.spec import (
+    ADDRESS,
+    KIND,
+    NAME,
+    SHA256,
+    VARIABLE,
+    AimSpec,
+    BudgetSpec,
+    ProviderSpec,
+    SearchSpec,
+    Spec,
+    TaskSpec,
+)
 from harness.plan.yaml_source import YamlSource, from_mapping, read_yaml
 from harness.records import JsonValue
 
@@ -49,6 +62,14 @@ _BOUNDS = {
     "greater_than_equal": ("ge", "at least"),
     "less_than": ("lt", "less than"),
     "less_than_equal": ("le", "at most"),
+}
+
+# What a text of each pattern is, in words that follow "expected".
+_PATTERNS = {
+    NAME: "letters, digits, dots, dashes and underscores, a letter or a digit first",
+    ADDRESS: "an address that begins with http:// or https://",
+    VARIABLE: "the name of an environment variable, such as OPENAI_API_KEY",
+    SHA256: "64 hex digits in small letters",
 }
 
 
@@ -230,25 +251,23 @@ def _message(model: type[BaseModel], found: _Found) -> str:
         return str(context["error"])
     # What stands where the name of a key should be may be the key itself, of a form nobody foresaw.
     what = "" if "api_key_env" in place else f"found {shown(error['input'])}, "
-    return f"{what}expected {_expected(model, place, error, context)}"
+    return f"{what}expected {_expected(error, context)}"
 
 
-def _expected(
-    model: type[BaseModel], place: Place, error: Mapping[str, Any], context: Mapping[str, Any]
-) -> str:
+def _expected(error: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     kind = cast("str", error["type"])
     if kind in _WANTED:
         return _WANTED[kind]
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return f"{words} {context[name]:g}"
+        return f"{words} {written(context[name])}"
     if kind == "literal_error":
         wanted = cast("str", context["expected"])
         return wanted + _close(error["input"], wanted)
     if kind == "string_pattern_mismatch":
-        field = _fields(model, place[:-1]).get(str(place[-1]))
-        described = field.description if field else None
-        return described or "a name of letters, digits, dots, dashes and underscores"
+        return _PATTERNS[context["pattern"]]
+    if kind == "string_too_long":
+        return f"at most {context['max_length']} characters"
     if kind in ("too_short", "string_too_short"):
         return "at least one entry" if kind == "too_short" else "text that is not empty"
     return cast("str", error["msg"]).lower()

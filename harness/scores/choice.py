@@ -28,6 +28,7 @@ LETTER = rf"[^\W{UNSPACED}]"
 # Marks that people and models put around a label: quotes, brackets, Markdown, punctuation.
 AROUND = " \t\r\n\"'`*_~.,:;!?()[]{}<>#-“”‘’«»„…。、！？：；"  # noqa: RUF001 - full-width marks are meant
 LONGEST_LEAD = 60
+LISTED_LABELS = 12
 
 Name = str | float | bool
 
@@ -63,9 +64,12 @@ class Choice:
     def score(self, answer: Answer) -> Score:
         """Value 0 or 1."""
         label, reason = self._read(answer.text)
-        targets = [self.label_of(text) for text in target_texts(answer.sample.target)]
+        texts = target_texts(answer.sample.target)
+        targets = [self.label_of(text) for text in texts]
         if not targets or None in targets:
-            reason = f"the sample's target {answer.sample.target!r:.80} is none of the labels"
+            # Of alternatives, the one to correct is the one that is no label.
+            strange = texts[targets.index(None)] if targets else answer.sample.target
+            reason = f"target {strange!r:.80} is none of the labels {self._listed}"
             return judged(self, answer, None, label=label, reason=reason)
         if label in targets:
             return judged(self, answer, 1.0, label=label)
@@ -75,6 +79,13 @@ class Choice:
         """The label whose name or alias this text is, apart from punctuation around it."""
         plain = _plain(text)
         return self._names.get(plain) or self._names.get(plain.strip(AROUND))
+
+    @cached_property
+    def _listed(self) -> str:
+        """The labels for a message; of very many, the first."""
+        labels = list(dict.fromkeys(self._names.values()))
+        more = f" and {len(labels) - LISTED_LABELS} more" if len(labels) > LISTED_LABELS else ""
+        return ", ".join(labels[:LISTED_LABELS]) + more
 
     @cached_property
     def _names(self) -> dict[str, str]:

@@ -107,7 +107,7 @@ class Number:
         targets = [self._read_target(option) for option in _options(answer)]
         wanted = [target for target in targets if target is not None]
         if not wanted:
-            reason = f"the sample's target {answer.sample.target!r:.80} is not a number"
+            reason = f"target {answer.sample.target!r:.80} is not a number"
             return judged(self, answer, None, label=label, reason=reason)
         if found is None:
             return judged(self, answer, 0.0, reason="no number found")

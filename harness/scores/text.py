@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from harness.errors import UsageError
 from harness.scores.answer import Answer, judged, target_texts
+from harness.scores.patterns import repeats_ambiguously
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Python's `re` has no time limit: a bound on the text bounds what a quadratic pattern can cost.
-REGEX_READS_CHARACTERS = 100_000
-NO_TARGET = "the sample's target is no text, number, boolean, or list of them"
+# Python's `re` has no time limit: a bound on the text bounds what a quadratic pattern can cost. Answers
+# begin with what was asked for, or end with it after reasoning: both ends are read.
+REGEX_READS_CHARACTERS = 10_000
+NO_TARGET = "target is no text, number, boolean, or list of them"
 
 
 def folded(text: str) -> str:
@@ -112,7 +114,7 @@ class Contains:
         if not wanted:
             return judged(self, answer, None, reason=NO_TARGET)
         if "" in wanted:
-            return judged(self, answer, None, reason="the sample's target is empty, and so in every answer")
+            return judged(self, answer, None, reason="target is empty, and so in every answer")
         text = comparable(answer.text, ignore_case=self.ignore_case)
         missing = [want for want in wanted if comparable(want, ignore_case=self.ignore_case) not in text]
         require = self.require or ("all" if self._texts else "any")
@@ -129,8 +131,10 @@ class Regex:
     the pattern says `(?s)` or `(?m)`. If it has a group, the text of its first group is compared with
     the target instead, white space at both ends disregarded; write `(?:...)` for a group that only
     groups. pick: which match counts then, the first or the last. ignore_case: for match and comparison.
-    Only the first 100,000 characters of an answer are read, since `re` has no time limit. Patterns
-    of nested repeats such as `(a+)+b` can still take for ever, and are the writer's to avoid.
+    `re` has no time limit. So a pattern whose repeats are ambiguous, such as `(a+)+b`, is refused when the
+    scorer is built (`patterns` states the rule), and an answer of more than 10,000 characters is read as
+    its first and its last 5,000 with a line end between them. Several open repeats in a row, as in
+    `.*a.*b.*c`, stay the writer's to avoid: their time grows with a power of the length.
     Unscored when there is a group and the sample has no usable target.
     """
 
@@ -138,7 +142,7 @@ class Regex:
     ignore_case: bool = False
     pick: Literal["first", "last"] = "first"
     name: str = "regex"
-    version: int = field(default=1, init=False)
+    version: int = field(default=2, init=False)
 
     def __post_init__(self) -> None:
         if not self.pattern:
@@ -147,11 +151,18 @@ class Regex:
             )
         try:
             _ = self._compiled
+            ambiguous = repeats_ambiguously(self.pattern, self._compiled.flags)
         except (re.error, OverflowError, RecursionError) as error:
             raise UsageError(
                 f"scorer {self.name!r}: pattern {self.pattern!r} is no regular expression of Python: "
                 f"{error}; check brackets and backslashes, and put it in single quotes in YAML"
             ) from error
+        if ambiguous:
+            raise UsageError(
+                f"scorer {self.name!r}: pattern {self.pattern!r} repeats a part that can be matched in "
+                "several ways, as (a+)+ does, and could take for ever on some answers; let each next "
+                "character inside a repeat decide, as in (?:\\w+, )*, or never go back into it, as in (a++)+"
+            )
 
     @cached_property
     def _compiled(self) -> re.Pattern[str]:
@@ -163,7 +174,7 @@ class Regex:
         targets = target_texts(answer.sample.target)
         if pattern.groups and not targets:
             return judged(self, answer, None, reason=NO_TARGET)
-        matches = pattern.finditer(answer.text[:REGEX_READS_CHARACTERS])
+        matches = pattern.finditer(_ends(answer.text))
         match = picked(matches, self.pick if pattern.groups else "first")
         if match is None:
             return judged(self, answer, 0.0, reason="the pattern does not match")
@@ -177,3 +188,11 @@ class Regex:
     def _same(self, found: str, target: str) -> bool:
         texts = (comparable(text, ignore_case=self.ignore_case).strip() for text in (found, target))
         return next(texts) == next(texts)
+
+
+def _ends(text: str) -> str:
+    """The text, or of a long one its beginning and its end."""
+    if len(text) <= REGEX_READS_CHARACTERS:
+        return text
+    half = REGEX_READS_CHARACTERS // 2
+    return f"{text[:half]}\n{text[-half:]}"

@@ -8,11 +8,13 @@ is asked once for a whole group rather than once an answer.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from harness.errors import StoreLostError
 from harness.store.answers import (
@@ -24,6 +26,7 @@ from harness.store.answers import (
     answer_row,
     event_row,
 )
+from harness.store.connections import transaction
 from harness.store.owners import BEAT_S, Owners
 from harness.store.rows import RowWriter
 from harness.store.schema import insert, insert_new, lost_store, tables
@@ -73,6 +76,7 @@ class Journal(Generic[T]):
         self._answers = RowWriter(database, self._insert_answer(), [c.name for c in schema.answers.c])
         self._failures = RowWriter(database, schema.failures.insert(), FAILURE_COLUMNS)
         self._owners = owners
+        self._beat_at = time.monotonic() + BEAT_S
         self._queue: SimpleQueue[_Entry[T] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write_groups, name="harness-journal", daemon=True)
         self._thread.start()
@@ -103,13 +107,14 @@ class Journal(Generic[T]):
         while not closing:
             group: list[_Entry[T]] = []
             entry = self._next()
+            self._beat()
             while entry is not None:
                 group.append(entry)
                 if len(group) >= GROUP or self._queue.empty():
                     break
                 entry = self._queue.get()
             closing = entry is None
-            lost = self._commit(group)
+            lost = self._commit(group) if group else None
             tags = [entry.tag for entry in group if entry.tag is not None]
             if tags or lost:
                 self._notify(tags, lost)
@@ -122,25 +127,33 @@ class Journal(Generic[T]):
             try:
                 return self._queue.get(timeout=BEAT_S)
             except Empty:
-                # A beat that fails is no loss: the next write tells what is wrong with the store.
-                with suppress(Exception):
-                    self._owners.beat()
+                self._beat()
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if self._owners is not None and now >= self._beat_at:
+            self._beat_at = now + BEAT_S
+            # A beat that fails is no loss: the next write tells what is wrong with the store.
+            with suppress(StoreLostError):
+                self._owners.beat()
 
     def _commit(self, group: Sequence[_Entry[T]]) -> StoreLostError | None:
         writes = (
             (self._payments, [event_row(e.payment) for e in group if e.payment]),
-            (self._answers, [answer_row(e.answer) for e in group if e.answer]),
+            (self._answers, _ordered([answer_row(e.answer) for e in group if e.answer])),
             (self._failures, [event_row(e.failure) for e in group if e.failure]),
         )
+        what = f"could not write {len(writes[1][1])} answers and {len(writes[0][1])} bills"
         try:
-            with self._database.begin() as connection:
+            with transaction(self._database, what) as connection:
                 for writer, rows in writes:
                     writer.write(connection, rows)
                 if self._owners is not None:
                     self._owners.book(connection, [e.payment for e in group if e.payment], _ended(group))
+        except StoreLostError as lost:
+            return lost
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait for this group must hear of it
-            what = f"{len(writes[1][1])} answers and {len(writes[0][1])} bills"
-            return lost_store(f"could not write {what}", error)
+            return lost_store(what, error)
         return None
 
     def _insert_answer(self) -> sqlalchemy.Insert:
@@ -151,6 +164,11 @@ class Journal(Generic[T]):
         statement = insert(self._database, table)
         columns = {column.name: statement.excluded[column.name] for column in table.c}
         return statement.on_conflict_do_update(index_elements=["key"], set_=columns)
+
+
+def _ordered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows by key: two processes that write the same ones in two orders would lock each other out."""
+    return sorted(rows, key=itemgetter("key"))
 
 
 def _ended(group: Sequence[_Entry[T]]) -> list[str]:

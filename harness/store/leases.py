@@ -8,9 +8,11 @@ payment takes its amount off the lease in the transaction that books it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.store.connections import transaction
 from harness.store.schema import insert_new, tables
 
 if TYPE_CHECKING:
@@ -57,9 +59,20 @@ class Amount:
 
 
 class Pool:
-    """The budget of one run, as one of its processes sees it. Blocking: call it beside the event loop."""
+    """The budget of one run, as one of its processes sees it. Blocking: call it beside the event loop.
 
-    def __init__(self, database: sqlalchemy.Engine, run: str, owner: str, caps: Amount) -> None:
+    let_lapse: frees what dead processes hold; called when the leases of others stand in the way.
+    """
+
+    def __init__(
+        self,
+        database: sqlalchemy.Engine,
+        run: str,
+        owner: str,
+        caps: Amount,
+        let_lapse: Callable[[], None] | None = None,
+    ) -> None:
+        self._let_lapse = let_lapse
         self._database = database
         self._run = run
         self._owner = owner
@@ -67,9 +80,9 @@ class Pool:
 
     def lease(self, need: Amount) -> Amount | None:
         """A further lease that covers this need, and more if there is plenty; `None` when it is not free."""
-        with self._database.begin() as connection:
+        with transaction(self._database) as connection:
             _lock(connection, self._run, self._owner)
-            free = self._caps - _paid(connection, self._run) - _leased(connection, self._run)
+            free = self._caps - _taken(connection, self._run)
             if not free.covers(need):
                 return None
             granted = Amount(
@@ -82,16 +95,19 @@ class Pool:
 
     def give_back(self, amount: Amount) -> None:
         """Return a part of this process's lease that it does not need now."""
-        with self._database.begin() as connection:
+        with transaction(self._database) as connection:
             take_off(connection, self._run, self._owner, amount)
 
     def others_hold(self) -> bool:
         """Whether another process of this run holds a lease that it may yet give back."""
         table = tables().leases
-        with self._database.connect() as connection:
+        with transaction(self._database) as connection:
             query = table.select().where(table.c.run == self._run, table.c.owner != self._owner)
             rows = connection.execute(query).all()
-        return any(max(row.usd, row.calls, row.tokens) > CRUMB for row in rows)
+        held = any(max(row.usd, row.calls, row.tokens) > CRUMB for row in rows)
+        if held and self._let_lapse is not None:
+            self._let_lapse()  # whoever waits asks again, and does not wait for the dead
+        return held
 
 
 def take_off(connection: sqlalchemy.Connection, run: str, owner: str, amount: Amount) -> None:
@@ -106,19 +122,25 @@ def take_off(connection: sqlalchemy.Connection, run: str, owner: str, amount: Am
     )
 
 
-def _paid(connection: sqlalchemy.Connection, run: str) -> Amount:
+def _taken(connection: sqlalchemy.Connection, run: str) -> Amount:
+    """What the run has paid and leased."""
     from sqlalchemy import func, select
 
-    table = tables().payments
-    tokens = table.c.input_tokens + table.c.output_tokens
-    query = select(
-        func.coalesce(func.sum(table.c.usd), 0.0), func.count(), func.coalesce(func.sum(tokens), 0)
-    ).where(table.c.run == run)
-    return Amount(*(float(figure) for figure in connection.execute(query).one()))
+    paid, leases = tables().payments, tables().leases
+    tokens = paid.c.input_tokens + paid.c.output_tokens
+    paid_of = {"usd": func.sum(paid.c.usd), "calls": func.count(), "tokens": func.sum(tokens)}
+    # One statement, so that all figures are of one moment: between two of them PostgreSQL may let a
+    # payment through, which moves its amount from the lease to what was paid, and would be missed twice.
+    figures = [
+        func.coalesce(select(figure).where(paid.c.run == run).scalar_subquery(), 0)
+        + func.coalesce(select(func.sum(leases.c[name])).where(leases.c.run == run).scalar_subquery(), 0)
+        for name, figure in paid_of.items()
+    ]
+    return Amount(*(float(figure) for figure in connection.execute(select(*figures)).one()))
 
 
 def _lock(connection: sqlalchemy.Connection, run: str, owner: str) -> None:
-    # SQLite's first write takes the only write lock; PostgreSQL locks the run's row.
+    # SQLite's first write takes the only write lock; PostgreSQL is given a lock of the run's own.
     table = tables().leases
     row: dict[str, Any] = {"run": run, "owner": owner, "usd": 0.0, "calls": 0.0, "tokens": 0.0}
     connection.execute(insert_new(connection.engine, table), [row])
@@ -126,14 +148,3 @@ def _lock(connection: sqlalchemy.Connection, run: str, owner: str) -> None:
         from sqlalchemy import text
 
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:run))"), {"run": run})
-
-
-def _leased(connection: sqlalchemy.Connection, run: str) -> Amount:
-    from sqlalchemy import func, select
-
-    table = tables().leases
-    columns = [
-        func.coalesce(func.sum(column), 0.0) for column in (table.c.usd, table.c.calls, table.c.tokens)
-    ]
-    figures = connection.execute(select(*columns).where(table.c.run == run)).one()
-    return Amount(*(float(figure) for figure in figures))

@@ -2,7 +2,8 @@
 
 In: a database that several processes share. Out: a name for this process, its claims, and a verdict on
 others. A process of this machine is looked up by its number and start; one of another machine is dead
-when its beat stands still. No two machines' clocks are compared, so a clock set back harms nothing.
+when its beat stands still, and so is an engine of this very process that could not leave, its store being
+lost. No two machines' clocks are compared, so a clock set back harms nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from harness.store.answers import Payment
+from harness.store.connections import transaction
 from harness.store.leases import Amount, take_off
 from harness.store.rows import RowWriter
 from harness.store.schema import insert_new, tables
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     import sqlalchemy
 
 BEAT_S = 5.0  # between two beats of a process
-SILENT_S = 30.0  # without a beat, a process of another machine counts as dead
+SILENT_S = 30.0  # without a beat, whoever cannot be looked up counts as dead
 
 
 class Owners:
@@ -35,7 +37,7 @@ class Owners:
     def __init__(self, database: sqlalchemy.Engine) -> None:
         self._database = database
         self.name = uuid4().hex
-        self._seen: dict[str, tuple[int, float]] = {}
+        self._beats_seen: dict[str, tuple[int, float]] = {}
         self._joined = False
         self._lock = threading.Lock()
 
@@ -43,25 +45,28 @@ class Owners:
         """Register this process, once, and free what dead ones left behind."""
         with self._lock:
             if not self._joined:
-                self._register()
+                self.let_lapse()
+                with transaction(self._database) as connection:
+                    self._register(connection, beat=0)
                 self._joined = True
 
-    def _register(self) -> None:
-        self.bury(self.dead())
-        with self._database.begin() as connection:
-            connection.execute(
-                tables()
-                .owners.insert()
-                .values(owner=self.name, host=_host(), pid=os.getpid(), started=_started(os.getpid()), beat=0)
-            )
+    def _register(self, connection: sqlalchemy.Connection, *, beat: int) -> None:
+        connection.execute(
+            tables()
+            .owners.insert()
+            .values(owner=self.name, host=_host(), pid=os.getpid(), started=_started(os.getpid()), beat=beat)
+        )
 
     def beat(self) -> None:
         """Say that this process is alive."""
         owners = tables().owners
-        with self._database.begin() as connection:
-            connection.execute(
+        with self._lock, transaction(self._database) as connection:
+            told = connection.execute(
                 owners.update().where(owners.c.owner == self.name).values(beat=owners.c.beat + 1)
             )
+            # Others took this process for dead when it stood still for long: claims need an owner.
+            if self._joined and not told.rowcount:
+                self._register(connection, beat=1)
 
     def claim(self, keys: Sequence[str]) -> set[str]:
         """Those of these keys that are now this process's to ask; the others are being asked elsewhere.
@@ -70,7 +75,7 @@ class Owners:
         """
         self.join()
         table = tables().claims
-        with self._database.begin() as connection:
+        with transaction(self._database) as connection:
             writer = RowWriter(self._database, insert_new(self._database, table), ("key", "owner"))
             writer.write(connection, [{"key": key, "owner": self.name} for key in keys])
             held = connection.execute(table.select().where(table.c.key.in_(keys))).all()
@@ -95,7 +100,7 @@ class Owners:
 
     def end_claims(self, keys: Sequence[str]) -> None:
         """End these claims of this process."""
-        with self._database.begin() as connection:
+        with transaction(self._database) as connection:
             self.release(connection, keys)
 
     def leave(self) -> None:
@@ -110,23 +115,34 @@ class Owners:
         if not names:
             return
         schema = tables()
-        with self._database.begin() as connection:
+        with transaction(self._database) as connection:
             for table in (schema.claims, schema.leases, schema.owners):
                 connection.execute(table.delete().where(table.c.owner.in_(list(names))))
 
-    def dead(self) -> list[str]:
-        """The registered processes that are no more."""
-        with self._database.connect() as connection:
+    def let_lapse(self) -> None:
+        """Free what dead processes held, and what is held by nobody who is registered."""
+        self.bury(self._dead())
+        schema = tables()
+        registered = schema.owners.select().with_only_columns(schema.owners.c.owner)
+        with transaction(self._database) as connection:
+            for table in (schema.claims, schema.leases):
+                connection.execute(table.delete().where(table.c.owner.not_in(registered)))
+
+    def _dead(self) -> list[str]:
+        with transaction(self._database) as connection:
             rows = connection.execute(tables().owners.select()).all()
         return [row.owner for row in rows if row.owner != self.name and self._is_dead(row)]
 
     def _is_dead(self, row: sqlalchemy.Row[tuple[object, ...]]) -> bool:
         if row.host == _host():
-            return _started(row.pid) != row.started
-        beat, since = self._seen.get(row.owner, (-1, 0.0))
+            if _started(row.pid) != row.started:
+                return True
+            if row.pid != os.getpid():
+                return False
+        beat, since = self._beats_seen.get(row.owner, (-1, 0.0))
         now = time.monotonic()
         if beat != row.beat:
-            self._seen[row.owner] = (row.beat, now)
+            self._beats_seen[row.owner] = (row.beat, now)
             return False
         return now - since > SILENT_S
 

@@ -57,8 +57,8 @@ def lost_store(what: str, error: Exception) -> StoreLostError:
     # The driver's own words: SQLAlchemy would add the statement, and with it what people were asked.
     cause = (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
     lost = StoreLostError(
-        f"the store {what}: {cause}; what was written before is safe: free the disk or restore the store, "
-        "then resume the run"
+        f"the store {what}: {cause}; free the disk or put back a copy of the store, then resume the run: "
+        "answers that the store holds are not paid again"
     )
     lost.__cause__ = error
     return lost
@@ -107,7 +107,7 @@ def tables() -> Tables:
         "failures",
         metadata,
         Column("id", Integer, primary_key=True, autoincrement=True),
-        Column("run", String(64), nullable=False),
+        Column("run", Text, nullable=False),
         Column("key", String(64), nullable=False, index=True),
         Column("kind", String(16), nullable=False),
         Column("message", Text, nullable=False),
@@ -117,12 +117,13 @@ def tables() -> Tables:
     runs = Table(
         "runs",
         metadata,
-        Column("run", String(64), primary_key=True),
+        Column("run", Text, primary_key=True),
         Column("experiment", Text, nullable=False),
         Column("state", String(16), nullable=False),
         Column("spec_file", Text),
         Column("spec_text", Text, nullable=False),
         Column("overrides", Text, nullable=False),
+        Column("prompts", Text, nullable=False),
         Column("plan", String(64), nullable=False),
         Column("started_at", Float, nullable=False),
         Column("ended_at", Float),
@@ -131,13 +132,15 @@ def tables() -> Tables:
     trials = Table(
         "trials",
         metadata,
-        Column("run", String(64), primary_key=True),
+        Column("run", Text, primary_key=True),
         Column("number", Integer, primary_key=True),
+        Column("split", String(16), primary_key=True),
         Column("settings", Text, nullable=False),
         Column("state", String(16), nullable=False),
         Column("samples", Integer, nullable=False),
         Column("told", Float),
         Column("reason", Text, nullable=False),
+        Column("seen", Text, nullable=False),
     )
     return Tables(metadata, about, answers, payments, failures, runs, trials, *_shared(metadata))
 
@@ -165,7 +168,7 @@ def _shared(metadata: sqlalchemy.MetaData) -> tuple[sqlalchemy.Table, ...]:
     leases = Table(
         "leases",
         metadata,
-        Column("run", String(64), primary_key=True),
+        Column("run", Text, primary_key=True),
         Column("owner", String(32), primary_key=True),
         Column("usd", Float, nullable=False),
         Column("calls", Float, nullable=False),

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import StoreError, UsageError
-from harness.records import RunRecord, RunState, Settings, Spend
+from harness.records import RunRecord, RunState, Settings, Spend, Split
 from harness.store.codec import decode, encode
-from harness.store.schema import VERSION, Tables, lost_store, tables
+from harness.store.connections import driver_url, lock_making, set_up, transaction
+from harness.store.schema import VERSION, Tables, tables
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -29,7 +30,10 @@ LOOK_UP = 500  # keys a query: SQLite takes some 32,000 parameters, but short qu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
-    """What was asked of a run, and what it found; `record` is `None` until it ended."""
+    """What was asked of a run, and what it found; `record` is `None` until it ended, and in listings.
+
+    prompts: template by variant. plan: fingerprint of the plan.
+    """
 
     run: str
     experiment: str
@@ -37,6 +41,7 @@ class RunRow:
     spec_file: str | None
     spec_text: str
     overrides: Mapping[str, Any]
+    prompts: Mapping[str, str]
     plan: str
     started_at: datetime
     ended_at: datetime | None
@@ -45,15 +50,20 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRow:
-    """One trial as the driver saw it: state "running" until it was told. told: the value the sampler got."""
+    """One trial on one split, as the driver saw it: state "running" until it was told.
+
+    told: the value the sampler got. seen: which answers it saw; see `trials.evidence.Arm.seen_text`.
+    """
 
     run: str
     number: int
+    split: Split
     settings: Settings
     state: str
     samples: int
     told: float | None
     reason: str
+    seen: str
 
 
 class Store:
@@ -66,15 +76,8 @@ class Store:
         self.database = database
         self._tables: Tables = tables()
 
-    @contextmanager
-    def _transaction(self) -> Generator[sqlalchemy.Connection]:
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
-            with self.database.begin() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise lost_store("failed after it was opened", error) from error
+    def _transaction(self) -> AbstractContextManager[sqlalchemy.Connection]:
+        return transaction(self.database)
 
     def answers(self, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """The rows of those of these keys that were answered before, by key."""
@@ -114,6 +117,14 @@ class Store:
             usd=float(usd), calls=int(calls), input_tokens=int(tokens_in), output_tokens=int(tokens_out)
         )
 
+    def paid_keys(self, run: str) -> set[str]:
+        """The keys of all calls that this run paid for."""
+        from sqlalchemy import select
+
+        paid = self._tables.payments
+        with self._transaction() as connection:
+            return set(connection.execute(select(paid.c.key).where(paid.c.run == run)).scalars())
+
     def begin_run(self, row: RunRow) -> None:
         """Write down a run before its first call, or open it again when it is resumed."""
         values = {
@@ -122,13 +133,16 @@ class Store:
             "spec_file": row.spec_file,
             "spec_text": row.spec_text,
             "overrides": json.dumps(dict(row.overrides), sort_keys=True),
+            "prompts": json.dumps(dict(row.prompts), sort_keys=True),
             "plan": row.plan,
             "started_at": row.started_at.timestamp(),
         }
         table = self._tables.runs
         with self._transaction() as connection:
             changed = connection.execute(
-                table.update().where(table.c.run == row.run).values(state=row.state, ended_at=None)
+                table.update()
+                .where(table.c.run == row.run)
+                .values(state=row.state, ended_at=None, record=None)
             )
             if not changed.rowcount:
                 connection.execute(table.insert().values(run=row.run, **values))
@@ -152,59 +166,70 @@ class Store:
 
     def run(self, run: str) -> RunRow:
         """The run of this name; "latest" is the one begun last. Raises UsageError naming the newest ones."""
-        rows = self.runs()
-        for row in rows:
-            if run in (row.run, "latest"):
-                return row
-        known = ", ".join(row.run for row in rows[:5]) or "none yet: run `harness tune SPEC` first"
+        table = self._tables.runs
+        newest = table.select().order_by(table.c.started_at.desc(), table.c.run.desc()).limit(1)
+        query = newest if run == "latest" else table.select().where(table.c.run == run)
+        with self._transaction() as connection:
+            row = connection.execute(query).mappings().first()
+        if row is not None:
+            return _run_row(cast("Mapping[str, Any]", row), row["record"])
+        known = ", ".join(row.run for row in self.runs()[:5]) or "none yet: run `harness tune SPEC` first"
         raise UsageError(f"no run {run!r} in this store; the newest are: {known}")
 
     def runs(self) -> list[RunRow]:
-        """All runs, newest first."""
+        """All runs, newest first, without their records."""
+        from sqlalchemy import select
+
         table = self._tables.runs
-        query = table.select().order_by(table.c.started_at.desc(), table.c.run.desc())
+        light = [column for column in table.c if column.name != "record"]
+        query = select(*light).order_by(table.c.started_at.desc(), table.c.run.desc())
         with self._transaction() as connection:
-            return [_run_row(cast("Mapping[str, Any]", row)) for row in connection.execute(query).mappings()]
+            rows = connection.execute(query).mappings()
+            return [_run_row(cast("Mapping[str, Any]", row), None) for row in rows]
 
     def put_trials(self, rows: Sequence[TrialRow]) -> None:
-        """Write these trials, each replacing what stood under its run and number."""
+        """Write these trials, each replacing what stood under its run, number and split."""
         if not rows:
             return
         table = self._tables.trials
         with self._transaction() as connection:
             for row in rows:
                 match = (table.c.run == row.run) & (table.c.number == row.number)
-                connection.execute(table.delete().where(match))
+                connection.execute(table.delete().where(match, table.c.split == row.split))
             connection.execute(
                 table.insert(),
                 [
                     {
                         "run": row.run,
                         "number": row.number,
+                        "split": row.split,
                         "settings": encode(row.settings),
                         "state": row.state,
                         "samples": row.samples,
                         "told": row.told,
                         "reason": row.reason,
+                        "seen": row.seen,
                     }
                     for row in rows
                 ],
             )
 
     def trials(self, run: str) -> list[TrialRow]:
-        """The trials of a run, by number."""
+        """The trials of a run, the search split first, by number."""
         table = self._tables.trials
-        query = table.select().where(table.c.run == run).order_by(table.c.number)
+        query = table.select().where(table.c.run == run).order_by(table.c.split.desc(), table.c.number)
         with self._transaction() as connection:
             return [
                 TrialRow(
                     run=run,
                     number=row["number"],
+                    split=row["split"],
                     settings=decode(Settings, row["settings"]),
                     state=row["state"],
                     samples=row["samples"],
                     told=row["told"],
                     reason=row["reason"],
+                    seen=row["seen"],
                 )
                 for row in connection.execute(query).mappings()
             ]
@@ -225,12 +250,12 @@ def open_store(url: str | None = None, environ: Mapping[str, str] | None = None)
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        parsed = make_url(url)
+        parsed = driver_url(make_url(url))
     except (SQLAlchemyError, ValueError):
         # The URL may hold a password in any of its parts, and the cause repeats parts of it.
         raise StoreError(
             "the store's URL cannot be read; write it as in sqlite:///folder/file.db or "
-            "postgresql+psycopg://user:password@host:5432/name (HARNESS_STORE)"
+            "postgresql://user:password@host:5432/name (HARNESS_STORE)"
         ) from None
     database: sqlalchemy.Engine | None = None
     try:
@@ -243,12 +268,21 @@ def open_store(url: str | None = None, environ: Mapping[str, str] | None = None)
             database.dispose()
         if isinstance(error, StoreError):
             raise
-        cause = (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
-        raise StoreError(
-            f"the store {_shown(parsed)} cannot be opened: {cause}; expected a database that harness made, "
-            "in a folder that can be written; move the file away, or name another with HARNESS_STORE"
-        ) from error
+        raise _cannot_be_opened(_shown(parsed), error) from error
     return Store(database)
+
+
+def _cannot_be_opened(shown: str, error: Exception) -> StoreError:
+    cause = (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
+    expected = (
+        "expected a database that harness made, in a folder that can be written; move the file away, or name "
+        "another with HARNESS_STORE"
+    )
+    if shown.startswith("postgresql"):
+        expected = "expected a PostgreSQL server that takes this user; start it, or mend HARNESS_STORE"
+    if isinstance(error, ImportError):
+        expected = "install its driver: pip install 'llm-harness[postgres]'"
+    return StoreError(f"the store {shown} cannot be opened: {cause}; {expected}")
 
 
 def _connect_args(url: sqlalchemy.URL) -> dict[str, Any]:
@@ -268,16 +302,15 @@ def _prepare(database: sqlalchemy.Engine, *, shown: str) -> None:
     from sqlalchemy import inspect
 
     sqlite = database.dialect.name == "sqlite"
-    if sqlite:
-        _tune_sqlite(database)
+    set_up(database)
     schema = tables()
     with database.begin() as connection:
         if sqlite:
             verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
             if verdict != "ok":
                 raise StoreError(f"the store {shown} is damaged: {verdict}; restore a copy, or move it away")
-            # Two processes may make the same new store at once: one of them waits here.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # Two processes may make the same new store at once: one of them waits here.
+        lock_making(connection)
         found = inspect(connection).get_table_names()
         if sqlite and found and schema.about.name not in found:
             raise StoreError(
@@ -295,25 +328,13 @@ def _prepare(database: sqlalchemy.Engine, *, shown: str) -> None:
             )
 
 
-def _tune_sqlite(database: sqlalchemy.Engine) -> None:
-    from sqlalchemy import event
-
-    def on_connect(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")  # readers never wait for the writer
-        cursor.execute("PRAGMA synchronous=FULL")  # a committed answer survives a power cut
-        cursor.close()
-
-    event.listen(database, "connect", on_connect)
-
-
 def _shown(url: sqlalchemy.URL) -> str:
     # A password may also stand among the options, which SQLAlchemy would show.
     options = dict.fromkeys(url.query, "hidden")
     return url.set(query=options).render_as_string(hide_password=True)
 
 
-def _run_row(row: Mapping[str, Any]) -> RunRow:
+def _run_row(row: Mapping[str, Any], record: str | None) -> RunRow:
     ended = row["ended_at"]
     return RunRow(
         run=row["run"],
@@ -322,8 +343,9 @@ def _run_row(row: Mapping[str, Any]) -> RunRow:
         spec_file=row["spec_file"],
         spec_text=row["spec_text"],
         overrides=json.loads(row["overrides"]),
+        prompts=json.loads(row["prompts"]),
         plan=row["plan"],
         started_at=datetime.fromtimestamp(row["started_at"], UTC),
         ended_at=None if ended is None else datetime.fromtimestamp(ended, UTC),
-        record=None if row["record"] is None else decode(RunRecord, row["record"]),
+        record=None if record is None else decode(RunRecord, record),
     )

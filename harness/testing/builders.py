@@ -233,7 +233,7 @@ def a_run_record(**changes: Any) -> RunRecord:
         description="Which settings label support tickets best?",
         state="complete",
         metric="accuracy",
-        aim="best quality",
+        aim="the highest quality",
         trials=(default, recommendation.search_trial, loser),
         finalists=(
             replace(default, split="confirm", samples=86, quality=an_estimate(0.79)),

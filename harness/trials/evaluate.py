@@ -39,28 +39,24 @@ def ask(
     positions: Sequence[int],
     engine: Engine,
     watch: Callable[[], None] | None = None,
-    *,
-    recall: bool = False,
 ) -> bool:
     """Let all these arms answer the samples at these positions, except what they answered before.
 
     Returns False when the budget refused calls, or the run was stopped. `watch` is called after each
-    outcome. recall: read what the store knows, send nothing. Raises ProviderError when credentials or
+    outcome. Raises ProviderError when credentials or
     credit end the run for a provider, or when nobody is there to answer.
     """
     under_way: dict[int, _Asked] = {}
     complete, silent = True, 0
-    answer = engine.recall if recall else engine.run
-    for outcome in answer(_calls(arms, positions, under_way)):
+    for outcome in engine.run(_calls(arms, positions, under_way)):
         asked = under_way.pop(id(outcome.call))
         if isinstance(outcome, CallFailure) and outcome.kind in UNSENT:
             complete = False
             continue
-        if not recall:
-            refuse_hopeless(outcome)
-            silent = silent + 1 if _down(outcome) else 0
-            if silent == SILENCE:
-                raise _gone(outcome)
+        refuse_hopeless(outcome)
+        silent = silent + 1 if _down(outcome) else 0
+        if silent == SILENCE:
+            raise _gone(outcome)
         plan = asked.arm.board.plan
         asked.arm.take(asked.position, outcome, score_all(plan, outcome, asked.sample))
         if watch:
@@ -68,13 +64,17 @@ def ask(
     return complete
 
 
-def remember(arm: Arm, samples: int, engine: Engine) -> None:
-    """Fill an empty arm with the answers to so many samples that the store holds; nothing is sent."""
-    # Calls that the budget refused leave holes: the samples of a trial need not be the first ones.
-    start, whole = 0, len(arm.board.ids)
-    while start < whole and (missing := samples - arm.samples()):
-        ask([arm], range(start, min(start + missing, whole)), engine, recall=True)
-        start += missing
+def remember(arm: Arm, seen: str, engine: Engine) -> None:
+    """Fill an empty arm with the answers that it saw in an earlier process; nothing is sent.
+
+    seen: as `Arm.seen_text` wrote it.
+    """
+    under_way: dict[int, _Asked] = {}
+    arm.seen[:] = arm.seen_of(seen)
+    positions = np.flatnonzero(arm.seen.any(axis=1)).tolist()
+    for outcome in engine.recall(_calls([arm], positions, under_way, again=True)):
+        asked = under_way.pop(id(outcome.call))
+        arm.take(asked.position, outcome, score_all(arm.board.plan, outcome, asked.sample))
 
 
 def score_all(plan: Plan, outcome: Outcome, sample: Sample) -> tuple[Score, ...]:

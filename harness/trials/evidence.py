@@ -6,7 +6,9 @@ and figures only; texts stay in the store.
 
 from __future__ import annotations
 
+import base64
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -118,6 +120,15 @@ class Arm:
         for score in scores[1:]:
             if score.value is not None:
                 self.others.setdefault(score.scorer, []).append(score.value)
+
+    def seen_text(self) -> str:
+        """Which answers this arm has seen, in a form for the store; see `seen_of`."""
+        return base64.b64encode(zlib.compress(np.packbits(self.seen).tobytes())).decode("ascii")
+
+    def seen_of(self, text: str) -> NDArray[np.bool_]:
+        """The array that `seen_text` wrote, in the shape of this arm."""
+        packed = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8)
+        return np.unpackbits(packed, count=self.seen.size).astype(np.bool_).reshape(self.seen.shape)
 
     def quality_values(self) -> Floats:
         """Quality per sample, shape (samples,): repeats averaged, NaN where there is nothing to count.

@@ -60,6 +60,11 @@ class Search:
         """Search, then confirm. Raises InconclusiveError when the budget does not even cover a start."""
         plan = self.plan
         board = Board.of(plan, "search")
+        if board.over_labels:
+            self.notes.append(
+                "race, ties and differences compare single samples by their scores: "
+                f"{plan.task.metric} has no value for one sample"
+            )
         allowance = Allowance.of(plan, finalists=min(FINALISTS + 1, plan.n_trials))
         proposals = Proposals(plan.space, seed=plan.seed, sampler=plan.sampler)
         pool = [self._arm(n, s, board) for n, s in proposals.defaults(min(plan.n_trials, POOL_MOST))]
@@ -183,9 +188,7 @@ class Search:
 
     def _leader(self, arms: Sequence[Arm]) -> Arm:
         able = [arm for arm in arms if self._keeps(arm)] or arms
-        row = leader_of(
-            [arm.quality_values() for arm in able], [arm.usd_per_1k_calls() or 0.0 for arm in able]
-        )
+        row = leader_of([arm.quality_values() for arm in able], [_price(arm) for arm in able])
         return able[row]
 
     def _keeps(self, arm: Arm) -> bool:
@@ -227,7 +230,7 @@ class Search:
         mean = self._mean(champion)
         for arm in arms:
             standing = verdict(arm.quality_values(), champion.quality_values())
-            if arm is not champion and standing.n == 0:
+            if arm is not champion and standing.n < 2:
                 arm.state = "failed" if arm.samples() else "stopped"
                 proposals.tell(arm.number, None)
                 continue

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.advice.choose import Finalist, Goal, recommend, versus
@@ -134,7 +134,7 @@ def test_without_anything_cheaper_near_the_reason_says_so():
     chosen = choose(Case(0, 0.7, 0.1), Case(1, 0.9, 1.0), goal=a_goal("cheapest_within", 0.02))
     assert chosen.reason == (
         "Trial 1 had the highest quality of 2 finalists on the search split, "
-        "and nothing cheaper came within 2.0 points."
+        "and no cheaper finalist came within 2.0 points."
     )
 
 
@@ -183,7 +183,9 @@ def test_a_limit_missed_on_the_confirm_split_is_a_caveat():
 
 
 @pytest.mark.parametrize("side", ["search", "confirm"])
-@pytest.mark.parametrize("change", [{"quality": None}, {"failure_rate": 1.0}])
+@pytest.mark.parametrize(
+    "change", [{"quality": None}, {"failure_rate": 1.0}, {"failure_rate": 0.4, "unscored_rate": 0.6}]
+)
 def test_what_never_answered_cannot_be_chosen(side, change):
     """Both splits must have brought answers."""
     mute = Case(1, 0.9).finalist()
@@ -288,6 +290,17 @@ def test_the_caveat_on_resolution_by_hand():
     )
 
 
+def test_very_few_samples_are_told_of_instead():
+    """With a dozen samples the interval says all there is to say."""
+    made, rival = Case(0, 0.8).finalist(), Case(1, 0.7).finalist()
+    few = replace(made, confirm=replace(made.confirm, quality=an_estimate(0.75, half_width=0.2, n=12)))
+    assert (
+        choose(few, rival)
+        .caveats[0]
+        .startswith("Only 12 samples confirm this: all they can say is 0.55 to 0.95")
+    )
+
+
 def test_a_winner_that_was_flattered_is_told_of():
     """When the confirm interval lies below the search quality, the search overrated its choice."""
     caveats = choose(Case(0, 0.99, right=70)).caveats
@@ -298,10 +311,12 @@ def test_a_winner_that_was_flattered_is_told_of():
 def test_cut_off_answers_and_failures_are_told_of():
     """With their shares; two percent of cut answers are forgiven."""
     made = Case(0, 0.8).finalist()
-    bad = replace(made, confirm=replace(made.confirm, truncation_rate=0.25, failure_rate=0.015))
+    rates = {"truncation_rate": 0.25, "failure_rate": 0.015, "unscored_rate": 0.004}
+    bad = replace(made, confirm=replace(made.confirm, **rates))
     assert choose(bad).caveats == (
-        "25% of the answers were cut off at max_output_tokens; what was cut cannot have been scored.",
+        "25% of the answers were cut off at max_output_tokens; what came after the cut was not judged.",
         "1.5% of the calls failed.",
+        "0.4% of the answers could not be judged.",
     )
     fine = replace(made, confirm=replace(made.confirm, truncation_rate=0.02))
     assert choose(fine).caveats == ()
@@ -335,6 +350,7 @@ def made_of(rows, scale=1.0):
     return [Case(n, quality, price * scale, right) for n, (quality, price, right) in enumerate(rows)]
 
 
+@settings(deadline=None, max_examples=40)
 @given(cases, goals, st.randoms(use_true_random=False))
 def test_the_order_of_finalists_does_not_matter(rows, goal, dice):
     """A choice is a function of a set."""
@@ -344,6 +360,7 @@ def test_the_order_of_finalists_does_not_matter(rows, goal, dice):
     assert replace(one, provenance=other.provenance) == other
 
 
+@settings(deadline=None, max_examples=40)
 @given(cases, goals, st.integers(-6, 6).map(lambda power: 2.0**power))
 def test_the_currency_does_not_matter(rows, goal, scale):
     """Prices are compared with each other only, so that any unit gives the same choice."""
@@ -352,6 +369,7 @@ def test_the_currency_does_not_matter(rows, goal, scale):
     assert (one.ties, one.runner_up, one.reason) == (other.ties, other.runner_up, other.reason)
 
 
+@settings(deadline=None, max_examples=40)
 @given(cases, st.floats(0, 0.99))
 def test_the_choice_is_within_the_tolerance_and_nothing_near_is_cheaper(rows, tolerance):
     """The definition of the policy, read off the result."""
@@ -362,6 +380,7 @@ def test_the_choice_is_within_the_tolerance_and_nothing_near_is_cheaper(rows, to
     assert chosen.price == min(case.price for case in near)
 
 
+@settings(deadline=None, max_examples=40)
 @given(cases)
 def test_no_tolerance_is_the_best(rows):
     """`cheapest_within: 0` and `best` are one policy."""

@@ -100,7 +100,7 @@ def test_an_interrupt_loses_nothing(make_engine, ask, store):
 
 def test_closing_does_not_wait_for_a_long_pause(make_engine, ask):
     """A call that rests between two attempts is given up at once, not after the pause."""
-    provider = ScriptedProvider(a_fault("rate_limit", retry_after_s=3600.0))
+    provider = ScriptedProvider(a_fault("rate_limit", retry_after_s=60.0))
     clock = FakeClock(autojump=False)
     engine = make_engine(provider, clock=clock)
     stream = engine.run(ask(3))

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.calls.faults import MESSAGE_CHARACTERS, kind_of, retry_after_s, safe
+from harness.calls.faults import (
+    MESSAGE_CHARACTERS,
+    cut_off,
+    kind_of,
+    kind_of_error,
+    retry_after_s,
+    safe,
+)
 
 QUOTA = '{"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}}'
 
@@ -48,6 +55,37 @@ def test_status_and_text_give_the_kind(status, text, kind):
 
 
 @pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"message": "slow down", "code": 429}, "rate_limit"),
+        ({"message": "slow down", "code": "429"}, "rate_limit"),
+        ({"message": "no", "code": 401}, "credentials"),
+        ({"message": "Upstream error", "code": 502}, "overloaded"),
+        ({"message": "Rate limit reached", "code": "rate_limit_exceeded"}, "rate_limit"),
+        ({"message": "no", "code": "insufficient_quota"}, "quota"),
+        ({"message": "no", "code": "context_length_exceeded"}, "too_long"),
+        ({"message": "no", "code": "content_filter"}, "filtered"),
+        ({"message": "stop: too many", "type": "invalid_request_error"}, "bad_request"),
+        ({"message": "The server had an error", "type": "server_error"}, "overloaded"),
+        ({"message": "odd", "code": 7}, "overloaded"),
+        ({}, "overloaded"),
+        ("CUDA out of memory", "overloaded"),
+        (["no"], "overloaded"),
+    ],
+)
+def test_an_error_within_an_answer_gives_the_kind(error, kind):
+    """By the status that it repeats, else by its words; what says nothing may pass."""
+    assert kind_of_error(error) == kind
+
+
+@pytest.mark.parametrize(("text", "kind"), [("half of", "connection"), ("", "malformed")])
+def test_a_stream_that_ends_early_may_have_been_billed(text, kind):
+    """Cut off in the middle, or never an answer."""
+    fault = cut_off(text)
+    assert (fault.kind, fault.billed, fault.retryable) == (kind, True, True)
+
+
+@pytest.mark.parametrize(
     ("headers", "seconds"),
     [
         ({}, None),
@@ -65,6 +103,22 @@ def test_status_and_text_give_the_kind(status, text, kind):
 )
 def test_retry_after_is_read_in_seconds(headers, seconds):
     """What cannot be read counts as not said."""
+    assert retry_after_s(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "seconds"),
+    [
+        ("Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:27:30 GMT", 30.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 08:28:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", None, None),
+        ("Wed, 99 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:27:30 GMT", None),
+        ("soon", "Wed, 21 Oct 2015 07:27:30 GMT", None),
+    ],
+)
+def test_a_date_counts_from_the_date_of_the_answer(then, now, seconds):
+    """The provider's clock is compared with itself; without its date, a date says nothing."""
+    headers = {"retry-after": then} | ({} if now is None else {"date": now})
     assert retry_after_s(headers) == seconds
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
+import subprocess
+import sys
 
 import pytest
+from aiohttp import web
 
 from harness.calls.direct_lane import DirectProvider
 from harness.calls.litellm_lane import _BY_STATUS, KINDS, LitellmProvider, load_litellm
@@ -14,8 +18,13 @@ from harness.records import Call, Reply, Usage
 from harness.testing.builders import a_call, a_settings
 from harness.testing.contracts import ProviderContract
 
-# Loading litellm takes some four seconds.
-pytestmark = pytest.mark.slow
+pytestmark = [
+    # Loading litellm takes some four seconds.
+    pytest.mark.slow,
+    # litellm silences these when it is loaded, and pytest forgets it before each test.
+    pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance:DeprecationWarning"),
+]
 KEY = "my-own-secret-key"
 # What litellm calls an exception and nobody raises for a call: enumerations beside them.
 NO_EXCEPTIONS = ("RateLimitErrorCategory", "RateLimitType")
@@ -38,11 +47,11 @@ def base(wire, prefix: str) -> str:
     return wire.url if prefix == "openai" else wire.url.removesuffix("/v1")
 
 
-def complete(wire, prefix="openai", call=None, address=None) -> Reply:
+def complete(wire, prefix="openai", call=None, address=None, **options) -> Reply:
     """One answer through litellm."""
 
     async def act() -> Reply:
-        provider = LitellmProvider(prefix, address or base(wire, prefix), KEY)
+        provider = LitellmProvider(prefix, address or base(wire, prefix), KEY, **options)
         try:
             return await provider.complete(call or call_to(prefix))
         finally:
@@ -118,6 +127,91 @@ def test_counts_that_were_not_stated_are_unknown(wire, chat_answer):
     del answer["usage"]
     wire.says(answer)
     assert complete(wire).usage == Usage()
+
+
+# -- answers piece by piece
+
+
+class Moments:
+    """A clock that tells these moments, one after the other, and no more."""
+
+    def __init__(self, *moments: float) -> None:
+        self._moments = iter(moments)
+
+    def monotonic(self) -> float:
+        """The next moment."""
+        return next(self._moments)
+
+
+def events(*, counts: bool = True) -> list[bytes]:
+    """A streamed answer in Anthropic's format. counts: whether it says what it cost."""
+    begun = {"input_tokens": 12, "output_tokens": 1}
+    said = [
+        {"type": "message_start", "message": message(content=[], stop_reason=None, usage=begun)},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *(
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+            for text in ("bil", "ling")
+        ),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}},
+        {"type": "message_stop"},
+    ]
+    return [f"event: {one['type']}\ndata: {json.dumps(one)}\n\n".encode() for one in said]
+
+
+def streams(wire, *parts: bytes) -> None:
+    """Let the server answer with these parts of a stream."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for part in parts:
+            await response.write(part)
+        return response
+
+    wire.answer = answer
+
+
+def test_another_format_is_read_piece_by_piece(wire):
+    """Its events have other names; text, reason, counts and the time of the first token come out alike."""
+    streams(wire, *events())
+    reply = complete(wire, "anthropic", stream=True, clock=Moments(10.0, 12.5))
+    assert (reply.text, reply.finish_reason, reply.first_token_s) == ("billing", "stop", 2.5)
+    assert (reply.usage.input_tokens, reply.usage.output_tokens) == (12, 3)
+    (request,) = wire.requests
+    assert request.body["stream"] is True
+
+
+def test_an_answer_that_is_not_streamed_has_no_first_token(wire):
+    """It is not made up, and the clock is not asked."""
+    assert complete(wire, clock=Moments(1.0)).first_token_s is None
+
+
+@pytest.mark.parametrize("pieces", [3, 4, 5])
+def test_a_stream_of_another_format_that_ends_early_is_no_answer(wire, pieces):
+    """litellm ends it with a "stop" of its own, and half an answer would be scored as a whole one."""
+    streams(wire, *events()[:pieces])
+    fault = fault_of(wire, "anthropic", stream=True)
+    assert (fault.kind, fault.billed) == ("connection", True)
+
+
+@pytest.mark.parametrize("prefix", ["openai", "anthropic"])
+@pytest.mark.parametrize("body", [b"", b"<html>Welcome</html>\n\n"])
+def test_a_stream_without_an_answer_is_malformed(wire, prefix, body):
+    """litellm makes an empty answer of it."""
+    streams(wire, body)
+    fault = fault_of(wire, prefix, stream=True)
+    assert (fault.kind, fault.billed) == ("malformed", True)
+
+
+def test_an_error_in_a_stream_of_another_format_has_its_kind(wire):
+    """It comes after the status, wrapped once more by litellm."""
+    crash = {"type": "error", "error": {"type": "overloaded_error", "message": f"Overloaded, {KEY}"}}
+    streams(wire, *events()[:3], f"event: error\ndata: {json.dumps(crash)}\n\n".encode())
+    fault = fault_of(wire, "anthropic", stream=True)
+    assert (fault.kind, fault.billed) == ("overloaded", True)
+    assert KEY not in fault.message
 
 
 # -- failures
@@ -222,6 +316,38 @@ def test_every_name_in_the_table_is_one_of_litellm(litellm):
     """A class that a new version renames leaves no dead line."""
     known = dir(litellm.exceptions)
     assert [name for name in (*KINDS, *_BY_STATUS) if name not in known] == []
+
+
+# -- connections
+
+
+@pytest.mark.parametrize("prefix", ["openai", "anthropic"])
+def test_closing_leaves_no_client_behind(wire, litellm, prefix):
+    """litellm closes none by itself, and would give them to another loop that has the id of this one."""
+
+    async def act() -> None:
+        provider = LitellmProvider(prefix, base(wire, prefix), KEY)
+        for _ in range(2):  # and it can be used again
+            if prefix == "anthropic":
+                wire.says(message())
+            await provider.complete(call_to(prefix))
+            mine = f"-{id(asyncio.get_running_loop())}"
+            clients = litellm.in_memory_llm_clients_cache.cache_dict
+            assert any(name.endswith(mine) for name in clients)
+            await provider.close()
+            assert not any(name.endswith(mine) for name in clients)
+
+    asyncio.run(act())
+
+
+def test_closing_loads_nothing():
+    """A run that never got as far as a call does not pay for the library."""
+    code = (
+        "import asyncio, sys; from harness.calls.litellm_lane import LitellmProvider;"
+        "asyncio.run(LitellmProvider('openai').close()); print('litellm' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 # -- quiet

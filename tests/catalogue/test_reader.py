@@ -76,6 +76,36 @@ def test_output_ends_at_the_limit_of_the_model(read: Read) -> None:
     assert read(GOOD).find("acme/nut").settings["max_output_tokens"].high == 100
 
 
+def test_answer_times_are_the_provider_s_unless_a_model_has_its_own(read: Read) -> None:
+    """Low and high seconds with source and date; an embedding is no answer, and none is a guess."""
+    timed = 'answer_s: {low: 0.5, high: 2, source: watched, as_of: "2026-01-01"}'
+    own = timed.replace("0.5", "1.5")
+    text = GOOD.replace("classes:", f"{timed}\nclasses:")
+    text = text.replace(
+        "prices: free}", f"prices: free, {own}}}\n  vec: {{class: EMBEDDING, takes: sampling}}"
+    )
+    catalogue = read(text)
+    nut, oak, vec = (catalogue.find(f"acme/{name}") for name in ("nut", "oak", "vec"))
+    assert (nut.answer_s, nut.answer_s_source) == ((0.5, 2), "watched, 2026-01-01")
+    assert oak.answer_s == (1.5, 2)
+    assert (vec.answer_s, read(GOOD).find("acme/nut").answer_s) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        ("low: 0, high: 2", "answer_s.low: is 0, expected more than 0"),
+        ("low: 3, high: 2", "at most high, 2"),
+        ("low: 1", "answer_s.high: is None, expected a number"),
+    ],
+)
+def test_answer_times_that_make_no_sense_are_refused(read: Read, figures: str, words: str) -> None:
+    """File and key are named."""
+    timed = f'answer_s: {{{figures}, source: watched, as_of: "2026-01-01"}}\n'
+    with pytest.raises(CatalogueError, match=words):
+        read(timed + GOOD)
+
+
 def test_free_and_unpriced_are_two_things(read: Read) -> None:
     """`free` is a price of zero; no price is an unknown price."""
     catalogue = read(GOOD)

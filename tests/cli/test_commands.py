@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_a_first_spec_plans_as_it_is(desk: Any) -> None:
     assert begun.out.splitlines()[-1] == f"next: harness plan {Path('experiments/demo.yaml')}"
     checked = desk.cli("validate", "experiments/demo.yaml")
     assert (checked.code, checked.err) == (0, "")
-    assert "experiments/demo.yaml: fine" in checked.out.replace(os.sep, "/")
+    assert "experiments/demo.yaml: fine (1 model, 1 prompt, " in checked.out.replace(os.sep, "/")
     assert desk.cli("plan", "experiments/demo.yaml").code == 0
 
 
@@ -73,6 +74,33 @@ def test_plan_names_what_is_searched_and_no_more(desk: Any) -> None:
     assert lines["searched"] == "prompt, temperature"
     assert lines["budget"] == "$1.00 and 400 calls"
     assert lines["trials"].startswith("8 at most")
+
+
+def test_plan_predicts_bill_and_time_and_says_what_they_rest_on(desk: Any) -> None:
+    """The bill is an interval that ends at the smaller of worst case and budget."""
+    planned = desk.cli("plan", "words.yaml").out
+    lines = dict(line.split(maxsplit=1) for line in planned.splitlines()[:10])
+    assert lines["samples"].endswith("1 answer each")
+    assert lines["calls"] == "96 to 400, where the budget stops (480 without it)"
+    assert re.fullmatch(
+        r"\$0\.00\d+ to \$0\.\d+, where the budget stops; worst case without it \$0\.\d+; "
+        r"all calls are estimated at \$0\.\d+",
+        lines["bill"],
+    )
+    assert lines["time"] == "unknown"
+    assert "nothing states how fast mine/tiny answers" in planned
+    assert "Worst case: every trial" in planned
+
+
+def test_plan_knows_how_long_the_starter_may_take(desk: Any) -> None:
+    """The local model's answer time is in the catalogue, and it costs nothing."""
+    desk.cli("init", "demo")
+    lines = dict(
+        line.split(maxsplit=1)
+        for line in desk.cli("plan", "experiments/demo.yaml").out.splitlines()
+        if line.startswith(("time", "bill"))
+    )
+    assert lines == {"bill": "nothing: these models are free", "time": "about 9.00 s to 3 min 36 s"}
 
 
 def test_plan_as_json_is_json_alone(desk: Any) -> None:

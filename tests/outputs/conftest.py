@@ -71,7 +71,7 @@ class Records:
         given = {
             "experiment": "ticket-triage",
             "run": "r1",
-            "policy": "cheapest_within 0.01",
+            "policy": "cheapest_within: 0.01",
             "settings": chosen.settings,
             "trial": chosen,
             "search_trial": cls.trial(2, quality=cls.estimate(0.87, 0.82, 0.91, n=196)),
@@ -103,7 +103,7 @@ class Records:
             "description": "Which settings label support tickets well enough?",
             "state": "complete",
             "metric": "accuracy",
-            "aim": "cheapest within 0.01 of the best; at most $2.00 per 1,000 calls",
+            "aim": "the cheapest within 1 point of the highest quality, with usd_per_1k_calls at most 2",
             "trials": (
                 default,
                 loser,

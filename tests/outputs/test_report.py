@@ -138,7 +138,7 @@ def test_references_inside_the_page_lead_somewhere(make):
     [
         "Ship openai/gpt-4.1-mini, prompt plain, temperature 0.2: accuracy 0.84 [0.76, 0.90], n=84, ",
         "$0.12 per 1,000 calls, median latency 0.43 s; better than the untuned default.",
-        "Rule applied: cheapest within 0.01 of the best; at most $2.00 per 1,000 calls.",
+        "Rule applied: the cheapest within 1 point of the highest quality, with usd_per_1k_calls at most 2.",
         "harness export json r1",
         "Trial 2 is the cheapest of two that cannot be told apart from the best.",
         "Prices are list prices.",
@@ -157,6 +157,26 @@ def test_references_inside_the_page_lead_somewhere(make):
 def test_page_says(make, words):
     """The sentences and figures that a reader came for."""
     assert words in page(make.record()).words
+
+
+def rule(record):
+    """The sentence on the rule in the short form."""
+    return re.search(r"Rule applied: (.*?)\. Run ", report.markdown(record)).group(1)
+
+
+def test_the_rule_is_said_once(make):
+    """The aim holds the policy in words already; without a choice, the aim is the rule."""
+    assert rule(make.record()).count("within 1 point") == 1
+    assert rule(make.record(recommendation=None, aim="the highest quality")) == "the highest quality"
+
+
+def test_a_policy_that_is_not_the_aims_is_said_with_it(make):
+    """What chose, and what the spec asks for."""
+    record = make.record(aim="the cheapest within 2 points of the highest quality")
+    best = replace(record.recommendation, policy="best")
+    assert rule(replace(record, aim="the cheapest one", recommendation=best)) == (
+        "the highest quality (the spec asks for the cheapest one)"
+    )
 
 
 def test_local_models_carry_their_note(make):

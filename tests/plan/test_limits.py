@@ -31,6 +31,19 @@ def test_an_unknown_figure_keeps_no_limit():
     assert broken_limits(trial, {"usd_per_1k_calls": 2.0}) == ["usd_per_1k_calls is unknown, the limit is 2"]
 
 
+@pytest.mark.parametrize(
+    ("price", "bound", "words"),
+    [
+        (123456.7, 99999999.0, []),
+        (123456789.0, 99999999.0, ["usd_per_1k_calls is 123500000, above 99999999"]),
+        (0.00001234, 0.00001, ["usd_per_1k_calls is 0.00001234, above 0.00001"]),
+    ],
+)
+def test_figures_have_no_exponents(price, bound, words):
+    """Large and small figures alike are read without counting zeros in the head."""
+    assert broken_limits(a_trial(usd_per_1k_calls=price), {"usd_per_1k_calls": bound}) == words
+
+
 @pytest.mark.parametrize("name", WithinSpec.model_fields)
 def test_every_limit_of_a_spec_has_a_figure(name):
     """What a spec may bound can be looked up in a trial."""

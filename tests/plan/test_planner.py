@@ -10,8 +10,8 @@ import pytest
 
 from harness.catalogue.models import Prices, load_catalogue
 from harness.errors import UsageError
-from harness.plan.estimate import estimate_plan, estimated_tokens
-from harness.plan.plan import Choices, Range, Space
+from harness.plan.estimate import estimate_plan
+from harness.plan.plan import Choices, Range, Space, policy_words
 from harness.plan.planner import make_plan
 from harness.plan.spec import Spec
 from harness.records import Settings
@@ -258,6 +258,44 @@ def test_the_aim_can_be_said_in_words(project):
     )
 
 
+@pytest.mark.parametrize(
+    ("tolerance", "words"), [("0.01", "within 1 point of"), ("0.005", "within 0.5 points of")]
+)
+def test_one_point_is_one_point(project, tolerance, words):
+    """Singular and plural as people say them."""
+    assert (
+        words in project.plan(("seed: 3", f"aim: {{policy: {{cheapest_within: {tolerance}}}}}")).aim.words()
+    )
+
+
+def test_an_unknown_policy_is_said_as_it_is_called():
+    """A policy that has no phrase of its own keeps its name."""
+    assert policy_words("fastest_within", 0.1) == "fastest within"
+
+
+def test_the_caps_can_be_said_in_words(project):
+    """Plain numbers with their units, one of each or many."""
+    many = project.plan(("{usd: 1.0}", "{usd: 0.5, calls: 1000000, tokens: 1, minutes: 1.5}")).budget
+    assert many.words() == "0.5 USD, 1000000 calls, 1 token, 1.5 minutes"
+    assert project.plan(("{usd: 1.0}", "{calls: 50, minutes: 1}")).budget.words() == "50 calls, 1 minute"
+
+
+def test_a_grid_needs_a_space_that_can_be_counted(project):
+    """With steps and choices everywhere, `sampler: grid` is taken."""
+    plan = project.plan(
+        (RANGE, "temperature: {low: 0, high: 1, step: 0.5}"), ("n_trials: 10", "sampler: grid")
+    )
+    assert (plan.sampler, plan.space.distinct) == ("grid", 12)
+
+
+def test_how_fast_a_model_answers_is_no_part_of_the_plan(project):
+    """A better guess of the time does not make a run another one."""
+    own = "providers: {alpha: {models: {small: {answer_s: {low: 1, high: 2}}}}}\nseed: 3"
+    timed = project.plan(("seed: 3", own))
+    assert timed.models["alpha/small"].answer_s == (1.0, 2.0)
+    assert timed.fingerprint() == project.plan().fingerprint()
+
+
 def test_the_command_line_overrides_the_spec(project):
     """Each flag changes its own figure."""
     plan = project.plan(limit=10, repeat=2, seed=9, n_trials=4, max_cost=0.5, max_concurrency=3)
@@ -329,49 +367,13 @@ def test_a_draft_with_faults_is_no_plan(project, catalogue):
         draft.plan(None, None)
 
 
-def test_an_estimate_bounds_calls_and_money(project):
-    """Every trial on every row, full answers, the dearest model."""
-    plan = project.plan((RANGE, "temperature: {choices: [0.0, 0.5]}"), limit=10)
-    found = estimate_plan(plan)
-    assert (found.trials, found.distinct) == (8, 8)
-    assert (found.n_search + found.n_confirm, found.repeats, found.calls) == (10, 1, 80)
-    characters = {len(f"Which label fits?\nticket {n}") for n in (1, 10)}
-    low, high = (estimated_tokens(count) for count in sorted(characters))
-    # beta/mini is the dearer one: 2 USD in and 8 USD out per million tokens.
-    assert 80 * (low * 2 + 64 * 8) / 1e6 <= found.worst_case_usd <= 80 * (high * 2 + 64 * 8) / 1e6
-    assert 80 * low <= found.input_tokens <= 80 * high
-    assert found.budget_usd == 1.0
-    assert found.duration_s is None
-    assert "3.5" in found.basis
-
-
-def test_tokens_are_estimated_on_the_safe_side():
-    """35 characters are 10 tokens and 10 % on top."""
-    assert estimated_tokens(35) == 11
-    assert estimated_tokens(0) == 0
-
-
-def test_a_search_without_end_is_bounded_by_its_trials(project):
-    """A range without steps holds more settings than are tried."""
-    found = estimate_plan(project.plan(repeat=2))
-    assert (found.trials, found.distinct, found.calls) == (10, None, 10 * 40 * 2)
-
-
-def test_an_unpriced_model_in_a_plan_is_a_mistake_of_ours(project):
-    """Plans are made with prices; one without is not priced at zero."""
-    from dataclasses import replace
-
-    plan = project.plan()
-    bare = {name: replace(model, prices=None) for name, model in plan.models.items()}
-    with pytest.raises(AssertionError, match="with prices"):
-        estimate_plan(replace(plan, models=bare))
-
-
 def test_the_quickstart_of_this_repository_plans(tmp_path):
     """The spec that people try first is in order, with the catalogue as shipped."""
     plan = make_plan(ROOT / "experiments" / "quickstart.yaml", cache=tmp_path)
     assert plan.task.rows.card.name == "reviews"
-    assert estimate_plan(plan).worst_case_usd == 0.0
+    found = estimate_plan(plan)
+    assert (found.worst_case_usd, found.bill_usd) == (0.0, (0.0, 0.0))
+    assert found.duration_s is not None
     assert plan.catalogue_fingerprint == load_catalogue().fingerprint()
 
 

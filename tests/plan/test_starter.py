@@ -15,12 +15,13 @@ SHIPPED = Path(__file__).parents[2] / "experiments" / SCHEMA_FILE
 
 
 def test_the_starter_plans_as_it_is(tmp_path):
-    """Spec, rows, prompt and schema; the local model; twenty rows."""
+    """Spec, rows, prompt and schema; the local model; sixty rows, enough to confirm on."""
     written = write_starter("my-first", tmp_path)
     names = {str(path.relative_to(tmp_path)) for path in written}
     assert names == {"my-first.yaml", "my-first.jsonl", "prompts/my-first.jinja", SCHEMA_FILE}
     plan = make_plan(tmp_path / "my-first.yaml", cache=tmp_path)
-    assert len(plan.task.rows) == 20
+    assert len(plan.task.rows) == 60
+    assert plan.task.rows.card.n_confirm >= 15
     assert {model.provider for model in plan.models.values()} == {"local"}
     assert "STARTER" not in plan.spec_text
 

@@ -125,11 +125,25 @@ def test_regex_matches_or_compares_its_first_group(answer, scorer, text, target,
     assert scorer.score(answer(text, target)).value == value
 
 
-def test_regex_reads_a_bounded_part_of_an_answer(answer):
-    """The limit is the one the docstring states."""
-    for spare, value in ((1, 1), (0, 0)):
-        text = "." * (REGEX_READS_CHARACTERS - spare) + "x"
-        assert Regex("x").score(answer(text)).value == value
+@pytest.mark.parametrize(
+    ("before", "after", "value"),
+    [
+        (0, 2 * REGEX_READS_CHARACTERS, 1),
+        (2 * REGEX_READS_CHARACTERS, 0, 1),
+        (REGEX_READS_CHARACTERS, REGEX_READS_CHARACTERS, 0),
+        (REGEX_READS_CHARACTERS // 2, REGEX_READS_CHARACTERS // 2 - 1, 1),
+    ],
+)
+def test_regex_reads_both_ends_of_a_long_answer(answer, before, after, value):
+    """Answers begin or end with what was asked for; the middle of a very long one is not read."""
+    text = "." * before + "x" + "." * after
+    assert Regex("x").score(answer(text)).value == value
+
+
+def test_regex_finds_nothing_across_the_cut(answer):
+    """What stands before and after the part left out are not neighbours."""
+    half = REGEX_READS_CHARACTERS // 2
+    assert Regex("ab").score(answer("." * (half - 1) + "a" + "-" * half + "b" + "." * (half - 1))).value == 0
 
 
 @pytest.mark.parametrize("pattern", ["(", "a{999999999999}", "[z-a]", ""])

@@ -31,6 +31,7 @@ def a_run(**changes) -> RunRow:
         spec_file="experiments/triage.yaml",
         spec_text="experiment: ticket-triage\n",
         overrides={"n_trials": 3, "limit": None},
+        prompts={"plain": "{{ text }}"},
         plan="b" * 64,
         started_at=AT,
         ended_at=None,
@@ -42,7 +43,15 @@ def a_run(**changes) -> RunRow:
 def a_trial_row(number=0, **changes) -> TrialRow:
     """A trial that has begun."""
     row = TrialRow(
-        run="run-1", number=number, settings=a_settings(), state="running", samples=0, told=None, reason=""
+        run="run-1",
+        number=number,
+        split="search",
+        settings=a_settings(),
+        state="running",
+        samples=0,
+        told=None,
+        reason="",
+        seen="",
     )
     return replace(row, **changes)
 

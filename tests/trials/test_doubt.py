@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
@@ -13,6 +13,7 @@ from harness.records import Latency
 from harness.trials.doubt import share_p, surely_broken
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.data(), st.floats(0.001, 0.999))
 def test_the_bound_is_never_below_the_exact_chance(n, data, share):
     """Chernoff's bound holds: whoever acts on it is wrong no more often than it says."""

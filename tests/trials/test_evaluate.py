@@ -121,33 +121,20 @@ def test_whoever_watches_is_called_after_each_answer(plan, engine_of):
     assert seen == [1, 2, 3, 4, 5]
 
 
-def test_an_arm_remembers_what_it_answered_before(plan, engine_of):
-    """The evidence of so many samples comes back from the store without a request."""
+@pytest.mark.parametrize("positions", [range(12), [0, 1, 5, 9]])
+def test_an_arm_remembers_exactly_what_it_saw(plan, engine_of, positions):
+    """Its evidence comes back from the store without a request, holes and all."""
     provider = ScriptedProvider("yes")
-    first, second = arms_of(plan, "small")[0], arms_of(plan, "small")[0]
+    first, other, second = (arms_of(plan, "small")[0] for _ in range(3))
     with engine_of(provider) as engine:
-        ask([first], range(12), engine)
-        remember(second, 12, engine)
-    assert second.quality_values()[:12].tolist() == first.quality_values()[:12].tolist()
-    assert len(provider.calls) == second.samples() == 12
-
-
-def test_holes_are_remembered_too(plan, engine_of):
-    """The samples of an arm need not be the first ones of the split."""
-    first, second = arms_of(plan, "small")[0], arms_of(plan, "small")[0]
-    with engine_of(ScriptedProvider("yes")) as engine:
-        ask([first], [0, 1, 5, 9], engine)
-        remember(second, 4, engine)
-    assert second.seen[:, 0].nonzero()[0].tolist() == [0, 1, 5, 9]
-
-
-def test_no_more_is_remembered_than_was_seen(plan, engine_of):
-    """What another trial with the same settings answered is not this one's."""
-    first, second = arms_of(plan, "small")[0], arms_of(plan, "small")[0]
-    with engine_of(ScriptedProvider("yes")) as engine:
-        ask([first], range(20), engine)
-        remember(second, 8, engine)
-    assert second.seen[:, 0].nonzero()[0].tolist() == list(range(8))
+        ask([first], positions, engine)
+        # What another trial with the same settings answered is not this one's.
+        ask([other], range(20), engine)
+        asked = len(provider.calls)
+        remember(second, first.seen_text(), engine)
+    assert second.seen.tolist() == first.seen.tolist()
+    assert second.quality_values().tolist() == pytest.approx(first.quality_values().tolist(), nan_ok=True)
+    assert len(provider.calls) == asked
 
 
 def test_rows_say_what_came_of_each_call(plan, engine_of):

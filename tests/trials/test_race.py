@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
@@ -33,6 +33,7 @@ def test_a_race_looks_after_8_16_32_and_at_the_end(n, marks):
     assert checkpoints(n) == marks
 
 
+@settings(deadline=None)
 @given(st.integers(1, 100_000))
 def test_checkpoints_rise_to_the_end(n):
     """Every mark is new, and the last one is all there is."""
@@ -66,6 +67,7 @@ def test_fewer_than_two_common_samples_are_no_evidence(arm):
     assert not unpromising(standing)
 
 
+@settings(deadline=None)
 @given(pairs)
 def test_exchanging_the_two_turns_the_difference_round(rows):
     """What one is ahead, the other is behind, and both cannot have lost."""
@@ -75,6 +77,7 @@ def test_exchanging_the_two_turns_the_difference_round(rows):
     assert not (clearly_lost(there) and clearly_lost(back))
 
 
+@settings(deadline=None)
 @given(pairs, st.randoms(use_true_random=False))
 def test_the_order_of_samples_does_not_matter(rows, dice):
     """A race decides the same in whatever order answers arrive."""
@@ -121,6 +124,7 @@ def test_an_arm_that_is_not_behind_goes_on(n):
         assert not unpromising(standing)
 
 
+@settings(deadline=None)
 @given(binary)
 def test_identical_answers_never_part_two_arms(values):
     """Settings that answer alike are never told apart."""
@@ -130,6 +134,7 @@ def test_identical_answers_never_part_two_arms(values):
     assert not unpromising(standing)
 
 
+@settings(deadline=None)
 @given(st.integers(8, 4000), st.floats(0, 0.6), st.floats(-1, 0))
 def test_a_bar_that_rises_forgives_less_with_more_samples(n, p, difference):
     """What has no promise after n samples would have none after 2n with the same p."""
@@ -142,6 +147,7 @@ def test_a_told_value_by_hand():
     assert told_value(0.8, Verdict(-0.2, 0.1, 14)) == pytest.approx(0.66)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(-1, 1), st.integers(0, 1000))
 def test_a_short_trial_tells_less_of_its_difference(mean, difference, n):
     """The told value lies between the champion's mean and the raw difference, nearer with more samples."""

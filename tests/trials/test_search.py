@@ -187,7 +187,7 @@ def test_a_cent_too_little_is_inconclusive(lab, witness):
     """A cap that the first call could cross sends nothing."""
     experiment = lab.experiment(60, budget={"usd": 1e-9})
     provider = witness(experiment.simulator())
-    with pytest.raises(InconclusiveError, match="it is 1e-09 USD"):
+    with pytest.raises(InconclusiveError, match=r"it is 0\.000000001 USD"):
         lab.search(lab.plan(experiment), provider)
     assert provider.calls == []
 

@@ -1,11 +1,12 @@
 """The recommendation as plain values: what the call needs, what it rests on, and when to look again.
 
-In: a recommendation. Out: JSON-like values in a stable order, shared by the JSON and YAML exports. What was
-not set or not measured is absent; zero is a value and stays.
+In: a recommendation, and the template of its prompt. Out: JSON-like values in a stable order, shared by the
+JSON and YAML exports. What was not set or not measured is absent; zero is a value and stays.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from harness.records import (
@@ -20,8 +21,11 @@ from harness.records import (
 FORMAT_VERSION = 1
 
 
-def document(choice: Recommendation) -> dict[str, JsonValue]:
-    """Settings, evidence and provenance of a recommendation as one JSON-like object."""
+def document(choice: Recommendation, prompt_text: str | None = None) -> dict[str, JsonValue]:
+    """Settings, prompt, evidence and provenance of a recommendation as one JSON-like object.
+
+    prompt_text: source of the prompt's template; without it only the name of the variant is given.
+    """
     settings = choice.settings
     return {
         "format": "harness settings",
@@ -30,12 +34,23 @@ def document(choice: Recommendation) -> dict[str, JsonValue]:
         "run": choice.run,
         "model": {"provider": settings.provider, "name": settings.model_name}
         | _present({"class": choice.trial.model_class}),
-        # The template itself is in the spec's folder; its variant and the spec's checksum name it.
-        "messages": {"prompt": settings.prompt, "spec_sha256": choice.provenance.spec},
+        "prompt": _prompt(settings.prompt, prompt_text),
         "parameters": settings.sent(),
         "evidence": _evidence(choice),
         "provenance": _provenance(choice.provenance),
     }
+
+
+def _prompt(variant: str, text: str | None) -> dict[str, JsonValue]:
+    """The template as it was measured.
+
+    Jinja2, in which `system:`, `user:` or `assistant:` alone on a line starts a message; text before the
+    first such line is a user message.
+    """
+    if text is None:
+        return {"variant": variant}
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return {"variant": variant, "template": text, "sha256": digest}
 
 
 def _evidence(choice: Recommendation) -> dict[str, JsonValue]:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from harness.outputs.exports.document import document
 from harness.records import Recommendation
 
-DESCRIPTION = "model, parameters, evidence and provenance as JSON"
+DESCRIPTION = "model, prompt, parameters, evidence and provenance as JSON"
 
 
-def files(choice: Recommendation) -> Mapping[str, str]:
+def files(choice: Recommendation, prompt_text: str | None = None) -> Mapping[str, str]:
     """One file, settings.json; see `document` for its layout."""
-    text = json.dumps(document(choice), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(document(choice, prompt_text), indent=2, ensure_ascii=False, allow_nan=False)
     return {"settings.json": text + "\n"}

@@ -17,8 +17,10 @@ NEWER_LIMIT_PROVIDERS = ("openai",)
 
 CHAT_SCRIPT = '''"""Ask the recommended settings one question: python openai_example.py "Hello"
 
-Needs the package `openai` and OPENAI_API_KEY; for another provider also OPENAI_BASE_URL. The prompt
-that was measured is the template named in settings.json; replace the message below by what it renders.
+Needs the package `openai` and OPENAI_API_KEY; for another provider also OPENAI_BASE_URL.
+The prompt that was measured is not in this folder's openai.json: `harness export json RUN` writes its
+Jinja2 template into settings.json, under prompt.template. What was measured is these settings with that
+prompt: replace the message below by what the template renders.
 """
 
 import json
@@ -65,8 +67,11 @@ if __name__ == "__main__":
 '''
 
 
-def files(choice: Recommendation) -> Mapping[str, str]:
-    """Two files: openai.json with the keyword arguments, openai_example.py with a call that runs."""
+def files(choice: Recommendation, _prompt_text: str | None = None) -> Mapping[str, str]:
+    """Two files: openai.json with the keyword arguments, openai_example.py with a call that runs.
+
+    The prompt is no keyword argument: the JSON and YAML exports hold it.
+    """
     text = json.dumps(keyword_arguments(choice), indent=2, ensure_ascii=False, allow_nan=False)
     script = EMBEDDING_SCRIPT if choice.trial.model_class == "EMBEDDING" else CHAT_SCRIPT
     return {"openai.json": text + "\n", "openai_example.py": script}

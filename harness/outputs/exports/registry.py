@@ -31,10 +31,10 @@ CREDENTIAL_VALUE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An export format. files: names and contents, made of a recommendation alone."""
+    """An export format. files: names and contents, made of a recommendation and its prompt's template."""
 
     description: str
-    files: Callable[[Recommendation], Mapping[str, str]]
+    files: Callable[[Recommendation, str | None], Mapping[str, str]]
 
 
 TARGETS: Mapping[str, Target] = MappingProxyType(
@@ -46,17 +46,25 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
 )
 
 
-def export(target: str, recommendation: Recommendation, folder: Path, *, force: bool = False) -> list[Path]:
+def export(
+    target: str,
+    recommendation: Recommendation,
+    folder: Path,
+    *,
+    force: bool = False,
+    prompt_text: str | None = None,
+) -> list[Path]:
     """Write the target's files into the folder and give their paths.
 
+    prompt_text: source of the recommended prompt's template; `None`: the files hold its name alone.
     Raises UsageError, before anything is written, when the target is unknown, when a file is in the way
-    and `force` is not given, and when a setting looks like a credential.
+    and `force` is not given, and when a setting or the prompt looks like a credential.
     """
     found = TARGETS.get(target)
     if found is None:
         raise UsageError(_unknown(target))
-    _refuse_credentials(recommendation)
-    contents = {folder / name: text for name, text in found.files(recommendation).items()}
+    _refuse_credentials(recommendation, prompt_text)
+    contents = {folder / name: text for name, text in found.files(recommendation, prompt_text).items()}
     in_the_way = [str(path) for path in contents if path.exists()]
     if in_the_way and not force:
         raise UsageError(
@@ -72,8 +80,13 @@ def _unknown(target: str) -> str:
     return f"export target {target!r} is unknown, expected one of {', '.join(sorted(TARGETS))}{hint}"
 
 
-def _refuse_credentials(recommendation: Recommendation) -> None:
+def _refuse_credentials(recommendation: Recommendation, prompt_text: str | None) -> None:
     sent = cast("JsonValue", recommendation.settings.sent())
+    if prompt_text is not None and CREDENTIAL_VALUE.search(prompt_text):
+        raise UsageError(
+            "the prompt's template holds what looks like a credential, and exports must hold none; "
+            "take it out"
+        )
     for place, name, value in _leaves(sent, "settings", ""):
         secret = isinstance(value, str) and CREDENTIAL_VALUE.search(value)
         if secret or CREDENTIAL_NAME.search(name):

@@ -12,10 +12,10 @@ from typing import Any, cast
 from harness.outputs.exports.document import document
 from harness.records import JsonValue, Recommendation
 
-DESCRIPTION = "model, parameters, evidence and provenance as YAML"
+DESCRIPTION = "model, prompt, parameters, evidence and provenance as YAML"
 
 
-def files(choice: Recommendation) -> Mapping[str, str]:
+def files(choice: Recommendation, prompt_text: str | None = None) -> Mapping[str, str]:
     """One file, settings.yaml; see `document` for its layout."""
     from ruamel.yaml import YAML
 
@@ -25,7 +25,7 @@ def files(choice: Recommendation) -> Mapping[str, str]:
     # Breaking long lines would save nothing and make differences between two exports hard to read.
     yaml.width = 10_000
     stream = io.StringIO()
-    cast("Any", yaml).dump(_quoted(document(choice)), stream)
+    cast("Any", yaml).dump(_quoted(document(choice, prompt_text)), stream)
     return {"settings.yaml": stream.getvalue()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -15,6 +16,9 @@ from ruamel.yaml import YAML
 from harness.errors import UsageError
 from harness.outputs.exports.openai_export import keyword_arguments
 from harness.outputs.exports.registry import TARGETS, export
+from harness.prompts import Prompt
+
+TEMPLATE = 'system:\nYou label "tickets": yes  \n\nuser:\n  Which label? # 1\n\t{{ text }}\n'
 
 
 def chosen(make, **fields):
@@ -30,7 +34,8 @@ def test_json_holds_settings_evidence_and_provenance(make, tmp_path):
     (path,) = export("json", chosen(make, max_output_tokens=64), tmp_path)
     held = json.loads(path.read_text(encoding="utf-8"))
     assert held["model"] == {"provider": "openai", "name": "gpt-4.1-mini", "class": "SMALL"}
-    assert held["messages"] == {"prompt": "plain", "spec_sha256": "5" * 64}
+    assert held["prompt"] == {"variant": "plain"}
+    assert held["provenance"]["spec_sha256"] == "5" * 64
     assert held["parameters"] == {"temperature": 0.2, "max_output_tokens": 64}
     assert held["evidence"]["confirm"]["quality"]["n"] == 84
     assert held["provenance"]["prices_as_of"] == "2026-11-01"
@@ -48,13 +53,46 @@ def test_zero_is_kept_and_unset_is_absent(make, tmp_path, target):
     assert "null" not in text
 
 
+@pytest.mark.parametrize("target", ["json", "yaml"])
+def test_the_template_of_the_prompt_is_exported(make, tmp_path, target):
+    """An application can rebuild the call: the template to the letter, and its checksum."""
+    (path,) = export(target, chosen(make), tmp_path, prompt_text=TEMPLATE)
+    held = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    assert held["prompt"] == {
+        "variant": "plain",
+        "template": TEMPLATE,
+        "sha256": hashlib.sha256(TEMPLATE.encode()).hexdigest(),
+    }
+    again = Prompt.parse(held["prompt"]["template"], file=str(path))
+    assert [turn.role for turn in again.render({"text": "It crashes"})] == ["system", "user"]
+
+
+def test_the_openai_script_says_where_the_template_is(make, tmp_path):
+    """It is in none of its own files, and the words name the export that holds it."""
+    paths = export("openai", chosen(make), tmp_path, prompt_text=TEMPLATE)
+    assert all("Which label" not in path.read_text(encoding="utf-8") for path in paths)
+    script = paths[1].read_text(encoding="utf-8")
+    assert (
+        "`harness export json RUN` writes its\nJinja2 template into settings.json, under prompt.template"
+        in script
+    )
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_a_credential_in_the_template_stops_the_export(make, tmp_path, target):
+    """Whoever wrote a key into a prompt does not spread it."""
+    with pytest.raises(UsageError, match="template holds what looks like a credential"):
+        export(target, chosen(make), tmp_path, prompt_text="Use sk-abcdefghijklmnop1234")
+    assert not list(tmp_path.iterdir())
+
+
 def test_yaml_says_the_same_as_json(make, tmp_path):
     """Two spellings of one document, whatever the values look like."""
     choice = chosen(
         make, prompt="on", temperature=1e-6, stop=("\n", "no", "2026-11-01"), extra={"café": "012"}
     )
-    (as_json,) = export("json", choice, tmp_path)
-    (as_yaml,) = export("yaml", choice, tmp_path)
+    (as_json,) = export("json", choice, tmp_path, prompt_text=TEMPLATE)
+    (as_yaml,) = export("yaml", choice, tmp_path, prompt_text=TEMPLATE)
     loaded = YAML(typ="safe", pure=True).load(as_yaml.read_text(encoding="utf-8"))
     assert loaded == json.loads(as_json.read_text(encoding="utf-8"))
 
@@ -65,7 +103,7 @@ def test_yaml_reads_alike_under_the_older_rules(make, tmp_path):
     choice = chosen(make, prompt="on", temperature=1e-6, stop=("no", "2026-11-01", "012"))
     (path,) = export("yaml", choice, tmp_path)
     loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert loaded["messages"]["prompt"] == "on"
+    assert loaded["prompt"]["variant"] == "on"
     assert loaded["parameters"] == {"temperature": 1e-6, "stop": ["no", "2026-11-01", "012"]}
 
 

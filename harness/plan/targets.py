@@ -1,0 +1,61 @@
+"""The targets of a task, held against its scorers while the rows are read.
+
+In: scorers, and rows. Out: what is wrong with a target that no answer could ever be judged against. Spends
+nothing; what a scorer can judge is asked of the scorer itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.fingerprint import canonical
+from harness.plan.columns import Row
+from harness.records import JsonValue, Sample
+from harness.scores.scorer import Answer, Scorer, target_texts
+
+# Labels repeat and are asked about once. Free texts hardly repeat: past this many, none is remembered.
+MOST_REMEMBERED = 10_000
+
+
+class TargetCheck:
+    """Asks each scorer whether it can judge a row's own target, given as the answer.
+
+    A sample that a scorer cannot judge stays unscored whatever a model says: a fault of the row or of the
+    scorer's arguments, to be told before money is spent.
+    """
+
+    def __init__(self, scorers: Sequence[Scorer]) -> None:
+        self._scorers = tuple(scorers)
+        self._known: dict[tuple[bool, str], str | None] = {}
+
+    def row(self, row: Row) -> str | None:
+        """Why the target of this row cannot be judged; `None` when every scorer can."""
+        key = _key(row.target)
+        if key in self._known:
+            return self._known[key]
+        fault = self._fault(row)
+        if len(self._known) < MOST_REMEMBERED:
+            self._known[key] = fault
+        return fault
+
+    def _fault(self, row: Row) -> str | None:
+        sample = Sample(
+            id=row.id,
+            inputs=row.inputs,
+            target=row.target,
+            split="search",
+            group=row.group,
+            metadata=row.metadata,
+        )
+        texts = target_texts(row.target)
+        answer = Answer(sample=sample, text=texts[0] if texts else "")
+        for scorer in self._scorers:
+            score = scorer.score(answer)
+            if score.value is None:
+                return f"{score.reason}; correct the row, or scorer {scorer.name!r}"
+        return None
+
+
+def _key(target: JsonValue) -> tuple[bool, str]:
+    """The target as a key: the text "1" and the number 1 are two targets."""
+    return (True, target) if isinstance(target, str) else (False, canonical(target))

@@ -1,0 +1,99 @@
+"""Connections to the database: how they are made, and how their failures are told.
+
+In: a URL that was read, or an engine of SQLAlchemy. Out: connections that are set up for this database, and
+transactions whose every failure is a StoreLostError. It knows no tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import StoreLostError
+from harness.store.schema import lost_store
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+_MAKING = 6110371  # a number of our own for the lock of PostgreSQL under which a store is made
+_FILE = "harness.file"  # key under which a connection keeps what is known of its file
+
+_Identity = tuple[str, int, int]  # path, device, number of the file
+
+
+@contextmanager
+def transaction(
+    database: sqlalchemy.Engine, what: str = "failed after it was opened"
+) -> Generator[sqlalchemy.Connection]:
+    """A transaction that is committed at the end of the block. what: of a failure, after "the store".
+
+    Raises StoreLostError when the database fails, and when what was committed went to a file of SQLite that
+    is no longer where it was: the system lets a process write to a file that was deleted under it.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        with database.connect() as connection:
+            with connection.begin():
+                yield connection
+            _require_file(connection)
+    except SQLAlchemyError as error:
+        raise lost_store(what, error) from error
+
+
+def driver_url(url: sqlalchemy.URL) -> sqlalchemy.URL:
+    """The URL with psycopg 3 as the driver of PostgreSQL, unless it names another."""
+    plain = url.drivername in ("postgresql", "postgres")
+    return url.set(drivername="postgresql+psycopg") if plain else url
+
+
+def set_up(database: sqlalchemy.Engine) -> None:
+    """Let every connection to come be set up for its database."""
+    from sqlalchemy import event
+
+    if database.dialect.name != "sqlite":
+        return
+    path = Path(str(database.url.database)).absolute()
+    first: list[_Identity] = []
+
+    def on_connect(connection: Any, record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")  # readers never wait for the writer
+        cursor.execute("PRAGMA synchronous=FULL")  # a committed answer survives a power cut
+        cursor.close()
+        found = _identity(path)
+        if not first and found is not None:
+            first.append(found)
+        # Also a connection made later must be to the file that was opened first.
+        record.info[_FILE] = first[0] if first else (str(path), -1, -1)
+
+    event.listen(database, "connect", on_connect)
+
+
+def lock_making(connection: sqlalchemy.Connection) -> None:
+    """Within a transaction: let no other process make the tables of this database at the same time."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MAKING})")
+
+
+def _require_file(connection: sqlalchemy.Connection) -> None:
+    opened: _Identity | None = connection.info.get(_FILE)
+    if opened is not None and _identity(Path(opened[0])) != opened:
+        raise StoreLostError(
+            f"the store's file {opened[0]} was deleted, replaced or emptied in mid-run: answers since then "
+            "are lost; put it back from a copy, or begin the run anew"
+        )
+
+
+def _identity(path: Path) -> _Identity | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    if not found.st_size:  # SQLite writes its first page before anything else
+        return None
+    return str(path), found.st_dev, found.st_ino
