@@ -105,6 +105,7 @@ class DirectProvider:
             self._session = aiohttp.ClientSession(
                 headers=headers,
                 connector=aiohttp.TCPConnector(limit=0),  # the engine limits
+                cookie_jar=aiohttp.DummyCookieJar(),  # one call must not know of another
                 timeout=aiohttp.ClientTimeout(total=None),  # the engine times
             )
         return self._session

@@ -7,7 +7,6 @@ In: a call. Out: a reply, from exactly one request. litellm's own retries, cache
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import os
 import re
@@ -105,17 +104,18 @@ class LitellmProvider:
         return _read(answer)
 
     async def close(self) -> None:
-        """Close litellm's clients of this loop: it would leave them to the next loop of the same id."""
-        cache = getattr(sys.modules.get("litellm"), "in_memory_llm_clients_cache", None)
-        if cache is None:
+        """Close the connections that litellm keeps on this loop; asked again, it opens new ones."""
+        litellm: Any = sys.modules.get("litellm")
+        if litellm is None:
             return
-        mine = f"-{id(asyncio.get_running_loop())}"
-        for name in [name for name in cache.cache_dict if name.endswith(mine)]:
-            client = cache.cache_dict[name]
-            cache.delete_cache(name)
-            closing = client.close()
-            if inspect.isawaitable(closing):
-                await closing
+        cached = litellm.in_memory_llm_clients_cache.cache_dict.values()
+        for client in (*cached, litellm.module_level_aclient):
+            # OpenAI's clients and litellm's own wrap one of httpx each. Only what is below is closed: litellm
+            # keeps some clients for the life of the process, and a closed one of httpx cannot be used again.
+            transport = getattr(getattr(client, "_client", None), "_transport", None)
+            session = getattr(transport, "client", None)
+            if transport is not None and getattr(session, "_loop", None) is asyncio.get_running_loop():
+                await transport.aclose()
 
     def arguments(self, call: Call) -> dict[str, Any]:
         """The keyword arguments of `litellm.acompletion` for this call."""
