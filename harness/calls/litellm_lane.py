@@ -20,6 +20,7 @@ from harness.calls.provider import ProviderFault
 from harness.clock import Clock, SystemClock
 from harness.records import Call, FailureKind, Reply, Usage
 
+NO_KEY = "no-key"
 _CHAIN = 20  # exceptions followed back to the first cause; litellm wraps some three or four times
 # litellm's exception classes by name, nearest class first; whatever is not here is read by its status.
 KINDS: Mapping[str, FailureKind] = {
@@ -131,7 +132,8 @@ class LitellmProvider:
         for name, value in call.settings.sent().items():
             arguments["max_tokens" if name == "max_output_tokens" else name] = value
         if self._api_base:
-            arguments["api_base"] = self._api_base
+            # Without a key, litellm would take OpenAI's from the environment and send it to this address.
+            arguments |= {"api_base": self._api_base, "api_key": NO_KEY}
         if self._key:
             arguments["api_key"] = self._key
         return arguments
