@@ -46,6 +46,14 @@ ScorerForm = Annotated[
     ],
     Discriminator(_named),
 ]
+SamplerForm = Annotated[
+    Annotated[str, Tag(KIND + "plain")]
+    | Annotated[
+        Annotated[dict[str, dict[str, JsonValue]], Field(min_length=1, max_length=1)],
+        Tag(KIND + "with options"),
+    ],
+    Discriminator(_named),
+]
 
 
 class TaskSpec(Strict):
@@ -100,10 +108,26 @@ class SearchSpec(Strict):
         description="A setting that a model does not take: an error, or absent for that model alone.",
     )
     n_trials: int = Field(default=60, ge=1, description="How many settings are tried at most.")
-    sampler: Literal["auto", "tpe", "random", "grid"] = Field(
+    sampler: SamplerForm = Field(
         default="auto",
-        description="How the next settings are proposed; auto is right unless you know better. "
-        "grid needs steps or choices for every setting.",
+        description="How the next settings are proposed: auto (right unless you know better), tpe, random, "
+        "grid (needs steps or choices for every setting), nsga2, or a sampler of Optuna by the name of its "
+        "class, with arguments as in {CmaEsSampler: {n_startup_trials: 8}}.",
+    )
+    front: bool | None = Field(
+        default=None,
+        description="Search for quality and price together, for a front of good compromises, instead of "
+        "quality alone. Left out: as policy and sampler need it.",
+    )
+    warm_start: list[str] = Field(
+        default_factory=list[str],
+        description="Settings to try early: finalists of an earlier run (its name, or latest), a "
+        "recommendation.json relative to the spec, or preset:NAME of the catalogue.",
+    )
+    optuna_storage: str | None = Field(
+        default=None,
+        min_length=1,
+        description="URL of an Optuna storage, or a file for Optuna's journal, that mirrors the run live.",
     )
 
     def settings(self) -> dict[str, Setting]:
