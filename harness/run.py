@@ -28,10 +28,11 @@ from harness.plan.limits import broken_limits
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of
-from harness.records import Progress, RunRecord, RunState
+from harness.records import Progress, RunRecord, RunState, Trial
 from harness.result import TuneResult, choose, goal_of
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evidence import Arm
+from harness.trials.mirror import Mirror, mirrored
 from harness.trials.search import Search
 
 Watcher = Callable[[Progress], None]
@@ -50,6 +51,7 @@ class _Session:
     clock: Clock
     started_at: datetime
     on_progress: Watcher | None
+    mirror: Mirror | None
     began: float = field(init=False)
     next_glance: float = field(init=False)
     written: dict[tuple[str, int], TrialRow] = field(
@@ -68,6 +70,10 @@ class _Session:
 
     def on_block(self, search: Search) -> None:
         self.save(search)
+        if self.mirror:
+            self.mirror.show(_trials(search))
+            if self.mirror.trouble and self.mirror.trouble not in search.notes:
+                search.notes.append(self.mirror.trouble)
         if self.on_progress:
             self.on_progress(self.progress(search))
 
@@ -129,9 +135,12 @@ def tune(
         with (
             _watched(on_progress) as watch,
             open_engine(plan, row.run, database, speak, clock, use_cache=use_cache) as engine,
+            mirrored(row.run, plan) as study,
         ):
-            session = _Session(row.run, plan, database, engine, clock, row.started_at, watch)
+            session = _Session(row.run, plan, database, engine, clock, row.started_at, watch, study)
             result = _carry_out(session, Path(reports))
+        if study is not None:
+            result.record = study.finish(result.record)
         if mlflow:
             result = mirror(result)
         return result
@@ -242,7 +251,7 @@ def _conclude(session: _Session, search: Search, state: RunState, reports: Path)
         state=state,
         metric=plan.task.metric,
         aim=plan.aim.words(),
-        trials=tuple(arm.trial() for arm in search.arms),
+        trials=_trials(search),
         finalists=tuple(arm.trial() for arm in search.finalists if arm.samples()),
         recommendation=None,
         spend=session.engine.spend(),
@@ -270,6 +279,10 @@ def _conclude(session: _Session, search: Search, state: RunState, reports: Path)
             f"{error}; the run itself is safe: `harness report {session.run} -o FOLDER` writes its report"
         ) from error
     return TuneResult(record, plan, finalists, folder, tuple(files))
+
+
+def _trials(search: Search) -> tuple[Trial, ...]:
+    return tuple(replace(arm.trial(), told=search.told.get(arm.number)) for arm in search.arms)
 
 
 def _trial_row(run: str, arm: Arm, told: Mapping[int, float]) -> TrialRow:
