@@ -16,22 +16,13 @@ import numpy as np
 
 from harness.errors import StatsError
 from harness.stats.clusters import checked_level
+from harness.stats.wealth import ROUNDING, Wealth
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from harness.stats.clusters import Floats
 
-# The most of its wealth that a bet can lose; all of it would be lost for good.
-LARGEST_LOSS = 0.9
-# The guess at the second moment of a difference, and for how many samples it counts.
-GUESSED_MOMENT, GUESS_COUNTS = 0.25, 4.0
-# The nearest target of the mixture: before some 8 samples nothing can be told anyway.
-NEAREST_TARGET = 8
-# The farthest target has a double share of the wealth: it decides who is told apart at the end.
-FARTHEST_WEIGHS = 2.0
-# Evidence above the target but for rounding has reached it.
-ROUNDING = 1e-9
 # Distance of the margins that bounds are read from: half a point.
 LATTICE_STEP = 0.005
 # Samples between two clearings of the margins that are already refuted.
@@ -46,54 +37,42 @@ class Bounds(NamedTuple):
 
 
 class Bets:
-    """Tests of "the mean difference is at least `margin`", any number at once, each a fair game.
-
-    Each test starts with wealth 1 and stakes a part of it on the next difference being below the mean that
-    the hypothesis states. If the hypothesis is true, no way of betting makes wealth 1 / alpha, ever, with a
-    probability above alpha (Ville 1939); so wealth is evidence, and 1 / alpha of it refutes.
+    """Tests of "the mean difference is at least `margin`", any number at once.
 
     margins: shape (tests,), from -1 to 1. alpha: the share of true hypotheses that may be refuted, for each
-    test; with k tests of which any error counts, divide by k. horizon: the most samples that can come; it
-    tunes the bets and is no part of the proof. finite: the mean in question is that over exactly the
-    `horizon` samples, drawn in random order without replacement; refuted then means refuted for these, and
-    evidence grows faster the nearer their end. Otherwise it is the mean of the source of the samples.
+    test by itself; with k tests of which any error counts, divide by k. horizon: the most samples that can
+    come. finite: the mean in question is that over exactly the `horizon` samples, drawn in random order
+    without replacement; what is refuted is refuted for these, and evidence grows faster the nearer their end.
+    Otherwise it is the mean of the source of the samples. alpha and horizon tune the bets, so the same have
+    to hold from the first sample to the last.
 
     Raises StatsError for an alpha outside (0, 1), a margin outside [-1, 1] and a horizon below 1.
-    Source: Waudby-Smith and Ramdas 2024, JRSS B 86(1): betting in section 4, without replacement in
-    section 5. How much is staked, see `_stakes`, is the target recalculation of Voracek and Orabona 2025,
-    arXiv 2505.22422, with the reflection principle for their tail bound, a mixture of targets that share
-    one wealth, and no stake above what reaches 1 / alpha; these are ours.
+    Source: as `wealth.Wealth`.
     """
 
     def __init__(self, margins: ArrayLike, *, alpha: float, horizon: int, finite: bool = False) -> None:
         self._margins = np.atleast_1d(np.asarray(margins, dtype=np.float64))
         if self._margins.ndim != 1 or not (np.abs(self._margins) <= 1).all():
             raise StatsError("margins are a list of numbers from -1 to 1, one per test")
-        if horizon < 1:
-            raise StatsError(f"the horizon is {horizon!r}; expected at least 1 sample")
-        self._goal = -math.log(1 - checked_level(1 - alpha))
+        self._wealth = Wealth(len(self._margins), alpha=alpha, horizon=horizon, finite=finite)
+        self._sums = np.zeros(len(self._margins))
         self._horizon = horizon
         self._finite = finite
-        self._aims = _aims(horizon, finite=finite)
-        shares = np.ones(self._aims.shape[1])
-        shares[0] = FARTHEST_WEIGHS
-        self._parts = np.tile(np.log(shares / shares.sum()), (len(self._margins), 1))
-        self._moments = np.full(len(self._margins), GUESSED_MOMENT * GUESS_COUNTS)
-        self._counts = np.full(len(self._margins), GUESS_COUNTS)
-        self._sums = np.zeros(len(self._margins))
-        self.log_evidence = np.zeros(len(self._margins))
-        self.samples = 0
+
+    @property
+    def log_evidence(self) -> Floats:
+        """Logarithm of the e-value against each hypothesis, shape (tests,); 0 is no evidence."""
+        return self._wealth.log_evidence
 
     @property
     def refuted(self) -> NDArray[np.bool_]:
-        """Which hypotheses are refuted, now and for good: once there, a test bets no more."""
-        return self.log_evidence >= self._goal - ROUNDING
+        """Which hypotheses are refuted, now and for good."""
+        return self._wealth.refuted
 
     def keep(self, tests: NDArray[np.bool_]) -> None:
         """Forget the tests that are not marked; `absorb` expects rows for the others only."""
         self._margins, self._sums = self._margins[tests], self._sums[tests]
-        self._parts, self.log_evidence = self._parts[tests], self.log_evidence[tests]
-        self._moments, self._counts = self._moments[tests], self._counts[tests]
+        self._wealth.keep(tests)
 
     def absorb(self, differences: ArrayLike) -> None:
         """Bet on the next samples, in this order; in one block or in many is the same.
@@ -104,55 +83,24 @@ class Bets:
         Raises StatsError for other shapes and values, and for more samples than the horizon.
         """
         for column in self._checked(differences).T:
-            self._bet(column)
+            self._wealth.bet(column, self._means())
+            self._sums += np.nan_to_num(column)
 
-    def _bet(self, differences: Floats) -> None:
-        means = self._hypothetical_means()
-        # A mean above the range has been refuted by counting alone; one below it cannot be refuted any more.
-        certain = means > 1 + ROUNDING
-        open_ = np.abs(means) < 1
-        stakes = np.where(open_[:, None], self._stakes(np.where(open_, means, 0.0)), 0.0)
-        gains = np.where(np.isnan(differences), 0.0, means - differences)
-        self._parts += np.log1p(stakes * gains[:, None])
-        self._parts[certain] = self._goal
-        self.log_evidence = np.logaddexp.reduce(self._parts, axis=1)
-        self._counts += ~np.isnan(differences)
-        self._moments += np.where(np.isnan(differences), 0.0, gains**2)
-        self._sums += np.nan_to_num(differences)
-        self.samples += 1
-
-    def _hypothetical_means(self) -> Floats:
+    def _means(self) -> Floats:
         """The least mean of the next difference under the hypothesis, given those seen."""
         if not self._finite:
             return self._margins
-        return (self._horizon * self._margins - self._sums) / (self._horizon - self.samples)
-
-    def _stakes(self, means: Floats) -> Floats:
-        """The part of each wealth that is staked on each unit by which the difference is below the mean.
-
-        A Brownian motion that has to rise by z standard deviations of its remaining way crosses that height
-        with probability p = 2 (1 - Phi(z)). Wealth p / alpha that turns into 1 / alpha on crossing is worth
-        p / alpha all the time if it holds phi(z) / (1 - Phi(z)) per standard deviation. So z comes from the
-        wealth that is there, and the stake from z: much is staked when little is left or time is short.
-        """
-        from scipy.special import log_ndtr, ndtri_exp
-
-        missing = np.maximum(self._goal - self.log_evidence, 0.0)
-        z = -ndtri_exp(np.minimum(-missing, -ROUNDING) - math.log(2))
-        hazards = np.exp(-z * z / 2 - math.log(2 * math.pi) / 2 - log_ndtr(-z))
-        wanted = hazards * np.sqrt(self._counts / self._moments)
-        # Nobody goes bankrupt, and nobody stakes more than what reaches the goal if all goes well.
-        limits = np.minimum(LARGEST_LOSS / (1 - means), np.expm1(np.minimum(missing, 99.0)) / (1 + means))
-        return np.minimum(wanted[:, None] * self._aims[self.samples], limits[:, None])
+        return (self._horizon * self._margins - self._sums) / (self._horizon - self._wealth.samples)
 
     def _checked(self, differences: ArrayLike) -> Floats:
         array = np.asarray(differences, dtype=np.float64)
         tests = len(self._margins)
         if array.ndim != 2 or array.shape[0] != tests:
             raise StatsError(f"differences have shape {array.shape}; expected ({tests}, block)")
-        if self.samples + array.shape[1] > self._horizon:
+        samples = self._wealth.samples + array.shape[1]
+        if samples > self._horizon:
             raise StatsError(
-                f"{self.samples + array.shape[1]} samples, but the horizon is {self._horizon}; "
+                f"{samples} samples, but the horizon is {self._horizon}; "
                 "state the largest number that can come"
             )
         if not ((np.abs(array) <= 1) | (np.isnan(array) & (not self._finite))).all():
@@ -207,10 +155,10 @@ def asymptotic_bounds(differences: ArrayLike, *, level: float, horizon: int) -> 
 
 
 def sequential_mcnemar(only_first: ArrayLike, only_second: ArrayLike) -> Floats:
-    """Evidence (e-values) that the second is right more often, from the samples on which they disagree.
+    """Logarithms of e-values that the second is right more often, from the samples on which they disagree.
 
     only_first: how many samples only the first answered rightly, so far; only_second: only the second; shapes
-    that broadcast. If the first is at least as good, the value never reaches 1 / alpha, at any look, with a
+    that broadcast. If the first is at least as good, the e-value never reaches 1 / alpha, at any look, with a
     probability above alpha. It needs counts only; `Bets` is stronger where a horizon is known.
     Raises StatsError for negative counts.
     Source: likelihood ratio against a fair coin, mixed over all shares below one half alike: Robbins 1970,
@@ -221,26 +169,10 @@ def sequential_mcnemar(only_first: ArrayLike, only_second: ArrayLike) -> Floats:
     first, second = np.asarray(only_first, dtype=np.float64), np.asarray(only_second, dtype=np.float64)
     if (first < 0).any() or (second < 0).any():
         raise StatsError("disagreements are counts from 0 up")
-    mixed = betaln(first + 1, second + 1) + np.log(betainc(first + 1, second + 1, 0.5)) + math.log(2)
-    return np.exp((first + second) * math.log(2) + mixed)
-
-
-def _aims(horizon: int, *, finite: bool) -> Floats:
-    """For each sample and target, the stake per hazard and standard deviation, shape (horizon, targets).
-
-    Time runs as information does: samples, or without replacement samples / (1 - share seen), since the mean
-    of the rest is ever more telling. Targets lie at the end of the time that counts, and at halves of it. A
-    target that is passed becomes the farthest one.
-    """
-    seen = np.arange(horizon)
-    scale = horizon / (horizon - seen) if finite else np.ones(horizon)
-    time = seen * scale
-    # Two thirds of a finite set; what is not clear by then is seldom worth a stake that waits longer.
-    end = 2.0 * horizon if finite else float(horizon)
-    targets = end / 2.0 ** np.arange(max(1, int(math.log2(max(2.0, end / NEAREST_TARGET))) + 1))
-    remaining = np.where(targets > time[:, None], targets - time[:, None], end - time[:, None])
-    # After the end of a finite set's time the next sample is always the last chance.
-    return scale[:, None] / np.sqrt(np.maximum(remaining, scale[:, None] ** 2))
+    below_half = betainc(first + 1, second + 1, 0.5)
+    # A share too small for a float is evidence for the first: rounding it to none is on the safe side.
+    log_share = np.log(below_half, out=np.full_like(below_half, -np.inf), where=below_half > 0)
+    return betaln(first + 1, second + 1) + log_share + (first + second + 1) * math.log(2)
 
 
 def _upper_ends(differences: Floats, *, alpha: float, horizon: int, finite: bool) -> Floats:
