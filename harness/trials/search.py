@@ -19,6 +19,7 @@ from harness.plan.plan import Plan
 from harness.records import Settings
 from harness.trials import finals
 from harness.trials.allowance import Allowance
+from harness.trials.confidence import ConfidenceRace
 from harness.trials.doubt import surely_broken
 from harness.trials.duel import FIRST_BLOCK, Verdict, checkpoints, shrunk, unpromising, verdict, wins
 from harness.trials.evaluate import Answered
@@ -71,7 +72,7 @@ class Search:
         proposals = Proposals(plan.space, seed=plan.seed, sampler=plan.sampler)
         pool = self._pool(proposals, board, allowance)
         more = self._more_to_try()
-        champion = self._race(Race(len(pool), len(board.ids)), pool, allowance, POOL_SHARE if more else 1.0)
+        champion = self._race(self._new_race(pool), pool, allowance, POOL_SHARE if more else 1.0)
         self._tell(proposals, pool, champion)
         while more and not self.stopped:
             if not (round_of := self._propose(proposals, board)):
@@ -83,7 +84,9 @@ class Search:
             more = self._more_to_try()
         if (distinct := plan.space.distinct) is not None and len(self.arms) == distinct < plan.n_trials:
             self.notes.append("every setting of the space was tried")
-        champion = self._decide(champion, allowance)
+        if plan.mode == "budget" or len(self.arms) > len(pool):
+            champion = self._decide(champion, allowance)
+        self._close()
         self._confirm(champion, allowance)
 
     def planned_calls(self) -> int:
@@ -123,6 +126,12 @@ class Search:
 
     # -- races
 
+    def _new_race(self, arms: Sequence[Arm]) -> Race:
+        rows, samples, aim = len(arms), len(arms[0].board.ids), self.plan.aim
+        if self.plan.mode == "budget":
+            return Race(rows, samples)
+        return ConfidenceRace(rows, samples, alpha=1 - aim.confidence, epsilon=aim.indifference)
+
     def _race(self, race: Race, arms: Sequence[Arm], allowance: Allowance, share: float) -> Arm:
         """Let these arms, by row, race until it is over or its share is used up; gives the champion."""
         if len(arms) == 1:
@@ -138,12 +147,29 @@ class Search:
             race.take(block, np.stack(scored))
             self._judge(race, arms)
         self._mark_exits(race, arms)
+        if isinstance(race, ConfidenceRace):
+            self.notes.append(self._ending(race, arms))
         if not any(arm.samples() for arm in arms):
             raise InconclusiveError(
                 f"the budget did not cover a first look at {len(arms)} settings: it is "
                 f"{self.plan.budget.words()}; raise it, or search fewer models or prompts"
             )
         return self._leader([arms[row] for row in race.ranked(edge=False)])
+
+    def _ending(self, race: ConfidenceRace, arms: Sequence[Arm]) -> str:
+        """What a race for confidence knows at its end, as a sentence."""
+        aim, n = self.plan.aim, race.depth
+        left = ", ".join(str(arms[row].number) for row in race.alive)
+        of_pool = f"of the {len(arms)} settings raced at {aim.confidence:.0%} confidence"
+        if race.ending == "resolved":
+            return f"after {n} samples trial {left} is the best {of_pool}"
+        if race.ending == "good enough":
+            points = f"{aim.indifference * 100:g} points"
+            return (
+                f"after {n} samples trial {arms[race.named].number} is within {points} of the best {of_pool}"
+            )
+        why = "this data cannot tell them apart" if race.ending else "the budget ended the race"
+        return f"after {n} samples the best {of_pool} is among trials {left}: {why}"
 
     def _alone(self, arm: Arm, allowance: Allowance) -> Arm:
         """What has nobody to race answers all that can be paid."""
@@ -244,14 +270,16 @@ class Search:
                 best = [arm for arm in best if arm.samples() >= depth]
                 break
         race = Race.resumed(np.stack([arm.quality_values() for arm in best]), depth)
-        champion = self._race(race, best, allowance, 1.0)
-        whole = len(champion.board.ids)
+        return self._race(race, best, allowance, 1.0)
+
+    def _close(self) -> None:
+        """Say of each arm that is still running how far it came."""
         for arm in self.arms:
+            whole = len(arm.board.ids)
             if arm.state == "running":
                 arm.state = "complete" if arm.samples() == whole else "stopped"
                 if arm.state == "stopped":
                     arm.reason = f"its race was over after {arm.samples()} of {whole} samples"
-        return champion
 
     def _confirm(self, champion: Arm, allowance: Allowance) -> None:
         board = Board.of(self.plan, "confirm")

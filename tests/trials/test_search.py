@@ -223,6 +223,17 @@ def test_whoever_watches_hears_of_every_answer_and_block(lab):
     assert blocks == sorted(blocks)
 
 
+def test_a_search_for_confidence_says_what_it_knows(run_one):
+    """Its race ends by itself, and a note tells which settings may be the best, at which confidence."""
+    sections = {"n_trials": 6, "mode": "confidence"}
+    _, _, search, _ = run_one(400, search=sections, budget={"usd": 50.0})
+    (note,) = [note for note in search.notes if note.startswith("after ")]
+    assert "of the 6 settings raced at 95% confidence" in note
+    assert any(arm.state == "eliminated" and "stated confidence" in arm.reason for arm in search.arms)
+    best = [arm.number for arm in search.arms if arm.state != "eliminated"]
+    assert all(str(number) in note for number in best)
+
+
 # -- limits and prices
 
 
