@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.testing.matrices import HAIR, Cells, Floats, OverBudgetError
+from harness.testing.optuna_rivals import tpe_asha, tpe_full, tpe_wilcoxon
 
 Strategy = Callable[[Cells, int], None]
 EXPLORATION = 1.0  # a of UCB-E, as its authors set it for scores from 0 to 1
@@ -114,5 +115,8 @@ RIVALS: Mapping[str, Rival] = {
     "random-full": Rival(random_full, True, "rows in random order, each on all samples"),
     "grid": Rival(grid, True, "all rows on the same sampled samples"),
     "halving": Rival(halving, False, "paired sequential halving"),
+    "tpe-full": Rival(tpe_full, True, "Optuna's TPE, each row on all samples"),
+    "tpe-wilcoxon": Rival(tpe_wilcoxon, True, "Optuna's TPE with its WilcoxonPruner"),
+    "tpe-asha": Rival(tpe_asha, True, "Optuna's TPE with its SuccessiveHalvingPruner"),
     "ucb-e": Rival(ucb_e, True, "UCB-E, a random unseen sample each time"),
 }
