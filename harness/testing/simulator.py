@@ -204,9 +204,7 @@ def simulated_experiment(
         (folder / f"{name}.jinja").write_text(text, encoding="utf-8")
     targets = {str(row["id"]): str(row["target"]) for row in rows}
     world = simulated_world(targets, labels=labels, seed=seed)
-    spec = _spec(folder, labels, seed)
-    for name, section in sections.items():
-        _change(spec, name, section)
+    spec = with_sections(_spec(folder, labels, seed), sections)
     return SimulatedExperiment(folder=folder, spec=spec, rows=tuple(rows), world=world)
 
 
@@ -267,11 +265,15 @@ def _stated_models() -> dict[str, JsonValue]:
     }
 
 
-def _change(spec: dict[str, JsonValue], name: str, section: JsonValue) -> None:
-    known = spec.get(name)
-    if section is None:
-        spec.pop(name, None)
-    elif isinstance(known, dict) and isinstance(section, dict):
-        spec[name] = known | section
-    else:
-        spec[name] = section
+def with_sections(spec: Mapping[str, JsonValue], sections: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """The spec with parts replaced: a mapping is merged into its section, one level deep; `None` removes."""
+    changed = dict(spec)
+    for name, section in sections.items():
+        known = changed.get(name)
+        if section is None:
+            changed.pop(name, None)
+        elif isinstance(known, dict) and isinstance(section, dict):
+            changed[name] = known | section
+        else:
+            changed[name] = section
+    return changed
