@@ -20,6 +20,7 @@ from harness.records import Endpoint, JsonValue, Settings
 from harness.scores.scorer import Scorer
 
 Failures = Literal["count_as_wrong", "leave_out"]
+Mode = Literal["budget", "confidence"]
 PolicyName = Literal["best", "cheapest_within"]
 
 
@@ -99,7 +100,8 @@ class Aim:
     """What makes settings good. limits: upper bounds by figure name, as in `usd_per_1k_calls`.
 
     tolerance: quality that may be given up for price, from 0 to 1; 0 for the policy "best".
-    confirm: share of samples kept for the confirm split. confidence: of intervals and races.
+    confirm: share of samples kept for the confirm split. confidence: of intervals and races. indifference:
+    quality behind the best that is good enough to end a race for confidence.
     """
 
     limits: Mapping[str, float]
@@ -107,6 +109,7 @@ class Aim:
     tolerance: float
     confirm: float
     confidence: float
+    indifference: float = 0.01
 
     def words(self) -> str:
         """The aim as a phrase, for people."""
@@ -178,6 +181,7 @@ class Plan:
     failures: Failures
     seed: int
     n_trials: int
+    mode: Mode
     sampler: str
     prices_as_of: str
     catalogue_fingerprint: str
@@ -210,6 +214,7 @@ class Plan:
                 "failures": self.failures,
                 "seed": self.seed,
                 "n_trials": self.n_trials,
+                "mode": self.mode,
                 "sampler": self.sampler,
             }
         )

@@ -218,6 +218,11 @@ class SearchSpec(Strict):
         description="A setting that a model does not take: an error, or absent for that model alone.",
     )
     n_trials: int = Field(default=60, ge=1, description="How many settings are tried at most.")
+    mode: Literal["budget", "confidence"] = Field(
+        default="budget",
+        description="budget: the best choice for what may be spent. confidence: race until the best is known "
+        "at aim.confidence, or the data cannot tell.",
+    )
     sampler: Literal["auto", "tpe", "random", "grid"] = Field(
         default="auto",
         description="How the next settings are proposed; auto is right unless you know better. "
@@ -233,7 +238,7 @@ class SearchSpec(Strict):
 SEARCHABLE: tuple[str, ...] = tuple(
     name
     for name in SearchSpec.model_fields
-    if name not in ("models", "on_unsupported", "n_trials", "sampler")
+    if name not in ("models", "on_unsupported", "n_trials", "mode", "sampler")
 )
 
 
@@ -365,6 +370,12 @@ class AimSpec(Strict):
         default=0.3, gt=0, lt=1, description="Share of samples that only confirm the choice."
     )
     confidence: float = Field(default=0.95, ge=0.5, lt=1, description="Confidence of intervals, from 0.5.")
+    indifference: float = Field(
+        default=0.01,
+        ge=0,
+        lt=1,
+        description="Quality behind the best that is good enough to end search.mode confidence, from 0.",
+    )
 
 
 class BudgetSpec(Strict):
