@@ -55,19 +55,18 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """One run's world: the matrix with rows and samples in random order, and an answer drawn for each cell.
+    """One run's world: an answer to each sample for each row, in the order in which strategies see them.
 
-    truth: (K,). answers: (K, N), the first answer of each cell. prices: (K, N), USD, or `None`. row: (K,),
-    the matrix's row of each row here; column: (N,), likewise. All but `row` and `column` are in this order.
+    configs: K mappings, as in `Matrix`. truth: (K,), true quality. best: that of the best settings there are.
+    answers: (K, N), the first answer of each cell. prices: (K, N), USD of one call, or `None`.
     """
 
-    matrix: Matrix
+    name: str
+    configs: Sequence[Mapping[str, Any]]
     truth: Floats
+    best: float
     answers: Floats
     prices: Floats | None
-    row: NDArray[np.intp]
-    column: NDArray[np.intp]
-    keys: NDArray[np.float32] | None = field(repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -75,10 +74,24 @@ class Draw:
         return self.answers.shape[0], self.answers.shape[1]
 
     def repeats(self, row: int) -> Floats:
-        """Every answer of one row, (N, R), in this run's order of repeats; NaN after the last one.
+        """Every answer of one row, (N, R): the first column is `answers[row]`, NaN is after the last one."""
+        return self.answers[row][:, None]
 
-        The first column is `answers[row]`; without repeats in the matrix it is the only one.
-        """
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixDraw(Draw):
+    """A matrix with rows and samples in random order. row: (K,), the matrix's row of each row here.
+
+    column: (N,), likewise. keys: (K, N, R) in the matrix's order, by which repeats of a cell are sorted.
+    """
+
+    matrix: Matrix
+    row: NDArray[np.intp]
+    column: NDArray[np.intp]
+    keys: NDArray[np.float32] | None = field(repr=False)
+
+    def repeats(self, row: int) -> Floats:
+        """The repeats of the matrix in this run's order of them; without any, the first answer alone."""
         if self.keys is None or self.matrix.reps is None:
             return self.answers[row][:, None]
         keys = self.keys[self.row[row]][self.column]
@@ -121,7 +134,7 @@ class Cells:
         self, draw: Draw, budget: float, *, in_usd: bool = False, marks: Sequence[float] = ()
     ) -> None:
         if in_usd and draw.prices is None:
-            raise UsageError(f"matrix {draw.matrix.name!r} has no cost; a budget has to be in calls")
+            raise UsageError(f"{draw.name!r} has no cost; a budget has to be in calls")
         self.draw = draw
         self.in_usd = in_usd
         self.budget = budget
@@ -233,7 +246,7 @@ def load_matrix(path: Path) -> Matrix:
     )
 
 
-def draw(matrix: Matrix, seed: int) -> Draw:
+def draw(matrix: Matrix, seed: int) -> MatrixDraw:
     """One run's world of this matrix: the same for the same seed, whatever asks for it.
 
     Rows and samples are permuted, so that ties by position favour nobody. With repeats, a cell's answers
@@ -249,9 +262,13 @@ def draw(matrix: Matrix, seed: int) -> Draw:
         drawn = np.take_along_axis(matrix.reps, first, axis=2)[..., 0]
         answers = np.where(drawn < 0, matrix.score, drawn)
     places = np.ix_(row, column)
-    return Draw(
+    truth = matrix.truth
+    return MatrixDraw(
+        name=matrix.name,
+        configs=[matrix.configs[place] for place in row],
         matrix=matrix,
-        truth=matrix.truth[row],
+        truth=truth[row],
+        best=float(truth.max()),
         answers=answers[places],
         prices=None if matrix.cost is None else matrix.cost[places],
         row=row,
@@ -260,16 +277,16 @@ def draw(matrix: Matrix, seed: int) -> Draw:
     )
 
 
-def factors_of(matrix: Matrix) -> tuple[str, ...]:
-    """Names of the columns in which settings differ, those that are plain values and tell rows apart.
+def factors_of(configs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Names of the columns, but for "id", in which settings differ.
 
     Empty where the columns together do not name a row: then a row is nothing but its place.
     """
-    names = {name: None for config in matrix.configs for name in config if name != "id"}
-    values = {name: {canonical_value(config.get(name)) for config in matrix.configs} for name in names}
+    names = {name: None for config in configs for name in config if name != "id"}
+    values = {name: {canonical_value(config.get(name)) for config in configs} for name in names}
     columns = tuple(name for name in names if len(values[name]) > 1)
-    rows = {tuple(canonical_value(config.get(name)) for name in columns) for config in matrix.configs}
-    return columns if len(rows) == len(matrix.configs) else ()
+    rows = {tuple(canonical_value(config.get(name)) for name in columns) for config in configs}
+    return columns if len(rows) == len(configs) else ()
 
 
 def canonical_value(value: object) -> str:

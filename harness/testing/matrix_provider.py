@@ -1,6 +1,6 @@
 """A recorded matrix as a provider: the whole of `harness.tune` runs on answers that were given once.
 
-In: a `Draw` of a matrix, and calls. Out: "right" or "wrong" as recorded, billed at the recorded cost. Each
+In: a draw of a matrix, and calls. Out: "right" or "wrong" as recorded, billed at the recorded cost. Each
 row is a model, each column a sample. It must not decide anything by itself.
 """
 
@@ -20,7 +20,7 @@ from harness.clock import Clock
 from harness.fingerprint import share
 from harness.records import Call, JsonValue, Reply, Usage
 from harness.testing.delays import Delay
-from harness.testing.matrices import Draw, Floats, Matrix, draw
+from harness.testing.matrices import Floats, Matrix, MatrixDraw, draw
 from harness.testing.simulator import with_sections
 from harness.testing.worlds import count_call_tokens
 
@@ -41,7 +41,7 @@ class MatrixProvider:
     clock and delay: sleep for as long as the delay says; without both, every answer comes at once.
     """
 
-    def __init__(self, world: Draw, *, clock: Clock | None = None, delay: Delay | None = None) -> None:
+    def __init__(self, world: MatrixDraw, *, clock: Clock | None = None, delay: Delay | None = None) -> None:
         self.world = world
         self.requests = 0
         self.bill_usd = 0.0
@@ -81,7 +81,7 @@ class MatrixProvider:
     def _place(self, call: Call) -> tuple[int, int]:
         name = call.settings.model
         if name not in self._rows:
-            raise ProviderFault("not_found", f"no model {name!r} in matrix {self.world.matrix.name!r}")
+            raise ProviderFault("not_found", f"no model {name!r} in matrix {self.world.name!r}")
         if call.purpose != "answer" or call.sample_id not in self._columns:
             raise ProviderFault(
                 "bad_request",
@@ -115,7 +115,7 @@ class MatrixExperiment:
     """
 
     spec: dict[str, JsonValue]
-    world: Draw
+    world: MatrixDraw
     truth: Mapping[str, float]
 
     def provider(self, *, clock: Clock | None = None, delay: Delay | None = None) -> MatrixProvider:
@@ -158,17 +158,17 @@ def matrix_experiment(
     return MatrixExperiment(spec=with_sections(spec, sections), world=world, truth=truth)
 
 
-def model_of(world: Draw, row: int) -> str:
+def model_of(world: MatrixDraw, row: int) -> str:
     """Full name of the model that this row of the draw is: that of the matrix's row, whatever the seed."""
     return f"{PROVIDER}/row-{world.row[row]:04d}"
 
 
-def sample_of(world: Draw, column: int) -> str:
+def sample_of(world: MatrixDraw, column: int) -> str:
     """Id of the sample at this position of the draw: that of the matrix's column, whatever the seed."""
     return f"s{world.column[column]:05d}"
 
 
-def _stated(world: Draw) -> dict[str, JsonValue]:
+def _stated(world: MatrixDraw) -> dict[str, JsonValue]:
     """The catalogue entries of the rows."""
     free = world.prices is None
     prices: JsonValue = {"input": 0.0, "output": 0.0 if free else USD_PER_MTOK}

@@ -6,9 +6,9 @@ its bookkeeping per answer, which would take longer than all the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -34,29 +34,30 @@ class Ended:
 
 
 Objective = Callable[[int], Ended]
+Propose: TypeAlias = "Callable[[optuna.Study, Draw], Iterator[tuple[optuna.Trial, int]]]"
 
 
-def tpe_full(cells: Cells, seed: int) -> None:
-    """Every row that is proposed answers all samples."""
+def tpe_full(cells: Cells, seed: int, propose: Propose | None = None) -> None:
+    """Every row that is proposed answers all samples. propose: by default, rows that were recorded."""
 
     def objective(row: int) -> Ended:
         return Ended(float(np.mean([cells.ask_one(row, place) for place in range(cells.shape[1])])))
 
-    _optimise(cells, seed, objective)
+    _optimise(cells, seed, objective, propose)
 
 
-def tpe_wilcoxon(cells: Cells, seed: int) -> None:
+def tpe_wilcoxon(cells: Cells, seed: int, propose: Propose | None = None) -> None:
     """With `WilcoxonPruner`: a row answers until it is probably worse than the best trial on its samples.
 
     As its documentation advises, each trial shuffles the samples, and a pruned one returns its mean, which
     makes it a complete one for Optuna.
     """
-    _optimise(cells, seed, _Wilcoxon(cells, np.random.default_rng(seed)).objective)
+    _optimise(cells, seed, _Wilcoxon(cells, np.random.default_rng(seed)).objective, propose)
 
 
-def tpe_asha(cells: Cells, seed: int) -> None:
+def tpe_asha(cells: Cells, seed: int, propose: Propose | None = None) -> None:
     """With `SuccessiveHalvingPruner`: at each rung a trial goes on if it is in the best quarter so far."""
-    _optimise(cells, seed, _Halving(cells).objective)
+    _optimise(cells, seed, _Halving(cells).objective, propose)
 
 
 @dataclass(slots=True)
@@ -110,19 +111,33 @@ class _Halving:
         return value >= competing[max(0, len(competing) // REDUCTION - 1)]
 
 
-def _optimise(cells: Cells, seed: int, objective: Objective) -> None:
-    """Ask and tell until every row was tried once.
+def _optimise(cells: Cells, seed: int, objective: Objective, propose: Propose | None) -> None:
+    """Ask, evaluate and tell until nothing is proposed any more."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    best: float | None = None
+    for trial, row in (propose or recorded_rows)(study, cells.draw):
+        if best is None:
+            cells.named = row
+        ended = objective(row)
+        _tell(study, trial, ended)
+        if ended.value is not None and (best is None or ended.value > best):
+            cells.named, best = row, ended.value
+
+
+def recorded_rows(study: optuna.Study, world: Draw) -> Iterator[tuple[optuna.Trial, int]]:
+    """Every row of a draw once, as the sampler proposes them.
 
     A sampler comes back to what it knows, and proposes combinations that were never recorded; either is
     replaced by a row not tried yet, at random, so that no trial is lost on them.
     """
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    space, best = _Space.of(cells.draw), -1.0
+    space = _Space.of(world)
     # Rows are in random order: the first one that was not tried is a random one.
-    untried = dict.fromkeys(range(cells.shape[0]))
+    untried = dict.fromkeys(range(world.shape[0]))
     while untried:
         trial = study.ask()
         row = space.row(trial)
@@ -133,12 +148,7 @@ def _optimise(cells: Cells, seed: int, objective: Objective) -> None:
             trial = study.ask()
             assert space.row(trial) == row
         del untried[row]
-        if best < 0:
-            cells.named = row
-        ended = objective(row)
-        _tell(study, trial, ended)
-        if ended.value is not None and ended.value > best:
-            cells.named, best = row, ended.value
+        yield trial, row
 
 
 def _tell(study: optuna.Study, trial: optuna.Trial, ended: Ended) -> None:
@@ -164,8 +174,7 @@ class _Space:
     @classmethod
     def of(cls, world: Draw) -> _Space:
         """The space of this draw's rows."""
-        configs = [world.matrix.configs[row] for row in world.row]
-        names = factors_of(world.matrix)
+        configs, names = world.configs, factors_of(world.configs)
         if not names:
             names, configs = ("row",), [dict[str, Any](row=row) for row in range(len(configs))]
         keys = [tuple(canonical_value(config.get(name)) for name in names) for config in configs]

@@ -32,7 +32,8 @@ class Outcome:
 
     regret: of the row named against the best one, in points. dev and reported: its mean where it was
     chosen, and on fresh answers, each minus its true quality, in points; NaN without any answer. calls
-    and usd: of the search. confirm_calls: of the fresh answers. cpu_s: of the search, its answers included.
+    and usd: of the search; usd is NaN without prices. confirm_calls: of the fresh answers. cpu_s: of the
+    search, its answers included.
     """
 
     regret: float
@@ -97,11 +98,11 @@ def judge(world: Draw, standing: Standing) -> Outcome:
     truth = float(world.truth[standing.row])
     reported = float(fresh.mean()) if len(fresh) else standing.dev
     return Outcome(
-        regret=100 * (float(world.truth.max()) - truth),
+        regret=100 * (world.best - truth),
         dev=100 * (standing.dev - truth),
         reported=100 * (reported - truth),
         calls=standing.calls,
-        usd=standing.usd,
+        usd=math.nan if world.prices is None else standing.usd,
         confirm_calls=len(fresh),
         cpu_s=standing.cpu_s,
     )
@@ -124,15 +125,18 @@ def fresh_answers(world: Draw, standing: Standing) -> Floats:
 class Summary:
     """Means over runs for one budget; points are hundredths of quality, shares go from 0 to 1.
 
-    reported_minus_true: with its standard error; `None` where no winner was measured. mean_usd: `None`
-    where calls have no price. cpu_ms_per_call: of the search, per call of the search.
+    budget: of the search, in calls or USD; fraction: the same as a share of the full grid, `None` where there
+    is no grid. Standard errors end in `_se`, `None` for a single run. reported_minus_true and
+    dev_minus_true: `None` where no winner was measured. mean_usd: `None` where calls have no price.
+    cpu_ms_per_call: of the search, per call of the search.
     """
 
-    fraction: float
+    fraction: float | None
     budget: float
     p_within_1pt: float
     p_within_2pt: float
     mean_regret: float
+    mean_regret_se: float | None
     mean_calls: float
     mean_usd: float | None
     reported_minus_true: float | None
@@ -145,44 +149,57 @@ class Summary:
 def summarise(task: Task, runs: Sequence[Sequence[Outcome]]) -> list[Summary]:
     """One summary for each fraction. runs: of `replay`."""
     return [
-        _summary(task, fraction, [run[place] for run in runs])
+        summary([run[place] for run in runs], fraction=fraction, budget=task.budget(fraction))
         for place, fraction in enumerate(task.fractions)
     ]
 
 
-def _summary(task: Task, fraction: float, outcomes: Sequence[Outcome]) -> Summary:
-    regret = np.array([outcome.regret for outcome in outcomes])
-    reported, error = _mean([outcome.reported for outcome in outcomes])
+def summary(
+    outcomes: Sequence[Outcome], *, budget: float, fraction: float | None = None, worlds: int | None = None
+) -> Summary:
+    """What these runs say together. worlds: run n took place in world n % worlds; `None`: in one of its own.
+
+    Runs of one world are alike, so that errors are those of the means of worlds.
+    """
+    regret = [outcome.regret for outcome in outcomes]
+    near = np.array(regret)
+    mean_regret, regret_error = _mean(regret, worlds)
+    reported, reported_error = _mean([outcome.reported for outcome in outcomes], worlds)
+    usd, _ = _mean([outcome.usd for outcome in outcomes], worlds)
     calls = sum(outcome.calls for outcome in outcomes)
+    assert mean_regret is not None
     return Summary(
         fraction=fraction,
-        budget=task.budget(fraction),
-        p_within_1pt=float((regret <= 1 + ROUNDING).mean()),
-        p_within_2pt=float((regret <= 2 + ROUNDING).mean()),
-        mean_regret=float(regret.mean()),
+        budget=budget,
+        p_within_1pt=float((near <= 1 + ROUNDING).mean()),
+        p_within_2pt=float((near <= 2 + ROUNDING).mean()),
+        mean_regret=mean_regret,
+        mean_regret_se=regret_error,
         mean_calls=calls / len(outcomes),
-        mean_usd=None if task.matrix.cost is None else float(np.mean([one.usd for one in outcomes])),
+        mean_usd=usd,
         reported_minus_true=reported,
-        reported_minus_true_se=error,
-        dev_minus_true=_mean([outcome.dev for outcome in outcomes])[0],
+        reported_minus_true_se=reported_error,
+        dev_minus_true=_mean([outcome.dev for outcome in outcomes], worlds)[0],
         confirm_calls=float(np.mean([outcome.confirm_calls for outcome in outcomes])),
         cpu_ms_per_call=1000 * sum(outcome.cpu_s for outcome in outcomes) / max(1, calls),
     )
 
 
-def _mean(values: Sequence[float]) -> tuple[float | None, float | None]:
+def _mean(values: Sequence[float], worlds: int | None) -> tuple[float | None, float | None]:
     """Mean and standard error of the numbers among these; `None` where they say nothing."""
-    known = np.array([value for value in values if not math.isnan(value)])
-    if not len(known):
+    grouped = [values[place::worlds] for place in range(worlds)] if worlds else [[value] for value in values]
+    known = [[value for value in group if not math.isnan(value)] for group in grouped]
+    means = np.array([np.mean(group) for group in known if group])
+    if not len(means):
         return None, None
-    error = float(known.std(ddof=1)) / math.sqrt(len(known)) if len(known) > 1 else None
-    return float(known.mean()), error
+    error = float(means.std(ddof=1)) / math.sqrt(len(means)) if len(means) > 1 else None
+    return float(means.mean()), error
 
 
 def seed_of(seed: int, *parts: int | str) -> int:
-    """A seed of its own for each use, from the one that the user gave."""
+    """A seed of its own for each use, below 2^32 as samplers want it, from the one that the user gave."""
     words = [int.from_bytes(str(part).encode(), "little") for part in parts]
-    return int(np.random.SeedSequence([seed, *words]).generate_state(1, np.uint64)[0])
+    return int(np.random.SeedSequence([seed, *words]).generate_state(1, np.uint32)[0])
 
 
 def in_parallel(
