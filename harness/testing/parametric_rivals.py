@@ -7,7 +7,7 @@ strategy sees rows, as in a recorded matrix; here a row may be any settings, add
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,8 +18,8 @@ from harness.errors import UsageError
 from harness.records import Settings
 from harness.testing.matrices import Cells, Draw, Floats
 from harness.testing.optuna_rivals import tpe_asha, tpe_full, tpe_wilcoxon
+from harness.testing.outcomes import Outcome, Summary, judge, seed_of, summary
 from harness.testing.parametric import LIMIT, PENALTY, TEMPERATURE, TOP_P, ParametricWorld, parametric_world
-from harness.testing.replays import Outcome, judge, seed_of
 from harness.testing.rivals import Rival, Strategy, halving, random_full, ucb_e
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Searcher:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class SearchTask:
     """What to repeat: run n takes place in world n % worlds, with luck of its own. budgets: in calls."""
 
     strategy: str
@@ -92,7 +92,7 @@ class Task:
             raise UsageError(f"calls are {self.budgets!r}; expected whole numbers from 1 up")
 
 
-def search(task: Task, number: int) -> list[Outcome]:
+def search(task: SearchTask, number: int) -> list[Outcome]:
     """One run, an outcome for each budget in order. The same number is the same world and luck for all."""
     world = parametric_world(seed_of(task.seed, "world", number % task.worlds))
     world = replace(world, luck=seed_of(task.seed, "luck", number))
@@ -105,6 +105,14 @@ def search(task: Task, number: int) -> list[Outcome]:
         searcher.rival.name_row(cells, seed)
         found |= zip(budgets, (judge(cells.draw, standing) for standing in cells.finish()), strict=True)
     return [found[budget] for budget in task.budgets]
+
+
+def summarise_searches(task: SearchTask, runs: Sequence[Sequence[Outcome]]) -> list[Summary]:
+    """One summary for each budget. runs: of `search`."""
+    return [
+        summary([run[place] for run in runs], budget=budget, worlds=task.worlds)
+        for place, budget in enumerate(task.budgets)
+    ]
 
 
 def _drawn(world: ParametricWorld, searcher: Searcher, budget: int, seed: int) -> OpenDraw:

@@ -1,4 +1,4 @@
-"""The command `python -m harness.testing.replay`: how well a strategy searches recorded matrices.
+"""The command `python -m harness.testing.replay`: how well a strategy searches what is known.
 
 In: arguments. Out: figures for each budget, as a table for people or as JSON. It computes nothing itself.
 """
@@ -10,20 +10,28 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
-from harness.errors import HarnessError
-from harness.outputs import numbers
+from harness.errors import HarnessError, UsageError
+from harness.testing.claims import ClaimTask, claim, summarise_claims
 from harness.testing.matrices import load_matrix
-from harness.testing.replays import Summary, Task, in_parallel, replay, summarise
+from harness.testing.outcomes import Budgets, in_parallel
+from harness.testing.parametric_rivals import SEARCHERS, SearchTask, search, summarise_searches
+from harness.testing.replay_tables import table
+from harness.testing.replays import Task, replay, summarise
 from harness.testing.rivals import RIVALS
 
 PATIENCE_S = 2.0  # before progress is shown
 PROGRAM = "python -m harness.testing.replay"
+FRACTIONS: Mapping[str, tuple[float, ...]] = {"budget": (0.02, 0.05, 0.1, 0.2), "confidence": (1.0,)}
+CALLS = (500, 1000, 2000, 4000)
+RUNS, RUNS_IN_WORLD, WORLDS = 200, 2, 24
 
 
 class _Numbers(click.ParamType[tuple[float, ...]]):
@@ -42,50 +50,156 @@ class _Numbers(click.ParamType[tuple[float, ...]]):
             self.fail(f"{value!r} is no list of numbers such as 0.02,0.05", param, ctx)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the options say; `None`: the default of what is replayed."""
+
+    strategy: str
+    mode: str
+    seed: int
+    jobs: int
+    runs: int | None
+    fractions: tuple[float, ...] | None
+    cost: bool
+    alpha: float
+    epsilon: float
+    calls: tuple[float, ...] | None
+    worlds: int
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("file", type=click.Path(path_type=Path), metavar="FILE.npz")
+@click.argument("file", type=click.Path(path_type=Path), metavar="[FILE.npz]", required=False)
+@click.option("--parametric", is_flag=True, help="Search worlds of continuous settings instead of a matrix.")
+@click.option(
+    "--strategy",
+    type=click.Choice(list(dict.fromkeys([*RIVALS, *SEARCHERS]))),
+    default="race",
+    show_default=True,
+    help="race: the product's own.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["budget", "confidence"]),
+    default="budget",
+    show_default=True,
+    help="Spend a budget, or stop when the answer is known.",
+)
 @click.option(
     "--fractions",
     type=_Numbers(),
-    default="0.02,0.05,0.1,0.2",
-    show_default=True,
-    help="Budgets of the search, as shares of the full grid.",
+    help="Budgets as shares of the full grid.  [default: 0.02,0.05,0.1,0.2; 1 for confidence]",
 )
-@click.option("--runs", type=click.IntRange(min=1), default=200, show_default=True, help="Repetitions.")
+@click.option("--cost", is_flag=True, help="Shares of the full grid's dollars, not of its calls.")
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="Confidence: the error that is stated.",
+)
+@click.option(
+    "--epsilon",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Confidence: how far behind the best is good enough, from 0 to 1.",
+)
+@click.option("--calls", type=_Numbers(), help="Parametric: budgets in calls.  [default: 500,1000,2000,4000]")
+@click.option("--worlds", type=click.IntRange(min=1), default=WORLDS, show_default=True, help="Parametric.")
+@click.option(
+    "--runs",
+    type=click.IntRange(min=1),
+    help=f"Repetitions, of each world with --parametric.  [default: {RUNS}; {RUNS_IN_WORLD}]",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--cost", is_flag=True, help="Budgets are shares of the full grid's dollars, not of its calls.")
-@click.option("--strategy", type=click.Choice(list(RIVALS)), default="halving", show_default=True)
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes; default: as many as there are cores.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(
-    *,
-    file: Path,
-    fractions: tuple[float, ...],
-    runs: int,
-    seed: int,
-    cost: bool,
-    strategy: str,
-    jobs: int | None,
-    as_json: bool,
-) -> None:
-    """Replay a search on the recorded matrix FILE.npz, and compare what it names with the truth."""
-    task = Task(matrix=load_matrix(file), strategy=strategy, fractions=fractions, in_usd=cost, seed=seed)
-    with _Progress(runs) as progress:
-        found = in_parallel(partial(replay, task), runs, jobs=jobs or cores(), tick=progress)
-    summaries = summarise(task, found)
-    rows, samples = task.matrix.shape
-    told = {
-        "matrix": task.matrix.name,
-        "settings": rows,
-        "samples": samples,
+def command(*, file: Path | None, parametric: bool, as_json: bool, jobs: int | None, **options: Any) -> None:
+    """Replay a search on the recorded matrix FILE.npz, and compare what it names with the truth.
+
+    The winner is measured again on answers that did not choose it: "reported".
+    """
+    asked = _Asked(jobs=jobs or cores(), **options)
+    if (file is None) != parametric:
+        raise UsageError("give a recorded matrix, FILE.npz, or --parametric: one of them, and not both")
+    if file is None:
+        told = _searched(asked)
+    else:
+        told = _claimed(asked, file) if asked.mode == "confidence" else _replayed(asked, file)
+    click.echo(json.dumps(told, indent=2) if as_json else table(told))
+
+
+def _replayed(asked: _Asked, file: Path) -> dict[str, Any]:
+    budgets = _budgets(asked, file)
+    task = Task(budgets=budgets, strategy=asked.strategy, seed=asked.seed)
+    runs = asked.runs or RUNS
+    found = _run(partial(replay, task), runs, asked.jobs)
+    return _of_matrix(asked, budgets, runs) | {"results": _plain(summarise(task, found))}
+
+
+def _claimed(asked: _Asked, file: Path) -> dict[str, Any]:
+    if asked.strategy != "race":
+        raise UsageError(
+            f"{asked.strategy} states no confidence; expected --strategy race with --mode confidence"
+        )
+    budgets = _budgets(asked, file)
+    task = ClaimTask(budgets=budgets, alpha=asked.alpha, epsilon=asked.epsilon, seed=asked.seed)
+    runs = asked.runs or RUNS
+    found = _run(partial(claim, task), runs, asked.jobs)
+    stated = {"alpha": asked.alpha, "epsilon": asked.epsilon}
+    return _of_matrix(asked, budgets, runs) | stated | {"results": _plain(summarise_claims(task, found))}
+
+
+def _searched(asked: _Asked) -> dict[str, Any]:
+    if asked.mode == "confidence" or asked.cost or asked.fractions:
+        raise UsageError("--parametric takes --calls; --mode, --cost and --fractions need a matrix")
+    calls = asked.calls or CALLS
+    if any(number != int(number) for number in calls):
+        raise UsageError(f"calls are {calls!r}; expected whole numbers")
+    budgets = tuple(int(number) for number in calls)
+    task = SearchTask(strategy=asked.strategy, budgets=budgets, worlds=asked.worlds, seed=asked.seed)
+    runs = asked.worlds * (asked.runs or RUNS_IN_WORLD)
+    found = _run(partial(search, task), runs, asked.jobs)
+    return {
+        "matrix": "parametric",
         "mode": "budget",
-        "strategy": strategy,
-        "unit": "usd" if cost else "calls",
+        "strategy": asked.strategy,
+        "unit": "calls",
+        "worlds": asked.worlds,
         "runs": runs,
-        "seed": seed,
-        "results": [dataclasses.asdict(summary) for summary in summaries],
+        "seed": asked.seed,
+        "results": _plain(summarise_searches(task, found)),
     }
-    click.echo(json.dumps(told, indent=2) if as_json else _table(task, runs, summaries))
+
+
+def _budgets(asked: _Asked, file: Path) -> Budgets:
+    if asked.calls:
+        raise UsageError("--calls is for --parametric; a matrix takes --fractions")
+    fractions = asked.fractions or FRACTIONS[asked.mode]
+    return Budgets(matrix=load_matrix(file), fractions=fractions, in_usd=asked.cost)
+
+
+def _of_matrix(asked: _Asked, budgets: Budgets, runs: int) -> dict[str, Any]:
+    settings, samples = budgets.matrix.shape
+    return {
+        "matrix": budgets.matrix.name,
+        "settings": settings,
+        "samples": samples,
+        "mode": asked.mode,
+        "strategy": asked.strategy,
+        "unit": "usd" if asked.cost else "calls",
+        "runs": runs,
+        "seed": asked.seed,
+    }
+
+
+def _plain(summaries: Sequence[Any]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(summary) for summary in summaries]
+
+
+def _run(function: Callable[[int], Any], runs: int, jobs: int) -> list[Any]:
+    with _Progress(runs) as progress:
+        return in_parallel(function, runs, jobs=jobs, tick=progress)
 
 
 class _Progress:
@@ -114,33 +228,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _table(task: Task, runs: int, summaries: Sequence[Summary]) -> str:
-    rows, samples = task.matrix.shape
-    counted = numbers.counted(runs, "run")
-    names = ("budget", "within 1pt", "within 2pt", "regret pt", "calls", "spent")
-    names = (*names, "reported-true (se)", "confirm", "CPU ms/call")
-    widths = (7, 10, 10, 9, 8, 8, 18, 8, 11)
-    cells = [names, *map(_cells, summaries)]
-    lines = ["  ".join(map(str.rjust, row, widths)) for row in cells]
-    return "\n".join([f"{task.matrix.name}: {rows} x {samples}, {task.strategy}, {counted}", *lines])
-
-
-def _cells(summary: Summary) -> tuple[str, ...]:
-    bias, error = summary.reported_minus_true, summary.reported_minus_true_se
-    measured = numbers.NOT_MEASURED if bias is None else f"{bias:+.2f}"
-    return (
-        numbers.share(summary.fraction),
-        f"{summary.p_within_1pt:.3f}",
-        f"{summary.p_within_2pt:.3f}",
-        f"{summary.mean_regret:.2f}",
-        f"{summary.mean_calls:.0f}",
-        numbers.money(summary.mean_usd),
-        measured if error is None else f"{measured} ({error:.2f})",
-        f"{summary.confirm_calls:.0f}",
-        f"{summary.cpu_ms_per_call:.4f}",
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What a user would run instead of the race: baselines that name the best row of a matrix for a budget.
+"""The race and what a user would run instead: strategies that name the best row of a matrix for a budget.
 
 In: `Cells`, which answer for money. Out: `cells.named`, the row that a strategy would name at any moment. A
 strategy asks until it has had enough or the money has gone; none may look at anything that it has not paid.
@@ -15,6 +15,7 @@ import numpy as np
 
 from harness.testing.matrices import HAIR, Cells, Floats, OverBudgetError
 from harness.testing.optuna_rivals import tpe_asha, tpe_full, tpe_wilcoxon
+from harness.testing.racing import race
 
 Strategy = Callable[[Cells, int], None]
 EXPLORATION = 1.0  # a of UCB-E, as its authors set it for scores from 0 to 1
@@ -112,6 +113,7 @@ def first_answers(cells: Cells) -> Floats:
 
 
 RIVALS: Mapping[str, Rival] = {
+    "race": Rival(race, False, "the product's own"),
     "random-full": Rival(random_full, True, "rows in random order, each on all samples"),
     "grid": Rival(grid, True, "all rows on the same sampled samples"),
     "halving": Rival(halving, False, "paired sequential halving"),

@@ -10,7 +10,14 @@ import pytest
 from harness.errors import UsageError
 from harness.testing.matrices import Cells
 from harness.testing.parametric import parametric_world
-from harness.testing.parametric_rivals import SEARCHERS, Task, open_draw, random_settings, search
+from harness.testing.parametric_rivals import (
+    SEARCHERS,
+    SearchTask,
+    open_draw,
+    random_settings,
+    search,
+    summarise_searches,
+)
 
 
 def test_a_row_holds_what_the_world_says() -> None:
@@ -31,7 +38,7 @@ def test_a_row_holds_what_the_world_says() -> None:
 @pytest.mark.parametrize("name", SEARCHERS)
 def test_every_strategy_keeps_its_budgets(name) -> None:
     """No budget is overspent, regret is never negative, and the same run is the same again."""
-    task = Task(strategy=name, budgets=(60, 450, 20), worlds=2, seed=3)
+    task = SearchTask(strategy=name, budgets=(60, 450, 20), worlds=2, seed=3)
     outcomes = search(task, 1)
     assert [0 < one.calls <= budget for one, budget in zip(outcomes, task.budgets, strict=True)] == [True] * 3
     assert all(one.regret >= 0 and one.usd > 0 for one in outcomes)
@@ -43,14 +50,14 @@ def test_every_strategy_keeps_its_budgets(name) -> None:
 
 def test_runs_share_worlds_but_not_luck() -> None:
     """With two worlds, run 2 is in the world of run 0 and draws other answers."""
-    task = Task(strategy="grid", budgets=(2000,), worlds=2)
+    task = SearchTask(strategy="grid", budgets=(2000,), worlds=2)
     first, other, again = (search(task, number)[0] for number in range(3))
     assert len({first.dev, other.dev, again.dev}) == 3
 
 
 def test_more_money_finds_better_settings() -> None:
     """Over a few worlds, racing the defaults with 1,500 calls leaves a third of what 40 calls leave."""
-    task = Task(strategy="halving", budgets=(40, 1500), worlds=12)
+    task = SearchTask(strategy="halving", budgets=(40, 1500), worlds=12)
     runs = np.array([[one.regret for one in search(task, number)] for number in range(12)])
     few, many = runs.mean(axis=0)
     assert many < few / 2
@@ -76,4 +83,15 @@ def test_only_a_parametric_world_takes_rows(matrix) -> None:
 def test_a_wrong_task_is_refused(changes, said) -> None:
     """Before anything is run."""
     with pytest.raises(UsageError, match=said):
-        Task(**({"strategy": "grid", "budgets": (100,)} | changes))
+        SearchTask(**({"strategy": "grid", "budgets": (100,)} | changes))
+
+
+def test_errors_are_those_of_worlds() -> None:
+    """Two runs in a world count once: the error of four runs in two worlds is that of two means."""
+    task = SearchTask(strategy="grid", budgets=(100,), worlds=2)
+    one = search(task, 0)[0]
+    runs = [[replace(one, regret=regret)] for regret in (1.0, 5.0, 3.0, 7.0)]
+    (told,) = summarise_searches(task, runs)
+    assert (told.budget, told.fraction) == (100, None)
+    assert (told.mean_regret, told.mean_regret_se) == (4.0, pytest.approx(2.0))
+    assert told.p_within_1pt == 0.25

@@ -34,9 +34,51 @@ def test_it_prints_a_table(matrix, stored, capsys) -> None:
     code, out, _ = ended((stored(matrix(priced=False)), "--runs", 2, "--jobs", 1), capsys)
     lines = out.splitlines()
     assert code == 0
-    assert "12 x 120" in lines[0]
+    assert lines[0] == "made up: 12 settings x 120 samples, race, 2 runs"
     assert [line.split()[0] for line in lines[1:]] == ["budget", "2%", "5%", "10%", "20%"]
     assert all("unknown" in line for line in lines[2:])
+
+
+def test_it_races_for_confidence(matrix, stored, capsys) -> None:
+    """One result for the whole grid by default, with what was stated and how often it was so."""
+    arguments = (stored(matrix()), "--mode", "confidence", "--alpha", 0.1, "--epsilon", 0.02, "--runs", 6)
+    code, out, _ = ended((*arguments, "--jobs", 1, "--json"), capsys)
+    told = json.loads(out)
+    (result,) = told["results"]
+    assert (code, told["mode"], told["alpha"], told["epsilon"]) == (0, "confidence", 0.1, 0.02)
+    assert result["fraction"] == 1.0
+    assert result["mean_fraction"] <= result["max_fraction"] <= 1
+    code, out, _ = ended((*arguments, "--jobs", 1), capsys)
+    assert out.startswith("made up: 12 settings x 120 samples, race at 90%, within 2 pt, 6 runs\n")
+    assert len(out.splitlines()) == 3
+
+
+def test_it_searches_parametric_worlds(capsys) -> None:
+    """Without a file: budgets in calls, runs in each of the worlds."""
+    arguments = ("--parametric", "--strategy", "halving", "--calls", "50,400", "--worlds", 3, "--runs", 2)
+    code, out, _ = ended((*arguments, "--jobs", 1, "--json"), capsys)
+    told = json.loads(out)
+    assert (code, told["worlds"], told["runs"], told["strategy"]) == (0, 3, 6, "halving")
+    assert [result["budget"] for result in told["results"]] == [50, 400]
+    code, out, _ = ended((*arguments, "--jobs", 1), capsys)
+    assert out.splitlines()[0] == "parametric: halving, 6 runs in 3 worlds"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "or --parametric"),
+        (("--parametric", "--strategy", "magic"), "magic"),
+        (("--parametric", "--cost"), "--parametric takes --calls"),
+        (("--parametric", "--strategy", "grid", "--calls", "1.5"), "whole numbers"),
+        (("--parametric", "--strategy", "grid", "--calls", "0"), "whole numbers from 1"),
+    ],
+)
+def test_a_wrong_question_is_one_message(capsys, arguments, said) -> None:
+    """Options that do not fit together are told so, with code 2."""
+    code, out, err = ended(arguments, capsys)
+    assert (code, out) == (2, "")
+    assert said in err
 
 
 @pytest.mark.parametrize(
@@ -47,6 +89,10 @@ def test_it_prints_a_table(matrix, stored, capsys) -> None:
         (("--strategy", "magic"), "magic"),
         (("--cost",), "has no cost"),
         (("--runs", "0"), "runs"),
+        (("--parametric",), "not both"),
+        (("--calls", "100"), "--fractions"),
+        (("--mode", "confidence", "--strategy", "grid"), "states no confidence"),
+        (("--alpha", "1"), "alpha"),
     ],
 )
 def test_a_fault_is_one_message(matrix, stored, capsys, more, said) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from harness.errors import UsageError
 from harness.testing.matrices import Cells, draw
-from harness.testing.replays import Task, fresh_answers, in_parallel, judge, replay, summarise
+from harness.testing.outcomes import Budgets, fresh_answers, in_parallel, judge
+from harness.testing.replays import Task, replay, summarise
 
 
 def standing_of(world, *, row: int, stop: int):
@@ -63,7 +64,7 @@ def plain(outcomes) -> list:
 
 def test_processes_change_nothing(matrix) -> None:
     """Runs are the same, and in the same order, by one process and by two."""
-    task = Task(matrix=matrix(repeats=2), strategy="ucb-e", fractions=(0.1, 0.05))
+    task = Task(budgets=Budgets(matrix=matrix(repeats=2), fractions=(0.1, 0.05)), strategy="ucb-e")
     told = []
     alone = in_parallel(partial(replay, task), 20, jobs=1, tick=told.append)
     both = in_parallel(partial(replay, task), 20, jobs=2, tick=told.append)
@@ -73,7 +74,7 @@ def test_processes_change_nothing(matrix) -> None:
 
 def test_fractions_may_come_in_any_order(matrix) -> None:
     """Each outcome belongs to its fraction, also of a strategy that is read on its way."""
-    task = Task(matrix=matrix(), strategy="grid", fractions=(0.3, 0.1, 0.3))
+    task = Task(budgets=Budgets(matrix=matrix(), fractions=(0.3, 0.1, 0.3)), strategy="grid")
     calls = [outcome.calls for outcome in replay(task, 0)]
     assert calls == [432, 144, 432]
 
@@ -82,15 +83,15 @@ def test_fractions_may_come_in_any_order(matrix) -> None:
 def test_dollars_are_shares_of_the_full_grids(matrix, strategy) -> None:
     """With `in_usd` the budget is a share of what every cell costs together."""
     recorded = matrix()
-    task = Task(matrix=recorded, strategy=strategy, fractions=(0.2,), in_usd=True)
+    task = Task(budgets=Budgets(matrix=recorded, fractions=(0.2,), in_usd=True), strategy=strategy)
     (outcome,) = replay(task, 0)
     assert 0.15 * recorded.cost.sum() < outcome.usd <= 0.2 * recorded.cost.sum() + 1e-12
 
 
 def test_a_summary_by_hand(matrix) -> None:
     """Shares, means and the standard error of three outcomes."""
-    task = Task(matrix=matrix(), strategy="grid", fractions=(0.5,))
-    world = draw(task.matrix, 0)
+    task = Task(budgets=Budgets(matrix=matrix(), fractions=(0.5,)), strategy="grid")
+    world = draw(task.budgets.matrix, 0)
     one = judge(world, standing_of(world, row=0, stop=10))
     runs = [
         [
@@ -128,6 +129,7 @@ def test_a_summary_by_hand(matrix) -> None:
 )
 def test_a_wrong_task_is_refused(matrix, changes, said) -> None:
     """Before anything is run."""
-    given = {"matrix": matrix(priced=False), "strategy": "grid", "fractions": (0.1,)} | changes
+    given = {"strategy": "grid", "fractions": (0.1,)} | changes
+    strategy = given.pop("strategy")
     with pytest.raises(UsageError, match=said):
-        Task(**given)
+        Task(budgets=Budgets(matrix=matrix(priced=False), **given), strategy=strategy)
