@@ -114,6 +114,7 @@ def open_engine(
         clock=clock,
         seed=plan.seed,
         use_cache=use_cache,
+        reuse_limits=plan.reuse_limits,
     )
 
 

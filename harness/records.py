@@ -176,6 +176,7 @@ class Completion:
     """An answered call. A cached one keeps price and latency of the call that was paid.
 
     price_usd: list price; `None` when the provider did not say how many tokens it billed.
+    reused: a cached answer that was paid under another output limit; its price and text are the same.
     """
 
     call: Call
@@ -184,6 +185,7 @@ class Completion:
     latency: Latency
     cached: bool
     at: datetime
+    reused: bool = False
 
 
 FailureKind = Literal[
@@ -379,6 +381,7 @@ class AnswerRow:
     """One call of one trial with all that was made of it: a line of the per-sample table.
 
     failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
+    reused: see `Completion`.
     """
 
     trial: int
@@ -393,6 +396,7 @@ class AnswerRow:
     cached: bool
     scores: tuple[Score, ...]
     target: JsonValue = None
+    reused: bool = False
 
 
 RunState = Literal["running", "complete", "stopped", "inconclusive", "failed"]

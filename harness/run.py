@@ -175,7 +175,10 @@ def _begin(
     if resume is not None:
         row = database.run(resume)
         if row.state == "complete":
-            raise UsageError(f"run {row.run!r} is complete; begin a new one with `harness tune SPEC`")
+            raise UsageError(
+                f"run {row.run!r} is complete; begin a new one with `harness tune SPEC`, or see its "
+                f"report with `harness report {row.run}`"
+            )
         return plan_of(row, overrides), replace(row, state="running")
     if spec is None:
         raise UsageError("nothing to tune: give a spec, or a run to resume")

@@ -155,6 +155,7 @@ def _scores_schema() -> Any:
         ("price_usd", real),
         ("latency_s", real),
         ("cached", flag),
+        ("reused", flag),
     ]
     return pa.schema(columns)
 
@@ -172,6 +173,7 @@ def _score_lines(row: AnswerRow) -> Iterator[dict[str, object]]:
         "price_usd": row.price_usd,
         "latency_s": row.latency_s,
         "cached": row.cached,
+        "reused": row.reused,
     }
     for score in row.scores:
         yield known | _score(score)

@@ -374,8 +374,9 @@ def _provenance(record: RunRecord) -> tuple[tuple[str, str], ...]:
 def _ended(record: RunRecord) -> str:
     if record.ended_at is None:
         return "not ended"
-    took = (record.ended_at - record.started_at).total_seconds()
-    return f"{_moment(record.ended_at)}, after {numbers.seconds(max(0.0, took))}"
+    ended, took = _moment(record.ended_at), (record.ended_at - record.started_at).total_seconds()
+    # A clock that was set back in mid-run does not tell how long it took.
+    return f"{ended}, after {numbers.seconds(took)}" if took >= 0 else ended
 
 
 def _moment(moment: datetime) -> str:

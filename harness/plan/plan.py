@@ -165,7 +165,8 @@ class Plan:
     """A run, decided. spec_file: `None` when the spec came from Python.
 
     models: every model of the space, with the prices that count for this run.
-    endpoints: by provider name. notes: what a reader of the plan should know, as in a model's announced end.
+    endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
+    unless the spec says so. notes: what a reader of the plan should know, as in a model's announced end.
     """
 
     experiment: str
@@ -185,6 +186,7 @@ class Plan:
     sampler: str
     prices_as_of: str
     catalogue_fingerprint: str
+    reuse_limits: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
     def spec_fingerprint(self) -> str:
@@ -216,6 +218,8 @@ class Plan:
                 "n_trials": self.n_trials,
                 "mode": self.mode,
                 "sampler": self.sampler,
+                # Absent when unused: plans made before there was such a thing keep their names.
+                **({"reuse_limits": self.reuse_limits} if self.reuse_limits else {}),
             }
         )
 

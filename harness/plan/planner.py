@@ -20,7 +20,7 @@ from harness.plan.lookup import find_models, make_endpoints, with_own_entries
 from harness.plan.plan import Aim, Budget, Plan, Space, Task
 from harness.plan.problems import Problems
 from harness.plan.rows import Rows, Selection, open_rows
-from harness.plan.space import make_space
+from harness.plan.space import limits_of, make_space
 from harness.plan.spec import AimSpec, BudgetSpec, CheapestWithin, SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.targets import TargetCheck
@@ -128,9 +128,10 @@ class _Draft:
             n_trials=spec.search.n_trials,
             mode=spec.search.mode,
             sampler=spec.search.sampler,
+            reuse_limits=limits_of(spec.search) if spec.search.reuse_across_limits else (),
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
             catalogue_fingerprint=self.catalogue.fingerprint(),
-            notes=_notes(used),
+            notes=_notes(spec.search, used),
         )
 
     def _task(self, spec: Spec, rows: Rows) -> Task:
@@ -221,9 +222,14 @@ def _aim(aim: AimSpec) -> Aim:
     )
 
 
-def _notes(models: Iterable[Model]) -> tuple[str, ...]:
-    return tuple(
+def _notes(search: SearchSpec, models: Iterable[Model]) -> tuple[str, ...]:
+    notes = [
         f"{model.full_name}: its provider announced its end for {model.deprecation_date}"
         for model in models
         if model.deprecation_date is not None
-    )
+    ]
+    if search.reuse_across_limits:
+        notes.append(
+            "at temperature 0, whole answers stand for other max_output_tokens (reuse_across_limits)"
+        )
+    return tuple(notes)

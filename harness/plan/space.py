@@ -14,11 +14,12 @@ from typing import Any, cast
 from harness.catalogue.models import Accepts, Model
 from harness.plan.plan import Choices, Dimension, Range, Space
 from harness.plan.problems import Problems, shown, written
-from harness.plan.spec import NumberRange, Options, SearchSpec, Setting, WholeRange
+from harness.plan.spec import NumberRange, Options, SearchSpec, Setting, WholeOptions, WholeRange
 from harness.records import JsonValue, Settings
 
 # Worst-case prices need an end to the answer, also when the spec does not search it.
 ALWAYS_SENT = "max_output_tokens"
+MOST_LIMITS = 16  # each is a place to look for an answer that may be reused
 
 
 def make_space(
@@ -46,6 +47,8 @@ def make_space(
                 problems.add(("search", dimension.name), fault)
     if search.sampler == "grid":
         _refuse_endless(dimensions, problems)
+    if search.reuse_across_limits:
+        _require_reuse(search, problems)
     first = prompts[0] if prompts else ""
     return Space(
         models=tuple(models),
@@ -53,6 +56,38 @@ def make_space(
         dimensions=dimensions,
         defaults={name: _defaults(model, first, dimensions[name]) for name, model in models.items()},
     )
+
+
+def limits_of(search: SearchSpec) -> tuple[int, ...]:
+    """The output limits that are searched, when they can be listed; else none."""
+    setting = search.max_output_tokens
+    if isinstance(setting, WholeOptions):
+        return tuple(setting.choices)
+    if isinstance(setting, WholeRange) and setting.step is not None:
+        return tuple(range(setting.low, setting.high + 1, setting.step))
+    return ()
+
+
+def _require_reuse(search: SearchSpec, problems: Problems) -> None:
+    """Note why `reuse_across_limits` could never find anything, or would look in too many places."""
+    place = ("search", "reuse_across_limits")
+    limits = limits_of(search)
+    if not 2 <= len(limits) <= MOST_LIMITS:
+        problems.add(
+            place,
+            f"is true, but max_output_tokens lists {len(limits) or 'no'} values to reuse answers among; give "
+            f"it 2 to {MOST_LIMITS} choices, or remove reuse_across_limits",
+        )
+    temperature = search.temperature
+    greedy = temperature is not None and 0 in (
+        (temperature.low,) if isinstance(temperature, NumberRange) else _ends(temperature)
+    )
+    if not greedy:
+        problems.add(
+            place,
+            "is true, but no temperature of 0 is searched, and other answers are drawn anew each time; let "
+            "temperature be or begin at 0, or remove reuse_across_limits",
+        )
 
 
 def _refuse_endless(dimensions: Mapping[str, Sequence[Dimension]], problems: Problems) -> None:

@@ -123,15 +123,7 @@ StopSetting = Annotated[
     Discriminator(_listed),
 ]
 Setting: TypeAlias = (
-    NumberRange
-    | WholeRange
-    | NumberOptions
-    | WholeOptions
-    | TextOptions
-    | StopOptions
-    | float
-    | str
-    | list[str]
+    _Between | NumberOptions | WholeOptions | TextOptions | StopOptions | float | str | list[str]
 )
 
 
@@ -228,6 +220,11 @@ class SearchSpec(Strict):
         description="How the next settings are proposed; auto is right unless you know better. "
         "grid needs steps or choices for every setting.",
     )
+    reuse_across_limits: bool = Field(
+        default=False,
+        description="At temperature 0, an answer that ended by itself also counts for other "
+        "max_output_tokens that it fits; it is marked as reused, and not paid again.",
+    )
 
     def settings(self) -> dict[str, Setting]:
         """The settings that were written down, by name."""
@@ -238,7 +235,7 @@ class SearchSpec(Strict):
 SEARCHABLE: tuple[str, ...] = tuple(
     name
     for name in SearchSpec.model_fields
-    if name not in ("models", "on_unsupported", "n_trials", "mode", "sampler")
+    if name not in ("models", "on_unsupported", "n_trials", "mode", "sampler", "reuse_across_limits")
 )
 
 

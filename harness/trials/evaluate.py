@@ -140,6 +140,7 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
             price_usd=None if failed else outcome.price_usd,
             latency_s=None if failed else outcome.latency.total_s,
             cached=not failed and outcome.cached,
+            reused=not failed and outcome.reused,
             scores=score_all(plan, outcome, sample),
             target=sample.target,
         )

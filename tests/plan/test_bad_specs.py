@@ -108,6 +108,20 @@ ONE_FAULT = {
         "search.sampler",
         ["'grid'", "temperature can take any value", "give it a step or choices"],
     ),
+    "reuse without other limits": (
+        "{choices: [16, 64]}",
+        "64\n  reuse_across_limits: true",
+        11,
+        "search.reuse_across_limits",
+        ["lists no values", "2 to 16 choices"],
+    ),
+    "reuse without greedy answers": (
+        RANGE,
+        "temperature: {low: 0.1, high: 1.0}\n  reuse_across_limits: true",
+        10,
+        "search.reuse_across_limits",
+        ["no temperature of 0", "begin at 0"],
+    ),
     "unknown sampler": ("n_trials: 10", "sampler: gird", 11, "search.sampler", ["did you mean 'grid'"]),
     "answer time": (
         "seed: 3",

@@ -117,7 +117,7 @@ def test_a_price_that_nobody_has_seen_is_guessed(plan, an_arm):
     arm = an_arm()
     guess = {(arm.settings.model, arm.settings.prompt): 0.1}
     assert Allowance(None, 1.0, 1, 1, 0, guess).samples([], [arm]) == 10
-    assert Allowance(None, 1.0, 1, 1, 0, guess).samples([], [an_arm(4, 0.05)]) == 20
+    assert Allowance(None, 1.0, 1, 1, 0, guess).samples([], [an_arm(4, 0.0625)]) == 16
 
 
 def test_costs_are_shares_of_what_is_left(an_arm):
