@@ -117,7 +117,8 @@ def tune(
     spec: a YAML file, or the same as a mapping. store: URL, else HARNESS_STORE. providers: by name, in
     place of those the endpoints name (for tests and own back ends). on_progress: told how far the run
     is; `None`: a bar in a notebook, else nothing. use_cache: False asks everything anew.
-    overrides: limit, repeat, seed, n_trials, max_cost, max_concurrency; see `plan.planner.make_plan`.
+    overrides: limit, repeat, seed, n_trials, max_cost, max_concurrency, and sampler, a name or an object of
+    Optuna; see `plan.planner.Overrides`.
     An interrupt (Ctrl-C, a notebook's stop button) ends the run with what it has: state "stopped".
     Raises HarnessError; what was answered until then is in the store.
     """
@@ -182,7 +183,7 @@ def _begin(
         return plan_of(row, overrides), replace(row, state="running")
     if spec is None:
         raise UsageError("nothing to tune: give a spec, or a run to resume")
-    plan = make_plan(Path(spec) if isinstance(spec, str) else spec, **overrides)
+    plan = make_plan(Path(spec) if isinstance(spec, str) else spec, store=database, **overrides)
     now = clock.now()
     row = RunRow(
         run=f"{plan.experiment}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
@@ -190,7 +191,7 @@ def _begin(
         state="running",
         spec_file=None if plan.spec_file is None else str(Path(plan.spec_file).resolve()),
         spec_text=plan.spec_text,
-        overrides=dict(overrides),
+        overrides={**overrides, **plan.pins},
         prompts={name: prompt.source for name, prompt in plan.task.prompts.items()},
         plan=plan.fingerprint(),
         started_at=now,

@@ -7,27 +7,32 @@ only: nothing is sent, and no key is looked at.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, TypeVar, Unpack, cast
+from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import DataError, UsageError
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries
-from harness.plan.plan import Aim, Budget, Plan, Space, Task
+from harness.plan.plan import Aim, Budget, Plan, Sampler, Space, Task
 from harness.plan.problems import Problems
 from harness.plan.rows import Rows, Selection, open_rows
+from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
 from harness.plan.space import limits_of, make_space
 from harness.plan.spec import AimSpec, BudgetSpec, CheapestWithin, SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.targets import TargetCheck
 from harness.plan.templates import TemplateCheck, read_prompts
+from harness.plan.warm_start import Sources, find_warm, from_pinned, pinned_form
 from harness.prompts import Prompt
+from harness.records import JsonValue
 from harness.scores.metrics import find_metric
 from harness.scores.scorer import Scorer, build_scorer
+from harness.store.store import Store, open_store
 
 SMALLEST_LIMIT = 4
 Part = TypeVar("Part", TaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None)
@@ -37,6 +42,8 @@ class Overrides(TypedDict, total=False):
     """What a command line may change without touching the spec; `None` changes nothing.
 
     limit: samples. repeat: answers a sample. max_cost: USD. max_concurrency: calls in flight a provider.
+    sampler: as in a spec, or an object of Optuna. warm: settings to try early, as `Plan.pins` has them, in
+    place of what `search.warm_start` names.
     """
 
     limit: int | None
@@ -45,6 +52,8 @@ class Overrides(TypedDict, total=False):
     n_trials: int | None
     max_cost: float | None
     max_concurrency: int | None
+    sampler: Any
+    warm: Sequence[JsonValue] | None
 
 
 _LOWEST: Mapping[str, float] = {
@@ -62,12 +71,14 @@ def make_plan(
     base: Path | None = None,
     catalogue: Catalogue | None = None,
     cache: Path = CACHE_FOLDER,
+    store: Store | str | None = None,
     **overrides: Unpack[Overrides],
 ) -> Plan:
     """The plan of a spec. Spends nothing and reads files only.
 
     base: folder that relative paths start from; default that of the spec, or the working folder.
-    cache: folder for converted data files. overrides: see `Overrides`.
+    cache: folder for converted data files. store: where `search.warm_start` finds earlier runs, open or as a
+    URL; `None`: HARNESS_STORE. overrides: see `Overrides`.
     Raises SpecError with every fault of the spec, its templates and its data; UsageError for an override
     that makes no sense.
     """
@@ -76,6 +87,7 @@ def make_plan(
     folder = base or (Path() if isinstance(spec, Mapping | Spec) else Path(spec).parent)
     draft = _Draft(reading, catalogue or load_catalogue(), folder, cache)
     draft.look_up()
+    draft.prepare_search(overrides, store)
     reading.problems.raise_any()
     spec_file = None if isinstance(spec, Mapping | Spec) else str(spec)
     return draft.plan(spec_file, overrides.get("max_concurrency"))
@@ -94,6 +106,9 @@ class _Draft:
         self.scorers: tuple[Scorer, ...] = ()
         self.rows: Rows | None = None
         self.space: Space | None = None
+        self.sampler = Sampler()
+        self.notes: list[str] = []
+        self.pins: dict[str, JsonValue] = {}
 
     def look_up(self) -> None:
         """Ask catalogue, templates, scorers and data, whatever of them the spec names soundly."""
@@ -105,6 +120,46 @@ class _Draft:
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
             self.space = make_space(search, self.models, tuple(self.prompts), problems)
+
+    def prepare_search(self, overrides: Overrides, store: Store | str | None) -> None:
+        """Choose and try out the sampler, and look up what the search starts from."""
+        search, space, problems = self.reading.search, self.space, self.reading.problems
+        if search is None or space is None:
+            return
+        pins = overrides.get("warm")
+        if pins is not None:
+            self.space = replace(space, warm=from_pinned(pins))
+        elif search.warm_start:
+            experiment = self.reading.spec.experiment if self.reading.spec else ""
+            sources = Sources(self.folder, experiment, lambda: _opened(store))
+            warm, faults = find_warm(search.warm_start, space, sources)
+            for place, fault in faults.items():
+                problems.add(("search", "warm_start", place), fault)
+            self.space = replace(space, warm=warm.settings)
+            self.notes += warm.notes
+            self.pins["warm"] = pinned_form(warm.settings)
+        self._choose_sampler(search, overrides.get("sampler"))
+
+    def _choose_sampler(self, search: SearchSpec, override: Any) -> None:
+        policy, problems = _aim(self.reading.aim or AimSpec()).policy, self.reading.problems
+        try:
+            self.sampler = chosen_sampler(search.sampler, override, search.front, policy)
+            if self.space is not None and problems.none:
+                rehearse(self.sampler, self.space)
+        except UsageError as error:
+            if override is not None:
+                raise UsageError(f"sampler {error}") from error
+            problems.add(("search", "sampler"), str(error))
+        if self.sampler.given is not None:
+            told: JsonValue = {"name": self.sampler.name, "arguments": dict(self.sampler.arguments)}
+            self.pins["sampler"] = {"given": told}
+            unseeded = (
+                "" if is_repeatable(self.sampler) else ", and it has no seed: it will propose others then"
+            )
+            self.notes.append(
+                f"the sampler was given in Python ({self.sampler.name}); going on with this run takes the "
+                f"same one again{unseeded}"
+            )
 
     def plan(self, spec_file: str | None, max_concurrency: int | None) -> Plan:
         """The finished plan; only when nothing was found wrong."""
@@ -127,11 +182,13 @@ class _Draft:
             seed=spec.seed,
             n_trials=spec.search.n_trials,
             mode=spec.search.mode,
-            sampler=spec.search.sampler,
+            sampler=self.sampler,
             reuse_limits=limits_of(spec.search) if spec.search.reuse_across_limits else (),
+            optuna_storage=spec.search.optuna_storage,
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
             catalogue_fingerprint=self.catalogue.fingerprint(),
-            notes=_notes(spec.search, used),
+            notes=(*_notes(spec.search, used), *self.notes),
+            pins=self.pins,
         )
 
     def _task(self, spec: Spec, rows: Rows) -> Task:
@@ -233,3 +290,16 @@ def _notes(search: SearchSpec, models: Iterable[Model]) -> tuple[str, ...]:
             "at temperature 0, whole answers stand for other max_output_tokens (reuse_across_limits)"
         )
     return tuple(notes)
+
+
+@contextmanager
+def _opened(store: Store | str | None) -> Generator[Store]:
+    """The store that is given, or the one at its URL for as long as it is needed."""
+    if isinstance(store, Store):
+        yield store
+        return
+    opened = open_store(store)
+    try:
+        yield opened
+    finally:
+        opened.close()

@@ -14,7 +14,8 @@ from typing import Any, cast
 from harness.catalogue.models import Accepts, Model
 from harness.plan.plan import Choices, Dimension, Range, Space
 from harness.plan.problems import Problems, shown, written
-from harness.plan.spec import NumberRange, Options, SearchSpec, Setting, WholeOptions, WholeRange
+from harness.plan.ranges import NumberRange, Options, Setting, WholeOptions, WholeRange
+from harness.plan.spec import SearchSpec
 from harness.records import JsonValue, Settings
 
 # Worst-case prices need an end to the answer, also when the spec does not search it.
