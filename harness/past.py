@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,20 @@ def load_run(
         database.close()
 
 
-def recommended(run: str = "latest", *, store: str | None = None) -> Recommendation:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a finished run recommends. prompt_text: the template of its prompt, as it was measured."""
+
+    recommendation: Recommendation
+    prompt_text: str
+
+
+def chosen(
+    run: str = "latest", policy: str | Mapping[str, float] | None = None, *, store: str | None = None
+) -> Chosen:
     """What a finished run recommends, as it was written down: its spec and data need not be there any more.
 
+    policy: choose anew, for which spec and data are read again; see `TuneResult.recommend`.
     Raises UsageError when the run is not there or has not ended, InconclusiveError without a choice.
     """
     database = open_store(store)
@@ -62,12 +74,16 @@ def recommended(run: str = "latest", *, store: str | None = None) -> Recommendat
         row = database.run(run)
     finally:
         database.close()
-    if row.record is None:
+    if policy is not None:
+        recommendation = load_run(row.run, store=store).recommend(policy)
+    elif row.record is None:
         raise UsageError(f"run {row.run!r} has not ended; finish it with `harness tune --resume {row.run}`")
-    if row.record.recommendation is None:
+    elif row.record.recommendation is None:
         why = "; ".join(row.record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
-    return row.record.recommendation
+    else:
+        recommendation = row.record.recommendation
+    return Chosen(recommendation, row.prompts[recommendation.settings.prompt])
 
 
 def rebuild_report(

@@ -91,7 +91,9 @@ class TuneResult:
     def export(self, target: str, path: str | Path | None = None, *, force: bool = False) -> list[Path]:
         """Write the recommended settings for an application; see `harness export --list` for targets."""
         folder = Path(path) if path is not None else self.folder / "exports"
-        return write_export(target, self.recommendation, folder, force=force)
+        choice = self.recommendation
+        prompt = self.plan.task.prompts[choice.settings.prompt].source
+        return write_export(target, choice, folder, force=force, prompt_text=prompt)
 
     def _repr_html_(self) -> str:
         return display.card(self.record)
