@@ -13,9 +13,10 @@ from markupsafe import Markup
 
 from harness.outputs.files import write_text
 from harness.outputs.frames import write_scores, write_trials
-from harness.outputs.pages import render
+from harness.outputs.pages import render, source
 from harness.outputs.pictures import plotly_js, quality_picture, race_picture
-from harness.outputs.report_data import first_value, report_data
+from harness.outputs.report_data import report_data
+from harness.outputs.report_parts import first_value
 from harness.records import AnswerRow, RunRecord
 from harness.store.codec import encode
 
@@ -49,7 +50,7 @@ def html(record: RunRecord, worst: Iterable[AnswerRow] = ()) -> str:
         it=report_data(record, tuple(worst)),
         quality=quality_picture(record),
         race=race_picture(record),
-        plotly_js=Markup(plotly_js()),  # noqa: S704 - the library's own file, not a model's words
+        scripts=(Markup(plotly_js()), source("report.js")),  # noqa: S704 - the library's own file
     )
 
 
