@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -250,7 +250,7 @@ def _conclude(session: _Session, search: Search, state: RunState, reports: Path)
         started_at=session.started_at,
         ended_at=session.clock.now(),
         failures=plan.failures,
-        notes=tuple(search.notes),
+        notes=(*search.notes, *_untimed(plan, (*search.arms, *search.finalists))),
     )
     finalists = finalists_of(record, (search.arms, search.finalists))
     if state == "complete":
@@ -269,6 +269,18 @@ def _conclude(session: _Session, search: Search, state: RunState, reports: Path)
             f"{error}; the run itself is safe: `harness report {session.run} -o FOLDER` writes its report"
         ) from error
     return TuneResult(record, plan, finalists, folder, tuple(files))
+
+
+def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:
+    """What to say of streamed providers whose answers do not all tell when their first token came."""
+    untimed = sum(arm.untimed() for arm in arms if plan.endpoints[arm.settings.provider].stream)
+    if not untimed:
+        return []
+    note = (
+        f"{untimed} answers of streamed providers do not tell when their first token came, being stored "
+        "before or sent in one piece; --no-cache asks them anew"
+    )
+    return [note]
 
 
 def _trial_row(run: str, arm: Arm, told: Mapping[int, float]) -> TrialRow:

@@ -16,6 +16,7 @@ from harness.outputs.report_parts import (
     Cell,
     WorstAnswer,
     data_lines,
+    first_token_phrase,
     provenance_lines,
     small_model,
     spend_lines,
@@ -57,6 +58,7 @@ class TrialLine:
     price: Cell
     latency_p50: Cell
     latency_p95: Cell
+    first_token: Cell
     failed: Cell
     unscored: Cell
     truncated: Cell
@@ -74,7 +76,10 @@ class Versus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The recommendation in words. headline: its confirmed quality, large, and interval with n, small."""
+    """The recommendation in words. headline: its confirmed quality, large, and interval with n, small.
+
+    first_token: empty when no answer was streamed.
+    """
 
     settings: tuple[tuple[str, str], ...]
     line: str
@@ -85,6 +90,7 @@ class Choice:
     search_quality: str
     price: str
     latency: str
+    first_token: str
     rates: str
     reason: str
     caveats: tuple[str, ...]
@@ -94,7 +100,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
-    """Everything that the templates show."""
+    """Everything that the templates show. streamed: whether a first token was timed anywhere."""
 
     run: str
     experiment: str
@@ -108,6 +114,7 @@ class ReportData:
     trials: tuple[TrialLine, ...]
     finalists: tuple[TrialLine, ...]
     top: tuple[TrialLine, ...]
+    streamed: bool
     spend: tuple[tuple[str, str], ...]
     cap_used: float | None
     cap_used_text: str
@@ -144,6 +151,7 @@ def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportDat
         trials=tuple(_trial_line(trial, record) for trial in record.trials),
         finalists=tuple(_trial_line(trial, record) for trial in finalists),
         top=tuple(_trial_line(trial, record) for trial in best[:TOP_TRIALS]),
+        streamed=any(t.first_token_p50_s is not None for t in (*record.trials, *record.finalists)),
         spend=spend_lines(record),
         cap_used=cap_used,
         cap_used_text=cap_used_text,
@@ -184,6 +192,7 @@ def _choice(choice: Recommendation) -> Choice:
         search_quality=numbers.quality(choice.search_trial.quality),
         price=numbers.price(trial.usd_per_1k_calls),
         latency=f"{numbers.seconds(trial.latency_p50_s)} / {numbers.seconds(trial.latency_p95_s)}",
+        first_token=first_token_phrase(trial),
         rates=(
             f"{numbers.share(trial.failure_rate)} failed, {numbers.share(trial.unscored_rate)} unscored, "
             f"{numbers.share(trial.truncation_rate)} truncated"
@@ -226,6 +235,7 @@ def _trial_line(trial: Trial, record: RunRecord) -> TrialLine:
         price=Cell(text=numbers.price(trial.usd_per_1k_calls), order=trial.usd_per_1k_calls),
         latency_p50=Cell(text=numbers.seconds(trial.latency_p50_s), order=trial.latency_p50_s),
         latency_p95=Cell(text=numbers.seconds(trial.latency_p95_s), order=trial.latency_p95_s),
+        first_token=Cell(text=numbers.seconds(trial.first_token_p50_s), order=trial.first_token_p50_s),
         failed=Cell(text=numbers.share(trial.failure_rate), order=trial.failure_rate),
         unscored=Cell(text=numbers.share(trial.unscored_rate), order=trial.unscored_rate),
         truncated=Cell(text=numbers.share(trial.truncation_rate), order=trial.truncation_rate),

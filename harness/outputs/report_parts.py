@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from harness.outputs import numbers
-from harness.records import AnswerRow, RunRecord, RunState, Settings
+from harness.records import AnswerRow, RunRecord, RunState, Settings, Trial
 
 LONGEST_ANSWER = 500
 LONGEST_TARGET = 200
@@ -69,6 +69,12 @@ class WorstAnswer:
 def small_model(settings: Settings) -> tuple[str, ...]:
     """The caveat of a model that runs on this machine, else nothing."""
     return (SMALL_LOCAL_MODEL,) if settings.provider == "local" else ()
+
+
+def first_token_phrase(trial: Trial) -> str:
+    """When the first token came, as in "first token after 0.2 s"; empty when no answer was streamed."""
+    known = trial.first_token_p50_s
+    return "" if known is None else f"first token after {numbers.seconds(known)}"
 
 
 def spend_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:

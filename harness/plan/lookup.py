@@ -104,6 +104,7 @@ def make_endpoints(
             concurrency=min(concurrency, max_concurrency or concurrency),
             timeout_s=spec.timeout_s or (LOCAL_TIMEOUT_S if local else HOSTED_TIMEOUT_S),
             max_retries=MAX_RETRIES if spec.max_retries is None else spec.max_retries,
+            stream=spec.stream,
         )
     return endpoints
 

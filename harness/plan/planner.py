@@ -105,6 +105,21 @@ class _Draft:
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
             self.space = make_space(search, self.models, tuple(self.prompts), problems)
+        self._refuse_untimed()
+
+    def _refuse_untimed(self) -> None:
+        """Note a limit on the first token for a provider that answers in one piece."""
+        aim, providers = self.reading.aim, self.reading.providers or {}
+        if aim is None or aim.within.first_token_p50_s is None:
+            return
+        streaming = {name for name, spec in providers.items() if spec.stream}
+        silent = dict.fromkeys(m.provider for m in self.models.values() if m.provider not in streaming)
+        for name in silent:
+            self.reading.problems.add(
+                ("aim", "within", "first_token_p50_s"),
+                f"cannot be measured: {name} answers in one piece, and only a stream shows when the first "
+                f"token came; write providers.{name}.stream: true, or remove the limit",
+            )
 
     def plan(self, spec_file: str | None, max_concurrency: int | None) -> Plan:
         """The finished plan; only when nothing was found wrong."""

@@ -164,6 +164,23 @@ def rule(record):
     return re.search(r"Rule applied: (.*?)\. Run ", report.markdown(record)).group(1)
 
 
+def test_first_tokens_are_shown_where_answers_were_streamed(make):
+    """In the tables, in the tile and in the short form; elsewhere there is no empty column."""
+    record = make.record()
+    plain = page(record).words
+    assert "First token" not in plain
+    fast = make.trial(2, split="confirm", first_token_p50_s=0.21)
+    streamed = replace(
+        record,
+        trials=tuple(replace(trial, first_token_p50_s=0.37) for trial in record.trials),
+        recommendation=make.recommendation(trial=fast),
+    )
+    words = page(streamed).words
+    assert "first token after 0.21 s" in words
+    assert "1.20 s 0.37 s 0%" in words
+    assert "| latency p50 / p95 | 0.43 s / 1.20 s, first token after 0.21 s |" in report.markdown(streamed)
+
+
 def test_the_rule_is_said_once(make):
     """The aim holds the policy in words already; without a choice, the aim is the rule."""
     assert rule(make.record()).count("within 1 point") == 1

@@ -77,6 +77,7 @@ def _figures(trial: Trial) -> dict[str, JsonValue]:
             "usd_per_1k_calls": trial.usd_per_1k_calls,
             "latency_p50_s": trial.latency_p50_s,
             "latency_p95_s": trial.latency_p95_s,
+            "first_token_p50_s": trial.first_token_p50_s,
             "failure_rate": trial.failure_rate,
             "unscored_rate": trial.unscored_rate,
             "truncation_rate": trial.truncation_rate,
