@@ -1,7 +1,7 @@
 """The corridor: joins the rooms, from a spec to results on disk. No arithmetic.
 
-In: a spec or the name of a run. Out: a `TuneResult`, with everything it rests on in the store and its
-report in a folder. What happens on the way is told to `on_progress`.
+In: a spec or the name of a run. Out: a result, with everything it rests on in the store and its report in a
+folder. What happens on the way is told to `on_progress`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.advice.measured import caveats
 from harness.calls.provider import Provider
 from harness.clock import Clock, SystemClock
-from harness.errors import InconclusiveError, ProviderError
+from harness.errors import InconclusiveError, ProviderError, UsageError
 from harness.past import REPORTS, finalists_of
+from harness.plan.given import Given
 from harness.plan.limits import broken_limits
-from harness.result import TuneResult, choose, goal_of
+from harness.records import Split
+from harness.result import EvalResult, RunResult, TuneResult, choose, goal_of
 from harness.session import Means, Session, Watcher, open_session
+from harness.trials.measure import Measurement
 from harness.trials.search import Search
 
 
@@ -45,22 +49,53 @@ def tune(
     An interrupt (Ctrl-C, a notebook's stop button) ends the run with what it has: state "stopped".
     Raises HarnessError; what was answered until then is in the store.
     """
-    means = Means(
-        store=store,
-        reports=Path(reports),
-        providers=providers,
-        on_progress=on_progress,
-        use_cache=use_cache,
-        environ=os.environ if environ is None else environ,
-        clock=clock or SystemClock(),
-    )
-    with open_session(means, spec, resume, overrides) as session:
+    means = _means(store, reports, providers, on_progress, use_cache=use_cache, environ=environ, clock=clock)
+    with open_session(means, "tune", spec, resume, overrides) as session:
         result = _search(session)
-    return mirror(result) if mlflow else result
+    if mlflow:
+        mirror(result)
+    return result
 
 
-def mirror(result: TuneResult) -> TuneResult:
-    """The result, mirrored in MLflow; when MLflow is away the result says so and stays as it is."""
+def evaluate(
+    spec: str | Path | Mapping[str, Any] | None = None,
+    settings: Given | None = None,
+    *,
+    split: Split | None = None,
+    resume: str | None = None,
+    store: str | None = None,
+    reports: str | Path = REPORTS,
+    providers: Mapping[str, Provider] | None = None,
+    on_progress: Watcher | None = None,
+    use_cache: bool = True,
+    mlflow: bool = True,
+    environ: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+    **overrides: Any,
+) -> EvalResult:
+    """Measure one set of settings on the spec's task; resume goes on with a run that was cut off.
+
+    settings: `Settings`, a `Recommendation`, settings by name, or the path of a JSON or YAML file with them:
+    a recommendation.json, an evaluation.json, an export, or plain names and values. They are sent as they
+    are: what is not there is not sent. `None`: the untuned default, as trial 0 of a search.
+    split: the samples that answer; `None`: all. overrides: limit, repeat, seed, max_cost, max_concurrency.
+    All else is as for `tune`. A budget that does not cover all samples, and answers of which none could be
+    scored, end the run as "inconclusive", with what it has.
+    Raises HarnessError; what was answered until then is in the store.
+    """
+    if resume is not None and (settings is not None or split is not None):
+        raise UsageError(f"run {resume!r} has its settings and its split; resume it without others")
+    means = _means(store, reports, providers, on_progress, use_cache=use_cache, environ=environ, clock=clock)
+    asked = {} if resume is not None else {"split": split or "all", "settings": settings}
+    with open_session(means, "eval", spec, resume, {**overrides, **asked}) as session:
+        result = _measure(session)
+    if mlflow:
+        mirror(result)
+    return result
+
+
+def mirror(result: RunResult) -> None:
+    """Mirror the result in MLflow and note where; when MLflow is away, the result's notes say so."""
     from harness.outputs.tracking import log_run
 
     spec_file = result.folder / "spec.yaml"
@@ -75,7 +110,6 @@ def mirror(result: TuneResult) -> TuneResult:
         )
     except ProviderError as error:
         result.record = replace(result.record, notes=(*result.record.notes, str(error)))
-    return result
 
 
 def _search(session: Session) -> TuneResult:
@@ -94,4 +128,36 @@ def _search(session: Session) -> TuneResult:
         except InconclusiveError as error:
             record = replace(record, state="inconclusive", notes=(*record.notes, str(error)))
     files = session.conclude(search, record)
-    return TuneResult(record, plan, finalists, session.folder, files)
+    return TuneResult(record, plan, session.folder, files, finalists=finalists)
+
+
+def _measure(session: Session) -> EvalResult:
+    plan, evaluated = session.plan, session.plan.evaluated
+    assert evaluated is not None, "the plan of an evaluation says what is evaluated"
+    measurement = Measurement(plan, session.engine, session.last_failure, session.on_block, session.on_answer)
+    state = session.attempt(measurement)
+    record = session.record(measurement, state)
+    said = caveats(record.trials[0], plan.aim.limits, evaluated.chosen_by)
+    record = replace(record, notes=(*record.notes, *said))
+    return EvalResult(record, plan, session.folder, session.conclude(measurement, record))
+
+
+def _means(
+    store: str | None,
+    reports: str | Path,
+    providers: Mapping[str, Provider] | None,
+    on_progress: Watcher | None,
+    *,
+    use_cache: bool,
+    environ: Mapping[str, str] | None,
+    clock: Clock | None,
+) -> Means:
+    return Means(
+        store=store,
+        reports=Path(reports),
+        providers=providers,
+        on_progress=on_progress,
+        use_cache=use_cache,
+        environ=os.environ if environ is None else environ,
+        clock=clock or SystemClock(),
+    )

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from harness.calls.engine import Engine
 from harness.calls.lanes import open_providers
@@ -22,11 +22,11 @@ from harness.errors import HarnessError, InconclusiveError, StoreError, UsageErr
 from harness.outputs import display
 from harness.outputs.files import require_folder
 from harness.outputs.report import write_report
-from harness.past import open_engine, plan_of, rows_of
+from harness.past import find_run, open_engine, plan_of, rows_of
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of
-from harness.records import Progress, RunRecord, RunState
+from harness.records import Progress, RunRecord, RunState, Verb
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evidence import Arm
 
@@ -119,7 +119,7 @@ class Session:
         done = sum(int(arm.seen.sum()) for arm in (*work.arms, *work.finalists))
         return Progress(
             run=self.run,
-            phase="confirm" if work.finalists else "search",
+            phase=_phase(self.plan, work),
             trials=tuple(arm.trial() for arm in work.arms),
             done=done,
             planned=max(done, work.planned_calls()),
@@ -128,12 +128,18 @@ class Session:
             note=work.notes[-1] if work.notes else "",
         )
 
+    def last_failure(self) -> str:
+        """The newest failure of a call of this run, as "kind: message"."""
+        return self.store.last_failure(self.run) or "nothing more to say"
+
     def attempt(self, work: Work) -> RunState:
         """Do the work and say how it ended; a fault is passed on when what there is was written down."""
         try:
             work.run()
         except KeyboardInterrupt:
-            work.notes.append(f"stopped by the user; go on with `harness tune --resume {self.run}`")
+            work.notes.append(
+                f"stopped by the user; go on with `harness {self.plan.verb} --resume {self.run}`"
+            )
             return "stopped"
         except InconclusiveError as error:
             work.notes.append(str(error))
@@ -166,6 +172,8 @@ class Session:
             ended_at=self.clock.now(),
             failures=plan.failures,
             notes=(*work.notes, *_untimed(plan, (*work.arms, *work.finalists))),
+            verb=plan.verb,
+            origin="" if plan.evaluated is None else plan.evaluated.origin,
         )
 
     def conclude(self, work: Work, record: RunRecord) -> tuple[Path, ...]:
@@ -185,17 +193,23 @@ class Session:
 @contextmanager
 def open_session(
     means: Means,
+    verb: Verb,
     spec: str | Path | Mapping[str, Any] | None,
     resume: str | None,
     overrides: Mapping[str, Any],
 ) -> Generator[Session]:
-    """A session of a new run of this spec, or of the run to go on with.
+    """A session of a new run of this spec, or of the run of this verb to go on with.
 
     Raises HarnessError when the plan cannot be made, or store, report folder or providers be opened.
     """
     database = open_store(means.store, means.environ)
     try:
-        plan, row = _begin(spec, resume, database, means.clock, overrides)
+        if resume is None:
+            plan = _new_plan(verb, spec, overrides)
+            row = _new_row(plan, overrides, means.clock.now())
+        else:
+            row = _row_again(verb, spec, resume, database)
+            plan = plan_of(row, overrides)
         require_folder(means.reports)
         providers = means.providers
         if providers is None:
@@ -211,26 +225,22 @@ def open_session(
         database.close()
 
 
-def _begin(
-    spec: str | Path | Mapping[str, Any] | None,
-    resume: str | None,
-    database: Store,
-    clock: Clock,
-    overrides: Mapping[str, Any],
-) -> tuple[Plan, RunRow]:
-    if spec is not None and resume is not None:
-        raise UsageError(f"both a spec and the run to resume, {resume!r}, are given; give one of them")
-    if resume is not None:
-        row = database.run(resume)
-        if row.state == "complete":
-            raise UsageError(f"run {row.run!r} is complete; begin a new one with `harness tune SPEC`")
-        return plan_of(row, overrides), replace(row, state="running")
+def _new_plan(verb: Verb, spec: str | Path | Mapping[str, Any] | None, overrides: Mapping[str, Any]) -> Plan:
     if spec is None:
-        raise UsageError("nothing to tune: give a spec, or a run to resume")
+        raise UsageError(f"nothing to {verb}: give a spec, or a run to resume")
     plan = make_plan(Path(spec) if isinstance(spec, str) else spec, **overrides)
-    now = clock.now()
-    row = RunRow(
-        run=f"{plan.experiment}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+    if plan.verb != verb:
+        raise UsageError("split and settings belong to an evaluation; call harness.evaluate for one")
+    return plan
+
+
+def _new_row(plan: Plan, overrides: Mapping[str, Any], now: datetime) -> RunRow:
+    evaluated, kind = plan.evaluated, ""
+    if evaluated is not None:
+        # The settings themselves, not the file they came in: it may change before the run goes on.
+        overrides, kind = {**overrides, "split": evaluated.split, "settings": evaluated.form}, "-eval"
+    return RunRow(
+        run=f"{plan.experiment}{kind}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
         experiment=plan.experiment,
         state="running",
         spec_file=None if plan.spec_file is None else str(Path(plan.spec_file).resolve()),
@@ -242,7 +252,15 @@ def _begin(
         ended_at=None,
         record=None,
     )
-    return plan, row
+
+
+def _row_again(verb: Verb, spec: object, resume: str, database: Store) -> RunRow:
+    if spec is not None:
+        raise UsageError(f"both a spec and the run to resume, {resume!r}, are given; give one of them")
+    row = find_run(database, resume, verb)
+    if row.state == "complete":
+        raise UsageError(f"run {row.run!r} is complete; begin a new one with `harness {verb} SPEC`")
+    return replace(row, state="running")
 
 
 @contextmanager
@@ -256,6 +274,12 @@ def _watched(on_progress: Watcher | None) -> Generator[Watcher | None]:
         yield bar
     finally:
         bar.close()
+
+
+def _phase(plan: Plan, work: Work) -> Literal["search", "confirm", "eval"]:
+    if plan.evaluated is not None:
+        return "eval"
+    return "confirm" if work.finalists else "search"
 
 
 def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:

@@ -10,26 +10,29 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, TypeVar, Unpack, cast
+from typing import TypedDict, TypeVar, Unpack, cast, get_args
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import DataError, UsageError
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
+from harness.plan.given import Given, read_given
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries
-from harness.plan.plan import Aim, Budget, Plan, Space, Task
+from harness.plan.plan import Aim, Budget, Evaluated, Plan, Space, Task
 from harness.plan.problems import Problems
 from harness.plan.rows import Rows, Selection, open_rows
-from harness.plan.space import make_space
+from harness.plan.space import make_space, one_point
 from harness.plan.spec import AimSpec, BudgetSpec, CheapestWithin, SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.targets import TargetCheck
 from harness.plan.templates import TemplateCheck, read_prompts
 from harness.prompts import Prompt
+from harness.records import Split
 from harness.scores.metrics import find_metric
 from harness.scores.scorer import Scorer, build_scorer
 
 SMALLEST_LIMIT = 4
+UNTUNED = "the untuned default"
 Part = TypeVar("Part", TaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None)
 
 
@@ -37,6 +40,8 @@ class Overrides(TypedDict, total=False):
     """What a command line may change without touching the spec; `None` changes nothing.
 
     limit: samples. repeat: answers a sample. max_cost: USD. max_concurrency: calls in flight a provider.
+    split, settings: measure one set of settings on these samples in place of searching; without settings the
+    untuned default, without a split on all of them.
     """
 
     limit: int | None
@@ -45,6 +50,8 @@ class Overrides(TypedDict, total=False):
     n_trials: int | None
     max_cost: float | None
     max_concurrency: int | None
+    split: Split | None
+    settings: Given | None
 
 
 _LOWEST: Mapping[str, float] = {
@@ -77,6 +84,9 @@ def make_plan(
     draft = _Draft(reading, catalogue or load_catalogue(), folder, cache)
     draft.look_up()
     reading.problems.raise_any()
+    split, given = overrides.get("split"), overrides.get("settings")
+    if split is not None or given is not None:
+        draft.narrow(split or "all", given)
     spec_file = None if isinstance(spec, Mapping | Spec) else str(spec)
     return draft.plan(spec_file, overrides.get("max_concurrency"))
 
@@ -94,6 +104,7 @@ class _Draft:
         self.scorers: tuple[Scorer, ...] = ()
         self.rows: Rows | None = None
         self.space: Space | None = None
+        self.evaluated: Evaluated | None = None
 
     def look_up(self) -> None:
         """Ask catalogue, templates, scorers and data, whatever of them the spec names soundly."""
@@ -121,6 +132,29 @@ class _Draft:
                 f"token came; write providers.{name}.stream: true, or remove the limit",
             )
 
+    def narrow(self, split: Split, given: Given | None) -> None:
+        """Leave one set of settings of the space, or put one in its place; only when no fault was found."""
+        spec, space = self.reading.spec, self.space
+        if spec is None or space is None:
+            raise AssertionError("a space is narrowed only when no fault was found")
+        if given is None:
+            first = space.models[0]
+            settings, model = space.defaults[first], self.models[first]
+            self.evaluated = Evaluated(settings=settings, split=split, origin=UNTUNED)
+        else:
+            found = read_given(given, self.prompts, self.catalogue)
+            settings, model = found.settings, found.model
+            chosen_by = found.recommended_by if found.experiment == spec.experiment else ""
+            self.evaluated = Evaluated(
+                settings=settings,
+                split=split,
+                origin=found.origin,
+                chosen_by=chosen_by or None,
+                form=found.form(),
+            )
+        self.space, self.models = one_point(settings), {model.full_name: model}
+        self.prompts = {settings.prompt: self.prompts[settings.prompt]}
+
     def plan(self, spec_file: str | None, max_concurrency: int | None) -> Plan:
         """The finished plan; only when nothing was found wrong."""
         spec, rows, space = self.reading.spec, self.rows, self.space
@@ -140,11 +174,12 @@ class _Draft:
             budget=Budget(**spec.budget.model_dump()),
             failures=spec.failures,
             seed=spec.seed,
-            n_trials=spec.search.n_trials,
+            n_trials=spec.search.n_trials if self.evaluated is None else 1,
             sampler=spec.search.sampler,
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
             catalogue_fingerprint=self.catalogue.fingerprint(),
             notes=_notes(used),
+            evaluated=self.evaluated,
         )
 
     def _task(self, spec: Spec, rows: Rows) -> Task:
@@ -186,6 +221,9 @@ def _refuse_overrides(overrides: Overrides) -> None:
     cost = overrides.get("max_cost")
     if cost is not None and not 0 < cost < math.inf:
         raise UsageError(f"max_cost is {cost!r}, expected US dollars above 0")
+    split = overrides.get("split")
+    if split is not None and split not in get_args(Split):
+        raise UsageError(f"split is {split!r}, expected one of {', '.join(get_args(Split))}")
 
 
 def _overridden(reading: SpecReading, overrides: Overrides) -> SpecReading:

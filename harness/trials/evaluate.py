@@ -124,7 +124,7 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
         failed = isinstance(outcome, CallFailure)
         yield AnswerRow(
             trial=arm.number,
-            split=arm.board.split,
+            split=sample.split,
             sample_id=sample.id,
             repeat=outcome.call.repeat,
             text=None if failed else outcome.reply.text,

@@ -230,12 +230,6 @@ def test_every_state_without_a_choice_has_a_page(make, state):
     assert "No recommendation" in report.markdown(record)
 
 
-def test_single_evaluation_is_a_measurement(make):
-    """One set of settings has nothing to be chosen from, and is not called a failure to choose."""
-    record = make.record(trials=(make.trial(0),), finalists=(), recommendation=None)
-    assert "Measured openai/gpt-4.1-mini, prompt plain, temperature 0.2: accuracy 0.84" in page(record).words
-
-
 def test_unknown_price_is_unknown_on_the_page(make):
     """A price nobody knows is never shown as free."""
     trials = (make.trial(0, usd_per_1k_calls=None),)
