@@ -17,7 +17,8 @@ else:
     JsonValue = Any  # the codec reads types at run time, and would follow a recursive alias for ever
 Role = Literal["system", "user", "assistant"]
 Purpose = Literal["answer", "judge", "embed"]
-Split = Literal["search", "confirm"]
+Split = Literal["search", "confirm", "all"]  # all: both together, of a trial and never of a sample
+Verb = Literal["tune", "eval"]
 ModelClass = Literal["SMALL", "MEDIUM", "LARGE", "EMBEDDING"]
 MODEL_CLASSES: tuple[ModelClass, ...] = ("SMALL", "MEDIUM", "LARGE", "EMBEDDING")
 
@@ -350,11 +351,11 @@ class Spend:
 class Progress:
     """A picture of a run between two blocks, for whoever watches: terminal, notebook, or a test.
 
-    done and planned: logical calls, cached ones included. phase: "search" or "confirm".
+    done and planned: logical calls, cached ones included. phase: what is under way.
     """
 
     run: str
-    phase: Split
+    phase: Literal["search", "confirm", "eval"]
     trials: tuple[Trial, ...]
     done: int
     planned: int
@@ -408,6 +409,8 @@ class RunRecord:
 
     trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
+    verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
+    settings come from, in words; empty for a search.
     """
 
     run: str
@@ -426,3 +429,5 @@ class RunRecord:
     ended_at: datetime | None
     failures: Literal["count_as_wrong", "leave_out"]
     notes: tuple[str, ...] = ()
+    verb: Verb = "tune"
+    origin: str = ""

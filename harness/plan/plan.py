@@ -16,7 +16,7 @@ from harness.fingerprint import fingerprint
 from harness.plan.problems import written
 from harness.plan.rows import Rows
 from harness.prompts import Prompt
-from harness.records import Endpoint, JsonValue, Settings
+from harness.records import Endpoint, JsonValue, Settings, Split, Verb
 from harness.scores.scorer import Scorer
 
 Failures = Literal["count_as_wrong", "leave_out"]
@@ -192,9 +192,25 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """The one set of settings that a run measures, and the samples that it answers.
+
+    origin: where the settings come from, in words. chosen_by: the run of this experiment that recommends
+    them, which saw its search split; `None`: nobody says so. form: what `make_plan` reads them from again.
+    """
+
+    settings: Settings
+    split: Split
+    origin: str
+    chosen_by: str | None = None
+    form: Mapping[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A run, decided. spec_file: `None` when the spec came from Python.
 
+    evaluated: what is measured, the only point of the space then; `None`: the space is searched.
     models: every model of the space, with the prices that count for this run.
     endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
     unless the spec says so. optuna_storage: where the run is mirrored live, `None`: nowhere. notes: what a
@@ -224,6 +240,12 @@ class Plan:
     optuna_storage: str | None = None
     notes: tuple[str, ...] = ()
     pins: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    evaluated: Evaluated | None = None
+
+    @property
+    def verb(self) -> Verb:
+        """What the plan is for."""
+        return "tune" if self.evaluated is None else "eval"
 
     def spec_fingerprint(self) -> str:
         """The name of the spec as it was written, comments included."""
@@ -237,8 +259,10 @@ class Plan:
         """
         task = self.task
         wheres = {name: (e.wire, e.litellm_prefix, e.api_base) for name, e in self.endpoints.items()}
+        evaluated = {} if self.evaluated is None else {"split": self.evaluated.split}
         return fingerprint(
             {
+                **evaluated,
                 "data": task.rows.fingerprint(),
                 "prompts": {name: prompt.source for name, prompt in task.prompts.items()},
                 "scorers": [(scorer.name, scorer.version) for scorer in task.scorers],

@@ -43,9 +43,10 @@ def make_space(
     }
     for full_name, model in models.items():
         for dimension in dimensions[full_name]:
-            fault = _fault(model, dimension.name, asked[dimension.name])
+            fault = refused(model, dimension.name, asked[dimension.name])
             if fault is not None:
-                problems.add(("search", dimension.name), fault)
+                advice = _advice(model, dimension.name)
+                problems.add(("search", dimension.name), f"{fault}{advice}")
     if search.sampler == "grid":
         _refuse_endless(dimensions, problems)
     if search.reuse_across_limits:
@@ -91,6 +92,17 @@ def _require_reuse(search: SearchSpec, problems: Problems) -> None:
         )
 
 
+def one_point(settings: Settings) -> Space:
+    """The space that holds these settings alone."""
+    named = {name: value for name, value in settings.sent().items() if name not in settings.extra}
+    return Space(
+        models=(settings.model,),
+        prompts=(settings.prompt,),
+        dimensions={settings.model: tuple(Choices(name, (value,)) for name, value in named.items())},
+        defaults={settings.model: settings},
+    )
+
+
 def _refuse_endless(dimensions: Mapping[str, Sequence[Dimension]], problems: Problems) -> None:
     """Note every range that a grid cannot go through, because its values cannot be counted."""
     every = [dimension for of_model in dimensions.values() for dimension in of_model]
@@ -104,29 +116,32 @@ def _refuse_endless(dimensions: Mapping[str, Sequence[Dimension]], problems: Pro
         )
 
 
-def _fault(model: Model, name: str, setting: Setting) -> str | None:
+def refused(model: Model, name: str, setting: Setting) -> str | None:
+    """Why the model would refuse this setting or a value of it, as a clause; `None`: it takes it."""
     accepts = model.settings.get(name)
     if accepts is None:
         takes = ", ".join(sorted(model.settings)) or "no settings"
-        return (
-            f"{model.full_name} does not take {name}; it takes {takes}. Remove the setting or the model, or "
-            "say on_unsupported: condition to search it only for models that take it"
-        )
+        return f"{model.full_name} does not take {name}; it takes {takes}"
     low, high = accepts.low, accepts.high
     if name == "max_output_tokens" and model.max_output_tokens is not None:
         high = min(model.max_output_tokens, model.max_output_tokens if high is None else high)
     for value in _ends(setting):
         if accepts.choices is not None and value not in accepts.choices:
             words = ", ".join(shown(choice) for choice in accepts.choices)
-            return (
-                f"holds {shown(value)}, but {model.full_name} takes {words}; change it, or remove the model"
-            )
+            return f"holds {shown(value)}, but {model.full_name} takes {words}"
         if isinstance(value, int | float) and not _within(value, low, high):
-            return (
-                f"holds {written(value)}, but {model.full_name} takes {_span(low, high)}; "
-                "narrow it, or remove the model"
-            )
+            return f"holds {written(value)}, but {model.full_name} takes {_span(low, high)}"
     return None
+
+
+def _advice(model: Model, name: str) -> str:
+    accepts = model.settings.get(name)
+    if accepts is None:
+        return (
+            ". Remove the setting or the model, or say on_unsupported: condition to search it only for "
+            "models that take it"
+        )
+    return f"; {'narrow' if accepts.choices is None else 'change'} it, or remove the model"
 
 
 def _ends(setting: Setting) -> Iterable[JsonValue]:

@@ -229,9 +229,8 @@ class ProviderSpec(Strict):
     timeout_s: float | None = Field(default=None, gt=0, description="Seconds until a call is given up.")
     max_retries: int | None = Field(default=None, ge=0, description="Attempts after the first.")
     free: bool = Field(default=False, description="Its models cost nothing; without prices or this, refused.")
-    lane: Literal["auto", "litellm"] = Field(
-        default="auto", description="litellm forces calls through litellm."
-    )
+    lane: Literal["auto", "litellm"] = Field(default="auto", description="litellm forces calls through it.")
+    stream: bool = Field(default=False, description="Stream answers, to learn when the first token came.")
     models: dict[str, ModelSpec] = Field(
         default_factory=dict[str, ModelSpec], description="Models by the name the provider gives them."
     )
@@ -244,7 +243,7 @@ class WithinSpec(Strict):
     latency_p50_s: float | None = Field(default=None, gt=0, description="Median seconds of a call.")
     latency_p95_s: float | None = Field(default=None, gt=0, description="Seconds that 95 % of calls keep.")
     first_token_p50_s: float | None = Field(
-        default=None, gt=0, description="Median seconds to the first token."
+        default=None, gt=0, description="Median seconds to the first token; needs providers.<name>.stream."
     )
     failure_rate: float | None = Field(default=None, ge=0, le=1, description="Share of calls without answer.")
     unscored_rate: float | None = Field(default=None, ge=0, le=1, description="Share of answers not judged.")

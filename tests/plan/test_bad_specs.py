@@ -240,6 +240,19 @@ def test_ranges_that_are_open_on_one_side_are_told_in_words(project, low, high, 
     assert f"alpha/small takes {words}" in problem.message
 
 
+def test_a_limit_on_the_first_token_needs_a_stream(project):
+    """An answer in one piece has no first token: each provider that does not stream is named."""
+    limit = ("seed: 3", "aim: {within: {first_token_p50_s: 0.5}}\n")
+    found = project.faults(limit)
+    assert [(one.line, one.key) for one in found] == [(14, "aim.within.first_token_p50_s")] * 2
+    assert "alpha answers in one piece" in found[0].message
+    assert "write providers.beta.stream: true, or remove the limit" in found[1].message
+    (beta,) = project.faults(limit, ("failures:", "providers: {alpha: {stream: true}}\nfailures:"))
+    assert "providers.beta.stream" in beta.message
+    both = "providers: {alpha: {stream: true}, beta: {stream: true}}\nfailures:"
+    assert project.plan(limit, ("failures:", both)).aim.limits == {"first_token_p50_s": 0.5}
+
+
 def test_all_mistakes_are_told_at_once(project):
     """Form, names, templates and rows: one reading tells them all, the spec's own first and by line."""
     project.write("prompts/ask.jinja", "Fits?\n{{ txet }}\n")
