@@ -57,6 +57,23 @@ class FailedCall:
         return cls(run=run, key=key, kind=failed.kind, message=message, attempts=failed.attempts, at=at)
 
 
+ANSWER_COLUMNS = (
+    "key",
+    "model",
+    "text",
+    "vectors",
+    "finish_reason",
+    "served_by",
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "price_usd",
+    "queue_s",
+    "total_s",
+    "first_token_s",
+    "at",
+)
 PAYMENT_COLUMNS = tuple(field.name for field in fields(Payment))
 FAILURE_COLUMNS = tuple(field.name for field in fields(FailedCall))
 
@@ -79,35 +96,45 @@ def storable_text(text: str) -> str:
     return text if text.isascii() and "\0" not in text else _UNSTORABLE.sub("\ufffd", text)
 
 
-def answer_row(paid: PaidAnswer) -> dict[str, Any]:
-    """The row of `answers` for this reply."""
-    reply, usage = paid.reply, paid.reply.usage
-    return {
-        "key": paid.payment.key,
-        "model": paid.model,
-        "text": reply.text,
-        "vectors": None if reply.vectors is None else _pack(reply.vectors),
-        "finish_reason": reply.finish_reason,
-        "served_by": reply.served_by,
-        "input_tokens": usage.input_tokens,
-        "cached_input_tokens": usage.cached_input_tokens,
-        "output_tokens": usage.output_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "price_usd": paid.price_usd,
-        "queue_s": paid.latency.queue_s,
-        "total_s": paid.latency.total_s,
-        "first_token_s": reply.first_token_s,
-        "at": paid.payment.at.timestamp(),
-    }
+def answer_row(paid: PaidAnswer) -> tuple[object, ...]:
+    """The row of `answers` for this reply, in the order of `ANSWER_COLUMNS`."""
+    reply, usage, latency = paid.reply, paid.reply.usage, paid.latency
+    return (
+        paid.payment.key,
+        paid.model,
+        reply.text,
+        None if reply.vectors is None else _pack(reply.vectors),
+        reply.finish_reason,
+        reply.served_by,
+        usage.input_tokens,
+        usage.cached_input_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+        paid.price_usd,
+        latency.queue_s,
+        latency.total_s,
+        reply.first_token_s,
+        paid.payment.at.timestamp(),
+    )
 
 
-def event_row(event: Payment | FailedCall) -> dict[str, Any]:
-    """The row of `payments` or `failures` for this event."""
-    # Not asdict: it copies deeply, which costs as much as writing the row.
-    names = PAYMENT_COLUMNS if isinstance(event, Payment) else FAILURE_COLUMNS
-    row = {name: getattr(event, name) for name in names}
-    row["at"] = event.at.timestamp()
-    return row
+def payment_row(payment: Payment) -> tuple[object, ...]:
+    """The row of `payments` for this bill, in the order of `PAYMENT_COLUMNS`."""
+    return (
+        payment.run,
+        payment.key,
+        payment.purpose,
+        payment.usd,
+        payment.input_tokens,
+        payment.output_tokens,
+        payment.at.timestamp(),
+    )
+
+
+def failure_row(failed: FailedCall) -> tuple[object, ...]:
+    """The row of `failures` for this call, in the order of `FAILURE_COLUMNS`."""
+    at = failed.at.timestamp()
+    return (failed.run, failed.key, failed.kind, failed.message, failed.attempts, at)
 
 
 def failure(row: Mapping[str, Any], call: Call) -> CallFailure:
