@@ -11,14 +11,13 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
+from harness.catalogue.bounds import most_input_tokens, most_output_tokens
 from harness.catalogue.models import Model, price_usd, worst_case_usd
 from harness.clock import Clock
 from harness.records import Call, Reply, Spend
 from harness.store.leases import Amount, Pool
 
-TOKENS_PER_REQUEST = 64  # what a chat template may add around the messages
 OTHERS_S = 0.05  # between two looks whether another process gave something back
-TOKENS_PER_MESSAGE = 16  # what it may add around each of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,20 +82,24 @@ class Budget:
             output_tokens=self._output_tokens,
         )
 
+    def take(self, worst: Hold) -> bool:
+        """Set this much aside if it is free now."""
+        need = worst.amount
+        if self._late() or not self._free.covers(need):
+            return False
+        self._free -= need
+        self._open += 1
+        return True
+
     async def hold(self, worst: Hold) -> bool:
         """Set this much aside; wait for others' holds if only they stand in the way.
 
         Returns False when the request could cross a cap even if nothing else were under way.
         """
-        need = worst.amount
-        while not self._late():
-            if self._free.covers(need):
-                self._free -= need
-                self._open += 1
-                return True
-            if not await self._more(need):
+        while not self.take(worst):
+            if self._late() or not await self._more(worst.amount):
                 return False
-        return False
+        return True
 
     def settle(self, worst: Hold, usd: float, input_tokens: int, output_tokens: int) -> None:
         """Replace a hold by the bill of its request."""
@@ -175,16 +178,9 @@ class Budget:
 
 
 def worst_case(call: Call, model: Model) -> Hold:
-    """The most that one request of this call can be billed.
-
-    A token of a byte-level vocabulary is at least one byte of UTF-8, so the bytes of the prompt bound its
-    tokens from above without a tokenizer. Output is bounded by what was asked for, else by the model.
-    """
-    texts = [message.content for message in call.messages] or list(call.texts)
-    input_tokens = TOKENS_PER_REQUEST + sum(
-        TOKENS_PER_MESSAGE + len(text.encode("utf-8", "surrogatepass")) for text in texts
-    )
-    output_tokens = call.settings.max_output_tokens or model.max_output_tokens or model.context_tokens or 0
+    """The most that one request of this call can be billed; see `catalogue.bounds`."""
+    input_tokens = most_input_tokens([message.content for message in call.messages] or call.texts)
+    output_tokens = most_output_tokens(call.settings.max_output_tokens, model)
     usd = worst_case_usd(input_tokens, output_tokens, model.prices) if model.prices else 0.0
     return Hold(usd, input_tokens, output_tokens)
 
