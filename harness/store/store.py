@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import StoreError, UsageError
+from harness.loading import loading
 from harness.records import RunRecord, RunState, Settings, Spend, Split
 from harness.store.answers import ANSWER_COLUMNS, FAILURE_COLUMNS
 from harness.store.codec import decode, encode
@@ -252,9 +253,10 @@ def open_store(url: str | None = None, environ: Mapping[str, str] | None = None)
     Raises StoreError when it cannot be opened, is no store, is damaged, or is of a newer version.
     """
     url = url or (environ if environ is not None else os.environ).get("HARNESS_STORE") or DEFAULT_URL
-    from sqlalchemy import create_engine
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import SQLAlchemyError
+    with loading():
+        from sqlalchemy import create_engine
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import SQLAlchemyError
 
     try:
         parsed = driver_url(make_url(url))
