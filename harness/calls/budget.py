@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.catalogue.bounds import most_input_tokens, most_output_tokens
 from harness.catalogue.models import Model, price_usd, worst_case_usd
@@ -34,8 +35,7 @@ class Caps:
         return Amount(*(math.inf if cap is None else cap for cap in (self.usd, self.calls, self.tokens)))
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """The worst that one request can cost, set aside until its bill is known."""
 
     usd: float
@@ -67,7 +67,9 @@ class Budget:
         self._pool = pool
         self._deadline = None if caps.minutes is None else clock.monotonic() + 60 * caps.minutes
         paid = Amount(spent.usd, spent.calls, spent.input_tokens + spent.output_tokens)
-        self._free = caps.amount() - paid if pool is None else caps.amount().uncapped()
+        free = caps.amount() - paid if pool is None else caps.amount().uncapped()
+        # Figures of their own, not an amount: they move twice with every request.
+        self._free_usd, self._free_calls, self._free_tokens = free.usd, free.calls, free.tokens
         self._open = 0
         self._asking = False
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -84,10 +86,12 @@ class Budget:
 
     def take(self, worst: Hold) -> bool:
         """Set this much aside if it is free now."""
-        need = worst.amount
-        if self._late() or not self._free.covers(need):
+        usd, tokens = worst.usd, worst.tokens
+        if self._free_usd < usd or self._free_calls < 1 or self._free_tokens < tokens or self._late():
             return False
-        self._free -= need
+        self._free_usd -= usd
+        self._free_calls -= 1
+        self._free_tokens -= tokens
         self._open += 1
         return True
 
@@ -107,11 +111,16 @@ class Budget:
         self._calls += 1
         self._input_tokens += input_tokens
         self._output_tokens += output_tokens
-        self._return(Amount(worst.usd - usd, 0, worst.tokens - input_tokens - output_tokens))
+        self._free_usd += worst.usd - usd
+        self._free_tokens += worst.tokens - input_tokens - output_tokens
+        self._open -= 1
+        self._wake()
 
     def release(self, worst: Hold) -> None:
         """Give a hold back: its request was not billed."""
-        self._return(worst.amount)
+        self._add(worst.amount)
+        self._open -= 1
+        self._wake()
 
     async def rest(self) -> None:
         """Let other processes have what is not held: nothing is waiting here."""
@@ -143,7 +152,7 @@ class Budget:
             await self._give_back(pool)
             granted = await asyncio.to_thread(pool.lease, need)
         if granted is not None:
-            self._free += granted
+            self._add(granted)
             return True
         if not await asyncio.to_thread(pool.others_hold):
             return False
@@ -152,7 +161,7 @@ class Budget:
 
     async def _give_back(self, pool: Pool) -> None:
         freed = self._free.counted()
-        self._free -= freed
+        self._add(Amount() - freed)
         await asyncio.to_thread(pool.give_back, freed)
 
     async def _turn(self) -> bool:
@@ -161,10 +170,14 @@ class Budget:
         await turn
         return True
 
-    def _return(self, amount: Amount) -> None:
-        self._free += amount
-        self._open -= 1
-        self._wake()
+    @property
+    def _free(self) -> Amount:
+        return Amount(self._free_usd, self._free_calls, self._free_tokens)
+
+    def _add(self, amount: Amount) -> None:
+        self._free_usd += amount.usd
+        self._free_calls += amount.calls
+        self._free_tokens += amount.tokens
 
     def _late(self) -> bool:
         return self._deadline is not None and self._clock.monotonic() >= self._deadline

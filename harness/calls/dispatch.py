@@ -71,8 +71,8 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._journal: Journal[_Answered] | None = None
-        self._thread: threading.Thread | None = None
+        self._journal: Journal[_Answered]  # these two are there as long as the loop is
+        self._thread: threading.Thread
 
     # -- any thread
 
@@ -90,16 +90,16 @@ class Dispatcher:
 
         Raises StoreLostError when a bill could not be made durable.
         """
-        loop, thread, journal = self._loop, self._thread, self._journal
-        if loop is None or thread is None or journal is None:
+        loop = self._loop
+        if loop is None:
             return
         try:
             asyncio.run_coroutine_threadsafe(self._finish(), loop).result()
         finally:
-            journal.close()  # what it tells then is the last
+            self._journal.close()  # what it tells then is the last
             asyncio.run_coroutine_threadsafe(self._tasks_end(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
-            thread.join()
+            self._thread.join()
             loop.close()
             self._loop = None
         if self.lost is not None:
@@ -108,7 +108,7 @@ class Dispatcher:
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._starting:
             if self._loop is None:
-                loop = asyncio.new_event_loop()
+                loop = _new_loop()
                 self._journal = self._open_journal(self._on_durable)
                 self._thread = threading.Thread(target=loop.run_forever, name="harness-calls", daemon=True)
                 self._thread.start()
@@ -129,7 +129,7 @@ class Dispatcher:
             if first is not None:
                 first.twins.append(ticket)
             elif ticket.key in self._recent:
-                self._journaled.put_release(ticket.key)
+                self._journal.put_release(ticket.key)
                 ticket.stream.deliver([self._again(ticket, self._recent[ticket.key])])
             else:
                 self.under_way[ticket.key] = ticket
@@ -252,7 +252,7 @@ class Dispatcher:
             return None
         gate.line.on_fault(self._clock.monotonic(), fault.kind, fault.message)
         if fault.billed:
-            self._journaled.put_payment(self._settle(ticket, worst, worst.usd, Usage()))
+            self._journal.put_payment(self._settle(ticket, worst, worst.usd, Usage()))
         else:
             self._budget.release(worst)
         return fault
@@ -264,7 +264,7 @@ class Dispatcher:
         )
         model = ticket.call.settings.model
         paid = PaidAnswer(model=model, reply=reply, price_usd=price, latency=latency, payment=payment)
-        self._journaled.put(paid, (ticket, answer))
+        self._journal.put(paid, (ticket, answer))
 
     def _settle(self, ticket: Ticket, worst: Hold, usd: float, usage: Usage) -> Payment:
         # What the provider does not state is booked at its worst: the caps must hold regardless.
@@ -280,11 +280,6 @@ class Dispatcher:
             output_tokens=output_tokens,
             at=self._clock.now(),
         )
-
-    @property
-    def _journaled(self) -> Journal[_Answered]:
-        assert self._journal is not None, "the loop runs only beside its journal"
-        return self._journal
 
     # -- the loop's thread: deliveries
 
@@ -303,14 +298,14 @@ class Dispatcher:
         )
         if attempts:
             row = FailedCall.of(failed, run=self._run, key=ticket.key, at=self._clock.now())
-            self._journaled.put_failure(row)
+            self._journal.put_failure(row)
         else:
-            self._journaled.put_release(ticket.key)
+            self._journal.put_release(ticket.key)
         self.failed += 1
         self._deliver([(ticket, failed)])
 
     def _crash(self, ticket: Ticket, error: BaseException) -> None:
-        self._journaled.put_release(ticket.key)
+        self._journal.put_release(ticket.key)
         self._deliver([(ticket, error)])
 
     def _deliver(self, ended: Sequence[tuple[Ticket, Delivery]]) -> None:
@@ -373,3 +368,11 @@ class Dispatcher:
     async def _tasks_end(self) -> None:
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        from uvloop import new_event_loop
+    except ImportError:  # there is none for Windows
+        from asyncio import new_event_loop
+    return new_event_loop()

@@ -11,10 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from operator import itemgetter
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from harness.errors import StoreLostError
 from harness.store.answers import (
@@ -50,8 +49,7 @@ GROUP = 500  # answers a transaction at most: beyond that the wait costs more th
 GATHER_S = 0.02  # that answers wait for others when many come: a commit costs as much as writing ten of them
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry(Generic[T]):
+class _Entry(NamedTuple, Generic[T]):
     """What one request left behind: a bill, an answer, a failure, each where there was one.
 
     released: a key that was claimed and will not be asked.
@@ -175,5 +173,6 @@ class Journal(Generic[T]):
 
 def _ended(group: Sequence[_Entry[T]]) -> list[str]:
     """The keys that nobody asks any more, now that this group is written."""
-    named = ((e.answer and e.answer.payment.key, e.failure and e.failure.key, e.released) for e in group)
-    return [key for keys in named for key in keys if key]
+    answered = [entry.answer.payment.key for entry in group if entry.answer]
+    failed = [entry.failure.key for entry in group if entry.failure]
+    return answered + failed + [entry.released for entry in group if entry.released]

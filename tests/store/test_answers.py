@@ -88,9 +88,7 @@ def test_a_storable_answer_is_not_copied():
 
 def test_a_price_that_is_unknown_stays_unknown(store, paid):
     """Unknown is never 0, also after a night on disk."""
-    from dataclasses import replace
-
-    row = answer_row(replace(paid("k"), price_usd=None))
+    row = answer_row(paid("k")._replace(price_usd=None))
     assert completion(dict(zip(ANSWER_COLUMNS, row, strict=True)), a_call()).price_usd is None
 
 
