@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -55,17 +56,17 @@ class Settings:
 
     def sent(self) -> dict[str, JsonValue]:
         """The parameters that go out with a request: set fields by name, without model and prompt."""
-        named: dict[str, JsonValue] = {}
-        for name in SENT_FIELDS:
-            value = getattr(self, name)
-            if value is not None:
-                named[name] = list(value) if name == "stop" else value
-        return named | dict(self.extra)
+        values = zip(SENT_FIELDS, _sent_values(self), strict=True)
+        named: dict[str, JsonValue] = {name: value for name, value in values if value is not None}
+        if self.stop is not None:
+            named["stop"] = list(self.stop)
+        return {**named, **self.extra} if self.extra else named
 
 
 SENT_FIELDS: tuple[str, ...] = tuple(
     f.name for f in fields(Settings) if f.name not in ("model", "prompt", "extra")
 )
+_sent_values = attrgetter(*SENT_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
