@@ -17,7 +17,8 @@ else:
     JsonValue = Any  # the codec reads types at run time, and would follow a recursive alias for ever
 Role = Literal["system", "user", "assistant"]
 Purpose = Literal["answer", "judge", "embed"]
-Split = Literal["search", "confirm"]
+Split = Literal["search", "confirm", "all"]  # all: both together, of a trial and never of a sample
+Verb = Literal["tune", "eval"]
 ModelClass = Literal["SMALL", "MEDIUM", "LARGE", "EMBEDDING"]
 MODEL_CLASSES: tuple[ModelClass, ...] = ("SMALL", "MEDIUM", "LARGE", "EMBEDDING")
 
@@ -176,6 +177,7 @@ class Completion:
     """An answered call. A cached one keeps price and latency of the call that was paid.
 
     price_usd: list price; `None` when the provider did not say how many tokens it billed.
+    reused: a cached answer that was paid under another output limit; its price and text are the same.
     """
 
     call: Call
@@ -184,6 +186,7 @@ class Completion:
     latency: Latency
     cached: bool
     at: datetime
+    reused: bool = False
 
 
 FailureKind = Literal[
@@ -348,11 +351,11 @@ class Spend:
 class Progress:
     """A picture of a run between two blocks, for whoever watches: terminal, notebook, or a test.
 
-    done and planned: logical calls, cached ones included. phase: "search" or "confirm".
+    done and planned: logical calls, cached ones included. phase: what is under way.
     """
 
     run: str
-    phase: Split
+    phase: Literal["search", "confirm", "eval"]
     trials: tuple[Trial, ...]
     done: int
     planned: int
@@ -379,6 +382,7 @@ class AnswerRow:
     """One call of one trial with all that was made of it: a line of the per-sample table.
 
     failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
+    reused: see `Completion`.
     """
 
     trial: int
@@ -393,6 +397,7 @@ class AnswerRow:
     cached: bool
     scores: tuple[Score, ...]
     target: JsonValue = None
+    reused: bool = False
 
 
 RunState = Literal["running", "complete", "stopped", "inconclusive", "failed"]
@@ -404,6 +409,8 @@ class RunRecord:
 
     trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
+    verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
+    settings come from, in words; empty for a search.
     """
 
     run: str
@@ -422,3 +429,5 @@ class RunRecord:
     ended_at: datetime | None
     failures: Literal["count_as_wrong", "leave_out"]
     notes: tuple[str, ...] = ()
+    verb: Verb = "tune"
+    origin: str = ""

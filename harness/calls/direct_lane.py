@@ -33,6 +33,8 @@ _REASONS = {
     "end_turn": "stop",
     "max_tokens": "length",
 }
+# Servers that promise to keep a connection after a stream, and close it: the next request would be lost.
+HANGS_UP = ("llama.cpp",)
 STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 # What an answer may raise while it is read: it is not JSON, or not of the shape that was promised.
 _UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
@@ -72,6 +74,8 @@ class DirectProvider:
                 status, headers = response.status, response.headers
                 # A server may answer in one piece all the same.
                 if self._delivery and status == 200 and response.content_type != "application/json":
+                    if headers.get("Server") in HANGS_UP:
+                        _use_no_more(response)
                     return await self._gather(response.content, sent)
                 raw = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
@@ -219,6 +223,14 @@ class _Pieces:
             if text:
                 self.texts.append(text)
             self.finish_reason = _reason(choice.get("finish_reason")) or self.finish_reason
+
+
+def _use_no_more(response: aiohttp.ClientResponse) -> None:
+    """Let the connection of this response be closed when its body has come."""
+    used = response.connection
+    # Not by truth: a protocol without messages is empty, and so false.
+    if used is not None and used.protocol is not None:
+        used.protocol.force_close()
 
 
 async def _last_word(content: aiohttp.StreamReader) -> None:

@@ -55,6 +55,7 @@ class Engine:
 
     providers and endpoints: by provider name. models: by full name, for prices and limits.
     use_cache: False pays anew for every call, and its answers replace those of before.
+    reuse_limits: output limits among which an answer may stand for another; see `calls.reuse`.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Engine:
         clock: Clock | None = None,
         seed: int = 0,
         use_cache: bool = True,
+        reuse_limits: Sequence[int] = (),
     ) -> None:
         self._run = run
         self._providers = providers
@@ -77,7 +79,9 @@ class Engine:
         self._store = store
         self._clock = clock or SystemClock()
         self._owners = Owners(store.database)
-        self._known = Known(store, self._owners, endpoints, run, use_cache=use_cache)
+        self._known = Known(
+            store, self._owners, endpoints, run, use_cache=use_cache, reuse_limits=reuse_limits
+        )
         limited = caps.amount() != Caps().amount()
         pool = None
         if limited:

@@ -27,9 +27,9 @@ from harness.plan.problems import (
     shown,
     written,
 )
+from harness.plan.ranges import KIND
 from harness.plan.spec import (
     ADDRESS,
-    KIND,
     NAME,
     SHA256,
     VARIABLE,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import StoreError, UsageError
-from harness.records import RunRecord, RunState, Settings, Spend, Split
+from harness.records import RunRecord, RunState, Settings, Spend, Split, Verb
 from harness.store.codec import decode, encode
 from harness.store.connections import driver_url, lock_making, set_up, transaction
 from harness.store.schema import VERSION, Tables, tables
@@ -32,7 +32,8 @@ LOOK_UP = 500  # keys a query: SQLite takes some 32,000 parameters, but short qu
 class RunRow:
     """What was asked of a run, and what it found; `record` is `None` until it ended, and in listings.
 
-    prompts: template by variant. plan: fingerprint of the plan.
+    prompts: template by variant. plan: fingerprint of the plan. overrides: what was asked beside the spec;
+    a `split` makes the run an evaluation.
     """
 
     run: str
@@ -46,6 +47,11 @@ class RunRow:
     started_at: datetime
     ended_at: datetime | None
     record: RunRecord | None
+
+    @property
+    def verb(self) -> Verb:
+        """What the run is for."""
+        return "eval" if "split" in self.overrides else "tune"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +94,14 @@ class Store:
         """The newest failure of each of these keys in this run, by key."""
         table = self._tables.failures
         return self._by_key(table.select().where(table.c.run == run).order_by(table.c.id), table.c.key, keys)
+
+    def last_failure(self, run: str) -> str | None:
+        """The newest failure of this run, as "kind: message"; `None` when no call failed."""
+        table = self._tables.failures
+        query = table.select().where(table.c.run == run).order_by(table.c.id.desc()).limit(1)
+        with self._transaction() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else f"{row['kind']}: {row['message']}"
 
     def _by_key(
         self, query: sqlalchemy.Select[Any], key: sqlalchemy.ColumnElement[Any], keys: Sequence[str]

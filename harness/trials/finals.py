@@ -25,36 +25,41 @@ OUT = ("failed", "infeasible", "eliminated")
 
 def contenders(arms: Sequence[Arm], champion: Arm) -> list[Arm]:
     """The champion, and the few that may still be better than it."""
-    chances = {
-        arm.number: verdict(arm.quality_values(), champion.quality_values()).p_loses
-        for arm in arms
-        if arm is not champion and arm.state not in OUT and arm.samples() > 1
-    }
-    able = [arm for arm in arms if chances.get(arm.number, 0.0) >= HOPE]
-    able.sort(key=lambda arm: (-chances[arm.number], arm.number))
+    able = [arm for arm in arms if arm is not champion and arm.state not in OUT and arm.samples() > 1]
+    able = [arm for arm in able if chance(arm, champion) >= HOPE]
+    able.sort(key=lambda arm: (-chance(arm, champion), arm.number))
     return [champion, *able[: CONTENDERS - 1]]
 
 
 def finalists(arms: Sequence[Arm], champion: Arm, aim: Aim) -> list[Arm]:
-    """The champion, its nearest rivals, the cheapest that the aim allows, and the default, in this order."""
+    """The champion, rivals that may be as good, the cheapest that the aim allows, and the default, in order.
+
+    A rival that has lost is not confirmed: what the search knows need not be paid for twice.
+    """
 
     def keeps(arm: Arm) -> bool:
         return not broken_limits(arm.trial(), aim.limits)
 
     level = [arm for arm in arms if arm.samples() >= champion.samples() and arm.state != "failed"]
     level.sort(key=lambda arm: (arm is not champion, not keeps(arm), -mean(arm), arm.number))
-    best = level[:MOST]
+    may_win = [arm for arm in level if chance(arm, champion) >= HOPE or (keeps(arm) and not keeps(champion))]
+    best = [champion, *(arm for arm in may_win if arm is not champion)][:MOST]
     least = mean(champion) - aim.tolerance
     near = [arm for arm in level if keeps(arm) and mean(arm) >= least]
     cheapest = min(near, key=lambda arm: (price(arm), arm is not champion, arm.number), default=champion)
     if cheapest not in best:
-        best[-1] = cheapest
+        best = [*best[: MOST - 1], cheapest]
     return best if arms[0] in best else [*best, arms[0]]
 
 
 def without_last(chosen: Sequence[Arm]) -> list[Arm]:
     """One finalist fewer: the default, which is last, stays, and so does the champion."""
     return [*chosen[:-2], chosen[-1]]
+
+
+def chance(arm: Arm, champion: Arm) -> float:
+    """The chance that an arm is better than the champion, by the samples that both answered."""
+    return verdict(arm.quality_values(), champion.quality_values()).p_loses
 
 
 def mean(arm: Arm) -> float:

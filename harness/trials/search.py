@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from harness.trials.allowance import Allowance
 from harness.trials.confidence import ConfidenceRace
 from harness.trials.doubt import surely_broken
 from harness.trials.duel import FIRST_BLOCK, Verdict, checkpoints, shrunk, unpromising, verdict, wins
-from harness.trials.evaluate import Answered
+from harness.trials.evaluate import Ask
 from harness.trials.evidence import Arm, Board
 from harness.trials.proposals import Proposals
 from harness.trials.race import Race
@@ -34,8 +33,6 @@ POOL_LOOK = 4  # samples that each of them can answer, or fewer are raced
 ROUND = 4  # proposals asked together, so that their calls fill the line
 CHEAPER = 0.9  # of the leader's price: for a smaller saving nobody gives up quality
 PENALTY = 1.0  # off the told value of what breaks a limit: worse than anything that keeps it
-
-Ask: TypeAlias = "Callable[[Sequence[Arm], Sequence[int]], Answered]"
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ import pytest
 from harness.errors import StoreLostError
 from harness.store.answers import FailedCall
 from harness.store.journal import GROUP, Journal
+from harness.store.store import open_store
 from harness.testing.builders import AT, a_failure, a_reply
 
 PATIENCE_S = 30.0
@@ -39,6 +40,13 @@ class Listener:
     def take(self, count):
         """So many tags with their errors."""
         return [self.told.get(timeout=PATIENCE_S) for _ in range(count)]
+
+
+@pytest.fixture
+def store(url):
+    """A store whose file can be looked at from beside."""
+    with closing(open_store(url, {})) as opened:
+        yield opened
 
 
 def file_of(store) -> Path:
