@@ -20,7 +20,7 @@ from harness.errors import InconclusiveError, UsageError
 from harness.outputs.report import write_report
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
-from harness.records import AnswerRow, Recommendation, RunRecord, Split, Verb
+from harness.records import AnswerRow, Recommendation, RunRecord, Split, Trial, Verb
 from harness.result import EvalResult, TuneResult
 from harness.store.store import RunRow, Store, open_store
 from harness.trials.evaluate import answer_rows, remember
@@ -183,9 +183,21 @@ def arms_of(record: RunRecord, plan: Plan, engine: Engine, database: Store) -> t
         for trial in trials:
             arm = Arm.of(trial.number, trial.settings, boards[trial.split])
             remember(arm, seen[trial.split, trial.number], engine)
+            _require_answers(arm, trial, record.run)
             arm.state, arm.reason = trial.state, trial.reason
             arms.append(arm)
     return rebuilt
+
+
+def _require_answers(arm: Arm, trial: Trial, run: str) -> None:
+    """Raise UsageError when answers of this trial are gone: without them its figures would be others."""
+    calls = int(arm.seen.sum())
+    gone = calls - round(trial.failure_rate * calls) - arm.answers()
+    if gone > 0:
+        raise UsageError(
+            f"{gone} answers of run {run!r} are no longer in the store (`harness cache prune` removes some): "
+            "what the run found is kept, but neither its report nor another choice can be made from it"
+        )
 
 
 def rows_of(arms: tuple[Iterable[Arm], Iterable[Arm]], engine: Engine) -> Iterator[AnswerRow]:

@@ -170,6 +170,11 @@ def _pack(vectors: tuple[tuple[float, ...], ...]) -> bytes:
     return len(vectors).to_bytes(_VECTOR_HEADER, "little") + body.tobytes()
 
 
+def packed_length(vectors: tuple[tuple[float, ...], ...]) -> int:
+    """How many bytes these vectors take in their column."""
+    return _VECTOR_HEADER + array("d").itemsize * sum(len(vector) for vector in vectors)
+
+
 def _unpack(packed: bytes) -> tuple[tuple[float, ...], ...]:
     count = int.from_bytes(packed[:_VECTOR_HEADER], "little")
     body = array("d")

@@ -85,6 +85,11 @@ class Store:
         self.database = database
         self._tables: Tables = tables()
 
+    @property
+    def address(self) -> str:
+        """The store's URL, without its password."""
+        return _shown(self.database.url)
+
     def _transaction(self) -> AbstractContextManager[sqlalchemy.Connection]:
         return transaction(self.database)
 
