@@ -260,7 +260,8 @@ class Trial:
 
     samples: how many samples it answered. `quality` is `None` until something was scored.
     price: list price, whoever paid; spent_usd: what this run paid for it. `reason`: why it ended.
-    Rates are shares of the calls made; latencies are those of real calls.
+    Rates are shares of the calls made; latencies are those of real calls. told: what the sampler was told it
+    is worth, on one scale for short and long trials of a run; `None`: nothing.
     """
 
     number: int
@@ -281,6 +282,7 @@ class Trial:
     spent_usd: float = 0.0
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    told: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,6 +148,16 @@ def one_torch_thread() -> Generator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def experimental_allowed() -> Generator[None]:
+    """Silence about one thing: that the interface of what is used here may change with Optuna's version."""
+    from optuna.exceptions import ExperimentalWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield
+
+
 def _named(form: Form) -> Sampler:
     name, arguments = (form, {}) if isinstance(form, str) else next(iter(form.items()))
     if name not in WORDS:
@@ -248,20 +258,10 @@ def _made(name: str, arguments: Mapping[str, Any], seed: int) -> optuna.samplers
         # Optuna would load it in the middle of the search, where `one_torch_thread` is over already.
         importlib.import_module(PACKAGES[name])
     try:
-        with _experimental_allowed():
+        with experimental_allowed():
             return kind(**given)
     except Exception as error:
         raise UsageError(_refused(name, error)) from error
-
-
-@contextmanager
-def _experimental_allowed() -> Generator[None]:
-    """Silence about one thing: whoever asks for a sampler by name knows that its interface may change."""
-    from optuna.exceptions import ExperimentalWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        yield
 
 
 def _refused(name: str, error: Exception) -> str:
