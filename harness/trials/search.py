@@ -120,7 +120,9 @@ class Search:
                 f"{most} of {all_of_them} combinations of model and prompt were tried: n_trials is "
                 f"{self.plan.n_trials} and the budget {self.plan.budget.words()}"
             )
-        return [self._arm(number, settings, board) for number, settings in proposals.defaults(most)]
+        # A space that fits into one race needs no proposals.
+        pool = proposals.whole(most) or proposals.defaults(most)
+        return [self._arm(number, settings, board) for number, settings in pool]
 
     def _pool_share(self, pool: Sequence[Arm], allowance: Allowance) -> float:
         needed = POOL_DEPTH * math.fsum(allowance.costs(self.arms, pool))
@@ -341,6 +343,7 @@ class Search:
 
         Values hang together through champions: each is told on the scale of the one it was compared with.
         """
+        limits = self.plan.aim.limits
         level = self.told.setdefault(champion.number, finals.mean(champion))
         for arm in arms:
             standing = self._standing(arm, champion)
@@ -351,7 +354,12 @@ class Search:
             if arm.state == "infeasible" or not self._keeps(arm):
                 value -= PENALTY
             self.told[arm.number] = value
-            proposals.tell(arm.number, value)
+            proposals.tell(
+                arm.number,
+                value,
+                usd_per_1k_calls=arm.usd_per_1k_calls(),
+                broken=float(arm.state == "infeasible" or not self._keeps(arm)) if limits else None,
+            )
         self.on_block(self)
 
     def _note_budget(self) -> None:

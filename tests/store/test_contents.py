@@ -48,8 +48,8 @@ def store(request: Any, url: str) -> Iterator[Store]:
 def filled(store: Store, paid: Callable[..., Any]) -> Store:
     """Six answers of two models over six days, one of unknown price, two runs, and three failed calls."""
     answers = [paid(_key(n), run=f"run-{n % 2}", at=AT + n * DAY, usd=0.25) for n in range(6)]
-    answers[1] = replace(answers[1], model="sim/large", price_usd=None)
-    answers[2] = replace(answers[2], model="sim/large", reply=a_reply(text=None, vectors=((1.0, 2.0),) * 3))
+    answers[1] = answers[1]._replace(model="sim/large", price_usd=None)
+    answers[2] = answers[2]._replace(model="sim/large", reply=a_reply(text=None, vectors=((1.0, 2.0),) * 3))
     write(store, *answers)
     journal = Journal(store.database, lambda *_: None)
     for kind in ("timeout", "timeout", "overloaded"):
