@@ -110,7 +110,8 @@ def rehearse(sampler: Sampler, space: Space) -> None:
             study.tell(trial, [0.5] * len(study.directions))
     except Exception as error:
         # Whatever Optuna or somebody's own class raises for arguments that do not fit.
-        raise UsageError(_refused(sampler.name, error)) from error
+        hint = ", or say front: false" if sampler.front else ""
+        raise UsageError(f"{_refused(sampler.name, error)}{hint}") from error
 
 
 def open_study(sampler: Sampler, seed: int) -> optuna.Study:

@@ -32,7 +32,8 @@ from harness.trials.study import (
 if TYPE_CHECKING:
     import optuna
 
-PATIENCE_S = 30  # that the end of a run waits for a storage: its last block is some hundred commits
+PATIENCE_S = 30  # that the end of a run waits for a storage, which may be writing a trial at that moment
+SHOWN = ("state", "reason", "samples", "quality")  # each is a commit; the finished study has the others too
 
 
 @dataclass(slots=True)
@@ -64,19 +65,21 @@ class Mirror:
             self._changed.notify_all()
 
     def work(self) -> None:
-        """Write what is shown until `close`; snapshots that came too fast are skipped."""
+        """Write what is shown until `close`; snapshots that came too fast are skipped, and so is the last."""
         try:
             with opened(self.storage) as there:
                 clear(there, self.run, self.run)
                 study = empty_study(self.run, self.plan, there)
                 while (trials := self._next()) is not None:
                     for trial in trials:
+                        if self._over:  # the finished study will hold it
+                            return
                         self._write(study, trial)
         except UsageError as error:
             self.trouble = self.words(error)
 
     def close(self) -> None:
-        """No more trials come; what was shown last is still written."""
+        """No more trials come, and none is begun to be written."""
         with self._changed:
             self._over = True
             self._changed.notify_all()
@@ -102,7 +105,7 @@ class Mirror:
         with self._changed:
             self._changed.wait_for(lambda: self._over or self._news is not None)
             news, self._news = self._news, None
-            return news
+            return None if self._over else news
 
     def _write(self, study: optuna.Study, trial: Trial) -> None:
         live = self._live.get(trial.number)
@@ -119,7 +122,8 @@ class Mirror:
         if not state.is_finished():
             return
         for name, value in attributes_of(trial).items():
-            live.trial.set_user_attr(name, value)
+            if name in SHOWN:
+                live.trial.set_user_attr(name, value)
         for name, broken in constraints_of(trial, self.plan).items():
             live.trial.set_constraint(name, broken)
         study.tell(live.trial, values, state)
