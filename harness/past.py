@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,13 +21,26 @@ from harness.outputs.report import write_report
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of
-from harness.records import AnswerRow, Recommendation, RunRecord, Trial, TrialState
-from harness.result import TuneResult
+from harness.records import AnswerRow, Recommendation, RunRecord, Split, Trial, TrialState, Verb
+from harness.result import EvalResult, TuneResult
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import answer_rows, remember
 from harness.trials.evidence import Arm, Board
 
 REPORTS = Path("reports")
+
+
+def find_run(database: Store, run: str, verb: Verb) -> RunRow:
+    """The run of this name and verb; "latest" is the one begun last. Raises UsageError for any other."""
+    if run == "latest":
+        run = next((row.run for row in database.runs() if row.verb == verb), run)
+    row = database.run(run)
+    if row.verb != verb:
+        raise UsageError(
+            f"run {row.run!r} is of `harness {row.verb}`, expected one of `harness {verb}`; `harness list` "
+            "shows all runs"
+        )
+    return row
 
 
 def load_run(
@@ -36,45 +49,66 @@ def load_run(
     store: str | None = None,
     reports: str | Path = REPORTS,
     clock: Clock | None = None,
-) -> TuneResult:
+) -> TuneResult | EvalResult:
     """A finished run, read back from the store; nothing is sent. Raises UsageError when it is not there."""
     clock = clock or SystemClock()
     database = open_store(store)
     try:
         row = database.run(run)
-        if row.record is None:
-            raise UsageError(
-                f"run {row.run!r} has not ended; finish it with `harness tune --resume {row.run}`"
-            )
-        plan = plan_of(row)
+        record, plan, folder = _record_of(row), plan_of(row), Path(reports) / row.run
+        if row.verb == "eval":
+            return EvalResult(record, plan, folder)
         with open_engine(plan, row.run, database, {}, clock, use_cache=True) as engine:
-            finalists = finalists_of(row.record, arms_of(row.record, plan, engine, database))
-        return TuneResult(row.record, plan, finalists, Path(reports) / row.run)
+            finalists = finalists_of(record, arms_of(record, plan, engine, database))
+        return TuneResult(record, plan, folder, finalists=finalists)
     finally:
         database.close()
 
 
-def recommended(run: str = "latest", *, store: str | None = None) -> Recommendation:
+def _record_of(row: RunRow) -> RunRecord:
+    if row.record is None:
+        raise UsageError(
+            f"run {row.run!r} has not ended; finish it with `harness {row.verb} --resume {row.run}`"
+        )
+    return row.record
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a finished run recommends. prompt_text: the template of its prompt, as it was measured."""
+
+    recommendation: Recommendation
+    prompt_text: str
+
+
+def chosen(
+    run: str = "latest", policy: str | Mapping[str, float] | None = None, *, store: str | None = None
+) -> Chosen:
     """What a finished run recommends, as it was written down: its spec and data need not be there any more.
 
+    policy: choose anew, for which spec and data are read again; see `TuneResult.recommend`.
     Raises UsageError when the run is not there or has not ended, InconclusiveError without a choice.
     """
     database = open_store(store)
     try:
-        row = database.run(run)
+        row = find_run(database, run, "tune")
     finally:
         database.close()
-    if row.record is None:
-        raise UsageError(f"run {row.run!r} has not ended; finish it with `harness tune --resume {row.run}`")
-    if row.record.recommendation is None:
-        why = "; ".join(row.record.notes) or "it ended before a decision"
+    record = _record_of(row)
+    recommendation = record.recommendation
+    if policy is not None:
+        loaded = load_run(row.run, store=store)
+        assert isinstance(loaded, TuneResult), "a run of `harness tune` was found"
+        recommendation = loaded.recommend(policy)
+    if recommendation is None:
+        why = "; ".join(record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
-    return row.record.recommendation
+    return Chosen(recommendation, row.prompts[recommendation.settings.prompt])
 
 
 def rebuild_report(
     run: str = "latest", *, store: str | None = None, reports: str | Path = REPORTS
-) -> TuneResult:
+) -> TuneResult | EvalResult:
     """Write the report of a finished run anew, from the store alone."""
     database = open_store(store)
     try:
@@ -116,6 +150,7 @@ def open_engine(
         clock=clock,
         seed=plan.seed,
         use_cache=use_cache,
+        reuse_limits=plan.reuse_limits,
     )
 
 
@@ -141,15 +176,29 @@ def finalists_of(record: RunRecord, arms: tuple[Sequence[Arm], Sequence[Arm]]) -
 def arms_of(record: RunRecord, plan: Plan, engine: Engine, database: Store) -> tuple[list[Arm], list[Arm]]:
     """The arms of a finished run, filled again from the store."""
     seen = {(row.split, row.number): row.seen for row in database.trials(record.run)}
-    boards = {"search": Board.of(plan, "search"), "confirm": Board.of(plan, "confirm")}
+    trials = (*record.trials, *record.finalists)
+    splits: set[Split] = {trial.split for trial in trials}
+    boards = {split: Board.of(plan, split) for split in splits}
     rebuilt: tuple[list[Arm], list[Arm]] = ([], [])
     for trials, arms in zip((record.trials, record.finalists), rebuilt, strict=True):
         for trial in trials:
             arm = Arm.of(trial.number, trial.settings, boards[trial.split])
             remember(arm, seen[trial.split, trial.number], engine)
+            _require_answers(arm, trial, record.run)
             arm.state, arm.reason = trial.state, trial.reason
             arms.append(arm)
     return rebuilt
+
+
+def _require_answers(arm: Arm, trial: Trial, run: str) -> None:
+    """Raise UsageError when answers of this trial are gone: without them its figures would be others."""
+    calls = int(arm.seen.sum())
+    gone = calls - round(trial.failure_rate * calls) - arm.answers()
+    if gone > 0:
+        raise UsageError(
+            f"{gone} answers of run {run!r} are no longer in the store (`harness cache prune` removes some): "
+            "what the run found is kept, but neither its report nor another choice can be made from it"
+        )
 
 
 def rows_of(arms: tuple[Iterable[Arm], Iterable[Arm]], engine: Engine) -> Iterator[AnswerRow]:

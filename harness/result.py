@@ -1,7 +1,7 @@
-"""What a sweep hands back: its record, figures as frames, another choice, an export, a card.
+"""What runs hand back: their record, figures as frames, another choice, an export, a card.
 
-In: a run record with the evidence of its finalists. Out: whatever a notebook or application asks of it.
-Sends nothing and writes only what is asked for.
+In: a run record, of a sweep with the evidence of its finalists. Out: whatever a notebook or application
+asks of it. Sends nothing and writes only what is asked for.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from harness.advice.choose import Finalist, Goal, recommend
 from harness.errors import InconclusiveError, UsageError
 from harness.outputs import display
 from harness.outputs.exports.registry import export as write_export
+from harness.outputs.report import find_report
 from harness.plan.plan import Plan
-from harness.records import Recommendation, RunRecord, Spend, Trial
+from harness.records import Estimate, Recommendation, RunRecord, Settings, Spend, Trial
 
 if TYPE_CHECKING:
     import optuna
@@ -25,17 +26,12 @@ if TYPE_CHECKING:
     from harness.outputs.tracking import TrackedRun
 
 
-@dataclass(slots=True)
-class TuneResult:
-    """What a sweep found: its record, and the evidence to choose again under another policy.
-
-    run_id: name of the run in the store. folder: of its report. tracked: its place in MLflow, `None`
-    when it was not mirrored.
-    """
+@dataclass(slots=True, repr=False)
+class RunResult:
+    """What every run hands back. folder: of its report. tracked: its place in MLflow, `None` without one."""
 
     record: RunRecord
     plan: Plan
-    finalists: tuple[Finalist, ...]
     folder: Path
     files: tuple[Path, ...] = ()
     tracked: TrackedRun | None = None
@@ -44,6 +40,31 @@ class TuneResult:
     def run_id(self) -> str:
         """The run's name in the store."""
         return self.record.run
+
+    @property
+    def spend(self) -> Spend:
+        """What the run cost."""
+        return self.record.spend
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """The page of the report. path: where a copy goes: a folder for all files, or a page (.html) alone.
+
+        Raises UsageError when the report is not there any more, or the copy cannot be written.
+        """
+        return find_report(self.folder, None if path is None else Path(path))
+
+    def _repr_html_(self) -> str:
+        return display.card(self.record)
+
+    def __repr__(self) -> str:
+        return display.text(self.record)
+
+
+@dataclass(slots=True, repr=False)
+class TuneResult(RunResult):
+    """What a sweep found. finalists: the evidence to choose again under another policy."""
+
+    finalists: tuple[Finalist, ...] = ()
 
     @property
     def recommendation(self) -> Recommendation:
@@ -68,11 +89,6 @@ class TuneResult:
     def ties(self) -> tuple[int, ...]:
         """Numbers of the trials that cannot be told apart from the recommended one."""
         return self.recommendation.ties
-
-    @property
-    def spend(self) -> Spend:
-        """What the run cost."""
-        return self.record.spend
 
     def recommend(self, policy: str | Mapping[str, float] | None = None) -> Recommendation:
         """The choice under this policy, "best" or {"cheapest_within": 0.01}; `None`: the spec's.
@@ -101,13 +117,38 @@ class TuneResult:
     def export(self, target: str, path: str | Path | None = None, *, force: bool = False) -> list[Path]:
         """Write the recommended settings for an application; see `harness export --list` for targets."""
         folder = Path(path) if path is not None else self.folder / "exports"
-        return write_export(target, self.recommendation, folder, force=force)
+        choice = self.recommendation
+        prompt = self.plan.task.prompts[choice.settings.prompt].source
+        return write_export(target, choice, folder, force=force, prompt_text=prompt)
 
-    def _repr_html_(self) -> str:
-        return display.card(self.record)
 
-    def __repr__(self) -> str:
-        return display.text(self.record)
+@dataclass(slots=True, repr=False)
+class EvalResult(RunResult):
+    """How good, how dear and how fast one set of settings is."""
+
+    @property
+    def trial(self) -> Trial:
+        """All figures of the settings."""
+        return self.record.trials[0]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that were measured."""
+        return self.trial.settings
+
+    @property
+    def quality(self) -> Estimate | None:
+        """The metric with its interval; `None` when fewer than two samples count."""
+        return self.trial.quality
+
+    def to_df(self) -> pd.DataFrame:
+        """One row per score: sample, answer, target, value, label, reason, price and latency.
+
+        Read from scores.parquet in the folder of the report. Raises UsageError when it is not there.
+        """
+        from harness.outputs.frames import read_scores
+
+        return read_scores(self.folder / "scores.parquet")
 
 
 def choose(record: RunRecord, finalists: Sequence[Finalist], goal: Goal) -> Recommendation:

@@ -147,6 +147,14 @@ def test_the_recommendation_is_exported(result, tmp_path):
     assert result.export("json", tmp_path / "out", force=True) == files
 
 
+def test_an_export_holds_the_template_of_the_recommended_prompt(result, tmp_path):
+    """An application needs the words, not their name in the spec."""
+    (path,) = result.export("json", tmp_path / "out")
+    prompt = json.loads(path.read_text(encoding="utf-8"))["prompt"]
+    assert prompt["variant"] == result.recommendation.settings.prompt
+    assert prompt["template"] == result.plan.task.prompts[prompt["variant"]].source
+
+
 def test_an_unknown_target_is_refused(result, tmp_path):
     """Nothing is written for it."""
     with pytest.raises(UsageError, match="fax"):

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.advice.measured import FEW, rate_caveats
 from harness.errors import InconclusiveError, StatsError
 from harness.plan.limits import broken_limits
 from harness.records import Estimate, PairedDifference, Provenance, Recommendation, Trial
-from harness.stats.paired import paired_difference, smallest_difference
+from harness.stats.paired import paired_difference
+from harness.stats.power import smallest_difference
 
 Floats = NDArray[np.float64]
 DEFAULT = 0  # number of the untuned default
 POWER = 0.8  # chance of seeing a difference of the size that a caveat names
-TRUNCATION = 0.02  # share of cut-off answers above which a caveat is due
-FEW = 15  # confirm samples below which an interval says little
 ROUNDING = 1e-9  # quality: 0.58 - 0.01 is less than 0.57 in binary floating point
 
 
@@ -199,21 +199,12 @@ def _caveats(chosen: Finalist, rivals: Sequence[Finalist], goal: Goal) -> list[s
             "Quality on the confirm split is well below that on the search split: "
             "the search flattered its winner."
         )
-    if chosen.confirm.truncation_rate > TRUNCATION:
-        caveats.append(
-            f"{chosen.confirm.truncation_rate:.0%} of the answers were cut off at max_output_tokens; "
-            "what came after the cut was not judged."
-        )
     broken = broken_limits(chosen.confirm, goal.limits)
     if broken:
         caveats.append(
             f"On the confirm split it misses limits that it met in the search: {'; '.join(broken)}."
         )
-    if chosen.confirm.failure_rate > 0:
-        caveats.append(f"{chosen.confirm.failure_rate:.1%} of the calls failed.")
-    if chosen.confirm.unscored_rate > 0:
-        caveats.append(f"{chosen.confirm.unscored_rate:.1%} of the answers could not be judged.")
-    return caveats
+    return [*caveats, *rate_caveats(chosen.confirm)]
 
 
 def _paired_sd(chosen: Finalist, rivals: Sequence[Finalist]) -> float | None:

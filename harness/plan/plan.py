@@ -16,10 +16,11 @@ from harness.fingerprint import fingerprint
 from harness.plan.problems import written
 from harness.plan.rows import Rows
 from harness.prompts import Prompt
-from harness.records import Endpoint, JsonValue, Settings
+from harness.records import Endpoint, JsonValue, Settings, Split, Verb
 from harness.scores.scorer import Scorer
 
 Failures = Literal["count_as_wrong", "leave_out"]
+Mode = Literal["budget", "confidence"]
 PolicyName = Literal["best", "cheapest_within"]
 
 
@@ -130,7 +131,8 @@ class Aim:
     """What makes settings good. limits: upper bounds by figure name, as in `usd_per_1k_calls`.
 
     tolerance: quality that may be given up for price, from 0 to 1; 0 for the policy "best".
-    confirm: share of samples kept for the confirm split. confidence: of intervals and races.
+    confirm: share of samples kept for the confirm split. confidence: of intervals and races. indifference:
+    quality behind the best that is good enough to end a race for confidence.
     """
 
     limits: Mapping[str, float]
@@ -138,6 +140,7 @@ class Aim:
     tolerance: float
     confirm: float
     confidence: float
+    indifference: float = 0.01
 
     def words(self) -> str:
         """The aim as a phrase, for people."""
@@ -189,14 +192,31 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """The one set of settings that a run measures, and the samples that it answers.
+
+    origin: where the settings come from, in words. chosen_by: the run of this experiment that recommends
+    them, which saw its search split; `None`: nobody says so. form: what `make_plan` reads them from again.
+    """
+
+    settings: Settings
+    split: Split
+    origin: str
+    chosen_by: str | None = None
+    form: Mapping[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A run, decided. spec_file: `None` when the spec came from Python.
 
+    evaluated: what is measured, the only point of the space then; `None`: the space is searched.
     models: every model of the space, with the prices that count for this run.
-    endpoints: by provider name. optuna_storage: where the run is mirrored live, `None`: nowhere.
-    notes: what a reader of the plan should know, as in a model's announced end.
-    pins: what `make_plan` has to be told, besides the spec, to make this plan again: what a warm start found,
-    and what could be told of a sampler given in Python.
+    endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
+    unless the spec says so. optuna_storage: where the run is mirrored live, `None`: nowhere. notes: what a
+    reader of the plan should know, as in a model's announced end. pins: what `make_plan` has to be told,
+    besides the spec, to make this plan again: what a warm start found, and what could be told of a sampler
+    given in Python.
     """
 
     experiment: str
@@ -212,12 +232,20 @@ class Plan:
     failures: Failures
     seed: int
     n_trials: int
+    mode: Mode
     sampler: Sampler
     prices_as_of: str
     catalogue_fingerprint: str
+    reuse_limits: tuple[int, ...] = ()
     optuna_storage: str | None = None
     notes: tuple[str, ...] = ()
     pins: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    evaluated: Evaluated | None = None
+
+    @property
+    def verb(self) -> Verb:
+        """What the plan is for."""
+        return "tune" if self.evaluated is None else "eval"
 
     def spec_fingerprint(self) -> str:
         """The name of the spec as it was written, comments included."""
@@ -231,8 +259,10 @@ class Plan:
         """
         task = self.task
         wheres = {name: (e.wire, e.litellm_prefix, e.api_base) for name, e in self.endpoints.items()}
+        evaluated = {} if self.evaluated is None else {"split": self.evaluated.split}
         return fingerprint(
             {
+                **evaluated,
                 "data": task.rows.fingerprint(),
                 "prompts": {name: prompt.source for name, prompt in task.prompts.items()},
                 "scorers": [(scorer.name, scorer.version) for scorer in task.scorers],
@@ -246,7 +276,10 @@ class Plan:
                 "failures": self.failures,
                 "seed": self.seed,
                 "n_trials": self.n_trials,
+                "mode": self.mode,
                 "sampler": replace(self.sampler, given=None),
+                # Absent when unused: plans made before there was such a thing keep their names.
+                **({"reuse_limits": self.reuse_limits} if self.reuse_limits else {}),
             }
         )
 

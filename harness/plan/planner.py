@@ -11,30 +11,32 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack, cast
+from typing import Any, TypedDict, TypeVar, Unpack, cast, get_args
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import DataError, UsageError
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
+from harness.plan.given import Given, read_given
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries
-from harness.plan.plan import Aim, Budget, Plan, Sampler, Space, Task
+from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
 from harness.plan.problems import Problems
 from harness.plan.rows import Rows, Selection, open_rows
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
-from harness.plan.space import make_space
+from harness.plan.space import limits_of, make_space, one_point
 from harness.plan.spec import AimSpec, BudgetSpec, CheapestWithin, SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.targets import TargetCheck
 from harness.plan.templates import TemplateCheck, read_prompts
 from harness.plan.warm_start import Sources, find_warm, from_pinned, pinned_form
 from harness.prompts import Prompt
-from harness.records import JsonValue
+from harness.records import JsonValue, Split
 from harness.scores.metrics import find_metric
 from harness.scores.scorer import Scorer, build_scorer
 from harness.store.store import Store, open_store
 
 SMALLEST_LIMIT = 4
+UNTUNED = "the untuned default"
 Part = TypeVar("Part", TaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None)
 
 
@@ -43,7 +45,8 @@ class Overrides(TypedDict, total=False):
 
     limit: samples. repeat: answers a sample. max_cost: USD. max_concurrency: calls in flight a provider.
     sampler: as in a spec, or an object of Optuna. warm: settings to try early, as `Plan.pins` has them, in
-    place of what `search.warm_start` names.
+    place of what `search.warm_start` names. split, settings: measure one set of settings on these samples in
+    place of searching; without settings the untuned default, without a split on all of them.
     """
 
     limit: int | None
@@ -54,6 +57,8 @@ class Overrides(TypedDict, total=False):
     max_concurrency: int | None
     sampler: Any
     warm: Sequence[JsonValue] | None
+    split: Split | None
+    settings: Given | None
 
 
 _LOWEST: Mapping[str, float] = {
@@ -89,6 +94,9 @@ def make_plan(
     draft.look_up()
     draft.prepare_search(overrides, store)
     reading.problems.raise_any()
+    split, given = overrides.get("split"), overrides.get("settings")
+    if split is not None or given is not None:
+        draft.narrow(split or "all", given)
     spec_file = None if isinstance(spec, Mapping | Spec) else str(spec)
     return draft.plan(spec_file, overrides.get("max_concurrency"))
 
@@ -109,6 +117,7 @@ class _Draft:
         self.sampler = Sampler()
         self.notes: list[str] = []
         self.pins: dict[str, JsonValue] = {}
+        self.evaluated: Evaluated | None = None
 
     def look_up(self) -> None:
         """Ask catalogue, templates, scorers and data, whatever of them the spec names soundly."""
@@ -120,6 +129,44 @@ class _Draft:
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
             self.space = make_space(search, self.models, tuple(self.prompts), problems)
+        self._refuse_untimed()
+
+    def _refuse_untimed(self) -> None:
+        """Note a limit on the first token for a provider that answers in one piece."""
+        aim, providers = self.reading.aim, self.reading.providers or {}
+        if aim is None or aim.within.first_token_p50_s is None:
+            return
+        streaming = {name for name, spec in providers.items() if spec.stream}
+        silent = dict.fromkeys(m.provider for m in self.models.values() if m.provider not in streaming)
+        for name in silent:
+            self.reading.problems.add(
+                ("aim", "within", "first_token_p50_s"),
+                f"cannot be measured: {name} answers in one piece, and only a stream shows when the first "
+                f"token came; write providers.{name}.stream: true, or remove the limit",
+            )
+
+    def narrow(self, split: Split, given: Given | None) -> None:
+        """Leave one set of settings of the space, or put one in its place; only when no fault was found."""
+        spec, space = self.reading.spec, self.space
+        if spec is None or space is None:
+            raise AssertionError("a space is narrowed only when no fault was found")
+        if given is None:
+            first = space.models[0]
+            settings, model = space.defaults[first], self.models[first]
+            self.evaluated = Evaluated(settings=settings, split=split, origin=UNTUNED)
+        else:
+            found = read_given(given, self.prompts, self.catalogue)
+            settings, model = found.settings, found.model
+            chosen_by = found.recommended_by if found.experiment == spec.experiment else ""
+            self.evaluated = Evaluated(
+                settings=settings,
+                split=split,
+                origin=found.origin,
+                chosen_by=chosen_by or None,
+                form=found.form(),
+            )
+        self.space, self.models = one_point(settings), {model.full_name: model}
+        self.prompts = {settings.prompt: self.prompts[settings.prompt]}
 
     def prepare_search(self, overrides: Overrides, store: Store | str | None) -> None:
         """Choose and try out the sampler, and look up what the search starts from."""
@@ -180,13 +227,16 @@ class _Draft:
             budget=Budget(**spec.budget.model_dump()),
             failures=spec.failures,
             seed=spec.seed,
-            n_trials=spec.search.n_trials,
+            n_trials=spec.search.n_trials if self.evaluated is None else 1,
+            mode=spec.search.mode,
             sampler=self.sampler,
+            reuse_limits=limits_of(spec.search) if spec.search.reuse_across_limits else (),
             optuna_storage=spec.search.optuna_storage,
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
             catalogue_fingerprint=self.catalogue.fingerprint(),
-            notes=(*_notes(used), *self.notes),
+            notes=(*_notes(spec.search, used), *self.notes),
             pins=self.pins,
+            evaluated=self.evaluated,
         )
 
     def _task(self, spec: Spec, rows: Rows) -> Task:
@@ -228,6 +278,9 @@ def _refuse_overrides(overrides: Overrides) -> None:
     cost = overrides.get("max_cost")
     if cost is not None and not 0 < cost < math.inf:
         raise UsageError(f"max_cost is {cost!r}, expected US dollars above 0")
+    split = overrides.get("split")
+    if split is not None and split not in get_args(Split):
+        raise UsageError(f"split is {split!r}, expected one of {', '.join(get_args(Split))}")
 
 
 def _overridden(reading: SpecReading, overrides: Overrides) -> SpecReading:
@@ -273,15 +326,21 @@ def _aim(aim: AimSpec) -> Aim:
         tolerance=aim.policy.cheapest_within if isinstance(aim.policy, CheapestWithin) else 0.0,
         confirm=aim.confirm,
         confidence=aim.confidence,
+        indifference=aim.indifference,
     )
 
 
-def _notes(models: Iterable[Model]) -> tuple[str, ...]:
-    return tuple(
+def _notes(search: SearchSpec, models: Iterable[Model]) -> tuple[str, ...]:
+    notes = [
         f"{model.full_name}: its provider announced its end for {model.deprecation_date}"
         for model in models
         if model.deprecation_date is not None
-    )
+    ]
+    if search.reuse_across_limits:
+        notes.append(
+            "at temperature 0, whole answers stand for other max_output_tokens (reuse_across_limits)"
+        )
+    return tuple(notes)
 
 
 @contextmanager

@@ -108,6 +108,11 @@ class SearchSpec(Strict):
         description="A setting that a model does not take: an error, or absent for that model alone.",
     )
     n_trials: int = Field(default=60, ge=1, description="How many settings are tried at most.")
+    mode: Literal["budget", "confidence"] = Field(
+        default="budget",
+        description="budget: the best choice for what may be spent. confidence: race until the best is known "
+        "at aim.confidence, or the data cannot tell.",
+    )
     sampler: SamplerForm = Field(
         default="auto",
         description="How the next settings are proposed: auto (right unless you know better), tpe, random, "
@@ -128,6 +133,11 @@ class SearchSpec(Strict):
         default=None,
         min_length=1,
         description="URL of an Optuna storage, or a file for Optuna's journal, that mirrors the run live.",
+    )
+    reuse_across_limits: bool = Field(
+        default=False,
+        description="At temperature 0, an answer that ended by itself also counts for other "
+        "max_output_tokens that it fits; it is marked as reused, and not paid again.",
     )
 
     def settings(self) -> dict[str, Setting]:
@@ -219,9 +229,8 @@ class ProviderSpec(Strict):
     timeout_s: float | None = Field(default=None, gt=0, description="Seconds until a call is given up.")
     max_retries: int | None = Field(default=None, ge=0, description="Attempts after the first.")
     free: bool = Field(default=False, description="Its models cost nothing; without prices or this, refused.")
-    lane: Literal["auto", "litellm"] = Field(
-        default="auto", description="litellm forces calls through litellm."
-    )
+    lane: Literal["auto", "litellm"] = Field(default="auto", description="litellm forces calls through it.")
+    stream: bool = Field(default=False, description="Stream answers, to learn when the first token came.")
     models: dict[str, ModelSpec] = Field(
         default_factory=dict[str, ModelSpec], description="Models by the name the provider gives them."
     )
@@ -234,7 +243,7 @@ class WithinSpec(Strict):
     latency_p50_s: float | None = Field(default=None, gt=0, description="Median seconds of a call.")
     latency_p95_s: float | None = Field(default=None, gt=0, description="Seconds that 95 % of calls keep.")
     first_token_p50_s: float | None = Field(
-        default=None, gt=0, description="Median seconds to the first token."
+        default=None, gt=0, description="Median seconds to the first token; needs providers.<name>.stream."
     )
     failure_rate: float | None = Field(default=None, ge=0, le=1, description="Share of calls without answer.")
     unscored_rate: float | None = Field(default=None, ge=0, le=1, description="Share of answers not judged.")
@@ -267,6 +276,12 @@ class AimSpec(Strict):
         default=0.3, gt=0, lt=1, description="Share of samples that only confirm the choice."
     )
     confidence: float = Field(default=0.95, ge=0.5, lt=1, description="Confidence of intervals, from 0.5.")
+    indifference: float = Field(
+        default=0.01,
+        ge=0,
+        lt=1,
+        description="Quality behind the best that is good enough to end search.mode confidence, from 0.",
+    )
 
 
 class BudgetSpec(Strict):
