@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from harness.plan.plan import Plan, policy_words
 from harness.records import Sample, Split
-from harness.stats.paired import pairs_needed, smallest_difference
+from harness.stats.power import pairs_needed, smallest_difference
 
 POWER = 0.8
 # Of the difference between two settings on one sample, for answers that are right or wrong: on nine recorded
