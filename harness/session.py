@@ -183,7 +183,7 @@ class Session:
             started_at=self.started_at,
             ended_at=self.clock.now(),
             failures=plan.failures,
-            notes=(*work.notes, *_untimed(plan, (*work.arms, *work.finalists))),
+            notes=(*work.notes, *_untimed(plan, (*work.arms, *work.finalists)), *plan.notes),
             verb=plan.verb,
             origin="" if plan.evaluated is None else plan.evaluated.origin,
         )
