@@ -190,5 +190,7 @@ def test_what_a_warm_start_left_out_is_told_with_the_result(site):
     """A run's notes hold those of its plan: whoever reads the report did not see the plan."""
     made = site()
     result = made.tune(made.spec(warm_start=["preset:chat"]))
-    assert any(note.startswith("warm_start preset:chat: max_output_tokens 2048") for note in result.plan.notes)
+    assert any(
+        note.startswith("warm_start preset:chat: max_output_tokens 2048") for note in result.plan.notes
+    )
     assert set(result.plan.notes) <= set(result.record.notes)
