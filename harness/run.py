@@ -134,7 +134,7 @@ def _search(session: Session) -> TuneResult:
 def _measure(session: Session) -> EvalResult:
     plan, evaluated = session.plan, session.plan.evaluated
     assert evaluated is not None, "the plan of an evaluation says what is evaluated"
-    measurement = Measurement(plan, session.engine, session.last_failure, session.on_block, session.on_answer)
+    measurement = Measurement(plan, session.engine, session.on_block, session.on_answer)
     state = session.attempt(measurement)
     record = session.record(measurement, state)
     said = caveats(record.trials[0], plan.aim.limits, evaluated.chosen_by)

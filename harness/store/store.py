@@ -100,14 +100,6 @@ class Store:
         table = self._tables.failures
         return self._by_key(table.select().where(table.c.run == run).order_by(table.c.id), table.c.key, keys)
 
-    def last_failure(self, run: str) -> str | None:
-        """The newest failure of this run, as "kind: message"; `None` when no call failed."""
-        table = self._tables.failures
-        query = table.select().where(table.c.run == run).order_by(table.c.id.desc()).limit(1)
-        with self._transaction() as connection:
-            row = connection.execute(query).mappings().first()
-        return None if row is None else f"{row['kind']}: {row['message']}"
-
     def _by_key(
         self, query: sqlalchemy.Select[Any], key: sqlalchemy.ColumnElement[Any], keys: Sequence[str]
     ) -> dict[str, Mapping[str, Any]]:
