@@ -138,7 +138,7 @@ def _search(session: Session) -> TuneResult:
 def _measure(session: Session) -> EvalResult:
     plan, evaluated = session.plan, session.plan.evaluated
     assert evaluated is not None, "the plan of an evaluation says what is evaluated"
-    measurement = Measurement(plan, session.ask, session.last_failure, session.on_block)
+    measurement = Measurement(plan, session.ask, session.on_block)
     session.watch = lambda: session.on_answer(measurement)
     state = session.attempt(measurement)
     record = session.record(measurement, state)

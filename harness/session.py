@@ -89,6 +89,7 @@ class Session:
     began: float = field(init=False)
     next_glance: float = field(init=False)
     watch: Callable[[], None] | None = field(default=None, init=False)
+    last_glance_s: float = field(default=0.0, init=False)
     written: dict[tuple[str, int], TrialRow] = field(
         default_factory=dict[tuple[str, int], TrialRow], init=False
     )
@@ -106,7 +107,9 @@ class Session:
         if self.on_progress and began >= self.next_glance:
             self.on_progress(self.progress(work))
             ended = self.clock.monotonic()
-            self.next_glance = ended + max(GLANCE_S, (ended - began) / GLANCE_SHARE)
+            # One glance may have loaded a library; two dear ones in a row are dear by themselves.
+            dear_s, self.last_glance_s = min(self.last_glance_s, ended - began), ended - began
+            self.next_glance = ended + max(GLANCE_S, dear_s / GLANCE_SHARE)
 
     def on_block(self, work: Work) -> None:
         """Write down how far the work is, and show it."""
@@ -139,10 +142,6 @@ class Session:
             elapsed_s=self.clock.monotonic() - self.began,
             note=work.notes[-1] if work.notes else "",
         )
-
-    def last_failure(self) -> str:
-        """The newest failure of a call of this run, as "kind: message"."""
-        return self.store.last_failure(self.run) or "nothing more to say"
 
     def attempt(self, work: Work) -> RunState:
         """Do the work and say how it ended; a fault is passed on when what there is was written down."""

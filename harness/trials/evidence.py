@@ -71,8 +71,8 @@ class Board:
 class Arm:
     """One set of settings on one split. Arrays have shape (samples, repeats); NaN: nothing there.
 
-    seen: answers that arrived, failures included. value: of the first scorer. measured: the quality last
-    computed, with the number of answers behind it.
+    seen: answers that arrived, failures included. value: of the first scorer. failure: the newest one, in
+    words. measured: the quality last computed, with the number of answers behind it.
     """
 
     number: int
@@ -86,6 +86,7 @@ class Arm:
     labels: dict[tuple[int, int], str | None] = field(default_factory=dict[tuple[int, int], "str | None"])
     others: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     failed: int = 0
+    failure: str = ""
     unscored: int = 0
     truncated: int = 0
     cached: int = 0
@@ -108,6 +109,7 @@ class Arm:
         self.seen[at] = True
         if isinstance(outcome, CallFailure):
             self.failed += 1
+            self.failure = f"{outcome.kind}: {outcome.message}"
             return
         self._take_figures(at, outcome)
         first = scores[0]

@@ -85,6 +85,18 @@ def test_progress_bar_follows_the_snapshots(make):
     assert "$0.50 of $5.00" in last
 
 
+def test_progress_bar_of_an_evaluation_shows_its_quality(make):
+    """There is one set of settings: neither a number of trials nor a best one."""
+    stream = io.StringIO()
+    bar = display.NotebookProgress(stream=stream)
+    bar(progress(make, 40, phase="eval", trials=(make.trial(0),)))
+    bar.close()
+    last = stream.getvalue()
+    assert "eval" in last
+    assert "0.84 [0.76, 0.90], n=84, $0.50 of $5.00" in last
+    assert "trial" not in last
+
+
 def test_closing_twice_or_early_is_harmless(make):
     """A run that ends before its first snapshot leaves no bar and no error."""
     bar = display.NotebookProgress(stream=io.StringIO())
