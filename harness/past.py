@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from harness.advice.choose import Finalist
 from harness.calls.budget import Caps
@@ -20,9 +20,10 @@ from harness.errors import InconclusiveError, UsageError
 from harness.outputs.report import write_report
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
-from harness.records import AnswerRow, Recommendation, RunRecord, Split, Verb
+from harness.plan.provenance import provenance_of
+from harness.records import AnswerRow, Recommendation, RunRecord, Split, Trial, TrialState, Verb
 from harness.result import EvalResult, TuneResult
-from harness.store.store import RunRow, Store, open_store
+from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import answer_rows, remember
 from harness.trials.evidence import Arm, Board
 
@@ -183,9 +184,21 @@ def arms_of(record: RunRecord, plan: Plan, engine: Engine, database: Store) -> t
         for trial in trials:
             arm = Arm.of(trial.number, trial.settings, boards[trial.split])
             remember(arm, seen[trial.split, trial.number], engine)
+            _require_answers(arm, trial, record.run)
             arm.state, arm.reason = trial.state, trial.reason
             arms.append(arm)
     return rebuilt
+
+
+def _require_answers(arm: Arm, trial: Trial, run: str) -> None:
+    """Raise UsageError when answers of this trial are gone: without them its figures would be others."""
+    calls = int(arm.seen.sum())
+    gone = calls - round(trial.failure_rate * calls) - arm.answers()
+    if gone > 0:
+        raise UsageError(
+            f"{gone} answers of run {run!r} are no longer in the store (`harness cache prune` removes some): "
+            "what the run found is kept, but neither its report nor another choice can be made from it"
+        )
 
 
 def rows_of(arms: tuple[Iterable[Arm], Iterable[Arm]], engine: Engine) -> Iterator[AnswerRow]:
@@ -193,3 +206,50 @@ def rows_of(arms: tuple[Iterable[Arm], Iterable[Arm]], engine: Engine) -> Iterat
     for side in arms:
         for arm in side:
             yield from answer_rows(arm, engine)
+
+
+def record_so_far(run: str = "latest", *, store: str | None = None) -> tuple[RunRecord, Plan]:
+    """The record of a run and its plan; of one that has not ended, what the store knows of its trials.
+
+    Nothing is sent. Such a record ends now, is "running" and recommends nothing. Raises UsageError when the
+    run is not there.
+    """
+    clock = SystemClock()
+    database = open_store(store)
+    try:
+        row = database.run(run)
+        plan = plan_of(row)
+        if row.record is not None:
+            return row.record, plan
+        with open_engine(plan, row.run, database, {}, clock, use_cache=True) as engine:
+            trials = list(_trials_so_far(database.trials(row.run), plan, engine))
+            spend = engine.spend()
+    finally:
+        database.close()
+    record = RunRecord(
+        run=row.run,
+        experiment=plan.experiment,
+        description=plan.description,
+        state="running",
+        metric=plan.task.metric,
+        aim=plan.aim.words(),
+        trials=tuple(trial for trial in trials if trial.split == "search"),
+        finalists=tuple(trial for trial in trials if trial.split == "confirm" and trial.samples),
+        recommendation=None,
+        spend=spend,
+        data=plan.task.rows.card,
+        provenance=provenance_of(plan, row.started_at),
+        started_at=row.started_at,
+        ended_at=clock.now(),
+        failures=plan.failures,
+    )
+    return record, plan
+
+
+def _trials_so_far(rows: Iterable[TrialRow], plan: Plan, engine: Engine) -> Iterator[Trial]:
+    boards = {"search": Board.of(plan, "search"), "confirm": Board.of(plan, "confirm")}
+    for row in rows:
+        arm = Arm.of(row.number, row.settings, boards[row.split])
+        remember(arm, row.seen, engine)
+        arm.state, arm.reason = cast("TrialState", row.state), row.reason
+        yield replace(arm.trial(), told=row.told)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -55,17 +56,17 @@ class Settings:
 
     def sent(self) -> dict[str, JsonValue]:
         """The parameters that go out with a request: set fields by name, without model and prompt."""
-        named: dict[str, JsonValue] = {}
-        for name in SENT_FIELDS:
-            value = getattr(self, name)
-            if value is not None:
-                named[name] = list(value) if name == "stop" else value
-        return named | dict(self.extra)
+        values = zip(SENT_FIELDS, _sent_values(self), strict=True)
+        named: dict[str, JsonValue] = {name: value for name, value in values if value is not None}
+        if self.stop is not None:
+            named["stop"] = list(self.stop)
+        return {**named, **self.extra} if self.extra else named
 
 
 SENT_FIELDS: tuple[str, ...] = tuple(
     f.name for f in fields(Settings) if f.name not in ("model", "prompt", "extra")
 )
+_sent_values = attrgetter(*SENT_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +260,8 @@ class Trial:
 
     samples: how many samples it answered. `quality` is `None` until something was scored.
     price: list price, whoever paid; spent_usd: what this run paid for it. `reason`: why it ended.
-    Rates are shares of the calls made; latencies are those of real calls.
+    Rates are shares of the calls made; latencies are those of real calls. told: what the sampler was told it
+    is worth, on one scale for short and long trials of a run; `None`: nothing.
     """
 
     number: int
@@ -280,6 +282,7 @@ class Trial:
     spent_usd: float = 0.0
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    told: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from harness.plan.plan import Plan
 from harness.records import Estimate, Recommendation, RunRecord, Settings, Spend, Trial
 
 if TYPE_CHECKING:
+    import optuna
     import pandas as pd
 
     from harness.outputs.tracking import TrackedRun
@@ -103,6 +104,15 @@ class TuneResult(RunResult):
         from harness.outputs.frames import trials_frame
 
         return trials_frame(self.record)
+
+    def study(self) -> optuna.Study:
+        """The run as a study of Optuna in memory, for its plots, importances and data frames.
+
+        A trial's value is what the sampler was told; quality, price and the like are user attributes.
+        """
+        from harness.trials.study import make_study
+
+        return make_study(self.record, self.plan)
 
     def export(self, target: str, path: str | Path | None = None, *, force: bool = False) -> list[Path]:
         """Write the recommended settings for an application; see `harness export --list` for targets."""

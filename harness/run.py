@@ -53,6 +53,8 @@ def tune(
     means = _means(store, reports, providers, on_progress, use_cache=use_cache, environ=environ, clock=clock)
     with open_session(means, "tune", spec, resume, overrides) as session:
         result = _search(session)
+    if session.mirror is not None:
+        result.record = session.mirror.finish(result.record)
     if mlflow:
         mirror(result)
     return result

@@ -26,10 +26,11 @@ from harness.past import find_run, open_engine, plan_of, rows_of
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of
-from harness.records import Progress, RunRecord, RunState, Verb
+from harness.records import Progress, RunRecord, RunState, Trial, Verb
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import Answered, ask
 from harness.trials.evidence import Arm
+from harness.trials.mirror import Mirror, mirrored
 
 GLANCE_S = 0.5  # between two progress snapshots while answers arrive
 GLANCE_SHARE = 0.05  # of the time that snapshots may take: those of resampled metrics are dear
@@ -84,6 +85,7 @@ class Session:
     clock: Clock
     started_at: datetime
     on_progress: Watcher | None
+    mirror: Mirror | None
     began: float = field(init=False)
     next_glance: float = field(init=False)
     watch: Callable[[], None] | None = field(default=None, init=False)
@@ -109,6 +111,10 @@ class Session:
     def on_block(self, work: Work) -> None:
         """Write down how far the work is, and show it."""
         self.save(work)
+        if self.mirror:
+            self.mirror.show(_trials(work))
+            if self.mirror.trouble and self.mirror.trouble not in work.notes:
+                work.notes.append(self.mirror.trouble)
         if self.on_progress:
             self.on_progress(self.progress(work))
 
@@ -168,7 +174,7 @@ class Session:
             state=state,
             metric=plan.task.metric,
             aim=plan.aim.words(),
-            trials=tuple(arm.trial() for arm in work.arms),
+            trials=_trials(work),
             finalists=tuple(arm.trial() for arm in work.finalists if arm.samples()),
             recommendation=None,
             spend=self.engine.spend(),
@@ -224,9 +230,10 @@ def open_session(
         with (
             _watched(means.on_progress) as watch,
             open_engine(plan, row.run, database, providers, means.clock, use_cache=means.use_cache) as engine,
+            mirrored(row.run, plan) as mirror,
         ):
-            folder = means.reports / row.run
-            yield Session(row.run, plan, folder, database, engine, means.clock, row.started_at, watch)
+            folder, began = means.reports / row.run, row.started_at
+            yield Session(row.run, plan, folder, database, engine, means.clock, began, watch, mirror)
     finally:
         database.close()
 
@@ -303,6 +310,10 @@ def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:
         "before or sent in one piece; --no-cache asks them anew"
     )
     return [note]
+
+
+def _trials(work: Work) -> tuple[Trial, ...]:
+    return tuple(replace(arm.trial(), told=work.told.get(arm.number)) for arm in work.arms)
 
 
 def _trial_row(run: str, arm: Arm, told: Mapping[int, float]) -> TrialRow:

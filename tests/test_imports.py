@@ -57,6 +57,13 @@ def test_listing_runs_loads_the_database_alone(desk: Any, finished: str) -> None
     assert modules_after(desk.folder, "list") & (FOR_RUNS - {"sqlalchemy"} | FOR_FIGURES) == set()
 
 
+def test_a_checkup_loads_the_database_alone(desk: Any) -> None:
+    """`doctor` reads versions from metadata: litellm takes seconds to load, only to be asked its number."""
+    desk.spec(("    models:\n", "    free: true\n    models:\n"))
+    loaded = modules_after(desk.folder, "doctor", "words.yaml")
+    assert loaded & ((FOR_RUNS - {"sqlalchemy"}) | FOR_FIGURES | {"aiohttp"}) == set()
+
+
 def test_a_run_from_the_store_loads_no_provider(desk: Any, answers: Any) -> None:
     """Where every answer is in the store, no connection is prepared: neither litellm nor aiohttp loads."""
     desk.spec(api_base=answers.url)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
+import random
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +66,10 @@ class Site:
 
     def load(self, run: str = "latest") -> TuneResult:
         return load_run(run, store=self.store, reports=self.reports)
+
+    def load_state(self, run: str) -> str:
+        with closing(open_store(self.store, {})) as store:
+            return store.run(run).state
 
     def stopped(self, when: Callable[[Progress], bool], **options: Any) -> TuneResult:
         """A run that its user stops at the first snapshot for which this holds."""
@@ -255,6 +262,40 @@ def test_a_run_may_be_stopped_again_and_again(site):
         assert made.stopped(STAGES[stage], resume=run).record.state == "stopped"
     resumed = made.tune(resume="latest")
     assert made.provider.requests == undisturbed.provider.requests
+    assert comparable(resumed.recommendation) == comparable(expected.recommendation)
+
+
+class Shuffled:
+    """A provider whose answers arrive in an order of chance, and which notes what it was asked."""
+
+    def __init__(self, provider, seed):
+        self.provider, self.dice, self.asked = provider, random.Random(seed), []
+
+    async def complete(self, call):
+        self.asked.append(str(call))
+        for _ in range(self.dice.randrange(40)):
+            await asyncio.sleep(0)
+        return await self.provider.complete(call)
+
+    async def close(self):
+        await self.provider.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_neither_the_order_of_answers_nor_interruptions_change_anything(site, seed):
+    """Shuffled arrival and four interruptions: the same calls, each once, and the same recommendation."""
+    undisturbed = site()
+    undisturbed.provider = Shuffled(undisturbed.provider, seed="calm")
+    expected = undisturbed.tune()
+    made = site()
+    made.provider = Shuffled(made.provider, seed)
+    calls = len(undisturbed.provider.asked)
+    marks = sorted(random.Random(seed).sample(range(1, calls), 4))
+    run = made.stopped(lambda progress: progress.done >= marks[0]).run_id
+    for mark in marks[1:]:
+        made.stopped(lambda progress, mark=mark: progress.done >= mark, resume=run)
+    resumed = made.tune(resume=run) if made.load_state(run) != "complete" else made.load(run)
+    assert sorted(made.provider.asked) == sorted(undisturbed.provider.asked)
     assert comparable(resumed.recommendation) == comparable(expected.recommendation)
 
 

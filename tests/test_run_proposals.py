@@ -13,6 +13,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.past import load_run
+from harness.plan.planner import make_plan
 from harness.records import Progress, Settings
 from harness.result import TuneResult
 from harness.run import tune
@@ -123,3 +124,46 @@ def test_a_run_that_found_nothing_to_start_from_goes_on_so(site):
     cut = made.stopped(3, spec=made.spec(warm_start=["latest"]))
     assert made.tune().record.finalists
     assert made.tune(resume=cut.run_id).plan.space.warm == ()
+
+
+# -- as a study of Optuna
+
+
+def test_a_result_is_a_study(site):
+    """In memory, with Optuna's own importances; the recommended trial is marked."""
+    result = site().tune()
+    study = result.study()
+    assert [trial.number for trial in study.trials] == [trial.number for trial in result.record.trials]
+    assert [trial.value for trial in study.trials] == [trial.told for trial in result.record.trials]
+    (marked,) = [trial.number for trial in study.trials if trial.user_attrs.get("recommended")]
+    assert marked == result.recommendation.trial.number
+    names = ["temperature", "prompt"]
+    assert set(optuna.importance.get_param_importances(study, params=names)) == set(names)
+
+
+def test_a_run_is_mirrored_in_the_storage_that_its_spec_names(site):
+    """When it ends, the study there is the one that the result gives."""
+    made = site()
+    log = str(made.folder / "live.log")
+    result = made.tune(made.spec(optuna_storage=log))
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(log))
+    mirrored = optuna.load_study(study_name=result.run_id, storage=storage)
+    assert mirrored.trials_dataframe().equals(result.study().trials_dataframe())
+
+
+def test_a_mirror_that_fails_is_a_note_and_the_run_goes_on(site):
+    """Told once; the recommendation is that of a run without a mirror."""
+    plain, made = site(), site()
+    expected = plain.tune()
+    result = made.tune(made.spec(optuna_storage="/nowhere/at/all/live.log"))
+    assert result.record.state == "complete"
+    assert settings_of(result) == settings_of(expected)
+    (note,) = [note for note in result.record.notes if "Optuna storage" in note]
+    assert f"harness study {result.run_id}" in note
+
+
+def test_where_a_run_is_mirrored_is_no_part_of_what_it_is(site):
+    """A resumed run may be watched elsewhere."""
+    made = site()
+    plans = [make_plan(made.spec(optuna_storage=name)).fingerprint() for name in ("a.log", "b.log")]
+    assert plans[0] == plans[1]

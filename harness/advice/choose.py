@@ -18,7 +18,8 @@ from harness.advice.measured import FEW, rate_caveats
 from harness.errors import InconclusiveError, StatsError
 from harness.plan.limits import broken_limits
 from harness.records import Estimate, PairedDifference, Provenance, Recommendation, Trial
-from harness.stats.paired import paired_difference, smallest_difference
+from harness.stats.paired import paired_difference
+from harness.stats.power import smallest_difference
 
 Floats = NDArray[np.float64]
 DEFAULT = 0  # number of the untuned default

@@ -127,6 +127,16 @@ class _Mirror:
     now_ms: int
 
 
+def tracking_target(environ: Mapping[str, str]) -> str:
+    """Where runs are mirrored: MLFLOW_TRACKING_URI, without its password, or the store of our own."""
+    return _without_secrets(environ.get("MLFLOW_TRACKING_URI") or _own_store())
+
+
+def _own_store() -> str:
+    # Absolute: MLflow keeps stores by address, and a notebook may change its folder between two runs.
+    return f"sqlite:///{OWN_STORE.resolve().as_posix()}"
+
+
 def prepare_environment() -> None:
     """Set MLflow's environment variables where nobody did: quiet, no telemetry, soon done with retries."""
     for name, value in ENVIRONMENT.items():
@@ -140,8 +150,7 @@ def _open(uri: str | None, record: RunRecord, clock: Clock) -> _Mirror:
     warnings.filterwarnings("ignore", message="The ``noload`` loader strategy", category=DeprecationWarning)
     from mlflow import MlflowClient
 
-    # Absolute: MLflow keeps stores by address, and a notebook may change its folder between two runs.
-    uri_or_own = uri or f"sqlite:///{OWN_STORE.resolve().as_posix()}"
+    uri_or_own = uri or _own_store()
     client = MlflowClient(tracking_uri=uri_or_own, registry_uri=uri_or_own)
     place = None if uri else OWN_ARTIFACTS.resolve().as_uri()
     return _Mirror(

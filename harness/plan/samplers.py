@@ -110,7 +110,8 @@ def rehearse(sampler: Sampler, space: Space) -> None:
             study.tell(trial, [0.5] * len(study.directions))
     except Exception as error:
         # Whatever Optuna or somebody's own class raises for arguments that do not fit.
-        raise UsageError(_refused(sampler.name, error)) from error
+        hint = ", or say front: false" if sampler.front else ""
+        raise UsageError(f"{_refused(sampler.name, error)}{hint}") from error
 
 
 def open_study(sampler: Sampler, seed: int) -> optuna.Study:
@@ -146,6 +147,16 @@ def one_torch_thread() -> Generator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def experimental_allowed() -> Generator[None]:
+    """Silence about one thing: that the interface of what is used here may change with Optuna's version."""
+    from optuna.exceptions import ExperimentalWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield
 
 
 def _named(form: Form) -> Sampler:
@@ -248,20 +259,10 @@ def _made(name: str, arguments: Mapping[str, Any], seed: int) -> optuna.samplers
         # Optuna would load it in the middle of the search, where `one_torch_thread` is over already.
         importlib.import_module(PACKAGES[name])
     try:
-        with _experimental_allowed():
+        with experimental_allowed():
             return kind(**given)
     except Exception as error:
         raise UsageError(_refused(name, error)) from error
-
-
-@contextmanager
-def _experimental_allowed() -> Generator[None]:
-    """Silence about one thing: whoever asks for a sampler by name knows that its interface may change."""
-    from optuna.exceptions import ExperimentalWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        yield
 
 
 def _refused(name: str, error: Exception) -> str:

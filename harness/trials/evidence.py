@@ -156,6 +156,10 @@ class Arm:
         """How many samples were answered in full or in part."""
         return int(self.seen.any(axis=1).sum())
 
+    def answers(self) -> int:
+        """How many calls were answered."""
+        return int((~np.isnan(self.latency)).sum())
+
     def untimed(self) -> int:
         """How many answers do not tell when their first token came."""
         return int((np.isnan(self.first_token) & ~np.isnan(self.latency)).sum())

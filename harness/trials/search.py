@@ -7,6 +7,7 @@ and answers always lead to the same result, in whatever order the answers come.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -26,7 +27,10 @@ from harness.trials.evidence import Arm, Board
 from harness.trials.proposals import Proposals
 from harness.trials.race import Race
 
-POOL_SHARE = 0.5  # of the search's allowance that the pool of defaults may use where there is more to try
+POOL_SHARE = 0.5  # of the search's allowance that the pool of defaults may use where there is more to try,
+POOL_DEPTH = (
+    12  # or as much as so many samples for each of them cost: sane defaults are worth more than search
+)
 REFINED_SHARE = 0.85  # of it that pool and challengers may use; the rest decides among the best
 POOL_MOST = 256  # combinations of model and prompt raced at their defaults
 POOL_LOOK = 4  # samples that each of them can answer, or fewer are raced
@@ -69,7 +73,8 @@ class Search:
         proposals = Proposals(plan.space, seed=plan.seed, sampler=plan.sampler)
         pool = self._pool(proposals, board, allowance)
         more = self._more_to_try()
-        champion = self._race(self._new_race(pool), pool, allowance, POOL_SHARE if more else 1.0)
+        share = self._pool_share(pool, allowance) if more else 1.0
+        champion = self._race(self._new_race(pool), pool, allowance, share)
         self._tell(proposals, pool, champion)
         while more and not self.stopped:
             if not (round_of := self._propose(proposals, board)):
@@ -115,7 +120,13 @@ class Search:
                 f"{most} of {all_of_them} combinations of model and prompt were tried: n_trials is "
                 f"{self.plan.n_trials} and the budget {self.plan.budget.words()}"
             )
-        return [self._arm(number, settings, board) for number, settings in proposals.defaults(most)]
+        # A space that fits into one race needs no proposals.
+        pool = proposals.whole(most) or proposals.defaults(most)
+        return [self._arm(number, settings, board) for number, settings in pool]
+
+    def _pool_share(self, pool: Sequence[Arm], allowance: Allowance) -> float:
+        needed = POOL_DEPTH * math.fsum(allowance.costs(self.arms, pool))
+        return min(1.0, max(POOL_SHARE, needed))
 
     def _more_to_try(self) -> bool:
         distinct = self.plan.space.distinct
@@ -259,13 +270,13 @@ class Search:
 
     def _decide(self, champion: Arm, allowance: Allowance) -> Arm:
         """Race the best of all that was tried on the samples that are left; gives the champion."""
-        best = finals.contenders(self.arms, champion)
-        depth = champion.samples()
-        for arm in best:
-            if not self._answer([arm], range(arm.samples(), depth)):
+        depth, best = champion.samples(), [champion]
+        for arm in finals.contenders(self.arms, champion)[1:]:
+            behind = range(arm.samples(), depth)
+            if len(behind) > allowance.samples(self.arms, [arm]) or not self._answer([arm], behind):
                 self._note_budget()
-                best = [arm for arm in best if arm.samples() >= depth]
                 break
+            best.append(arm)
         race = Race.resumed(np.stack([arm.quality_values() for arm in best]), depth)
         return self._race(race, best, allowance, 1.0)
 
@@ -332,6 +343,7 @@ class Search:
 
         Values hang together through champions: each is told on the scale of the one it was compared with.
         """
+        limits = self.plan.aim.limits
         level = self.told.setdefault(champion.number, finals.mean(champion))
         for arm in arms:
             standing = self._standing(arm, champion)
@@ -342,7 +354,12 @@ class Search:
             if arm.state == "infeasible" or not self._keeps(arm):
                 value -= PENALTY
             self.told[arm.number] = value
-            proposals.tell(arm.number, value)
+            proposals.tell(
+                arm.number,
+                value,
+                usd_per_1k_calls=arm.usd_per_1k_calls(),
+                broken=float(arm.state == "infeasible" or not self._keeps(arm)) if limits else None,
+            )
         self.on_block(self)
 
     def _note_budget(self) -> None:

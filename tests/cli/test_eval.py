@@ -183,7 +183,6 @@ def test_a_killed_evaluation_pays_nothing_twice(served: Any, answers: Any) -> No
     killed = served.interrupted(answers, signal.SIGKILL, "eval", "words.yaml", "-q")
     assert killed.code == -signal.SIGKILL
     known, sent = served.answered(), answers.requests
-    assert known >= 16
     resumed = served.cli("eval", "--resume", "latest", "-q")
     assert resumed.code == 0
     assert answers.requests == sent + 60 - known

@@ -6,7 +6,6 @@ import queue
 import sqlite3
 import threading
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -187,7 +186,7 @@ def test_the_newest_answer_replaces(store, paid):
     """A run that pays anew leaves its own answer, whole."""
     journal = Journal(store.database, Listener(), newest=True)
     journal.put(paid("k", a_reply(text="first", finish_reason="length")), "k")
-    journal.put(replace(paid("k", a_reply(text="second")), price_usd=None), "k")
+    journal.put(paid("k", a_reply(text="second"))._replace(price_usd=None), "k")
     journal.close()
     row = store.answers(["k"])["k"]
     assert (row["text"], row["finish_reason"], row["price_usd"]) == ("second", "stop", None)

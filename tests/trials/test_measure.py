@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 
@@ -14,6 +15,7 @@ from harness.plan.planner import make_plan
 from harness.store.store import open_store
 from harness.testing.builders import a_score
 from harness.testing.scripted import ScriptedProvider
+from harness.trials.evaluate import ask
 from harness.trials.measure import Measurement
 
 
@@ -45,7 +47,7 @@ def measure(lab):
             store=store,
             caps=caps or Caps(),
         )
-        measurement = Measurement(plan, engine, lambda: "timeout: no answer")
+        measurement = Measurement(plan, partial(ask, engine=engine), lambda: "timeout: no answer")
         try:
             with engine:
                 measurement.run()
@@ -122,13 +124,15 @@ def test_whoever_watches_hears_of_every_answer(lab):
         store=store,
         caps=Caps(),
     ) as engine:
-        Measurement(
+        measurement = Measurement(
             plan,
-            engine,
+            partial(
+                ask, engine=engine, watch=lambda: heard.append(("answer", measurement.arms[0].samples()))
+            ),
             str,
             on_block=lambda it: heard.append(("block", it.arms[0].state)),
-            on_answer=lambda it: heard.append(("answer", it.arms[0].samples())),
-        ).run()
+        )
+        measurement.run()
     store.close()
     n = len(plan.task.rows.ids("confirm"))
     assert heard == [*(("answer", count) for count in range(1, n + 1)), ("block", "complete")]

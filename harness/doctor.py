@@ -1,0 +1,232 @@
+"""Is everything here that a run needs? Asked before it begins; nothing is sent, nothing is made.
+
+In: a spec or none, and the environment. Out: versions, store, MLflow's target, and each provider with its
+lane, address, key and weights, and what is missing. A key is looked at for being there, and never shown.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from harness.calls.weights import installed, models_folder
+from harness.catalogue.models import Catalogue, Model, ProviderFacts, load_catalogue
+from harness.errors import HarnessError
+from harness.outputs.tracking import tracking_target
+from harness.plan.lookup import FREE, make_endpoints
+from harness.plan.planner import make_plan
+from harness.records import Endpoint, ModelClass
+from harness.store.health import StoreHealth, store_health
+
+PACKAGES = (
+    *("llm-harness", "aiohttp", "datasets", "litellm", "mlflow", "numpy", "optuna", "pandas", "plotly"),
+    *("psycopg", "pydantic", "scikit-learn", "scipy", "sqlalchemy", "xllamacpp"),
+)
+OLD_DAYS = 90  # vendors change their lists every few months: older prices deserve a look
+
+Lane = Literal["direct", "litellm", "this machine"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelHealth:
+    """One model. prices: "free", "as the spec states", "unknown", or the date of the list they are from.
+
+    price_age_days: of that list; `None` without one. weights: the file they are in, `None` when it is not
+    here; weights_name: what `harness models pull` calls them, `None` for a model without weights of ours.
+    ends: the day for which its provider announced its end.
+    """
+
+    name: str
+    model_class: ModelClass
+    prices: str
+    price_age_days: int | None
+    weights_name: str | None
+    weights: str | None
+    ends: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderHealth:
+    """One provider. why: the reason for its lane. address: `None` where litellm knows it.
+
+    key_env: variable that holds its key, `None` when it needs none. key_set: whether it holds anything.
+    """
+
+    name: str
+    lane: Lane
+    why: str
+    address: str | None
+    key_env: str | None
+    key_set: bool
+    stream: bool
+    models: tuple[ModelHealth, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkup:
+    """Everything that was looked at. missing: what stands in the way, each with what to do about it.
+
+    mlflow: where runs are mirrored; mlflow_named: whether the environment says so. spec: its file; `None`:
+    the providers are those of the catalogue, and none is needed. notes: what is no obstacle.
+    """
+
+    python: str
+    versions: Mapping[str, str]
+    store: StoreHealth
+    mlflow: str
+    mlflow_named: bool
+    spec: str | None
+    providers: tuple[ProviderHealth, ...]
+    missing: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def examine(spec: Path | None, *, store: str | None, environ: Mapping[str, str], today: date) -> Checkup:
+    """Look at everything that a run of this spec needs; without one, at what the catalogue knows."""
+    look = _Look(load_catalogue(), environ, today)
+    health = store_health(store, environ)
+    missing = [health.problem] if health.problem else []
+    providers: tuple[ProviderHealth, ...] = ()
+    notes: list[str] = []
+    if spec is None:
+        current = [model for model in look.catalogue.models if not model.retired]
+        providers = look.providers(make_endpoints(current, look.catalogue, {}, None), current)
+    else:
+        try:
+            plan = make_plan(spec)
+        except HarnessError as error:
+            missing += str(error).splitlines()
+        else:
+            providers = look.providers(plan.endpoints, plan.models.values())
+            missing += [lack for provider in providers for lack in _lacks(provider)]
+            notes += plan.notes
+    return Checkup(
+        python=platform.python_version(),
+        versions=_versions(),
+        store=health,
+        mlflow=tracking_target(environ),
+        mlflow_named=bool(environ.get("MLFLOW_TRACKING_URI")),
+        spec=None if spec is None else str(spec),
+        providers=providers,
+        missing=tuple(missing),
+        notes=(*notes, *_old_prices(providers)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """With what providers and models are looked at. catalogue: as it is shipped."""
+
+    catalogue: Catalogue
+    environ: Mapping[str, str]
+    today: date
+
+    def providers(
+        self, endpoints: Mapping[str, Endpoint], models: Iterable[Model]
+    ) -> tuple[ProviderHealth, ...]:
+        every = list(models)
+        return tuple(
+            self._provider(endpoint, [model for model in every if model.provider == name])
+            for name, endpoint in endpoints.items()
+        )
+
+    def _provider(self, endpoint: Endpoint, models: Iterable[Model]) -> ProviderHealth:
+        lane, why = _lane(endpoint, self.catalogue.providers.get(endpoint.provider))
+        key_env = endpoint.api_key_env
+        folder = models_folder(self.environ) if endpoint.wire == "embedded" else None
+        return ProviderHealth(
+            name=endpoint.provider,
+            lane=lane,
+            why=why,
+            address=endpoint.api_base,
+            key_env=key_env,
+            key_set=key_env is not None and bool(self.environ.get(key_env, "").strip()),
+            stream=endpoint.stream,
+            models=tuple(self._model(model, folder) for model in models),
+        )
+
+    def _model(self, model: Model, folder: Path | None) -> ModelHealth:
+        """folder: of the weights, `None` where they are somebody else's."""
+        name = None if folder is None else (model.weights or model.name)
+        found = None if folder is None or name is None else installed(name, folder)
+        prices = self._prices(model)
+        dated = prices == model.as_of
+        return ModelHealth(
+            name=model.name,
+            model_class=model.model_class,
+            prices=prices,
+            price_age_days=(self.today - date.fromisoformat(prices)).days if dated else None,
+            weights_name=name,
+            weights=None if found is None else str(found),
+            ends=model.deprecation_date,
+        )
+
+    def _prices(self, model: Model) -> str:
+        if model.prices is None:
+            return "unknown"
+        if model.prices == FREE:
+            return "free"
+        shipped = next((m for m in self.catalogue.models if m.full_name == model.full_name), None)
+        if shipped is None or shipped.prices != model.prices:
+            return "as the spec states"
+        return shipped.as_of
+
+
+def _lane(endpoint: Endpoint, known: ProviderFacts | None) -> tuple[Lane, str]:
+    """The lane of an endpoint, and why it takes it. known: what the catalogue says of the provider."""
+    if endpoint.wire == "embedded":
+        return "this machine", "its weights run here"
+    if endpoint.wire == "openai":
+        served = known is not None and known.wire == "embedded"
+        return "direct", "the spec gives the address of a server" if served else "it speaks OpenAI's format"
+    forced = known is None or known.wire != "litellm"
+    return "litellm", "the spec says lane: litellm" if forced else "its format is not OpenAI's"
+
+
+def _lacks(provider: ProviderHealth) -> list[str]:
+    """What this provider needs and has not."""
+    lacks: list[str] = []
+    if provider.key_env is not None and not provider.key_set:
+        lacks.append(
+            f"{provider.key_env} is not set, and {provider.name} needs it; set it in the environment, or "
+            "leave the provider out of search.models"
+        )
+    lacks += [
+        f"the weights of {provider.name}/{model.name} are not here; fetch them with "
+        f"`harness models pull {model.weights_name}`"
+        for model in provider.models
+        if model.weights_name is not None and model.weights is None
+    ]
+    if provider.lane == "this machine" and find_spec("xllamacpp") is None:
+        lacks.append("xllamacpp, which runs local models, is not installed: pip install 'llm-harness[local]'")
+    return lacks
+
+
+def _old_prices(providers: Iterable[ProviderHealth]) -> list[str]:
+    aged = {
+        (provider.name, model.prices, model.price_age_days)
+        for provider in providers
+        for model in provider.models
+        if model.price_age_days is not None and model.price_age_days > OLD_DAYS
+    }
+    return [
+        f"the prices of {name} are of {day}, {age} days old: compare them with the vendor's list, and state "
+        f"what changed under providers.{name}.models"
+        for name, day, age in sorted(aged)
+    ]
+
+
+def _versions() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
