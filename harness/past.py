@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.advice.choose import Finalist
+from harness.advice.finalist import Finalist, Searched
 from harness.calls.budget import Caps
 from harness.calls.engine import Engine
 from harness.calls.provider import Provider
@@ -46,8 +46,9 @@ def load_run(
             )
         plan = plan_of(row)
         with open_engine(plan, row.run, database, {}, clock, use_cache=True) as engine:
-            finalists = finalists_of(row.record, arms_of(row.record, plan, engine, database))
-        return TuneResult(row.record, plan, finalists, Path(reports) / row.run)
+            arms = arms_of(row.record, plan, engine, database)
+        finalists, searched = finalists_of(row.record, arms), searched_of(row.record, arms[0])
+        return TuneResult(row.record, plan, finalists, Path(reports) / row.run, searched=searched)
     finally:
         database.close()
 
@@ -133,6 +134,14 @@ def finalists_of(record: RunRecord, arms: tuple[Sequence[Arm], Sequence[Arm]]) -
         )
         for arm in arms[1]
         if arm.number in confirmed
+    )
+
+
+def searched_of(record: RunRecord, arms: Sequence[Arm]) -> tuple[Searched, ...]:
+    """The trials of the search, as the record has them, with their quality sample by sample."""
+    trials = {trial.number: trial for trial in record.trials}
+    return tuple(
+        Searched(trial=trials[arm.number], values=arm.quality_values(), groups=arm.groups()) for arm in arms
     )
 
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from harness.advice.limits import breaks
 from harness.calls.engine import Engine
 from harness.calls.lanes import open_providers
 from harness.calls.provider import Provider
@@ -23,13 +24,13 @@ from harness.errors import HarnessError, InconclusiveError, ProviderError, Store
 from harness.outputs import display
 from harness.outputs.files import require_folder
 from harness.outputs.report import write_report
-from harness.past import REPORTS, finalists_of, open_engine, plan_of, rows_of
-from harness.plan.limits import broken_limits
+from harness.past import REPORTS, finalists_of, open_engine, plan_of, rows_of, searched_of
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of
 from harness.records import Progress, RunRecord, RunState
 from harness.result import TuneResult, choose, goal_of
+from harness.stats.bounds import shared
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evidence import Arm
 from harness.trials.search import Search
@@ -229,9 +230,10 @@ def _carry_out(session: _Session, reports: Path) -> TuneResult:
 
 
 def _conclude(session: _Session, search: Search, state: RunState, reports: Path) -> TuneResult:
-    plan = session.plan
+    plan, level = session.plan, session.plan.aim.confidence
+    confirmed = [arm for arm in search.finalists if arm.samples()]
     for arm in search.arms:
-        broken = broken_limits(arm.trial(), plan.aim.limits)
+        broken = breaks(arm.trial(level), plan.aim.limits)
         if broken and arm.state in ("complete", "stopped") and arm.samples():
             arm.state, arm.reason = "infeasible", "; ".join(broken)
     record = RunRecord(
@@ -241,8 +243,8 @@ def _conclude(session: _Session, search: Search, state: RunState, reports: Path)
         state=state,
         metric=plan.task.metric,
         aim=plan.aim.words(),
-        trials=tuple(arm.trial() for arm in search.arms),
-        finalists=tuple(arm.trial() for arm in search.finalists if arm.samples()),
+        trials=tuple(arm.trial(level) for arm in search.arms),
+        finalists=tuple(arm.trial(shared(level, len(confirmed))) for arm in confirmed),
         recommendation=None,
         spend=session.engine.spend(),
         data=plan.task.rows.card,
@@ -253,9 +255,11 @@ def _conclude(session: _Session, search: Search, state: RunState, reports: Path)
         notes=tuple(search.notes),
     )
     finalists = finalists_of(record, (search.arms, search.finalists))
+    searched = searched_of(record, search.arms)
     if state == "complete":
         try:
-            record = replace(record, recommendation=choose(record, finalists, goal_of(plan)))
+            choice = choose(record, finalists, goal_of(plan), searched=searched)
+            record = replace(record, recommendation=choice)
         except InconclusiveError as error:
             record = replace(record, state="inconclusive", notes=(*record.notes, str(error)))
     folder = reports / session.run
@@ -268,7 +272,7 @@ def _conclude(session: _Session, search: Search, state: RunState, reports: Path)
         raise HarnessError(
             f"{error}; the run itself is safe: `harness report {session.run} -o FOLDER` writes its report"
         ) from error
-    return TuneResult(record, plan, finalists, folder, tuple(files))
+    return TuneResult(record, plan, finalists, folder, tuple(files), searched=searched)
 
 
 def _trial_row(run: str, arm: Arm, told: Mapping[int, float]) -> TrialRow:

@@ -13,7 +13,8 @@ from datetime import datetime
 
 from harness.outputs import numbers
 from harness.outputs.verdict import reading, verdict
-from harness.plan.plan import policy_words
+from harness.plan.policy import form_of
+from harness.plan.spec_reader import read_policy
 from harness.records import (
     AnswerRow,
     PairedDifference,
@@ -207,8 +208,7 @@ def _rule(record: RunRecord) -> str:
     aim = record.aim.rstrip(". ")
     if choice is None:
         return aim
-    name, _, tolerance = choice.policy.partition(": ")
-    chosen_by = policy_words(name, float(tolerance or 0))
+    chosen_by = read_policy(form_of(choice.policy)).words()
     return aim if chosen_by in aim else f"{chosen_by} (the spec asks for {aim})"
 
 

@@ -14,6 +14,7 @@ from typing import TypedDict, TypeVar, Unpack, cast
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import DataError, UsageError
+from harness.plan.aim_spec import AimSpec, policy_of
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries
@@ -21,7 +22,7 @@ from harness.plan.plan import Aim, Budget, Plan, Space, Task
 from harness.plan.problems import Problems
 from harness.plan.rows import Rows, Selection, open_rows
 from harness.plan.space import make_space
-from harness.plan.spec import AimSpec, BudgetSpec, CheapestWithin, SearchSpec, Spec, TaskSpec
+from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.targets import TargetCheck
 from harness.plan.templates import TemplateCheck, read_prompts
@@ -212,8 +213,7 @@ def _aim(aim: AimSpec) -> Aim:
     limits = {name: value for name, value in aim.within if value is not None}
     return Aim(
         limits=limits,
-        policy="cheapest_within" if isinstance(aim.policy, CheapestWithin) else "best",
-        tolerance=aim.policy.cheapest_within if isinstance(aim.policy, CheapestWithin) else 0.0,
+        policy=policy_of(aim.policy),
         confirm=aim.confirm,
         confidence=aim.confidence,
     )
