@@ -35,17 +35,47 @@ def bca_limits(point: float, resampled: Floats, jackknife: Floats, level: float)
     """
     from scipy.special import ndtr, ndtri
 
+    corrections = _corrections(point, resampled, jackknife)
+    if corrections is None:
+        return None
+    bias, acceleration = corrections
+    tails = ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
+    shares = ndtr(bias + (bias + tails) / (1 - acceleration * (bias + tails)))
+    low, high = np.quantile(resampled, shares)
+    return Limits(float(low), float(high))
+
+
+def bca_share(value: float, point: float, resampled: Floats, jackknife: Floats) -> float | None:
+    """The one-sided p-value of "the true figure is at most `value`", by the same method.
+
+    The level whose lower limit is this value: the way of `bca_limits` backwards, source and `None` as there.
+    Neither 0 nor 1: a value beyond all resamples counts as half a resample from the end.
+    """
+    from scipy.special import ndtr, ndtri
+
+    corrections = _corrections(point, resampled, jackknife)
+    if corrections is None:
+        return None
+    bias, acceleration = corrections
+    end = 0.5 / len(resampled)
+    below = (np.mean(resampled < value) + np.mean(resampled <= value)) / 2
+    shifted = float(ndtri(np.clip(below, end, 1 - end))) - bias
+    # So far from the data that no level has its limit there.
+    if 1 + acceleration * shifted <= 0:
+        return None
+    return float(ndtr(shifted / (1 + acceleration * shifted) - bias))
+
+
+def _corrections(point: float, resampled: Floats, jackknife: Floats) -> tuple[float, float] | None:
+    """Bias and acceleration; `None` where there is no variation to learn them from."""
+    from scipy.special import ndtri
+
     below = (np.mean(resampled < point) + np.mean(resampled <= point)) / 2
     spread = jackknife.mean() - jackknife
     scale = float(np.sum(spread**2)) ** 1.5
     if not 0.0 < below < 1.0 or scale <= 0.0 or np.ptp(resampled) <= 0.0:
         return None
-    bias = ndtri(below)
-    acceleration = float(np.sum(spread**3)) / (6 * scale)
-    tails = ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
-    shares = ndtr(bias + (bias + tails) / (1 - acceleration * (bias + tails)))
-    low, high = np.quantile(resampled, shares)
-    return Limits(float(low), float(high))
+    return float(ndtri(below)), float(np.sum(spread**3)) / (6 * scale)
 
 
 def resampled_means(sums: Floats, sizes: Floats, *, resamples: int, seed: int) -> Floats:

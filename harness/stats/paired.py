@@ -1,27 +1,30 @@
-"""Which of two is better on the same samples, and how large a data set has to be to tell.
+"""Which of two is better on the same samples.
 
 In: two columns of scores from 0 to 1, row by row of the same sample. Out: an `Estimate` of the mean
-difference, p-values, and sample sizes. Nothing here corrects for looking more than once, or at more
-than two: whoever looks often divides the error among the looks.
+difference, and p-values. Nothing here corrects for looking more than once, for which see `sequential`, or at
+more than two, for which see `best` and `multiple`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from harness.errors import StatsError
 from harness.records import Estimate
-from harness.stats.bootstrap import Limits, bca_limits, jackknife_means, resampled_means
+from harness.stats.bootstrap import Limits, bca_limits, bca_share, jackknife_means, resampled_means
 from harness.stats.clusters import Clusters, checked, checked_level, clustered, standard_error
+from harness.stats.disagreements import score_limits, score_p
 from harness.stats.intervals import NO_VARIATION, unvaried_limits
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from harness.stats.clusters import Floats, Groups
+
+Method: TypeAlias = Literal["auto", "bootstrap", "t"]
 
 # With fewer differing clusters than this, the bootstrap alone covers 91 to 94 % at a stated 95 %.
 FEW_DIFFER = 20
@@ -36,35 +39,79 @@ def paired_difference(
     level: float,
     seed: int,
     groups: Groups = None,
-    method: Literal["bootstrap", "t"] = "bootstrap",
+    method: Method = "auto",
+    sides: Literal[1, 2] = 2,
 ) -> Estimate:
-    """The mean of a - b over samples that both answered, from -1 to 1, with a two-sided interval.
+    """The mean of a - b over samples that both answered, from -1 to 1, with an interval.
 
     a, b: scores of the same samples in the same order. groups: the cluster of each sample, `None` for
-    no clusters; whole clusters are resampled. method: "bootstrap", bias-corrected and accelerated, or
-    "t", on the clustered standard error with C - 1 degrees of freedom. Where fewer than 20 clusters
-    differ at all, the bootstrap is too sure of itself, and each end is the wider of the two methods'.
-    When all clusters differ by the same amount, neither knows anything, and `unvaried_limits` holds:
-    for 100 samples without a difference, 0 give or take 0.03 at 95 %.
+    no clusters; whole clusters are resampled. sides: 2 for an interval that holds the truth with probability
+    `level`; 1 for two bounds, each of which holds with that probability by itself, as a gate needs them.
+    method: "auto" is the score interval for scores of 0 and 1 without clusters, and else the bootstrap;
+    "bootstrap" is bias-corrected and accelerated; "t" rests on the clustered standard error with C - 1
+    degrees of freedom. Where fewer than 20 clusters differ at all, the bootstrap is too sure of itself, and
+    each end is the wider of those by bootstrap and t. When all clusters differ by the same amount, neither
+    knows anything, and `unvaried_limits` holds.
     The order of the samples does not matter, and exchanging a and b mirrors the interval exactly.
-    Raises StatsError for a score outside [0, 1], different lengths, and fewer than two clusters.
-    Source: Efron 1987, JASA 82(397); pairing and clusters: Miller 2024, arXiv 2411.00640.
+    Raises StatsError for a score outside [0, 1], different lengths, fewer than two clusters, and one side
+    with a level of 0.5 or less.
+    Source: score interval: Tango 1998, Statistics in Medicine 17(8); Efron 1987, JASA 82(397); pairing and
+    clusters: Miller 2024, arXiv 2411.00640.
     """
-    differences = _differences(a, b)
-    clusters, sign = _in_standard_order(clustered(differences, groups))
-    limits, used = _limits(clusters, checked_level(level), seed if method == "bootstrap" else None)
-    low, high = sorted((sign * max(-1.0, limits.low), sign * min(1.0, limits.high)))
+    first, second = _columns(a, b)
+    clusters, sign = _in_standard_order(clustered(first - second, groups))
+    error = standard_error(clusters)
+    counts = _disagreements(first, second, clusters) if method == "auto" else None
+    if sides == 1 and checked_level(level) <= 0.5:
+        raise StatsError(f"the confidence level is {level!r}; a one-sided bound takes more than 0.5")
+    between = 2 * checked_level(level) - 1 if sides == 1 else level
+    if counts is not None:
+        limits, used = score_limits(*counts, n=len(first), level=between), "paired score"
+    else:
+        limits, used = _limits(clusters, error, level, between, None if method == "t" else seed)
+        limits = Limits(*sorted((sign * limits.low, sign * limits.high)))
     # Adding zero turns -0.0 into 0.0.
     value = sign * clusters.mean + 0.0
     return Estimate(
         value=value,
-        low=min(value, low),
-        high=max(value, high),
+        low=min(value, max(-1.0, limits.low)),
+        high=max(value, min(1.0, limits.high)),
         level=level,
-        n=len(differences),
+        n=len(first),
         clusters=clusters.count,
-        method=used,
+        method=used if sides == 2 else f"{used}, each end by itself",
     )
+
+
+def exceeds_p(
+    a: ArrayLike, b: ArrayLike, threshold: float, *, seed: int, groups: Groups = None, method: Method = "auto"
+) -> float:
+    """One-sided p-value of "the mean of a - b is at most `threshold`": small when it exceeds it.
+
+    "a is not worse than b by a margin": threshold = -margin (non-inferiority). "a is worse": exchange a and
+    b, threshold 0. It is below 1 - level where the lower bound of `paired_difference` with one side is above
+    the threshold. threshold: between -1 and 1, ends excluded; the rest, errors and sources as there.
+    """
+    if not -1 < threshold < 1:
+        raise StatsError(f"the threshold is {threshold!r}; expected a difference between -1 and 1")
+    first, second = _columns(a, b)
+    clusters, sign = _in_standard_order(clustered(first - second, groups))
+    error = standard_error(clusters)
+    counts = _disagreements(first, second, clusters) if method == "auto" else None
+    if counts is not None:
+        return score_p(*counts, n=len(first), threshold=threshold)
+    if error <= NO_VARIATION:
+        return _unvaried_p(sign * clusters.mean, clusters.count, threshold)
+    p_by_t = _t_p(sign * clusters.mean, error, clusters.count, threshold)
+    if method == "t":
+        return p_by_t
+    resampled = resampled_means(clusters.sums, clusters.sizes, resamples=RESAMPLES, seed=seed)
+    left_out = jackknife_means(clusters.sums, clusters.sizes)
+    below = bca_share(sign * threshold, clusters.mean, resampled, left_out)
+    if below is None:
+        return p_by_t
+    p = below if sign == 1 else 1 - below
+    return p if np.count_nonzero(clusters.sums) >= FEW_DIFFER else max(p, p_by_t)
 
 
 def loses_p(challenger: Floats, leader: Floats) -> float:
@@ -95,72 +142,18 @@ def loses_p(challenger: Floats, leader: Floats) -> float:
     return float(stdtr(n - 1, mean / math.sqrt(variance / n)))
 
 
-def mcnemar_p(only_first: int, only_second: int) -> float:
-    """Two-sided exact p-value of "both are right equally often" from the samples on which they disagree.
-
-    only_first: samples that only the first answered rightly; only_second: only the second. 1 when
-    they never disagree. Raises StatsError for a negative count.
-    Source: McNemar 1947, Psychometrika 12(2), with the exact binomial distribution instead of chi-square.
-    """
-    from scipy.special import bdtr
-
-    if min(only_first, only_second) < 0:
-        raise StatsError(f"{only_first!r} and {only_second!r} disagreements; expected counts from 0 up")
-    total = only_first + only_second
-    # Under the hypothesis each disagreement is a fair coin, so that both tails are equal.
-    return min(1.0, 2 * float(bdtr(min(only_first, only_second), total, 0.5)))
-
-
-def smallest_difference(n: int, sd: float, level: float, power: float, *, sides: Literal[1, 2] = 1) -> float:
-    """The mean difference that n pairs find with probability `power` when it is really there.
-
-    (z of level + z of power) sd / sqrt(n). sd: standard deviation of the paired differences; for
-    scores of 0 and 1 about the square root of the share of samples on which the two disagree.
-    level: 1 minus the error rate of the test. sides: 1 to ask which is better in a given direction,
-    2 for a two-sided interval that leaves out zero. Normal quantiles: a little too small for n < 30.
-    Raises StatsError for n < 1, a negative sd, and level or power outside (0, 1).
-    Source: Miller 2024, arXiv 2411.00640, on power; Cohen 1988, chapter 2.
-    """
-    if n < 1:
-        raise StatsError(f"n is {n!r}; expected at least 1 pair")
-    return _detectable_in_sd(level, power, sides) * _checked_sd(sd) / math.sqrt(n)
-
-
-def pairs_needed(
-    difference: float, sd: float, level: float, power: float, *, sides: Literal[1, 2] = 1
-) -> int:
-    """How many pairs find this mean difference with probability `power`.
-
-    The inverse of `smallest_difference`, rounded up, with the same meanings and source. Raises
-    StatsError for a difference of 0 or less, and where `smallest_difference` does.
-    """
-    if difference <= 0:
-        raise StatsError(f"the difference to find is {difference!r}; expected a number above 0")
-    needed = (_detectable_in_sd(level, power, sides) * _checked_sd(sd) / difference) ** 2
-    # Rounded first, so that 400.00000000000006 asks for 400.
-    return max(1, math.ceil(round(needed, 9)))
-
-
-def _detectable_in_sd(level: float, power: float, sides: Literal[1, 2]) -> float:
-    from scipy.special import ndtri
-
-    if not 0.0 < power < 1.0:
-        raise StatsError(f"the power is {power!r}; expected a share between 0 and 1, such as 0.8")
-    error = (1 - checked_level(level)) / sides
-    return float(ndtri(1 - error) + ndtri(power))
-
-
-def _checked_sd(sd: float) -> float:
-    if not (math.isfinite(sd) and sd >= 0):
-        raise StatsError(f"the standard deviation is {sd!r}; expected a number from 0 up")
-    return sd
-
-
-def _differences(a: ArrayLike, b: ArrayLike) -> Floats:
+def _columns(a: ArrayLike, b: ArrayLike) -> tuple[Floats, Floats]:
     first, second = checked(a, what="scores of a"), checked(b, what="scores of b")
     if len(first) != len(second):
         raise StatsError(f"{len(first)} and {len(second)} scores; a paired difference needs the same samples")
-    return first - second
+    return first, second
+
+
+def _disagreements(first: Floats, second: Floats, clusters: Clusters) -> tuple[int, int] | None:
+    """How many samples only one of the two answered rightly; `None` for graded or clustered scores."""
+    if not clusters.single or not np.isin(np.concatenate([first, second]), (0.0, 1.0)).all():
+        return None
+    return int(np.count_nonzero(first > second)), int(np.count_nonzero(second > first))
 
 
 def _in_standard_order(clusters: Clusters) -> tuple[Clusters, Literal[1, -1]]:
@@ -177,15 +170,18 @@ def _sorted(clusters: Clusters, sign: Literal[1, -1]) -> Clusters:
     return Clusters(sign * clusters.sums[order], clusters.sizes[order], np.argsort(order)[clusters.members])
 
 
-def _limits(clusters: Clusters, level: float, seed: int | None) -> tuple[Limits, str]:
-    """The limits by the bootstrap, or by t when there is no seed, and the name of the method used."""
-    error = standard_error(clusters)
+def _limits(
+    clusters: Clusters, error: float, level: float, between: float, seed: int | None
+) -> tuple[Limits, str]:
+    """The limits by the bootstrap, or by t when there is no seed, and the name of the method used.
+
+    between: the probability of lying between both limits, `level` or, where each counts by itself, less.
+    """
     if error <= NO_VARIATION:
-        return unvaried_limits(
-            clusters.mean, clusters.count, level, low=-1, high=1
-        ), "bound without variation"
-    by_t = _t_limits(clusters.mean, error, clusters.count, level)
-    resampled = None if seed is None else _bootstrap_limits(clusters, level, seed)
+        limits = unvaried_limits(clusters.mean, clusters.count, level, low=-1, high=1)
+        return limits, "bound without variation"
+    by_t = _t_limits(clusters.mean, error, clusters.count, between)
+    resampled = None if seed is None else _bootstrap_limits(clusters, between, seed)
     if resampled is None:
         return by_t, "paired t"
     if np.count_nonzero(clusters.sums) >= FEW_DIFFER:
@@ -205,3 +201,14 @@ def _t_limits(mean: float, error: float, count: int, level: float) -> Limits:
 
     half = float(stdtrit(count - 1, (1 + level) / 2)) * error
     return Limits(mean - half, mean + half)
+
+
+def _t_p(mean: float, error: float, count: int, threshold: float) -> float:
+    from scipy.special import stdtr
+
+    return float(stdtr(count - 1, (threshold - mean) / error))
+
+
+def _unvaried_p(mean: float, count: int, threshold: float) -> float:
+    """The error at which the lower of `unvaried_limits` is the threshold."""
+    return min(1.0, ((1 + threshold) / (1 + mean)) ** count) if mean > threshold else 1.0

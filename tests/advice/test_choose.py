@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from harness.advice.choose import Finalist, Goal, recommend, versus
 from harness.errors import InconclusiveError
 from harness.stats.intervals import mean_interval
-from harness.stats.paired import paired_difference, smallest_difference
+from harness.stats.paired import paired_difference
+from harness.stats.power import smallest_difference
 from harness.testing.builders import a_provenance, a_settings, a_trial, an_estimate
 
 N = 100

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import StatsError
-from harness.stats.paired import loses_p, mcnemar_p, paired_difference, pairs_needed, smallest_difference
+from harness.stats.disagreements import score_limits, score_p
+from harness.stats.paired import exceeds_p, loses_p, paired_difference
+from harness.stats.power import disagreement_sd, power_of
 
 SCORE = st.sampled_from([0.0, 1.0]) | st.floats(0, 1)
 PAIRS = st.lists(st.tuples(SCORE, SCORE), min_size=2, max_size=30)
@@ -90,11 +92,80 @@ def test_pairing_is_what_makes_a_small_difference_visible():
 
 
 def test_two_that_never_differ_are_not_certainly_equal():
-    """100 samples without a difference: at most 3 % of all samples differ, at 95 %."""
-    estimate = difference([1, 0] * 50, [1, 0] * 50)
+    """100 graded samples without a difference: at most 3 % of all samples differ, at 95 %."""
+    estimate = difference([0.5, 0] * 50, [0.5, 0] * 50)
     assert estimate.value == 0
     assert -estimate.low == estimate.high == pytest.approx(1 - 0.05 ** (1 / 100))
     assert estimate.method == "bound without variation"
+
+
+def test_right_and_wrong_answers_get_the_score_interval():
+    """By counts of disagreements; clusters and graded scores take the bootstrap."""
+    a, b = [1.0] * 60 + [0.0] * 40, [1.0] * 50 + [0.0] * 35 + [1.0] * 15
+    estimate = difference(a, b)
+    assert (estimate.low, estimate.high) == tuple(score_limits(10, 15, n=100, level=0.95))
+    assert (estimate.value, estimate.n, estimate.method) == (-0.05, 100, "paired score")
+    assert difference(a, b, groups=[i // 2 for i in range(100)]).method.startswith("paired BCa bootstrap")
+    assert difference([0.5, *a[1:]], b).method == "paired BCa bootstrap"
+
+
+@pytest.mark.parametrize("method", ["auto", "bootstrap", "t"])
+def test_one_sided_bounds_are_the_ends_of_a_wider_question(method):
+    """Each end at 95 % is an end of the interval at 90 %."""
+    a, b = (np.random.default_rng(8).random((2, 80)) < 0.6).astype(float)
+    each = difference(a, b, sides=1, method=method)
+    both = difference(a, b, level=0.9, method=method)
+    assert (each.low, each.high, each.level) == (both.low, both.high, 0.95)
+    assert each.method == f"{both.method}, each end by itself"
+
+
+def test_one_sided_bounds_without_variation_are_exact():
+    """20 graded pairs always alike: with 95 % no more than 1 - 0.05^(1/20) of all differ for the worse."""
+    estimate = difference([0.5] * 20, [0.5] * 20, sides=1)
+    assert estimate.low == pytest.approx(-(1 - 0.05 ** (1 / 20)))
+
+
+@given(PAIRS, st.sampled_from(["auto", "bootstrap", "t"]), st.booleans(), st.integers(-9, 9))
+@settings(max_examples=60, deadline=None)
+def test_p_and_one_sided_bound_agree(pairs, method, together, tenth):
+    """The threshold is exceeded at 5 % exactly where the lower bound at 95 % lies above it."""
+    a, b = columns(pairs)
+    groups = [i // 2 for i in range(len(a))] if together and len(a) > 2 else None
+    threshold = tenth / 10 + 0.0123
+    p = exceeds_p(a, b, threshold, seed=7, groups=groups, method=method)
+    low = difference(a, b, sides=1, groups=groups, method=method).low
+    assert 0 <= p <= 1
+    if abs(p - 0.05) > 2e-3:
+        assert (p < 0.05) == (low > threshold)
+
+
+def test_exceeds_p_agrees_with_scipy():
+    """The one-sided paired t test, and for clusters that of their means."""
+    from scipy.stats import ttest_1samp
+
+    a, b = np.random.default_rng(1).random((2, 30))
+    expected = ttest_1samp(a - b, -0.1, alternative="greater").pvalue
+    assert exceeds_p(a, b, -0.1, seed=1, method="t") == pytest.approx(expected, abs=1e-12)
+    means = (a - b).reshape(10, 3).mean(axis=1)
+    expected = ttest_1samp(means, -0.1, alternative="greater").pvalue
+    groups = [i // 3 for i in range(30)]
+    assert exceeds_p(a, b, -0.1, seed=1, method="t", groups=groups) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("disagree", "margin"), [(0.2, 0.05), (0.1, 0.03), (0.05, 0.03)])
+def test_a_gate_passes_too_bad_a_one_as_seldom_as_it_says(disagree, margin):
+    """4,000 gates with 300 samples, truly worse by the margin: passed in 5 %, give or take."""
+    shares = [(disagree - margin) / 2, (disagree + margin) / 2, 1 - disagree]
+    counts = np.random.default_rng(15).multinomial(300, shares, size=4000)
+    passed = np.mean([score_p(int(g), int(w), n=300, threshold=-margin) < 0.05 for g, w, _ in counts])
+    assert 0.035 <= passed <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 4000)
+
+
+def test_a_gate_passes_equals_as_often_as_its_power_says():
+    """4,000 gates with 300 samples that disagree on 10 %, margin 5 points: what `power_of` says."""
+    counts = np.random.default_rng(16).multinomial(300, [0.05, 0.05, 0.9], size=4000)
+    passed = np.mean([score_p(int(g), int(w), n=300, threshold=-0.05) < 0.05 for g, w, _ in counts])
+    assert passed == pytest.approx(power_of(0.05, 300, disagreement_sd(0.1), 0.95), abs=0.03)
 
 
 def test_a_difference_that_is_always_the_same_is_not_certain():
@@ -107,7 +178,7 @@ def test_a_difference_that_is_always_the_same_is_not_certain():
 
 def test_few_differing_samples_get_the_wider_of_two_intervals():
     """One disagreement in 50: a bootstrap that mostly draws it at most once is too sure of itself."""
-    a, b = np.zeros(50), np.array([1.0] + [0.0] * 49)
+    a, b = np.zeros(50), np.array([0.9] + [0.0] * 49)
     wide, by_t = difference(a, b), difference(a, b, method="t")
     assert wide.method == "paired BCa bootstrap, at least t"
     assert wide.low <= by_t.low
@@ -145,12 +216,19 @@ def test_paired_intervals_cover_the_truth_as_often_as_they_say():
         ([], [], {}, "at least one number"),
         ([1, 0], [0, 0], {"groups": ["a", "a"]}, "at least 2 are needed"),
         ([1, 0], [0, 0], {"level": 95}, "confidence level"),
+        ([1, 0], [0, 0], {"level": 0.4, "sides": 1}, "more than 0.5"),
     ],
 )
 def test_what_cannot_be_compared_is_an_error(a, b, options, message):
     """A difference of unlike things is never made up."""
     with pytest.raises(StatsError, match=message):
         difference(a, b, **options)
+
+
+def test_a_threshold_beyond_all_differences_is_an_error():
+    """A mean of -1 or less cannot be refuted."""
+    with pytest.raises(StatsError, match="between -1 and 1"):
+        exceeds_p([1, 0], [0, 0], -1, seed=1)
 
 
 def test_loses_p_agrees_with_scipy():
@@ -200,73 +278,3 @@ def test_loses_p_rejects_equals_as_often_as_it_says():
     scores = rng.integers(0, 2, size=(1000, 2, 60)).astype(float)
     lost = np.mean([loses_p(first, second) < 0.05 for first, second in scores])
     assert 0.03 <= lost <= 0.07
-
-
-@pytest.mark.parametrize(
-    ("only_first", "only_second", "p"),
-    [(10, 2, 2 * (1 + 12 + 66) / 2**12), (3, 3, 1), (0, 0, 1), (0, 5, 2 / 2**5), (1, 0, 1)],
-)
-def test_mcnemar_of_hand_worked_cases(only_first, only_second, p):
-    """Twice the smaller tail of a fair coin, at most 1."""
-    assert mcnemar_p(only_first, only_second) == pytest.approx(p)
-
-
-@given(st.integers(0, 100), st.integers(0, 100))
-@settings(max_examples=50, deadline=None)
-def test_mcnemar_agrees_with_the_binomial_test(only_first, only_second):
-    """The same p-value as scipy's exact test, whichever comes first."""
-    from scipy.stats import binomtest
-
-    total = only_first + only_second
-    expected = binomtest(only_first, total).pvalue if total else 1
-    assert mcnemar_p(only_first, only_second) == pytest.approx(expected, abs=1e-12)
-    assert mcnemar_p(only_first, only_second) == mcnemar_p(only_second, only_first)
-
-
-def test_mcnemar_refuses_negative_counts():
-    """A count is a count."""
-    with pytest.raises(StatsError, match="expected counts"):
-        mcnemar_p(-1, 2)
-
-
-@pytest.mark.parametrize(("n", "points"), [(50, 14.1), (100, 9.9), (200, 7.0), (1000, 3.1)])
-def test_smallest_difference_of_hand_worked_cases(n, points):
-    """(1.6449 + 0.8416) 0.4 / sqrt(n), one-sided 5 %, power 80 %."""
-    assert 100 * smallest_difference(n, 0.4, 0.95, 0.8) == pytest.approx(points, abs=0.05)
-
-
-def test_two_sides_need_a_larger_difference():
-    """(1.9600 + 0.8416) 0.4 / 10: what a two-sided interval can keep apart from zero."""
-    assert smallest_difference(100, 0.4, 0.95, 0.8, sides=2) == pytest.approx(0.11206, abs=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("margin", "disagree", "n"), [(0.03, 0.10, 952), (0.05, 0.10, 343), (0.03, 0.05, 476)]
-)
-def test_pairs_needed_of_hand_worked_cases(margin, disagree, n):
-    """(1.6449 + 1.2816)^2 times the share of disagreements over the margin squared."""
-    assert pairs_needed(margin, math.sqrt(disagree), 0.95, 0.9) == n
-
-
-@given(st.integers(1, 5000), st.floats(0.01, 1))
-@settings(deadline=None)
-def test_pairs_needed_is_the_inverse_of_smallest_difference(n, sd):
-    """Exactly n pairs are needed for what n pairs can find."""
-    assert pairs_needed(smallest_difference(n, sd, 0.95, 0.8), sd, 0.95, 0.8) == n
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: smallest_difference(0, 0.4, 0.95, 0.8), "at least 1 pair"),
-        (lambda: smallest_difference(9, -0.4, 0.95, 0.8), "standard deviation"),
-        (lambda: smallest_difference(9, math.nan, 0.95, 0.8), "standard deviation"),
-        (lambda: smallest_difference(9, 0.4, 0.95, 80), "power is 80"),
-        (lambda: smallest_difference(9, 0.4, 1, 0.8), "confidence level"),
-        (lambda: pairs_needed(0, 0.4, 0.95, 0.8), "above 0"),
-    ],
-)
-def test_sizes_are_refused_for_impossible_questions(call, message):
-    """A message names the figure that cannot be."""
-    with pytest.raises(StatsError, match=message):
-        call()
