@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from harness.advice.finalist import Finalist, paired_sd, points
 from harness.records import Trial
-from harness.stats.paired import smallest_difference
+from harness.stats.power import smallest_difference
 
 POWER = 0.8  # chance of seeing a difference of the size that a caveat names
 TRUNCATION = 0.02  # share of cut-off answers above which a caveat is due

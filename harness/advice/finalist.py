@@ -92,24 +92,16 @@ def _known(figure: float | None) -> float:
 
 
 def difference(
-    one: Floats, other: Floats, groups: Sequence[str] | None, *, level: float, seed: int | None = None
+    one: Floats, other: Floats, groups: Sequence[str] | None, *, level: float, seed: int
 ) -> Estimate | None:
     """Quality of one minus that of the other on the samples that both answered.
 
-    seed: of the bootstrap; `None`: by t, which is quicker and never moves. `None` comes back for fewer than
-    two independent samples in common.
+    `None` for fewer than two independent samples in common.
     """
     both = ~(np.isnan(one) | np.isnan(other))
     among = None if groups is None else [groups[int(place)] for place in np.flatnonzero(both)]
     try:
-        return paired_difference(
-            one[both],
-            other[both],
-            level=level,
-            seed=seed or 0,
-            groups=among,
-            method="t" if seed is None else "bootstrap",
-        )
+        return paired_difference(one[both], other[both], level=level, seed=seed, groups=among)
     except StatsError:
         return None
 

@@ -16,7 +16,7 @@ from harness.errors import InconclusiveError
 from harness.plan.limits import digits
 from harness.plan.problems import written
 from harness.stats.bounds import shared, two_sided, units_to_show
-from harness.stats.paired import pairs_needed
+from harness.stats.power import pairs_needed
 
 POWER = 0.8  # chance that so many samples as are asked for show what is there
 ROUNDING = 1e-9  # quality: 0.58 - 0.01 is less than 0.57 in binary floating point
@@ -80,9 +80,9 @@ ORDERS: Mapping[str, Callable[[Finalist], tuple[float, float, float, int]]] = {
 def _within(finalists: Sequence[Finalist], goal: Goal) -> Pick:
     """The first in the policy's order of those that give up no more quality than the policy allows.
 
-    Allowed is who is shown on the confirm split to be within the margin of every other finalist, and, while
-    there are too few samples to show that, who is within it of the leader on the search split and not shown
-    to be outside. With a margin of 0 this is the policy `best`.
+    Allowed is the leader of the search split; who is shown on the confirm split to be within the margin of
+    every other finalist; and, while there are too few samples to show that, who is within it of the leader on
+    the search split and not shown to be outside. With a margin of 0 this is the policy `best`.
     """
     margin = goal.policy.tolerance
     racing = comparable(finalists)
@@ -91,14 +91,12 @@ def _within(finalists: Sequence[Finalist], goal: Goal) -> Pick:
     least = leader.search_quality - margin - ROUNDING
     near = [] if _can_show(finalists, goal) else [f for f in racing if f.search_quality >= least]
     allowed = [f for f in finalists if gaps.shown(f) or (f in near and not gaps.refuted(f))]
-    if not allowed:
-        allowed = sorted((f for f in racing if not gaps.refuted(f)), key=by_quality)[:1] or [leader]
-    chosen = min(allowed, key=ORDERS[goal.policy.name])
-    caveats = () if chosen is leader or gaps.shown(chosen) else _unshown(chosen, leader, finalists, goal)
+    chosen = min([leader, *allowed], key=ORDERS[goal.policy.name])
+    shown = gaps.shown(chosen)
     return Pick(
         finalist=chosen,
-        reason=_reason_within(chosen, leader, finalists, goal, shown=gaps.shown(chosen)),
-        caveats=caveats,
+        reason=_reason_within(chosen, leader, finalists, goal, shown=shown),
+        caveats=() if shown or chosen is leader else _unshown(chosen, leader, finalists, goal),
     )
 
 
@@ -120,7 +118,9 @@ class _Gaps:
         bounds: dict[int, list[tuple[float, float]]] = {f.number: [] for f in finalists}
         for place, one in enumerate(finalists):
             for other in finalists[place + 1 :]:
-                found = difference(one.confirm_values, other.confirm_values, one.groups, level=level)
+                found = difference(
+                    one.confirm_values, other.confirm_values, one.groups, level=level, seed=goal.seed
+                )
                 low, high = (-math.inf, math.inf) if found is None else (found.low, found.high)
                 bounds[one.number].append((low, high))
                 bounds[other.number].append((-high, -low))
@@ -175,23 +175,15 @@ def _reason_within(
     if chosen is leader:
         rule = "" if goal.policy.name == "best" else f", and no {kind} finalist came within {margin}"
         return f"Trial {chosen.number} had the highest quality of {among} on the search split{rule}."
-    sure = f"with {percent(goal.level)} confidence"
-    if shown and goal.policy.name == "best":
-        return f"Trial {chosen.number} is shown on the confirm split to be the best of {among}, {sure}."
     if shown:
         return (
             f"Trial {chosen.number} is the {first} of {among} that is shown on the confirm split to give up "
-            f"less than {margin} against each other one, {sure}."
+            f"less than {margin} against each other one, with {percent(goal.level)} confidence."
         )
-    behind = leader.search_quality - chosen.search_quality
-    if behind <= goal.policy.tolerance + ROUNDING:
-        return (
-            f"Trial {chosen.number} was the {first} of {among} within {margin} of the best, "
-            f"trial {leader.number}; it was {points(behind)} behind on the search split."
-        )
+    behind = points(leader.search_quality - chosen.search_quality)
     return (
-        f"Trial {chosen.number} had the highest quality on the search split of those among {among} that the "
-        f"confirm split does not show to be worse than another, {sure}; trial {leader.number} led the search."
+        f"Trial {chosen.number} was the {first} of {among} within {margin} of the best, "
+        f"trial {leader.number}; it was {behind} behind on the search split."
     )
 
 
@@ -270,8 +262,8 @@ def _weighted(finalists: Sequence[Finalist], goal: Goal) -> Pick:
     else:
         reason = (
             f"Trial {chosen.number} has {goal.policy.words()} of {among} on the search split, "
-            f"{sums[place] / sum(weights.values()):.2f} of 1; each figure counts from 0, the worst of them, to "
-            "1, the best."
+            f"{sums[place] / sum(weights.values()):.2f} of 1; each figure counts from 0, the worst of them, "
+            "to 1, the best."
         )
     return Pick(finalist=chosen, reason=reason)
 

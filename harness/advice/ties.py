@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from harness.advice.finalist import DEFAULT, Finalist, Goal, difference, paired_sd, percent
 from harness.records import PairedDifference, Separation
 from harness.stats.bounds import shared
-from harness.stats.paired import pairs_needed
+from harness.stats.power import pairs_needed
 
 POWER = 0.8  # chance of finding the difference that a separation names
 NOTICEABLE = 0.01  # quality: nobody changes settings for a smaller difference
@@ -67,7 +67,7 @@ def separations(
 
 
 def _separation(chosen: Finalist, other: Finalist, goal: Goal, *, level: float) -> Separation:
-    seen = difference(chosen.confirm_values, other.confirm_values, chosen.groups, level=level)
+    seen = difference(chosen.confirm_values, other.confirm_values, chosen.groups, level=level, seed=goal.seed)
     have = seen.n if seen else 0
     wanted = max(NOTICEABLE, abs(seen.value)) if seen else NOTICEABLE
     # Where all answers were equally good there is no spread to go by: as if one of them had differed.
