@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -32,6 +32,7 @@ from harness.records import Progress, RunRecord, RunState
 from harness.result import TuneResult, choose, goal_of
 from harness.stats.bounds import shared
 from harness.store.store import RunRow, Store, TrialRow, open_store
+from harness.trials.evaluate import Answered, ask
 from harness.trials.evidence import Arm
 from harness.trials.search import Search
 
@@ -53,12 +54,16 @@ class _Session:
     on_progress: Watcher | None
     began: float = field(init=False)
     next_glance: float = field(init=False)
+    watch: Callable[[], None] | None = field(default=None, init=False)
     written: dict[tuple[str, int], TrialRow] = field(
         default_factory=dict[tuple[str, int], TrialRow], init=False
     )
 
     def __post_init__(self) -> None:
         self.began = self.next_glance = self.clock.monotonic()
+
+    def ask(self, arms: Sequence[Arm], positions: Sequence[int]) -> Answered:
+        return ask(arms, positions, self.engine, self.watch)
 
     def on_answer(self, search: Search) -> None:
         began = self.clock.monotonic()
@@ -210,7 +215,8 @@ def _watched(on_progress: Watcher | None) -> Generator[Watcher | None]:
 
 
 def _carry_out(session: _Session, reports: Path) -> TuneResult:
-    search = Search(session.plan, session.engine, session.on_block, session.on_answer)
+    search = Search(session.plan, session.ask, session.on_block)
+    session.watch = lambda: session.on_answer(search)
     state: RunState = "complete"
     try:
         search.run()

@@ -55,6 +55,12 @@ seed: 3
 """
 
 
+def pytest_configure() -> None:
+    """Take Ctrl-C as on a terminal: started in the background of a script, it is ignored, by children too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a command ended."""

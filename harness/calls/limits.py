@@ -16,6 +16,7 @@ DOWN_AFTER = 8  # failures in a row, none of them the caller's fault, before a p
 FIRST_PROBE_S = 1.0  # pause before the first probe; doubles with each probe that fails
 LONGEST_PROBE_S = 30.0
 PROBES = 6  # probes that fail before the provider is given up for this run: a minute, and their time-outs
+UNREACHED_PROBES = 3  # the same where no connection ever came about: the address is wrong, or nobody is there
 CALM_S = 1.0  # one decrease per so many seconds: the answers to one burst are one piece of news
 SLOW = 4.0  # times its usual latency at which an answer counts as slow
 SLOW_ROW = 5  # slow answers in a row that make a collapse: a single long answer says nothing about the load
@@ -45,6 +46,7 @@ class Limiter:
     _probe_at: float = 0.0
     _usual_s: float | None = None
     _slow: int = 0
+    _reached: bool = False
 
     def __post_init__(self) -> None:
         self.limit = float(self.endpoint.concurrency)
@@ -86,6 +88,7 @@ class Limiter:
         Source: AIMD, Chiu and Jain 1989, Computer Networks and ISDN Systems 17.
         """
         self._recover()
+        self._reached = True
         usual = latency_s if self._usual_s is None else self._usual_s
         self._slow = self._slow + 1 if latency_s > SLOW * usual and self.in_flight > 1 else 0
         if self._slow >= SLOW_ROW:
@@ -96,6 +99,7 @@ class Limiter:
 
     def on_fault(self, now: float, kind: FailureKind, message: str) -> None:
         """A request failed: multiplicative decrease when pressed too hard, pause when it seems down."""
+        self._reached = self._reached or kind != "connection"
         if kind in PRESSED:
             self._decrease(now)
         if kind in FAULTS:
@@ -114,7 +118,7 @@ class Limiter:
         else:
             self._probing = False
             self._probes += 1
-        if self._probes >= PROBES:
+        if self._probes >= (PROBES if self._reached else UNREACHED_PROBES):
             self.given_up = f"down since {now - self.down_since:.0f} s: {message}"
         self._probe_at = now + min(LONGEST_PROBE_S, FIRST_PROBE_S * 2.0**self._probes)
 

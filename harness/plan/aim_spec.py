@@ -118,6 +118,12 @@ class AimSpec(Strict):
     confidence: float = Field(
         default=0.95, ge=0.5, lt=1, description="Confidence of intervals and limits, from 0.5."
     )
+    indifference: float = Field(
+        default=0.01,
+        ge=0,
+        lt=1,
+        description="Quality behind the best that is good enough to end search.mode confidence, from 0.",
+    )
 
 
 def policy_of(form: str | PolicySpec) -> Policy:

@@ -21,6 +21,7 @@ from harness.records import Endpoint, JsonValue, Settings
 from harness.scores.scorer import Scorer
 
 Failures = Literal["count_as_wrong", "leave_out"]
+Mode = Literal["budget", "confidence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +100,14 @@ class Aim:
     """What makes settings good. limits: upper bounds by figure name, as in `usd_per_1k_calls`.
 
     confirm: share of samples kept for the confirm split. confidence: of intervals, limits and races.
+    indifference: quality behind the best that is good enough to end a race for confidence.
     """
 
     limits: Mapping[str, float]
     policy: Policy
     confirm: float
     confidence: float
+    indifference: float = 0.01
 
     @property
     def tolerance(self) -> float:
@@ -173,6 +176,7 @@ class Plan:
     failures: Failures
     seed: int
     n_trials: int
+    mode: Mode
     sampler: str
     prices_as_of: str
     catalogue_fingerprint: str
@@ -205,6 +209,7 @@ class Plan:
                 "failures": self.failures,
                 "seed": self.seed,
                 "n_trials": self.n_trials,
+                "mode": self.mode,
                 "sampler": self.sampler,
             }
         )

@@ -127,6 +127,7 @@ class _Draft:
             failures=spec.failures,
             seed=spec.seed,
             n_trials=spec.search.n_trials,
+            mode=spec.search.mode,
             sampler=spec.search.sampler,
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
             catalogue_fingerprint=self.catalogue.fingerprint(),
@@ -216,6 +217,7 @@ def _aim(aim: AimSpec) -> Aim:
         policy=policy_of(aim.policy),
         confirm=aim.confirm,
         confidence=aim.confidence,
+        indifference=aim.indifference,
     )
 
 

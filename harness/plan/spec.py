@@ -210,6 +210,11 @@ class SearchSpec(Strict):
         description="A setting that a model does not take: an error, or absent for that model alone.",
     )
     n_trials: int = Field(default=60, ge=1, description="How many settings are tried at most.")
+    mode: Literal["budget", "confidence"] = Field(
+        default="budget",
+        description="budget: the best choice for what may be spent. confidence: race until the best is known "
+        "at aim.confidence, or the data cannot tell.",
+    )
     sampler: Literal["auto", "tpe", "random", "grid"] = Field(
         default="auto",
         description="How the next settings are proposed; auto is right unless you know better. "
@@ -225,7 +230,7 @@ class SearchSpec(Strict):
 SEARCHABLE: tuple[str, ...] = tuple(
     name
     for name in SearchSpec.model_fields
-    if name not in ("models", "on_unsupported", "n_trials", "sampler")
+    if name not in ("models", "on_unsupported", "n_trials", "mode", "sampler")
 )
 
 

@@ -1,7 +1,8 @@
-"""How many more samples a race can afford, in logical calls at list price, cached or not.
+"""What a sample costs a race, as a share of what may still be spent: logical calls at list price.
 
-In: the caps of the plan and what the arms have used. Out: a number of samples. What stands in reserve is
-the confirmation of the finalists, without which a winner is a rumour.
+In: the caps of the plan and what the arms have used, cached or not. Out: costs by arm, and how many samples
+they leave room for. What stands in reserve is the confirmation of the finalists, without which a winner is a
+rumour.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from harness.trials.evidence import Arm
 
 UNLIMITED = 10**9
 OUT = ("eliminated", "infeasible", "failed")
+MOST_RESERVED = 0.35  # of a cap: a winner that was hardly searched for needs no proof
+ROUNDING = 1e-9  # samples
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """The caps of a run, and the calls kept back for its finalists."""
+    """The caps of a run, and the calls kept back for its finalists, which never take most of a cap."""
 
     calls: int | None
     usd: float | None
@@ -34,40 +37,54 @@ class Allowance:
         """The allowance of this plan, with the confirmation of so many finalists kept back."""
         repeats = plan.task.repeats
         reserve = finalists * len(plan.task.rows.ids("confirm")) * repeats
+        if plan.budget.calls is not None:
+            reserve = min(reserve, int(plan.budget.calls * MOST_RESERVED))
         return cls(plan.budget.calls, plan.budget.usd, repeats, finalists, reserve)
+
+    def costs(
+        self, used: Sequence[Arm], asked: Sequence[Arm], *, share: float = 1.0, reserve: bool = True
+    ) -> list[float]:
+        """What one more sample costs each of `asked`, as a share of what is left; `inf` when nothing is.
+
+        Where calls and money are both capped, each arm counts in the currency that it uses up sooner, so
+        that costs may be added up. 0 where neither is: caps on tokens and minutes are the engine's to keep.
+        used: all arms so far, whose calls and prices count. share: of what the search may use. reserve:
+        whether the confirmation is kept back.
+        """
+        calls, usd = self._left(used, share=share, reserve=reserve)
+        typical = _mean_price(used)
+        prices = [self.repeats * (_mean_price([arm]) or typical) for arm in asked]
+        return [max(_of(self.repeats, calls), _of(price, usd)) for price in prices]
 
     def samples(
         self, used: Sequence[Arm], asked: Sequence[Arm], *, share: float = 1.0, reserve: bool = True
     ) -> int:
-        """How many further samples all of `asked` can answer.
+        """How many further samples all of `asked` can answer; see `costs`."""
+        of_all = math.fsum(self.costs(used, asked, share=share, reserve=reserve))
+        return UNLIMITED if of_all == 0 else math.floor(1 / of_all + ROUNDING)
 
-        used: all arms so far, whose calls and prices count. share: of what the search may use.
-        reserve: whether the confirmation is kept back.
-        """
-        kept = self.reserve_calls if reserve else 0
-        return min(self._by_calls(used, asked, share, kept), self._by_usd(used, asked, share, kept))
-
-    def _by_calls(self, used: Sequence[Arm], asked: Sequence[Arm], share: float, kept: int) -> int:
-        if self.calls is None:
-            return UNLIMITED
-        spent = sum(int(arm.seen.sum()) for arm in used)
-        return max(0, int((self.calls - kept) * share) - spent) // (len(asked) * self.repeats)
-
-    def _by_usd(self, used: Sequence[Arm], asked: Sequence[Arm], share: float, kept: int) -> int:
-        if self.usd is None:
-            return UNLIMITED
-        spent = sum(float(np.nansum(arm.price)) for arm in used)
-        typical = _mean_price(used)
-        per_sample = sum(self.repeats * (_mean_price([arm]) or typical) for arm in asked)
-        left = (self.usd - kept * self._price_of_finalists(used)) * share - spent
-        if per_sample == 0:
-            return UNLIMITED
-        return max(0, math.floor(left / per_sample))
+    def _left(self, used: Sequence[Arm], *, share: float, reserve: bool) -> tuple[float, float]:
+        """Calls and US dollars that may still be used."""
+        calls = usd = math.inf
+        if self.calls is not None:
+            kept = self.reserve_calls if reserve else 0
+            calls = int((self.calls - kept) * share) - sum(int(arm.seen.sum()) for arm in used)
+        if self.usd is not None:
+            needed = self.reserve_calls * self._price_of_finalists(used) if reserve else 0.0
+            kept = min(needed, self.usd * MOST_RESERVED)
+            usd = (self.usd - kept) * share - math.fsum(float(np.nansum(arm.price)) for arm in used)
+        return calls, usd
 
     def _price_of_finalists(self, used: Sequence[Arm]) -> float:
         # Good settings are the dear ones more often than not: the reserve must do for the dearest.
         prices = sorted(_mean_price([arm]) for arm in used if arm.state not in OUT)[-self.finalists :]
         return sum(prices) / len(prices) if prices else 0.0
+
+
+def _of(cost: float, left: float) -> float:
+    if cost == 0:
+        return 0.0
+    return cost / left if left > 0 else math.inf
 
 
 def _mean_price(arms: Sequence[Arm]) -> float:

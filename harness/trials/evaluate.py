@@ -6,13 +6,12 @@ so that time of day and prompt caches meet all settings alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from harness.calls.engine import Engine
-from harness.errors import ProviderError
 from harness.fingerprint import share
 from harness.plan.plan import Plan
 from harness.records import AnswerRow, Call, CallFailure, Message, Outcome, Sample, Score, Settings
@@ -21,8 +20,8 @@ from harness.trials.evidence import Arm
 
 SEEDS = 2**31  # providers take seeds of 31 bits
 UNSENT = ("budget", "cancelled")
-DOWN = ("connection", "overloaded")
-SILENCE = 8  # calls in a row that nobody took, each after all its attempts, until a run ends
+OF_PROVIDER = ("credentials", "quota")  # what meets every model of a provider alike
+HOPELESS = (*OF_PROVIDER, "not_found", "down")  # what every further call would meet as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +33,42 @@ class _Asked:
     sample: Sample
 
 
+@dataclass(slots=True)
+class Answered:
+    """How asking ended. complete: False when the budget refused calls, or the run was stopped.
+
+    gone: models that cannot be asked any more, with the cause; their further calls were not sent.
+    """
+
+    complete: bool = True
+    gone: dict[str, str] = field(default_factory=dict[str, str])
+
+
 def ask(
     arms: Sequence[Arm],
     positions: Sequence[int],
     engine: Engine,
     watch: Callable[[], None] | None = None,
-) -> bool:
+) -> Answered:
     """Let all these arms answer the samples at these positions, except what they answered before.
 
-    Returns False when the budget refused calls, or the run was stopped. `watch` is called after each
-    outcome. Raises ProviderError when credentials or
-    credit end the run for a provider, or when nobody is there to answer.
+    `watch` is called after each outcome. A model without credentials, credit or anybody who answers is gone
+    for these arms; the others go on.
     """
     under_way: dict[int, _Asked] = {}
-    complete, silent = True, 0
-    for outcome in engine.run(_calls(arms, positions, under_way)):
+    answered = Answered()
+    for outcome in engine.run(_calls(arms, positions, under_way, without=answered.gone)):
         asked = under_way.pop(id(outcome.call))
         if isinstance(outcome, CallFailure) and outcome.kind in UNSENT:
-            complete = False
+            answered.complete = False
             continue
-        refuse_hopeless(outcome)
-        silent = silent + 1 if _down(outcome) else 0
-        if silent == SILENCE:
-            raise _gone(outcome)
-        plan = asked.arm.board.plan
-        asked.arm.take(asked.position, outcome, score_all(plan, outcome, asked.sample))
+        if isinstance(outcome, CallFailure) and outcome.kind in HOPELESS:
+            cause = f"cannot be asked ({outcome.kind}): {outcome.message}"
+            answered.gone.update(dict.fromkeys(_affected(outcome, arms), cause))
+        asked.arm.take(asked.position, outcome, score_all(asked.arm.board.plan, outcome, asked.sample))
         if watch:
             watch()
-    return complete
+    return answered
 
 
 def remember(arm: Arm, seen: str, engine: Engine) -> None:
@@ -138,26 +145,13 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
         )
 
 
-def refuse_hopeless(outcome: Outcome) -> None:
-    """Raise ProviderError for a failure that would meet every further call as well."""
-    if isinstance(outcome, CallFailure) and outcome.kind in ("credentials", "quota", "not_found"):
-        raise ProviderError(
-            f"{outcome.call.settings.model} cannot be asked ({outcome.kind}): {outcome.message}; mend it and "
-            "resume the run: nothing that was answered is lost"
-        )
-
-
-def _down(outcome: Outcome) -> bool:
-    return isinstance(outcome, CallFailure) and outcome.kind in DOWN
-
-
-def _gone(outcome: Outcome) -> ProviderError:
-    assert isinstance(outcome, CallFailure)
-    return ProviderError(
-        f"{outcome.call.settings.model} does not answer: {SILENCE} calls in a row failed after all attempts, "
-        f"the last with {outcome.kind}: {outcome.message}; resume the run when it is back: nothing that was "
-        "answered is lost"
-    )
+def _affected(failure: CallFailure, arms: Sequence[Arm]) -> set[str]:
+    """The models that share the cause: all of the provider, for a key or an account."""
+    model = failure.call.settings.model
+    if failure.kind not in OF_PROVIDER:
+        return {model}
+    provider = failure.call.settings.provider
+    return {arm.settings.model for arm in arms if arm.settings.provider == provider}
 
 
 def _calls(
@@ -166,7 +160,9 @@ def _calls(
     under_way: dict[int, _Asked],
     *,
     again: bool = False,
+    without: Container[str] = (),
 ) -> Iterator[Call]:
+    """The calls that are due, or, `again`, those that were made. without: models that are left out."""
     board = arms[0].board
     plan = board.plan
     for position in positions:
@@ -174,6 +170,8 @@ def _calls(
         board.note(position, sample)
         rendered: dict[str, tuple[Message, ...]] = {}
         for arm in arms:
+            if arm.settings.model in without:
+                continue
             for repeat in np.flatnonzero(arm.seen[position] == again).tolist():
                 messages = rendered.get(arm.settings.prompt)
                 call = make_call(plan, arm.settings, sample, repeat, messages)

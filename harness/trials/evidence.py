@@ -132,16 +132,17 @@ class Arm:
         packed = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8)
         return np.unpackbits(packed, count=self.seen.size).astype(np.bool_).reshape(self.seen.shape)
 
-    def quality_values(self) -> Floats:
+    def quality_values(self, start: int = 0, stop: int | None = None) -> Floats:
         """Quality per sample, shape (samples,): repeats averaged, NaN where there is nothing to count.
 
-        A sample whose answers failed or could not be judged counts as 0 or not at all, as the spec says.
+        start, stop: positions, the latter excluded; `None`: to the last. A sample whose answers failed or
+        could not be judged counts as 0 or not at all, as the spec says.
         """
-        value = self.value.astype(np.float64)
+        value, seen = self.value[start:stop].astype(np.float64), self.seen[start:stop]
         if self.board.plan.task.metric == "accuracy":
             value = np.where(np.isnan(value), np.nan, value == 1.0)
         if self.board.plan.failures == "count_as_wrong":
-            value = np.where(self.seen & np.isnan(value), 0.0, value)
+            value = np.where(seen & np.isnan(value), 0.0, value)
         counted = (~np.isnan(value)).sum(axis=1)
         total = np.nansum(value, axis=1)
         return np.where(counted > 0, total / np.maximum(counted, 1), np.nan)

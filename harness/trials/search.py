@@ -1,55 +1,54 @@
 """The search: defaults race first, then proposals challenge the champion, then finalists are confirmed.
 
-In: a plan and an engine. Out: arms with their evidence on both splits. Work is allotted by logical calls
+In: a plan and a way to ask. Out: arms with their evidence on both splits. Work is allotted by logical calls
 at list price, cached or not: a warm cache changes what a run pays, never what it does, and the same seed
-and answers always lead to the same result.
+and answers always lead to the same result, in whatever order the answers come.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
-from harness.calls.engine import Engine
-from harness.errors import InconclusiveError
+from harness.errors import InconclusiveError, ProviderError
 from harness.plan.limits import broken_limits
 from harness.plan.plan import Plan
 from harness.records import Settings
+from harness.trials import finals
 from harness.trials.allowance import Allowance
+from harness.trials.confidence import ConfidenceRace
 from harness.trials.doubt import surely_broken
-from harness.trials.evaluate import ask
+from harness.trials.duel import FIRST_BLOCK, Verdict, checkpoints, shrunk, unpromising, verdict, wins
+from harness.trials.evaluate import Answered
 from harness.trials.evidence import Arm, Board
 from harness.trials.proposals import Proposals
-from harness.trials.race import (
-    FIRST_BLOCK,
-    Verdict,
-    checkpoints,
-    clearly_lost,
-    leader_of,
-    told_value,
-    unpromising,
-    verdict,
-)
+from harness.trials.race import Race
 
-POOL_SHARE = 0.6  # of the search's allowance that the pool of defaults may use
-POOL_MOST = 64  # combinations of model and prompt raced at their defaults
+POOL_SHARE = 0.5  # of the search's allowance that the pool of defaults may use where there is more to try
+REFINED_SHARE = 0.85  # of it that pool and challengers may use; the rest decides among the best
+POOL_MOST = 256  # combinations of model and prompt raced at their defaults
+POOL_LOOK = 4  # samples that each of them can answer, or fewer are raced
 ROUND = 4  # proposals asked together, so that their calls fill the line
-FINALISTS = 3  # besides the default
 CHEAPER = 0.9  # of the leader's price: for a smaller saving nobody gives up quality
 PENALTY = 1.0  # off the told value of what breaks a limit: worse than anything that keeps it
+
+Ask: TypeAlias = "Callable[[Sequence[Arm], Sequence[int]], Answered]"
 
 
 @dataclass(slots=True)
 class Search:
-    """A search under way. told: values given to the sampler, by trial number."""
+    """A search under way.
+
+    ask: lets arms answer samples, see `evaluate.ask`. on_block: called when there is new evidence. told:
+    values given to the sampler, by number.
+    """
 
     plan: Plan
-    engine: Engine
+    ask: Ask
     on_block: Callable[[Search], None] = lambda _: None
-    on_answer: Callable[[Search], None] = lambda _: None
     arms: list[Arm] = field(default_factory=list[Arm])
     finalists: list[Arm] = field(default_factory=list[Arm])
     told: dict[int, float] = field(default_factory=dict[int, float])
@@ -57,7 +56,11 @@ class Search:
     stopped: bool = False
 
     def run(self) -> None:
-        """Search, then confirm. Raises InconclusiveError when the budget does not even cover a start."""
+        """Search, then confirm.
+
+        Raises InconclusiveError when the budget does not even cover a start, and ProviderError when no
+        model can be asked.
+        """
         plan = self.plan
         board = Board.of(plan, "search")
         if board.over_labels:
@@ -65,23 +68,31 @@ class Search:
                 "race, ties and differences compare single samples by their scores: "
                 f"{plan.task.metric} has no value for one sample"
             )
-        allowance = Allowance.of(plan, finalists=min(FINALISTS + 1, plan.n_trials))
+        allowance = Allowance.of(plan, finalists=min(finals.MOST + 1, plan.n_trials))
         proposals = Proposals(plan.space, seed=plan.seed, sampler=plan.sampler)
-        pool = [self._arm(n, s, board) for n, s in proposals.defaults(min(plan.n_trials, POOL_MOST))]
-        champion = self._race_pool(pool, allowance)
+        pool = self._pool(proposals, board, allowance)
+        more = self._more_to_try()
+        champion = self._race(self._new_race(pool), pool, allowance, POOL_SHARE if more else 1.0)
         self._tell(proposals, pool, champion)
-        while len(self.arms) < plan.n_trials and not self.stopped:
+        while more and not self.stopped:
             if not (round_of := self._propose(proposals, board)):
-                self.notes.append("every setting of the space was tried")
+                self.notes.append("the sampler proposed nothing new")
                 break
-            champion = self._race_round(round_of, champion, allowance)
+            leader = self._challenge(round_of, champion, allowance)
             self._tell(proposals, round_of, champion)
+            champion = leader
+            more = self._more_to_try()
+        if (distinct := plan.space.distinct) is not None and len(self.arms) == distinct < plan.n_trials:
+            self.notes.append("every setting of the space was tried")
+        if plan.mode == "budget" or len(self.arms) > len(pool):
+            champion = self._decide(champion, allowance)
+        self._close()
         self._confirm(champion, allowance)
 
     def planned_calls(self) -> int:
         """The most logical calls that this search can make."""
         task, caps = self.plan.task, self.plan.budget
-        finalists = min(FINALISTS + 1, self.plan.n_trials)
+        finalists = min(finals.MOST + 1, self.plan.n_trials)
         everything = task.repeats * (
             self.plan.n_trials * len(task.rows.ids("search")) + finalists * len(task.rows.ids("confirm"))
         )
@@ -89,33 +100,116 @@ class Search:
 
     # -- the pool
 
-    def _race_pool(self, pool: Sequence[Arm], allowance: Allowance) -> Arm:
-        alive, done = list(pool), 0
-        for goal in checkpoints(len(pool[0].board.ids)):
-            mark = min(goal, done + allowance.samples(self.arms, alive, share=POOL_SHARE))
-            if mark <= done:
-                break
-            if not self._answer(alive, range(done, mark)):
-                self._note_budget()
-                break
-            done = mark
-            leader = self._leader(alive)
-            alive = [arm for arm in alive if arm is leader or not self._drop(arm, leader, clearly_lost)]
-            if len(alive) == 1:
-                break
-        if done == 0:
+    def _pool(self, proposals: Proposals, board: Board, allowance: Allowance) -> list[Arm]:
+        """Models and prompts at their defaults: all of them, or as many as can be looked at."""
+        space = self.plan.space
+        all_of_them = len(space.models) * len(space.prompts)
+        start = self.plan.space.defaults[space.models[0]]
+        room = allowance.samples([], [Arm.of(0, start, board)])
+        most = min(self.plan.n_trials, POOL_MOST, max(2, room // POOL_LOOK))
+        if room < FIRST_BLOCK * min(2, most, all_of_them):
             raise InconclusiveError(
-                f"the budget does not cover a first look at {len(pool)} combinations of model and prompt "
+                f"the budget does not cover a first look at {all_of_them} combinations of model and prompt "
                 f"beside the {allowance.reserve_calls} calls that confirm {allowance.finalists} finalists: "
                 f"it is {self.plan.budget.words()}; raise it, or search fewer models or prompts"
             )
-        leader = self._leader(alive)
-        # The champion answers everything: challengers are compared with it on every sample they see.
-        rest = min(len(leader.board.ids) - done, allowance.samples(self.arms, [leader]))
-        self._answer([leader], range(done, done + rest))
-        for arm in alive:
-            self._close(arm)
-        return leader
+        if all_of_them > most:
+            self.notes.append(
+                f"{most} of {all_of_them} combinations of model and prompt were tried: n_trials is "
+                f"{self.plan.n_trials} and the budget {self.plan.budget.words()}"
+            )
+        return [self._arm(number, settings, board) for number, settings in proposals.defaults(most)]
+
+    def _more_to_try(self) -> bool:
+        distinct = self.plan.space.distinct
+        return len(self.arms) < min(self.plan.n_trials, distinct or self.plan.n_trials)
+
+    # -- races
+
+    def _new_race(self, arms: Sequence[Arm]) -> Race:
+        rows, samples, aim = len(arms), len(arms[0].board.ids), self.plan.aim
+        if self.plan.mode == "budget":
+            return Race(rows, samples)
+        return ConfidenceRace(rows, samples, alpha=1 - aim.confidence, epsilon=aim.indifference)
+
+    def _race(self, race: Race, arms: Sequence[Arm], allowance: Allowance, share: float) -> Arm:
+        """Let these arms, by row, race until it is over or its share is used up; gives the champion."""
+        if len(arms) == 1:
+            return self._alone(arms[0], allowance)
+        while (block := race.next(1.0, allowance.costs(self.arms, arms, share=share))) is not None:
+            self._mark_exits(race, arms)
+            whole = self._answer([arms[row] for row in block.rows], range(block.start, block.stop))
+            if not whole:
+                self.stopped = True
+                self._note_budget()
+                break
+            scored = [arms[row].quality_values(block.start, block.stop) for row in block.rows]
+            race.take(block, np.stack(scored))
+            self._judge(race, arms)
+        self._mark_exits(race, arms)
+        if isinstance(race, ConfidenceRace):
+            self.notes.append(self._ending(race, arms))
+        if not any(arm.samples() for arm in arms):
+            raise InconclusiveError(
+                f"the budget did not cover a first look at {len(arms)} settings: it is "
+                f"{self.plan.budget.words()}; raise it, or search fewer models or prompts"
+            )
+        return self._leader([arms[row] for row in race.ranked(edge=False)])
+
+    def _ending(self, race: ConfidenceRace, arms: Sequence[Arm]) -> str:
+        """What a race for confidence knows at its end, as a sentence."""
+        aim, n = self.plan.aim, race.depth
+        left = ", ".join(str(arms[row].number) for row in race.alive)
+        of_pool = f"of the {len(arms)} settings raced at {aim.confidence:.0%} confidence"
+        if race.ending == "resolved":
+            return f"after {n} samples trial {left} is the best {of_pool}"
+        if race.ending == "good enough":
+            points = f"{aim.indifference * 100:g} points"
+            return (
+                f"after {n} samples trial {arms[race.named].number} is within {points} of the best {of_pool}"
+            )
+        why = "this data cannot tell them apart" if race.ending else "the budget ended the race"
+        return f"after {n} samples the best {of_pool} is among trials {left}: {why}"
+
+    def _alone(self, arm: Arm, allowance: Allowance) -> Arm:
+        """What has nobody to race answers all that can be paid."""
+        whole, done = len(arm.board.ids), arm.samples()
+        if not self._answer([arm], range(done, min(whole, done + allowance.samples(self.arms, [arm])))):
+            self._note_budget()
+        return arm
+
+    def _judge(self, race: Race, arms: Sequence[Arm]) -> None:
+        """Take out what failed or breaks a limit, but not everybody; say what a low price makes up for."""
+        for row in reversed(race.ranked()):
+            if len(race.alive) > 1 and self._is_out(arms[row]):
+                race.remove(row)
+        leader = arms[race.leader]
+        for row in race.alive:
+            race.edge[row] = self._allowed_gap(arms[row], leader)
+
+    def _is_out(self, arm: Arm) -> bool:
+        """Whether an arm is out whatever its quality; it is told so."""
+        if arm.state == "failed":
+            return True
+        if broken := surely_broken(arm, self.plan.aim.limits):
+            arm.state, arm.reason = "infeasible", "; ".join(broken)
+        elif arm.samples() >= FIRST_BLOCK and np.isnan(arm.quality_values()).all():
+            arm.state, arm.reason = "failed", f"none of its {arm.samples()} samples could be scored"
+        return arm.state in ("infeasible", "failed")
+
+    def _mark_exits(self, race: Race, arms: Sequence[Arm]) -> None:
+        for row, exit_ in race.exits.items():
+            if arms[row].state == "running":
+                self._eliminate(arms[row], exit_.after, exit_.behind, arms[exit_.leader], exit_.why)
+
+    def _eliminate(self, arm: Arm, n: int, behind: float, leader: Arm, why: str) -> None:
+        points = f"{abs(behind) * 100:.1f} points {'behind' if behind >= 0 else 'ahead of'}"
+        arm.state = "eliminated"
+        arm.reason = f"after {n} samples {points} trial {leader.number} on the same samples, {why}"
+
+    def _allowed_gap(self, arm: Arm, leader: Arm) -> float:
+        """Quality that the aim gives up for the price of this arm; 0 for the policy "best"."""
+        return self.plan.aim.tolerance if finals.price(arm) < CHEAPER * finals.price(leader) else 0.0
 
     # -- challengers
 
@@ -123,56 +217,88 @@ class Search:
         asked = [proposals.ask() for _ in range(min(ROUND, self.plan.n_trials - len(self.arms)))]
         return [self._arm(number, settings, board) for number, settings in filter(None, asked)]
 
-    def _race_round(self, challengers: Sequence[Arm], champion: Arm, allowance: Allowance) -> Arm:
-        alive, done = list(challengers), 0
-        for goal in checkpoints(champion.samples()):
-            mark = min(goal, done + allowance.samples(self.arms, alive))
-            if mark <= done or not self._answer(alive, range(done, mark)):
+    def _challenge(self, challengers: Sequence[Arm], champion: Arm, allowance: Allowance) -> Arm:
+        """Race challengers against the champion, look by look; gives who leads now.
+
+        All answer the same first samples. Who is unlikely to win gives way, who has likely won is through.
+        """
+        alive, won, done = list(challengers), list[Arm](), 0
+        for goal in checkpoints(len(champion.board.ids)):
+            racing = [champion, *alive]
+            mark = min(goal, done + allowance.samples(self.arms, racing, share=REFINED_SHARE))
+            if mark <= done or not self._answer(racing, range(done, mark)):
                 self.stopped = True
                 self._note_budget()
                 break
             done = mark
-            alive = [arm for arm in alive if not self._drop(arm, champion, unpromising)]
+            alive = [arm for arm in alive if not self._gives_way(arm, champion)]
+            won += [arm for arm in alive if wins(self._standing(arm, champion))]
+            alive = [arm for arm in alive if arm not in won]
             if not alive:
                 break
-        for arm in alive:
-            self._close(arm)
-        contenders = [champion, *(arm for arm in alive if arm.samples() == champion.samples())]
-        return self._leader(contenders)
+        ahead = [arm for arm in (*won, *alive) if self._standing(arm, champion).difference > 0]
+        return max(ahead, key=lambda arm: self._lead(arm, champion), default=champion)
 
-    # -- finalists
+    def _gives_way(self, arm: Arm, champion: Arm) -> bool:
+        if self._is_out(arm):
+            return True
+        if self._keeps(arm) and not self._keeps(champion):
+            return False
+        values, best = arm.quality_values(), champion.quality_values()
+        if not unpromising(verdict(values + self._allowed_gap(arm, champion), best)):
+            return False
+        standing = verdict(values, best)
+        self._eliminate(arm, standing.n, -standing.difference, champion, "unlikely to catch up")
+        return True
+
+    def _standing(self, arm: Arm, champion: Arm) -> Verdict:
+        return verdict(arm.quality_values(), champion.quality_values())
+
+    def _lead(self, arm: Arm, champion: Arm) -> tuple[bool, float, int]:
+        """How a challenger ranks among those ahead of the champion."""
+        return self._keeps(arm), shrunk(self._standing(arm, champion)), -arm.number
+
+    # -- the end
+
+    def _decide(self, champion: Arm, allowance: Allowance) -> Arm:
+        """Race the best of all that was tried on the samples that are left; gives the champion."""
+        best = finals.contenders(self.arms, champion)
+        depth = champion.samples()
+        for arm in best:
+            if not self._answer([arm], range(arm.samples(), depth)):
+                self._note_budget()
+                best = [arm for arm in best if arm.samples() >= depth]
+                break
+        race = Race.resumed(np.stack([arm.quality_values() for arm in best]), depth)
+        return self._race(race, best, allowance, 1.0)
+
+    def _close(self) -> None:
+        """Say of each arm that is still running how far it came."""
+        for arm in self.arms:
+            whole = len(arm.board.ids)
+            if arm.state == "running":
+                arm.state = "complete" if arm.samples() == whole else "stopped"
+                if arm.state == "stopped":
+                    arm.reason = f"its race was over after {arm.samples()} of {whole} samples"
 
     def _confirm(self, champion: Arm, allowance: Allowance) -> None:
         board = Board.of(self.plan, "confirm")
-        chosen = self._finalists(champion)
-        self.finalists = [Arm.of(arm.number, arm.settings, board) for arm in chosen]
-        affordable = allowance.samples(self.arms, chosen, reserve=False)
-        count = min(len(board.ids), affordable)
+        chosen = finals.finalists(self.arms, champion, self.plan.aim)
+        count = min(len(board.ids), allowance.samples(self.arms, chosen, reserve=False))
+        while len(chosen) > finals.FEWEST and count < min(len(board.ids), finals.ENOUGH):
+            chosen = finals.without_last(chosen)
+            count = min(len(board.ids), allowance.samples(self.arms, chosen, reserve=False))
         if count < len(board.ids):
             self.notes.append(
                 f"the budget covered {count} of {len(board.ids)} samples of the confirm split for "
                 f"{len(chosen)} finalists"
             )
+        self.finalists = [Arm.of(arm.number, arm.settings, board) for arm in chosen]
         if not self._answer(self.finalists, range(count)):
             self._note_budget()
         for arm in self.finalists:
-            arm.state = "complete" if arm.samples() == len(board.ids) else "stopped"
-
-    def _finalists(self, champion: Arm) -> list[Arm]:
-        full = [arm for arm in self.arms if arm.samples() >= champion.samples()]
-        full.sort(key=lambda arm: (arm is not champion, not self._keeps(arm), -self._mean(arm), arm.number))
-        best = full[:FINALISTS]
-        cheapest = self._cheapest_near(champion, full)
-        if cheapest not in best:
-            best[-1] = cheapest
-        default = self.arms[0]
-        return best if default in best else [*best, default]
-
-    def _cheapest_near(self, champion: Arm, full: Sequence[Arm]) -> Arm:
-        """What the aim may prefer to the champion: the cheapest one within the tolerance."""
-        least = self._mean(champion) - self.plan.aim.tolerance
-        near = [arm for arm in full if self._keeps(arm) and self._mean(arm) >= least]
-        return min(near, key=lambda arm: (_price(arm), arm is not champion, arm.number), default=champion)
+            if arm.state == "running":
+                arm.state = "complete" if arm.samples() == len(board.ids) else "stopped"
 
     # -- what all of them share
 
@@ -182,75 +308,47 @@ class Search:
         return arm
 
     def _answer(self, arms: Sequence[Arm], positions: Sequence[int]) -> bool:
-        complete = ask(arms, positions, self.engine, lambda: self.on_answer(self))
+        """Whether nothing was refused for want of budget. Raises ProviderError when no model is left."""
+        answered = self.ask(arms, positions)
+        for arm in arms:
+            if cause := answered.gone.get(arm.settings.model):
+                arm.state, arm.reason = "failed", f"{arm.settings.model} {cause}"
+        if answered.gone and all(arm.state == "failed" for arm in arms):
+            raise ProviderError(
+                f"{arms[0].reason}; mend it and resume the run: nothing that was answered is lost"
+            )
         self.on_block(self)
-        return complete
+        return answered.complete
 
     def _leader(self, arms: Sequence[Arm]) -> Arm:
-        able = [arm for arm in arms if self._keeps(arm)] or arms
-        row = leader_of([arm.quality_values() for arm in able], [_price(arm) for arm in able])
-        return able[row]
+        """The best mean among those that keep the limits, else of all; of equals the cheaper one."""
+        able = [arm for arm in arms if arm.state != "failed"] or arms
+        able = [arm for arm in able if self._keeps(arm)] or able
+        return min(able, key=lambda arm: (-finals.mean(arm), finals.price(arm), arm.number))
 
     def _keeps(self, arm: Arm) -> bool:
         limits = self.plan.aim.limits
         return not limits or not broken_limits(arm.trial(), limits)
 
-    def _drop(self, arm: Arm, leader: Arm, rule: Callable[[Verdict], bool]) -> bool:
-        values = arm.quality_values()
-        broken = surely_broken(arm, self.plan.aim.limits)
-        if broken:
-            arm.state, arm.reason = "infeasible", "; ".join(broken)
-            return True
-        if np.isnan(values).all() and arm.samples() >= FIRST_BLOCK:
-            arm.state, arm.reason = "failed", f"none of its {arm.samples()} samples could be scored"
-            return True
-        if self._keeps(arm) and not self._keeps(leader):
-            return False
-        if not rule(verdict(values + self._allowed_gap(arm, leader), leader.quality_values())):
-            return False
-        standing = verdict(values, leader.quality_values())
-        arm.state = "eliminated"
-        arm.reason = (
-            f"after {standing.n} samples {abs(standing.difference) * 100:.1f} points "
-            f"{'behind' if standing.difference < 0 else 'ahead of'} trial {leader.number} on the same samples"
-        )
-        return True
-
-    def _allowed_gap(self, arm: Arm, leader: Arm) -> float:
-        """Quality that the aim gives up for the price of this arm; 0 for the policy "best"."""
-        return self.plan.aim.tolerance if _price(arm) < CHEAPER * _price(leader) else 0.0
-
-    def _close(self, arm: Arm) -> None:
-        whole = len(arm.board.ids)
-        arm.state = "complete" if arm.samples() == whole else "stopped"
-        if arm.state == "stopped":
-            arm.reason = f"its race was over after {arm.samples()} of {whole} samples"
-
     def _tell(self, proposals: Proposals, arms: Sequence[Arm], champion: Arm) -> None:
-        mean = self._mean(champion)
+        """Tell the sampler what these arms are worth beside the champion of their race.
+
+        Values hang together through champions: each is told on the scale of the one it was compared with.
+        """
+        level = self.told.setdefault(champion.number, finals.mean(champion))
         for arm in arms:
-            standing = verdict(arm.quality_values(), champion.quality_values())
-            if arm is not champion and standing.n < 2:
-                arm.state = "failed" if arm.samples() else "stopped"
+            standing = self._standing(arm, champion)
+            if arm.state == "failed" or (arm is not champion and standing.n < 2):
                 proposals.tell(arm.number, None)
                 continue
-            value = mean if arm is champion else told_value(mean, standing)
-            if arm.state == "infeasible" or (arm.state == "complete" and not self._keeps(arm)):
+            value = level if arm is champion else level + shrunk(standing)
+            if arm.state == "infeasible" or not self._keeps(arm):
                 value -= PENALTY
             self.told[arm.number] = value
             proposals.tell(arm.number, value)
         self.on_block(self)
 
-    def _mean(self, arm: Arm) -> float:
-        values = arm.quality_values()
-        return 0.0 if np.isnan(values).all() else float(np.nanmean(values))
-
     def _note_budget(self) -> None:
         note = "the budget ended the search before every trial was through"
         if note not in self.notes:
             self.notes.append(note)
-
-
-def _price(arm: Arm) -> float:
-    price = arm.usd_per_1k_calls()
-    return math.inf if price is None else price

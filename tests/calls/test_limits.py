@@ -17,6 +17,7 @@ from harness.calls.limits import (
     PROBES,
     SLOW,
     SLOW_ROW,
+    UNREACHED_PROBES,
     Limiter,
 )
 from harness.calls.provider import ProviderFault
@@ -254,9 +255,13 @@ def test_a_probe_that_was_never_sent_does_not_stop_the_others():
     assert line.pause_s(121.0) == 0.0
 
 
-def test_pauses_between_probes_double_until_the_provider_is_given_up():
-    """The message tells since when it is down and why."""
+@pytest.mark.parametrize(("reached", "probes"), [(True, PROBES), (False, UNREACHED_PROBES)])
+def test_pauses_between_probes_double_until_the_provider_is_given_up(reached, probes):
+    """The message tells since when it is down and why; an address that never answered is given up sooner."""
     line, now, pauses = down(), 100.0, []
+    if reached:
+        line.on_answer(now, 0.1)
+        fail(line, now, times=DOWN_AFTER)
     while not line.given_up:
         asleep_s = now
         while (pause_s := line.pause_s(now)) > 0:
@@ -264,7 +269,7 @@ def test_pauses_between_probes_double_until_the_provider_is_given_up():
             now += pause_s
         pauses.append(now - asleep_s)
         fail(line, now, "connection")
-    assert pauses == [min(LONGEST_PROBE_S, FIRST_PROBE_S * 2**n) for n in range(PROBES)]
+    assert pauses == [min(LONGEST_PROBE_S, FIRST_PROBE_S * 2**n) for n in range(probes)]
     assert line.given_up == f"down since {sum(pauses):.0f} s: a connection"
 
 
@@ -302,7 +307,7 @@ class Outage:
         """A fault, or an answer when it is over."""
         self.times.append(self.clock.monotonic())
         if self.clock.monotonic() < self.until_s:
-            return ProviderFault("connection", "refused")
+            return ProviderFault("overloaded", "refused")
         return "billing"
 
 

@@ -152,15 +152,17 @@ def test_missing_weights_name_the_command_that_fetches_them(desk: Any) -> None:
 def test_dead_provider_ends_the_run(desk: Any) -> None:
     """A provider that takes no call is no reason to recommend anything: the run fails, and may be resumed."""
     desk.spec(("concurrency: 4", "concurrency: 4\n    max_retries: 0"))
-    assert_told(desk.cli("tune", "words.yaml", "-q"), 3, "mine/tiny does not answer", "connection", "resume")
+    assert_told(
+        desk.cli("tune", "words.yaml", "-q"), 3, "mine/tiny cannot be asked (down)", "no connection", "resume"
+    )
     assert " failed " in desk.cli("list").out
 
 
 def test_failed_run_goes_on_when_the_provider_is_back(desk: Any, answers: Any) -> None:
     """A run that failed for its provider is resumed like one that was cut off."""
     desk.spec(("concurrency: 4", "concurrency: 4\n    max_retries: 0"), api_base=answers.url)
-    answers.status = 503
-    assert_told(desk.cli("tune", "words.yaml", "-q"), 3, "overloaded", "resume")
+    answers.status = 404
+    assert_told(desk.cli("tune", "words.yaml", "-q"), 3, "status 404", "resume")
     answers.status = 200
     assert desk.cli("tune", "--resume", "latest", "-q").code == 0
     assert " complete " in desk.cli("list").out

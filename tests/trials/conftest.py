@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from harness.records import Call, Reply, Sample
 from harness.store.store import open_store
 from harness.testing.builders import a_call, a_completion, a_failure, a_reply, a_score, a_settings
 from harness.testing.simulator import SimulatedExperiment, Simulator, simulated_experiment
+from harness.trials.evaluate import ask
 from harness.trials.evidence import Arm, Board
 from harness.trials.search import Search
 
@@ -59,7 +61,13 @@ class Lab:
         return search
 
     def attempt(
-        self, plan: Plan, provider: Any, *, store: str = "store.db", **watchers: Any
+        self,
+        plan: Plan,
+        provider: Any,
+        *,
+        store: str = "store.db",
+        on_answer: Callable[[], None] | None = None,
+        **watchers: Any,
     ) -> tuple[Search, BaseException | None]:
         """A search, and what it raised."""
         database = open_store(f"sqlite:///{self.folder / store}")
@@ -74,7 +82,7 @@ class Lab:
                 caps=Caps(usd=budget.usd, calls=budget.calls, tokens=budget.tokens, minutes=budget.minutes),
                 seed=plan.seed,
             ) as engine:
-                search = Search(plan, engine, **watchers)
+                search = Search(plan, partial(ask, engine=engine, watch=on_answer), **watchers)
                 try:
                     search.run()
                 except Exception as error:  # noqa: BLE001 - the caller looks at it

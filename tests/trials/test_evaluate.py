@@ -10,8 +10,8 @@ from harness.calls.budget import Caps
 from harness.calls.engine import Engine
 from harness.calls.provider import ProviderFault
 from harness.catalogue.models import Accepts
-from harness.errors import ProviderError
 from harness.store.store import open_store
+from harness.testing.fake_clock import FakeClock
 from harness.testing.scripted import ScriptedProvider
 from harness.trials.evaluate import answer_rows, ask, make_call, remember
 from harness.trials.evidence import Arm, Board
@@ -37,6 +37,7 @@ def engine_of(lab, plan):
             models=plan.models,
             store=stores[-1],
             caps=Caps(**caps),
+            clock=FakeClock(),
         )
 
     yield make
@@ -87,7 +88,7 @@ def test_a_call_that_the_budget_refuses_is_not_evidence(plan, engine_of):
     provider = ScriptedProvider("yes")
     (arm,) = arms_of(plan, "small")
     with engine_of(provider, calls=3) as engine:
-        assert not ask([arm], range(8), engine)
+        assert not ask([arm], range(8), engine).complete
     assert len(provider.calls) == arm.samples() == 3
     assert arm.failed == 0
 
@@ -96,20 +97,45 @@ def test_a_failed_call_is_evidence(plan, engine_of):
     """A request that the provider refuses is a failure of these settings."""
     (arm,) = arms_of(plan, "small")
     with engine_of(ScriptedProvider(ProviderFault("bad_request", "no"))) as engine:
-        assert ask([arm], range(4), engine)
+        assert ask([arm], range(4), engine).complete
     assert (arm.samples(), arm.failed) == (4, 4)
 
 
-@pytest.mark.parametrize("kind", ["credentials", "quota", "not_found"])
-def test_what_would_meet_every_call_ends_the_run(plan, engine_of, kind):
-    """The message names the model, what happened, and that nothing is lost."""
-    provider = ScriptedProvider(ProviderFault(kind, "refused by the test"))
-    (arm,) = arms_of(plan, "medium")
-    with (
-        engine_of(provider) as engine,
-        pytest.raises(ProviderError, match=rf"sim/medium cannot be asked \({kind}\): refused by the test"),
-    ):
-        ask([arm], range(20), engine)
+@pytest.mark.parametrize(
+    ("kind", "gone"),
+    [
+        ("credentials", {"sim/medium", "sim/small"}),
+        ("quota", {"sim/medium", "sim/small"}),
+        ("not_found", {"sim/medium"}),
+    ],
+)
+def test_what_would_meet_every_call_is_not_asked_again(plan, engine_of, kind, gone):
+    """A key or an account concerns all models of a provider, an unknown name just one."""
+
+    def answer(call):
+        return ProviderFault(kind, "refused by the test") if call.settings.model == "sim/medium" else "yes"
+
+    provider = ScriptedProvider(answer)
+    arms = arms_of(plan, "medium", "small")
+    with engine_of(provider) as engine:
+        answered = ask(arms, range(20), engine)
+    assert set(answered.gone) == gone
+    assert answered.gone["sim/medium"] == f"cannot be asked ({kind}): refused by the test"
+    assert answered.complete
+
+
+def test_a_model_that_nobody_answers_for_is_given_up(plan, engine_of):
+    """The engine pauses it, probes it, and gives up; others are asked on."""
+
+    def answer(call):
+        return ProviderFault("connection", "refused") if call.settings.model == "sim/medium" else "yes"
+
+    arms = arms_of(plan, "medium", "small")
+    with engine_of(ScriptedProvider(answer)) as engine:
+        answered = ask(arms, range(24), engine)
+    assert list(answered.gone) == ["sim/medium"]
+    assert answered.gone["sim/medium"].startswith("cannot be asked (down): down since ")
+    assert arms[1].samples() == 24
 
 
 def test_whoever_watches_is_called_after_each_answer(plan, engine_of):

@@ -8,6 +8,8 @@ import pytest
 
 from harness.calls.provider import ProviderFault
 from harness.errors import InconclusiveError, ProviderError
+from harness.trials.allowance import MOST_RESERVED
+from harness.trials.race import CLEAR_N
 
 
 def outline(search):
@@ -174,7 +176,7 @@ def test_a_budget_for_nothing_is_inconclusive(lab, witness):
     provider = witness(experiment.simulator())
     with pytest.raises(InconclusiveError) as caught:
         lab.search(plan, provider)
-    reserved = 4 * len(plan.task.rows.ids("confirm"))
+    reserved = int(20 * MOST_RESERVED)
     assert str(caught.value) == (
         "the budget does not cover a first look at 6 combinations of model and prompt beside the "
         f"{reserved} calls that confirm 4 finalists: it is 20 calls; raise it, or search fewer models or "
@@ -214,11 +216,22 @@ def test_whoever_watches_hears_of_every_answer_and_block(lab):
     lab.search(
         lab.plan(experiment),
         provider,
-        on_answer=lambda search: answers.append(1),
+        on_answer=lambda: answers.append(1),
         on_block=lambda search: blocks.append(sum(int(arm.seen.sum()) for arm in search.arms)),
     )
     assert len(answers) == provider.requests
     assert blocks == sorted(blocks)
+
+
+def test_a_search_for_confidence_says_what_it_knows(run_one):
+    """Its race ends by itself, and a note tells which settings may be the best, at which confidence."""
+    sections = {"n_trials": 6, "mode": "confidence"}
+    _, _, search, _ = run_one(400, search=sections, budget={"usd": 50.0})
+    (note,) = [note for note in search.notes if note.startswith("after ")]
+    assert "of the 6 settings raced at 95% confidence" in note
+    assert any(arm.state == "eliminated" and "stated confidence" in arm.reason for arm in search.arms)
+    best = [arm.number for arm in search.arms if arm.state != "eliminated"]
+    assert all(str(number) in note for number in best)
 
 
 # -- limits and prices
@@ -279,7 +292,7 @@ def test_settings_that_only_fail_are_dropped_early(run_one, failures):
     _, plan, search, _ = run_one(200, faults=refusing("sim/large"), failures=failures)
     whole = len(plan.task.rows.ids("search"))
     refused = [arm for arm in search.arms if arm.settings.model == "sim/large"]
-    assert max(arm.samples() for arm in refused) <= 16 < whole
+    assert max(arm.samples() for arm in refused) <= CLEAR_N < whole
     assert all(arm.reason for arm in refused)
     assert search.finalists[0].settings.model != "sim/large"
 
@@ -293,10 +306,20 @@ def test_what_cannot_be_scored_is_failed_and_says_so(run_one):
     assert not set(search.told) & {arm.number for arm in refused}
 
 
-def test_missing_credentials_end_the_search(lab):
-    """Every further call would fail alike."""
+def test_missing_credentials_of_all_end_the_search(lab):
+    """One provider, one key: nobody can be asked, and the message says why and what to do."""
     experiment = lab.experiment(60)
     provider = experiment.simulator(faults=refusing("sim/medium", "credentials"))
-    with pytest.raises(ProviderError, match=r"sim/medium cannot be asked \(credentials\)"):
+    with pytest.raises(ProviderError, match=r"cannot be asked \(credentials\): refused .* resume the run"):
         lab.search(lab.plan(experiment), provider)
     assert provider.requests < 100
+
+
+def test_a_model_that_cannot_be_asked_fails_alone(run_one):
+    """Its trials end as failed with the cause, after a few calls, and the sweep goes on with the others."""
+    _, _, search, _ = run_one(100, faults=refusing("sim/large", "not_found"))
+    gone = [arm for arm in search.arms if arm.settings.model == "sim/large"]
+    assert {arm.state for arm in gone} == {"failed"}
+    assert all("refused by the test" in arm.reason for arm in gone)
+    assert search.finalists[0].settings.model != "sim/large"
+    assert {arm.state for arm in search.finalists} == {"complete"}

@@ -1,0 +1,74 @@
+"""Who is still worth a look at the end: contenders for the last race, and finalists to confirm.
+
+In: arms with what they have shown on the search split. Out: some of them, the best first. Asks nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.plan.limits import broken_limits
+from harness.plan.plan import Aim
+from harness.trials.duel import verdict
+from harness.trials.evidence import Arm
+
+MOST = 3  # finalists besides the default: the best, its nearest rival, and the cheapest that the aim allows
+FEWEST = 2  # finalists that are confirmed however little is left: the choice and the default
+ENOUGH = 30  # samples that each finalist should confirm; with fewer of them, fewer finalists are asked
+CONTENDERS = 6  # arms in the last race
+HOPE = 0.1  # chance to beat the champion below which an arm is no contender
+OUT = ("failed", "infeasible", "eliminated")
+
+
+def contenders(arms: Sequence[Arm], champion: Arm) -> list[Arm]:
+    """The champion, and the few that may still be better than it."""
+    able = [arm for arm in arms if arm is not champion and arm.state not in OUT and arm.samples() > 1]
+    able = [arm for arm in able if chance(arm, champion) >= HOPE]
+    able.sort(key=lambda arm: (-chance(arm, champion), arm.number))
+    return [champion, *able[: CONTENDERS - 1]]
+
+
+def finalists(arms: Sequence[Arm], champion: Arm, aim: Aim) -> list[Arm]:
+    """The champion, rivals that may be as good, the cheapest that the aim allows, and the default, in order.
+
+    A rival that has lost is not confirmed: what the search knows need not be paid for twice.
+    """
+
+    def keeps(arm: Arm) -> bool:
+        return not broken_limits(arm.trial(), aim.limits)
+
+    level = [arm for arm in arms if arm.samples() >= champion.samples() and arm.state != "failed"]
+    level.sort(key=lambda arm: (arm is not champion, not keeps(arm), -mean(arm), arm.number))
+    may_win = [arm for arm in level if chance(arm, champion) >= HOPE or (keeps(arm) and not keeps(champion))]
+    best = [champion, *(arm for arm in may_win if arm is not champion)][:MOST]
+    least = mean(champion) - aim.tolerance
+    near = [arm for arm in level if keeps(arm) and mean(arm) >= least]
+    cheapest = min(near, key=lambda arm: (price(arm), arm is not champion, arm.number), default=champion)
+    if cheapest not in best:
+        best = [*best[: MOST - 1], cheapest]
+    return best if arms[0] in best else [*best, arms[0]]
+
+
+def without_last(chosen: Sequence[Arm]) -> list[Arm]:
+    """One finalist fewer: the default, which is last, stays, and so does the champion."""
+    return [*chosen[:-2], chosen[-1]]
+
+
+def chance(arm: Arm, champion: Arm) -> float:
+    """The chance that an arm is better than the champion, by the samples that both answered."""
+    return verdict(arm.quality_values(), champion.quality_values()).p_loses
+
+
+def mean(arm: Arm) -> float:
+    """Mean quality of what it answered; 0 when nothing could be counted."""
+    values = arm.quality_values()
+    return 0.0 if np.isnan(values).all() else float(np.nanmean(values))
+
+
+def price(arm: Arm) -> float:
+    """USD for a thousand calls; infinite while it is unknown."""
+    usd = arm.usd_per_1k_calls()
+    return math.inf if usd is None else usd
