@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from harness.errors import StatsError
 from harness.stats.bootstrap import bca_limits, jackknife_means, resampled_means
 from harness.stats.clusters import clustered, standard_error
-from harness.stats.intervals import bootstrap_interval, mean_interval, unvaried_limits, wilson
+from harness.stats.intervals import (
+    bootstrap_interval,
+    clopper_pearson,
+    mean_interval,
+    unvaried_limits,
+    wilson,
+)
 
 SCORES = st.lists(st.floats(0, 1), min_size=2, max_size=40)
 BINARY = st.lists(st.sampled_from([0.0, 1.0]), min_size=2, max_size=40)
@@ -43,11 +49,85 @@ def test_wilson_agrees_with_scipy(n, data):
     assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
 
 
+@pytest.mark.parametrize("method", [wilson, clopper_pearson])
 @pytest.mark.parametrize(("successes", "n"), [(-1, 5), (6, 5), (0, 0)])
-def test_wilson_refuses_impossible_counts(successes, n):
+def test_a_share_refuses_impossible_counts(method, successes, n):
     """A share needs a whole to be a share of."""
     with pytest.raises(StatsError, match="expected from 0 to n"):
-        wilson(successes, n, 0.95)
+        method(successes, n, 0.95)
+
+
+@given(st.integers(1, 200), st.data())
+@settings(deadline=None)
+def test_clopper_pearson_agrees_with_scipy(n, data):
+    """The same limits as scipy's exact ones, at every count and level, on both sides and on one."""
+    from scipy.stats import binomtest
+
+    successes = data.draw(st.integers(0, n))
+    level = data.draw(st.sampled_from([0.5, 0.8, 0.95, 0.999]))
+    expected = binomtest(successes, n).proportion_ci(level, method="exact")
+    estimate = clopper_pearson(successes, n, level)
+    assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
+    below = binomtest(successes, n, alternative="less").proportion_ci(level, method="exact").high
+    assert clopper_pearson(successes, n, level, sides=1).high == pytest.approx(below, abs=1e-9)
+
+
+def test_clopper_pearson_of_a_published_case():
+    """0 of 100: at most 0.0295 with 95 %, the rule of three; two-sided 0.0362."""
+    assert clopper_pearson(0, 100, 0.95, sides=1).high == pytest.approx(1 - 0.05 ** (1 / 100))
+    assert clopper_pearson(0, 100, 0.95).high == pytest.approx(0.0362, abs=5e-5)
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.01, 100), (0.02, 300), (0.5, 20)])
+def test_clopper_pearson_errs_never_more_often_than_it_says(share, n):
+    """Summed over all counts: a bound from above at 95 % is below the truth in at most 5 %."""
+    from scipy.stats import binom
+
+    bounds = np.array([clopper_pearson(k, n, 0.95, sides=1).high for k in range(n + 1)])
+    assert binom.pmf(np.arange(n + 1), n, share)[bounds < share].sum() <= 0.05
+
+
+def test_a_population_that_was_seen_is_known():
+    """All 10 of 10: no interval. 10 of 40: t times sqrt(3/4). Without variation: no more than is unseen."""
+    graded = np.linspace(0.1, 0.9, 10)
+    whole = mean_interval(graded, level=0.95, population=10)
+    assert (whole.low, whole.value, whole.high) == pytest.approx((0.5, 0.5, 0.5))
+    endless, part = mean_interval(graded, level=0.95), mean_interval(graded, level=0.95, population=40)
+    assert part.high - part.low == pytest.approx((endless.high - endless.low) * 0.75**0.5)
+    alike = mean_interval([0.5] * 10, level=0.95, population=11)
+    assert alike.low == pytest.approx(0.5 - 0.5 / 11)
+    assert wilson(7, 10, 0.95, population=10).low == pytest.approx(0.7)
+    assert mean_interval([1.0] * 7 + [0.0] * 3, level=0.95, population=12) == wilson(
+        7, 10, 0.95, population=12
+    )
+
+
+def test_a_population_counts_clusters_where_there_are_any():
+    """5 of 10 texts, two questions each, are half of them."""
+    values, groups = np.linspace(0.1, 0.9, 10), list("aabbccddee")
+    endless = mean_interval(values, level=0.9, groups=groups)
+    part = mean_interval(values, level=0.9, groups=groups, population=10)
+    assert part.high - part.value == pytest.approx((endless.high - endless.value) * 0.5**0.5)
+
+
+@pytest.mark.parametrize("values", [[1.0, 0.0, 1.0], [0.2, 0.4, 0.6]])
+def test_a_population_smaller_than_what_was_seen_is_an_error(values):
+    """A part cannot be larger than the whole."""
+    with pytest.raises(StatsError, match="the population is 2, but 3 were seen"):
+        mean_interval(values, level=0.95, population=2)
+
+
+@pytest.mark.parametrize("graded", [False, True])
+def test_intervals_of_a_finite_population_cover_its_mean(graded):
+    """1,000 seeded draws of 60 from 100: at a stated 95 % at least 93 % hold the mean of the 100."""
+    rng = np.random.default_rng(19)
+    everything = rng.beta(4, 2, 100) if graded else (rng.random(100) < 0.8).astype(float)
+    estimates = [
+        mean_interval(rng.permutation(everything)[:60], level=0.95, population=100) for _ in range(1000)
+    ]
+    covered = np.mean([e.low <= everything.mean() <= e.high for e in estimates])
+    assert 0.93 <= covered <= 0.98
 
 
 @pytest.mark.parametrize("level", [0, 1, 95])
