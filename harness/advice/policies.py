@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from harness.advice.finalist import Finalist, Goal, difference, paired_sd, percent, points
 from harness.errors import InconclusiveError
@@ -22,6 +23,8 @@ POWER = 0.8  # chance that so many samples as are asked for show what is there
 ROUNDING = 1e-9  # quality: 0.58 - 0.01 is less than 0.57 in binary floating point
 # Of the difference of two settings on one sample: 0.35 to 0.48 on recorded results of right and wrong.
 USUAL_SD = 0.4
+
+Order: TypeAlias = "tuple[float, float, float, float, int]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,20 +57,26 @@ def comparable(finalists: Sequence[Finalist]) -> list[Finalist]:
     return [finalist for finalist in finalists if finalist.search.samples == most]
 
 
-def by_quality(finalist: Finalist) -> tuple[float, float, float, int]:
-    """Order of preference: quality on the search split, then price, latency, and number."""
-    return -finalist.search_quality, finalist.price, finalist.latency_s, finalist.number
+def by_quality(finalist: Finalist) -> Order:
+    """Order of preference: quality on the search split, then price, then latency."""
+    return -finalist.search_quality, finalist.price, finalist.latency_s, *_last(finalist)
 
 
-def _by_price(finalist: Finalist) -> tuple[float, float, float, int]:
-    return finalist.price, -finalist.search_quality, finalist.latency_s, finalist.number
+def _by_price(finalist: Finalist) -> Order:
+    return finalist.price, -finalist.search_quality, finalist.latency_s, *_last(finalist)
 
 
-def _by_latency(finalist: Finalist) -> tuple[float, float, float, int]:
-    return finalist.latency_s, -finalist.search_quality, finalist.price, finalist.number
+def _by_latency(finalist: Finalist) -> Order:
+    return finalist.latency_s, -finalist.search_quality, finalist.price, *_last(finalist)
 
 
-ORDERS: Mapping[str, Callable[[Finalist], tuple[float, float, float, int]]] = {
+def _last(finalist: Finalist) -> tuple[float, int]:
+    """What decides between those that are alike in everything else: the confirm split, then the number."""
+    quality = finalist.confirm.quality
+    return -quality.value if quality else math.inf, finalist.number
+
+
+ORDERS: Mapping[str, Callable[[Finalist], Order]] = {
     "best": by_quality,
     "cheapest_within": _by_price,
     "fastest_within": _by_latency,
@@ -169,17 +178,18 @@ def _unshown(
 def _reason_within(
     chosen: Finalist, leader: Finalist, finalists: Sequence[Finalist], goal: Goal, *, shown: bool
 ) -> str:
-    among = f"{_among(finalists if shown else comparable(finalists))}{_limits(goal)}"
     margin = points(goal.policy.tolerance)
-    first, kind = ("cheapest", "cheaper") if goal.policy.name != "fastest_within" else ("fastest", "faster")
-    if chosen is leader:
-        rule = "" if goal.policy.name == "best" else f", and no {kind} finalist came within {margin}"
-        return f"Trial {chosen.number} had the highest quality of {among} on the search split{rule}."
-    if shown:
+    first, kind = ("fastest", "faster") if goal.policy.name == "fastest_within" else ("cheapest", "cheaper")
+    if shown and chosen is not leader:
         return (
-            f"Trial {chosen.number} is the {first} of {among} that is shown on the confirm split to give up "
-            f"less than {margin} against each other one, with {percent(goal.level)} confidence."
+            f"Trial {chosen.number} is the {first} of {_among(finalists, goal)} that is shown on the confirm "
+            f"split to give up less than {margin} against each other one ({percent(goal.level)} confidence)."
         )
+    among = _among(comparable(finalists), goal)
+    if chosen is leader:
+        came = "is shown to be" if _can_show(finalists, goal) else "came"
+        rule = "" if goal.policy.name == "best" else f", and no {kind} one {came} within {margin}"
+        return f"Trial {chosen.number} had the highest quality of {among} on the search split{rule}."
     behind = points(leader.search_quality - chosen.search_quality)
     return (
         f"Trial {chosen.number} was the {first} of {among} within {margin} of the best, "
@@ -196,7 +206,7 @@ def _reaching(finalists: Sequence[Finalist], goal: Goal) -> Pick:
     if not reached:
         raise InconclusiveError(_nobody_reaches(finalists, floor))
     chosen = min(reached, key=_by_price)
-    among = f"{_among(finalists)}{_limits(goal)}"
+    among = _among(finalists, goal)
     others = "the only one" if len(reached) == 1 else f"the cheapest of the {len(reached)}"
     return Pick(
         finalist=chosen,
@@ -253,7 +263,7 @@ def _weighted(finalists: Sequence[Finalist], goal: Goal) -> Pick:
     # Rounded: a different unit must not decide between two that are equal.
     order = [(-round(total, 9), *by_quality(f)) for total, f in zip(sums, racing, strict=True)]
     place = order.index(min(order))
-    chosen, among = racing[place], f"{_among(racing)}{_limits(goal)}"
+    chosen, among = racing[place], _among(racing, goal)
     if goal.policy.name == "knee":
         reason = (
             f"Trial {chosen.number} stands at the knee of {among} on the search split: none gains as much "
@@ -276,9 +286,6 @@ def _stretched(figures: Sequence[float]) -> list[float]:
     return [0.0 if math.isinf(f) else (f - low) / width if width > 0 else 1.0 for f in figures]
 
 
-def _among(finalists: Sequence[Finalist]) -> str:
-    return f"{len(finalists)} finalist{'s' if len(finalists) > 1 else ''}"
-
-
-def _limits(goal: Goal) -> str:
-    return " that keep the limits" if goal.limits else ""
+def _among(finalists: Sequence[Finalist], goal: Goal) -> str:
+    limits = " that keep the limits" if goal.limits else ""
+    return f"{len(finalists)} finalist{'s' if len(finalists) > 1 else ''}{limits}"

@@ -58,12 +58,13 @@ def certainty(rivals: Sequence[Finalist], tied: Sequence[int], level: float) -> 
 def separations(
     chosen: Finalist, others: Sequence[Finalist], found: Sequence[PairedDifference], goal: Goal
 ) -> tuple[Separation, ...]:
-    """What it would take to tell the choice from these others.
+    """What it would take to tell the choice from these others, by number.
 
     found: all differences that are looked at, whose intervals the error is shared among.
     """
     level = shared(goal.level, len(found))
-    return tuple(_separation(chosen, other, goal, level=level) for other in others)
+    in_order = sorted(others, key=lambda other: other.number)
+    return tuple(_separation(chosen, other, goal, level=level) for other in in_order)
 
 
 def _separation(chosen: Finalist, other: Finalist, goal: Goal, *, level: float) -> Separation:
