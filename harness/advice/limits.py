@@ -102,9 +102,10 @@ def nobody_keeps(trials: Sequence[Trial], limits: Mapping[str, float]) -> str:
             "relax aim.within or widen the search"
         )
 
-    def distance(pair: tuple[Trial, list[Check]]) -> tuple[float, float, int]:
+    def distance(pair: tuple[Trial, list[Check]]) -> tuple[bool, float, float, int]:
         trial, checks = pair
-        return max(one.more_calls() for one in checks), -_quality(trial), trial.number
+        over = any(one.value is None or one.value > one.most for one in checks)
+        return over, max(one.more_calls() for one in checks), -_quality(trial), trial.number
 
     trial, checks = min(open_ones, key=distance)
     unsure = "; ".join(one.words() for one in checks if one.standing == "unclear")

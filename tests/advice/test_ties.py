@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.advice.ties import SCORE
 from harness.stats.paired import paired_difference
 from harness.stats.power import pairs_needed
 from harness.testing.finalists import a_choice, a_finalist
@@ -35,6 +36,7 @@ def test_differences_are_paired_and_hold_together():
         assert one.difference == paired_difference(
             chosen.confirm_values, other.confirm_values, level=0.975, seed=1
         )
+        assert one.difference.method == SCORE
     assert made.versus_runner_up == made.differences[0]
 
 
@@ -55,6 +57,18 @@ def test_many_rivals_widen_what_counts_as_a_tie():
     crowd = [right(n, 0.5, 5) for n in range(2, 21)]
     assert a_choice([winner, rival]).ties == ()
     assert a_choice([winner, rival, *crowd]).ties == (1,)
+
+
+def test_where_the_exact_test_cannot_tell_the_interval_reaches_zero():
+    """10 disagreements for the winner, 2 against: the score interval leaves 0 out, the exact p is 0.039."""
+    winner = right(0, 0.9, 90)
+    rival = a_finalist(1, quality=0.8, confirm_values=((np.arange(N) >= 10) & (np.arange(N) < 92)) * 1.0)
+    plain = paired_difference(winner.confirm_values, rival.confirm_values, level=0.97, seed=1)
+    assert plain.low > 0
+    made = a_choice([winner, rival], level=0.97)
+    assert (made.versus_runner_up.difference.low, made.ties) == (0.0, (1,))
+    assert made.versus_runner_up.difference.high == plain.high
+    assert a_choice([winner, rival], level=0.95).ties == ()
 
 
 def test_that_nobody_can_be_told_apart_is_a_sentence():
