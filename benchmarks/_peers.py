@@ -45,6 +45,20 @@ def inspect_python(folder: Path) -> Path:
     return python
 
 
+def flaml_python(folder: Path) -> Path:
+    """The Python of an environment that has FLAML's BlendSearch; made if absent. Raises PeerMissingError."""
+    home = folder / "flaml"
+    python = home / "bin" / "python"
+
+    def install() -> None:
+        _say(["uv", "venv", "--python", sys.executable, str(home)])
+        # It needs an older Optuna than ours, hence an environment of its own.
+        _say(["uv", "pip", "install", "--compile-bytecode", "--python", str(python), "flaml[blendsearch]"])
+
+    _once(home, "FLAML", install)
+    return python
+
+
 def promptfoo_command(folder: Path) -> list[str]:
     """Starts promptfoo, with a Node that it takes; made if absent. Raises PeerMissingError."""
     home, modules = folder / "promptfoo", folder / "node"

@@ -36,6 +36,10 @@ A request is early when it comes to the provider before the time has passed that
 question asked for. Reported latency is `latency.total_s` of the answers; the truth is from the arrival of
 the request to the last byte of the answer, by the provider's journal.
 
+Three requests in ten ask to slow down (429 and 5xx), so each model's line is halved about once a second, and a
+refused call keeps its place in it while it rests: docs/decisions.md says why. Hence few calls in flight, and
+the time.
+
 `.venv/bin/python benchmarks/storm.py` repeats it; `--samples 500` is quick.
 """
 

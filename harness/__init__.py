@@ -16,20 +16,32 @@ if TYPE_CHECKING:
     from harness.errors import HarnessError, InconclusiveError, SpecError
     from harness.past import load_run
     from harness.plan.planner import make_plan
-    from harness.result import TuneResult
-    from harness.run import tune
+    from harness.result import EvalResult, TuneResult
+    from harness.run import evaluate, tune
 
 _HOMES = {
+    "EvalResult": "harness.result",
     "HarnessError": "harness.errors",
     "InconclusiveError": "harness.errors",
     "SpecError": "harness.errors",
     "TuneResult": "harness.result",
+    "evaluate": "harness.run",
     "load_run": "harness.past",
     "make_plan": "harness.plan.planner",
     "tune": "harness.run",
 }
 
-__all__ = ["HarnessError", "InconclusiveError", "SpecError", "TuneResult", "load_run", "make_plan", "tune"]
+__all__ = [
+    "EvalResult",
+    "HarnessError",
+    "InconclusiveError",
+    "SpecError",
+    "TuneResult",
+    "evaluate",
+    "load_run",
+    "make_plan",
+    "tune",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -31,9 +31,7 @@ class SystemClock:
         """The current moment in UTC."""
         return datetime.now(UTC)
 
-    def monotonic(self) -> float:
-        """Seconds of `time.monotonic`."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
 
     async def sleep(self, seconds: float) -> None:
         """Sleep on the running event loop."""

@@ -21,14 +21,7 @@ def canonical(value: object) -> str:
     Tuples become lists and records become objects. Raises TypeError for anything that is not
     JSON-like, and ValueError for NaN and infinities: neither may silently become part of a name.
     """
-    return json.dumps(
-        value,
-        default=_plain,
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-        allow_nan=False,
-    )
+    return _encode(value)
 
 
 def fingerprint(value: object) -> str:
@@ -56,3 +49,8 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(cast("Mapping[str, object]", value))
     raise TypeError(f"{type(value).__name__} {value!r} has no canonical form; pass JSON-like values")
+
+
+_encode = json.JSONEncoder(
+    default=_plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from harness.advice.finalist import Finalist, Searched
 from harness.calls.budget import Caps
@@ -19,13 +20,27 @@ from harness.errors import InconclusiveError, UsageError
 from harness.outputs.report import write_report
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
-from harness.records import AnswerRow, Recommendation, RunRecord
-from harness.result import TuneResult
-from harness.store.store import RunRow, Store, open_store
+from harness.plan.provenance import provenance_of
+from harness.records import AnswerRow, Recommendation, RunRecord, Split, Trial, TrialState, Verb
+from harness.result import EvalResult, TuneResult
+from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import answer_rows, remember
 from harness.trials.evidence import Arm, Board
 
 REPORTS = Path("reports")
+
+
+def find_run(database: Store, run: str, verb: Verb) -> RunRow:
+    """The run of this name and verb; "latest" is the one begun last. Raises UsageError for any other."""
+    if run == "latest":
+        run = next((row.run for row in database.runs() if row.verb == verb), run)
+    row = database.run(run)
+    if row.verb != verb:
+        raise UsageError(
+            f"run {row.run!r} is of `harness {row.verb}`, expected one of `harness {verb}`; `harness list` "
+            "shows all runs"
+        )
+    return row
 
 
 def load_run(
@@ -34,46 +49,67 @@ def load_run(
     store: str | None = None,
     reports: str | Path = REPORTS,
     clock: Clock | None = None,
-) -> TuneResult:
+) -> TuneResult | EvalResult:
     """A finished run, read back from the store; nothing is sent. Raises UsageError when it is not there."""
     clock = clock or SystemClock()
     database = open_store(store)
     try:
         row = database.run(run)
-        if row.record is None:
-            raise UsageError(
-                f"run {row.run!r} has not ended; finish it with `harness tune --resume {row.run}`"
-            )
-        plan = plan_of(row)
+        record, plan, folder = _record_of(row), plan_of(row), Path(reports) / row.run
+        if row.verb == "eval":
+            return EvalResult(record, plan, folder)
         with open_engine(plan, row.run, database, {}, clock, use_cache=True) as engine:
-            arms = arms_of(row.record, plan, engine, database)
-        finalists, searched = finalists_of(row.record, arms), searched_of(row.record, arms[0])
-        return TuneResult(row.record, plan, finalists, Path(reports) / row.run, searched=searched)
+            arms = arms_of(record, plan, engine, database)
+        finalists, searched = finalists_of(record, arms), searched_of(record, arms[0])
+        return TuneResult(record, plan, folder, finalists=finalists, searched=searched)
     finally:
         database.close()
 
 
-def recommended(run: str = "latest", *, store: str | None = None) -> Recommendation:
+def _record_of(row: RunRow) -> RunRecord:
+    if row.record is None:
+        raise UsageError(
+            f"run {row.run!r} has not ended; finish it with `harness {row.verb} --resume {row.run}`"
+        )
+    return row.record
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a finished run recommends. prompt_text: the template of its prompt, as it was measured."""
+
+    recommendation: Recommendation
+    prompt_text: str
+
+
+def chosen(
+    run: str = "latest", policy: str | Mapping[str, object] | None = None, *, store: str | None = None
+) -> Chosen:
     """What a finished run recommends, as it was written down: its spec and data need not be there any more.
 
+    policy: choose anew, for which spec and data are read again; see `TuneResult.recommend`.
     Raises UsageError when the run is not there or has not ended, InconclusiveError without a choice.
     """
     database = open_store(store)
     try:
-        row = database.run(run)
+        row = find_run(database, run, "tune")
     finally:
         database.close()
-    if row.record is None:
-        raise UsageError(f"run {row.run!r} has not ended; finish it with `harness tune --resume {row.run}`")
-    if row.record.recommendation is None:
-        why = "; ".join(row.record.notes) or "it ended before a decision"
+    record = _record_of(row)
+    recommendation = record.recommendation
+    if policy is not None:
+        loaded = load_run(row.run, store=store)
+        assert isinstance(loaded, TuneResult), "a run of `harness tune` was found"
+        recommendation = loaded.recommend(policy)
+    if recommendation is None:
+        why = "; ".join(record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
-    return row.record.recommendation
+    return Chosen(recommendation, row.prompts[recommendation.settings.prompt])
 
 
 def rebuild_report(
     run: str = "latest", *, store: str | None = None, reports: str | Path = REPORTS
-) -> TuneResult:
+) -> TuneResult | EvalResult:
     """Write the report of a finished run anew, from the store alone."""
     database = open_store(store)
     try:
@@ -115,6 +151,7 @@ def open_engine(
         clock=clock,
         seed=plan.seed,
         use_cache=use_cache,
+        reuse_limits=plan.reuse_limits,
     )
 
 
@@ -148,15 +185,29 @@ def searched_of(record: RunRecord, arms: Sequence[Arm]) -> tuple[Searched, ...]:
 def arms_of(record: RunRecord, plan: Plan, engine: Engine, database: Store) -> tuple[list[Arm], list[Arm]]:
     """The arms of a finished run, filled again from the store."""
     seen = {(row.split, row.number): row.seen for row in database.trials(record.run)}
-    boards = {"search": Board.of(plan, "search"), "confirm": Board.of(plan, "confirm")}
+    trials = (*record.trials, *record.finalists)
+    splits: set[Split] = {trial.split for trial in trials}
+    boards = {split: Board.of(plan, split) for split in splits}
     rebuilt: tuple[list[Arm], list[Arm]] = ([], [])
     for trials, arms in zip((record.trials, record.finalists), rebuilt, strict=True):
         for trial in trials:
             arm = Arm.of(trial.number, trial.settings, boards[trial.split])
             remember(arm, seen[trial.split, trial.number], engine)
+            _require_answers(arm, trial, record.run)
             arm.state, arm.reason = trial.state, trial.reason
             arms.append(arm)
     return rebuilt
+
+
+def _require_answers(arm: Arm, trial: Trial, run: str) -> None:
+    """Raise UsageError when answers of this trial are gone: without them its figures would be others."""
+    calls = int(arm.seen.sum())
+    gone = calls - round(trial.failure_rate * calls) - arm.answers()
+    if gone > 0:
+        raise UsageError(
+            f"{gone} answers of run {run!r} are no longer in the store (`harness cache prune` removes some): "
+            "what the run found is kept, but neither its report nor another choice can be made from it"
+        )
 
 
 def rows_of(arms: tuple[Iterable[Arm], Iterable[Arm]], engine: Engine) -> Iterator[AnswerRow]:
@@ -164,3 +215,50 @@ def rows_of(arms: tuple[Iterable[Arm], Iterable[Arm]], engine: Engine) -> Iterat
     for side in arms:
         for arm in side:
             yield from answer_rows(arm, engine)
+
+
+def record_so_far(run: str = "latest", *, store: str | None = None) -> tuple[RunRecord, Plan]:
+    """The record of a run and its plan; of one that has not ended, what the store knows of its trials.
+
+    Nothing is sent. Such a record ends now, is "running" and recommends nothing. Raises UsageError when the
+    run is not there.
+    """
+    clock = SystemClock()
+    database = open_store(store)
+    try:
+        row = database.run(run)
+        plan = plan_of(row)
+        if row.record is not None:
+            return row.record, plan
+        with open_engine(plan, row.run, database, {}, clock, use_cache=True) as engine:
+            trials = list(_trials_so_far(database.trials(row.run), plan, engine))
+            spend = engine.spend()
+    finally:
+        database.close()
+    record = RunRecord(
+        run=row.run,
+        experiment=plan.experiment,
+        description=plan.description,
+        state="running",
+        metric=plan.task.metric,
+        aim=plan.aim.words(),
+        trials=tuple(trial for trial in trials if trial.split == "search"),
+        finalists=tuple(trial for trial in trials if trial.split == "confirm" and trial.samples),
+        recommendation=None,
+        spend=spend,
+        data=plan.task.rows.card,
+        provenance=provenance_of(plan, row.started_at),
+        started_at=row.started_at,
+        ended_at=clock.now(),
+        failures=plan.failures,
+    )
+    return record, plan
+
+
+def _trials_so_far(rows: Iterable[TrialRow], plan: Plan, engine: Engine) -> Iterator[Trial]:
+    boards = {"search": Board.of(plan, "search"), "confirm": Board.of(plan, "confirm")}
+    for row in rows:
+        arm = Arm.of(row.number, row.settings, boards[row.split])
+        remember(arm, row.seen, engine)
+        arm.state, arm.reason = cast("TrialState", row.state), row.reason
+        yield replace(arm.trial(), told=row.told)

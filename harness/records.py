@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ else:
     JsonValue = Any  # the codec reads types at run time, and would follow a recursive alias for ever
 Role = Literal["system", "user", "assistant"]
 Purpose = Literal["answer", "judge", "embed"]
-Split = Literal["search", "confirm"]
+Split = Literal["search", "confirm", "all"]  # all: both together, of a trial and never of a sample
+Verb = Literal["tune", "eval"]
 ModelClass = Literal["SMALL", "MEDIUM", "LARGE", "EMBEDDING"]
 MODEL_CLASSES: tuple[ModelClass, ...] = ("SMALL", "MEDIUM", "LARGE", "EMBEDDING")
 
@@ -54,17 +56,17 @@ class Settings:
 
     def sent(self) -> dict[str, JsonValue]:
         """The parameters that go out with a request: set fields by name, without model and prompt."""
-        named: dict[str, JsonValue] = {}
-        for name in SENT_FIELDS:
-            value = getattr(self, name)
-            if value is not None:
-                named[name] = list(value) if name == "stop" else value
-        return named | dict(self.extra)
+        values = zip(SENT_FIELDS, _sent_values(self), strict=True)
+        named: dict[str, JsonValue] = {name: value for name, value in values if value is not None}
+        if self.stop is not None:
+            named["stop"] = list(self.stop)
+        return {**named, **self.extra} if self.extra else named
 
 
 SENT_FIELDS: tuple[str, ...] = tuple(
     f.name for f in fields(Settings) if f.name not in ("model", "prompt", "extra")
 )
+_sent_values = attrgetter(*SENT_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,7 @@ class Completion:
     """An answered call. A cached one keeps price and latency of the call that was paid.
 
     price_usd: list price; `None` when the provider did not say how many tokens it billed.
+    reused: a cached answer that was paid under another output limit; its price and text are the same.
     """
 
     call: Call
@@ -184,6 +187,7 @@ class Completion:
     latency: Latency
     cached: bool
     at: datetime
+    reused: bool = False
 
 
 FailureKind = Literal[
@@ -270,8 +274,9 @@ class Trial:
 
     samples: how many samples it answered. `quality` is `None` until something was scored.
     price: list price, whoever paid; spent_usd: what this run paid for it. `reason`: why it ended.
-    Rates are shares of the calls made; latencies are those of real calls. bounds: of the figures, by their
-    names here, on the confirm split good for all finalists together; empty while a run is under way.
+    Rates are shares of the calls made; latencies are those of real calls. told: what the sampler was told it
+    is worth, on one scale for short and long trials of a run; `None`: nothing. bounds: of the figures, by
+    their names here, on the confirm split good for all finalists together; empty while a run is under way.
     """
 
     number: int
@@ -292,6 +297,7 @@ class Trial:
     spent_usd: float = 0.0
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    told: float | None = None
     bounds: Mapping[str, Bounds] = field(default_factory=dict[str, Bounds])
 
 
@@ -416,11 +422,11 @@ class Spend:
 class Progress:
     """A picture of a run between two blocks, for whoever watches: terminal, notebook, or a test.
 
-    done and planned: logical calls, cached ones included. phase: "search" or "confirm".
+    done and planned: logical calls, cached ones included. phase: what is under way.
     """
 
     run: str
-    phase: Split
+    phase: Literal["search", "confirm", "eval"]
     trials: tuple[Trial, ...]
     done: int
     planned: int
@@ -447,6 +453,7 @@ class AnswerRow:
     """One call of one trial with all that was made of it: a line of the per-sample table.
 
     failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
+    reused: see `Completion`.
     """
 
     trial: int
@@ -461,6 +468,7 @@ class AnswerRow:
     cached: bool
     scores: tuple[Score, ...]
     target: JsonValue = None
+    reused: bool = False
 
 
 RunState = Literal["running", "complete", "stopped", "inconclusive", "failed"]
@@ -472,6 +480,8 @@ class RunRecord:
 
     trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
+    verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
+    settings come from, in words; empty for a search.
     """
 
     run: str
@@ -490,3 +500,5 @@ class RunRecord:
     ended_at: datetime | None
     failures: Literal["count_as_wrong", "leave_out"]
     notes: tuple[str, ...] = ()
+    verb: Verb = "tune"
+    origin: str = ""

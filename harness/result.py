@@ -1,7 +1,7 @@
-"""What a sweep hands back: its record, figures as frames, another choice, an export, a card.
+"""What runs hand back: their record, figures as frames, another choice, an export, a card.
 
-In: a run record with the evidence of its finalists. Out: whatever a notebook or application asks of it.
-Sends nothing and writes only what is asked for.
+In: a run record, of a sweep with the evidence of its finalists. Out: whatever a notebook or application
+asks of it. Sends nothing and writes only what is asked for.
 """
 
 from __future__ import annotations
@@ -16,36 +16,68 @@ from harness.advice.finalist import Finalist, Goal, Searched
 from harness.errors import InconclusiveError
 from harness.outputs import display
 from harness.outputs.exports.registry import export as write_export
+from harness.outputs.report import find_report
 from harness.plan.plan import Plan
 from harness.plan.spec_reader import read_policy
-from harness.records import Champion, FrontTrial, ModelClass, Recommendation, RunRecord, Spend, Trial
+from harness.records import (
+    Champion,
+    Estimate,
+    FrontTrial,
+    ModelClass,
+    Recommendation,
+    RunRecord,
+    Settings,
+    Spend,
+    Trial,
+)
 
 if TYPE_CHECKING:
+    import optuna
     import pandas as pd
 
     from harness.outputs.tracking import TrackedRun
 
 
-@dataclass(slots=True)
-class TuneResult:
-    """What a sweep found: its record, and the evidence to choose again under another policy.
-
-    run_id: name of the run in the store. folder: of its report. tracked: its place in MLflow, `None`
-    when it was not mirrored. searched: all trials as the search split saw them.
-    """
+@dataclass(slots=True, repr=False)
+class RunResult:
+    """What every run hands back. folder: of its report. tracked: its place in MLflow, `None` without one."""
 
     record: RunRecord
     plan: Plan
-    finalists: tuple[Finalist, ...]
     folder: Path
     files: tuple[Path, ...] = ()
     tracked: TrackedRun | None = None
-    searched: tuple[Searched, ...] = ()
 
     @property
     def run_id(self) -> str:
         """The run's name in the store."""
         return self.record.run
+
+    @property
+    def spend(self) -> Spend:
+        """What the run cost."""
+        return self.record.spend
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """The page of the report. path: where a copy goes: a folder for all files, or a page (.html) alone.
+
+        Raises UsageError when the report is not there any more, or the copy cannot be written.
+        """
+        return find_report(self.folder, None if path is None else Path(path))
+
+    def _repr_html_(self) -> str:
+        return display.card(self.record)
+
+    def __repr__(self) -> str:
+        return display.text(self.record)
+
+
+@dataclass(slots=True, repr=False)
+class TuneResult(RunResult):
+    """What a sweep found. finalists and searched: the evidence to choose again under another policy."""
+
+    finalists: tuple[Finalist, ...] = ()
+    searched: tuple[Searched, ...] = ()
 
     @property
     def recommendation(self) -> Recommendation:
@@ -81,11 +113,6 @@ class TuneResult:
         """The best of each model class that was tried, under the policy of the recommendation."""
         return {champion.model_class: champion for champion in self.recommendation.by_class}
 
-    @property
-    def spend(self) -> Spend:
-        """What the run cost."""
-        return self.record.spend
-
     def recommend(self, policy: str | Mapping[str, object] | None = None) -> Recommendation:
         """The choice under this policy, written as in a spec; `None`: the spec's own.
 
@@ -103,16 +130,50 @@ class TuneResult:
 
         return trials_frame(self.record)
 
+    def study(self) -> optuna.Study:
+        """The run as a study of Optuna in memory, for its plots, importances and data frames.
+
+        A trial's value is what the sampler was told; quality, price and the like are user attributes.
+        """
+        from harness.trials.study import make_study
+
+        return make_study(self.record, self.plan)
+
     def export(self, target: str, path: str | Path | None = None, *, force: bool = False) -> list[Path]:
         """Write the recommended settings for an application; see `harness export --list` for targets."""
         folder = Path(path) if path is not None else self.folder / "exports"
-        return write_export(target, self.recommendation, folder, force=force)
+        choice = self.recommendation
+        prompt = self.plan.task.prompts[choice.settings.prompt].source
+        return write_export(target, choice, folder, force=force, prompt_text=prompt)
 
-    def _repr_html_(self) -> str:
-        return display.card(self.record)
 
-    def __repr__(self) -> str:
-        return display.text(self.record)
+@dataclass(slots=True, repr=False)
+class EvalResult(RunResult):
+    """How good, how dear and how fast one set of settings is."""
+
+    @property
+    def trial(self) -> Trial:
+        """All figures of the settings."""
+        return self.record.trials[0]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that were measured."""
+        return self.trial.settings
+
+    @property
+    def quality(self) -> Estimate | None:
+        """The metric with its interval; `None` when fewer than two samples count."""
+        return self.trial.quality
+
+    def to_df(self) -> pd.DataFrame:
+        """One row per score: sample, answer, target, value, label, reason, price and latency.
+
+        Read from scores.parquet in the folder of the report. Raises UsageError when it is not there.
+        """
+        from harness.outputs.frames import read_scores
+
+        return read_scores(self.folder / "scores.parquet")
 
 
 def choose(

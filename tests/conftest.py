@@ -24,6 +24,7 @@ from harness.calls.weights import models_folder, pull
 from harness.cli import main
 from harness.run import tune
 from harness.store.store import open_store
+from harness.testing.postgres_server import PostgresServer, find_postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCAL_MODEL = "smollm2-135m-instruct"
@@ -269,6 +270,24 @@ def finished(archive: Path, desk: Desk) -> str:
     for name in (".harness", "reports"):
         shutil.copytree(archive / name, desk.folder / name)
     return desk.runs()[0]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of our own, for all tests that need one."""
+    if find_postgres() is None:
+        pytest.skip("no PostgreSQL server is installed here (package postgresql)")
+    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a store that does not exist yet, once for each database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/harness.db"
+    return request.getfixturevalue("postgres").fresh_url()
 
 
 @pytest.fixture(scope="session")

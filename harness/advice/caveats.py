@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.advice.finalist import Finalist, paired_sd, points
-from harness.records import Trial
+from harness.advice.measured import FEW, rate_caveats
 from harness.stats.power import smallest_difference
 
 POWER = 0.8  # chance of seeing a difference of the size that a caveat names
-TRUNCATION = 0.02  # share of cut-off answers above which a caveat is due
-FEW = 15  # confirm samples below which an interval says little
 
 
 def caveats(chosen: Finalist, rivals: Sequence[Finalist], level: float) -> list[str]:
@@ -38,18 +36,3 @@ def caveats(chosen: Finalist, rivals: Sequence[Finalist], level: float) -> list[
             "the search flattered its winner."
         )
     return [*found, *rate_caveats(chosen.confirm)]
-
-
-def rate_caveats(trial: Trial) -> list[str]:
-    """What to say of answers that were cut off, did not come, or could not be judged."""
-    found: list[str] = []
-    if trial.truncation_rate > TRUNCATION:
-        found.append(
-            f"{trial.truncation_rate:.0%} of the answers were cut off at max_output_tokens; "
-            "what came after the cut was not judged."
-        )
-    if trial.failure_rate > 0:
-        found.append(f"{trial.failure_rate:.1%} of the calls failed.")
-    if trial.unscored_rate > 0:
-        found.append(f"{trial.unscored_rate:.1%} of the answers could not be judged.")
-    return found

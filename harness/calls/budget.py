@@ -10,15 +10,15 @@ import asyncio
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from harness.catalogue.bounds import most_input_tokens, most_output_tokens
 from harness.catalogue.models import Model, price_usd, worst_case_usd
 from harness.clock import Clock
 from harness.records import Call, Reply, Spend
 from harness.store.leases import Amount, Pool
 
-TOKENS_PER_REQUEST = 64  # what a chat template may add around the messages
 OTHERS_S = 0.05  # between two looks whether another process gave something back
-TOKENS_PER_MESSAGE = 16  # what it may add around each of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +35,7 @@ class Caps:
         return Amount(*(math.inf if cap is None else cap for cap in (self.usd, self.calls, self.tokens)))
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """The worst that one request can cost, set aside until its bill is known."""
 
     usd: float
@@ -68,7 +67,9 @@ class Budget:
         self._pool = pool
         self._deadline = None if caps.minutes is None else clock.monotonic() + 60 * caps.minutes
         paid = Amount(spent.usd, spent.calls, spent.input_tokens + spent.output_tokens)
-        self._free = caps.amount() - paid if pool is None else caps.amount().uncapped()
+        free = caps.amount() - paid if pool is None else caps.amount().uncapped()
+        # Figures of their own, not an amount: they move twice with every request.
+        self._free_usd, self._free_calls, self._free_tokens = free.usd, free.calls, free.tokens
         self._open = 0
         self._asking = False
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -83,20 +84,26 @@ class Budget:
             output_tokens=self._output_tokens,
         )
 
+    def take(self, worst: Hold) -> bool:
+        """Set this much aside if it is free now."""
+        usd, tokens = worst.usd, worst.tokens
+        if self._free_usd < usd or self._free_calls < 1 or self._free_tokens < tokens or self._late():
+            return False
+        self._free_usd -= usd
+        self._free_calls -= 1
+        self._free_tokens -= tokens
+        self._open += 1
+        return True
+
     async def hold(self, worst: Hold) -> bool:
         """Set this much aside; wait for others' holds if only they stand in the way.
 
         Returns False when the request could cross a cap even if nothing else were under way.
         """
-        need = worst.amount
-        while not self._late():
-            if self._free.covers(need):
-                self._free -= need
-                self._open += 1
-                return True
-            if not await self._more(need):
+        while not self.take(worst):
+            if self._late() or not await self._more(worst.amount):
                 return False
-        return False
+        return True
 
     def settle(self, worst: Hold, usd: float, input_tokens: int, output_tokens: int) -> None:
         """Replace a hold by the bill of its request."""
@@ -104,11 +111,16 @@ class Budget:
         self._calls += 1
         self._input_tokens += input_tokens
         self._output_tokens += output_tokens
-        self._return(Amount(worst.usd - usd, 0, worst.tokens - input_tokens - output_tokens))
+        self._free_usd += worst.usd - usd
+        self._free_tokens += worst.tokens - input_tokens - output_tokens
+        self._open -= 1
+        self._wake()
 
     def release(self, worst: Hold) -> None:
         """Give a hold back: its request was not billed."""
-        self._return(worst.amount)
+        self._add(worst.amount)
+        self._open -= 1
+        self._wake()
 
     async def rest(self) -> None:
         """Let other processes have what is not held: nothing is waiting here."""
@@ -140,7 +152,7 @@ class Budget:
             await self._give_back(pool)
             granted = await asyncio.to_thread(pool.lease, need)
         if granted is not None:
-            self._free += granted
+            self._add(granted)
             return True
         if not await asyncio.to_thread(pool.others_hold):
             return False
@@ -149,7 +161,7 @@ class Budget:
 
     async def _give_back(self, pool: Pool) -> None:
         freed = self._free.counted()
-        self._free -= freed
+        self._add(Amount() - freed)
         await asyncio.to_thread(pool.give_back, freed)
 
     async def _turn(self) -> bool:
@@ -158,10 +170,14 @@ class Budget:
         await turn
         return True
 
-    def _return(self, amount: Amount) -> None:
-        self._free += amount
-        self._open -= 1
-        self._wake()
+    @property
+    def _free(self) -> Amount:
+        return Amount(self._free_usd, self._free_calls, self._free_tokens)
+
+    def _add(self, amount: Amount) -> None:
+        self._free_usd += amount.usd
+        self._free_calls += amount.calls
+        self._free_tokens += amount.tokens
 
     def _late(self) -> bool:
         return self._deadline is not None and self._clock.monotonic() >= self._deadline
@@ -175,16 +191,9 @@ class Budget:
 
 
 def worst_case(call: Call, model: Model) -> Hold:
-    """The most that one request of this call can be billed.
-
-    A token of a byte-level vocabulary is at least one byte of UTF-8, so the bytes of the prompt bound its
-    tokens from above without a tokenizer. Output is bounded by what was asked for, else by the model.
-    """
-    texts = [message.content for message in call.messages] or list(call.texts)
-    input_tokens = TOKENS_PER_REQUEST + sum(
-        TOKENS_PER_MESSAGE + len(text.encode("utf-8", "surrogatepass")) for text in texts
-    )
-    output_tokens = call.settings.max_output_tokens or model.max_output_tokens or model.context_tokens or 0
+    """The most that one request of this call can be billed; see `catalogue.bounds`."""
+    input_tokens = most_input_tokens([message.content for message in call.messages] or call.texts)
+    output_tokens = most_output_tokens(call.settings.max_output_tokens, model)
     usd = worst_case_usd(input_tokens, output_tokens, model.prices) if model.prices else 0.0
     return Hold(usd, input_tokens, output_tokens)
 

@@ -11,12 +11,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from harness.calls.faults import cut_off, kind_of, kind_of_error, retry_after_s, safe
 from harness.calls.provider import ProviderFault
 from harness.calls.sse import EventReader
 from harness.clock import Clock, SystemClock
+from harness.loading import loading
 from harness.records import Call, Reply, Usage
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ _REASONS = {
     "end_turn": "stop",
     "max_tokens": "length",
 }
+# Servers that promise to keep a connection after a stream, and close it: the next request would be lost.
+HANGS_UP = ("llama.cpp",)
 STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 # What an answer may raise while it is read: it is not JSON, or not of the shape that was promised.
 _UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
@@ -61,17 +64,19 @@ class DirectProvider:
 
     async def complete(self, call: Call) -> Reply:
         """Send one request and read its answer; see `provider.Provider`."""
+        session = self._open()
         import aiohttp
 
         try:
             body = _encode({**request_body(call), **self._delivery}).encode()
-            session = self._open()
             sent = self._clock.monotonic()
             # A redirect would be a second request, and might carry prompt and key to somebody else.
             async with session.post(self._url, data=body, allow_redirects=False) as response:
                 status, headers = response.status, response.headers
                 # A server may answer in one piece all the same.
                 if self._delivery and status == 200 and response.content_type != "application/json":
+                    if headers.get("Server") in HANGS_UP:
+                        _use_no_more(response)
                     return await self._gather(response.content, sent)
                 raw = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
@@ -97,7 +102,8 @@ class DirectProvider:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            import aiohttp
+            with loading():
+                import aiohttp
 
             headers = {"Content-Type": "application/json", "Accept": "application/json"}
             if self._key:
@@ -112,7 +118,7 @@ class DirectProvider:
 
     def _read(self, raw: bytes) -> Reply:
         try:
-            answer = cast("dict[str, Any]", json.loads(raw))
+            answer: dict[str, Any] = json.loads(raw)
             if answer.get("error"):
                 raise self._stated(answer["error"])
             choice = answer["choices"][0]
@@ -191,7 +197,7 @@ class _Pieces:
         if data.strip() == b"[DONE]":
             self.closed = True
         elif data.strip():
-            chunk = cast("dict[str, Any]", json.loads(data))
+            chunk: dict[str, Any] = json.loads(data)
             if chunk.get("error"):
                 return chunk["error"]
             self._take(chunk)
@@ -221,6 +227,14 @@ class _Pieces:
             self.finish_reason = _reason(choice.get("finish_reason")) or self.finish_reason
 
 
+def _use_no_more(response: aiohttp.ClientResponse) -> None:
+    """Let the connection of this response be closed when its body has come."""
+    used = response.connection
+    # Not by truth: a protocol without messages is empty, and so false.
+    if used is not None and used.protocol is not None:
+        used.protocol.force_close()
+
+
 async def _last_word(content: aiohttp.StreamReader) -> None:
     """Read to the end of a body whose content is complete: only then is its connection used again."""
     if content.at_eof():
@@ -234,12 +248,15 @@ async def _last_word(content: aiohttp.StreamReader) -> None:
 
 def request_body(call: Call) -> dict[str, Any]:
     """The JSON body of this call: model, messages, and the settings under the names of the wire."""
+    model, sent = call.settings.model_name, call.settings.sent()
     body: dict[str, Any] = {
-        "model": call.settings.model_name,
+        "model": model,
         "messages": [{"role": message.role, "content": message.content} for message in call.messages],
+        **sent,
     }
-    for name, value in call.settings.sent().items():
-        body[_wire_name(name, call.settings.model_name)] = value
+    if "max_output_tokens" in sent:
+        name = "max_completion_tokens" if _COMPLETION_TOKENS.match(model) else "max_tokens"
+        body.setdefault(name, body.pop("max_output_tokens"))
     return body
 
 
@@ -262,9 +279,8 @@ def count(stated: object) -> int | None:
 
     A negative or a huge count would move the ledger, and with it the cap.
     """
-    if not isinstance(stated, int) or isinstance(stated, bool):
-        return None
-    return stated if 0 <= stated < MOST_TOKENS else None
+    # By its type, not as an instance: true and false are numbers to Python.
+    return stated if type(stated) is int and 0 <= stated < MOST_TOKENS else None
 
 
 def _word(stated: object) -> str | None:
@@ -280,9 +296,3 @@ def _text(content: object) -> str:
     if content is not None and not isinstance(content, str):
         raise TypeError(f"content is {type(content).__name__}, not text")
     return content or ""
-
-
-def _wire_name(name: str, model_name: str) -> str:
-    if name != "max_output_tokens":
-        return name
-    return "max_completion_tokens" if _COMPLETION_TOKENS.match(model_name) else "max_tokens"

@@ -32,7 +32,7 @@ class _Running:
 class EmbeddedProvider:
     """Answers calls with models of this machine. models: by name. folder: holds their weights.
 
-    program: what each server runs; see `local_server.Launch`.
+    stream: see `direct_lane.DirectProvider`. program: what each server runs; see `local_server.Launch`.
     """
 
     def __init__(
@@ -41,11 +41,13 @@ class EmbeddedProvider:
         folder: Path,
         logs: Path,
         *,
+        stream: bool = False,
         program: tuple[str, ...] = PROGRAM,
     ) -> None:
         self._files = {name: weights_file(model, folder) for name, model in models.items()}
         self._contexts = {name: model.context_tokens for name, model in models.items()}
         self._logs = logs
+        self._stream = stream
         self._program = program
         self._starts: dict[str, asyncio.Task[_Running]] = {}
         self._starting = asyncio.Lock()
@@ -87,7 +89,7 @@ class EmbeddedProvider:
         )
         async with self._starting:  # one at a time: each fills memory and all cores while it loads
             server = await asyncio.to_thread(serve, launch)
-        return _Running(server, DirectProvider(server.url, server.key))
+        return _Running(server, DirectProvider(server.url, server.key, stream=self._stream))
 
     def _log(self, name: str) -> Path:
         return self._logs / f"local-{name}.log"

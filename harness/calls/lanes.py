@@ -37,7 +37,8 @@ def open_provider(endpoint: Endpoint, models: list[Model], environ: Mapping[str,
         from harness.calls.embedded import EmbeddedProvider
         from harness.calls.weights import models_folder
 
-        return EmbeddedProvider({m.name: m for m in models}, models_folder(environ), LOGS)
+        own = {model.name: model for model in models}
+        return EmbeddedProvider(own, models_folder(environ), LOGS, stream=endpoint.stream)
     key = _key(endpoint, environ)
     if endpoint.wire == "openai":
         if endpoint.api_base is None:

@@ -62,6 +62,8 @@ class Limiter:
         Requests are spaced evenly at `rpm`, tokens at `tpm`, and no window of a minute holds more of either;
         a request that is larger than `tpm` by itself has a minute of its own.
         """
+        if not self.endpoint.rpm and not self.endpoint.tpm:
+            return 0.0
         start = now
         if self.endpoint.rpm:
             start = max(start, self._next_send)
@@ -87,13 +89,14 @@ class Limiter:
 
         Source: AIMD, Chiu and Jain 1989, Computer Networks and ISDN Systems 17.
         """
-        self._recover()
+        if self._failures:
+            self._recover()
         self._reached = True
         usual = latency_s if self._usual_s is None else self._usual_s
         self._slow = self._slow + 1 if latency_s > SLOW * usual and self.in_flight > 1 else 0
         if self._slow >= SLOW_ROW:
             self._decrease(now)
-        else:
+        elif self.limit < self.endpoint.concurrency:
             self.limit = min(float(self.endpoint.concurrency), self.limit + 1.0 / self.limit)
         self._usual_s = usual + USUAL_WEIGHT * (latency_s - usual)
 

@@ -6,6 +6,7 @@ State with the lifetime of a run, shared by the engine's own threads only; no de
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
@@ -19,19 +20,20 @@ from harness.records import Call, CallFailure, Completion, Endpoint, Outcome
 Delivery: TypeAlias = "Outcome | BaseException"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Stream:
-    """Where the outcomes of one `run` arrive. stopped: nothing more may be sent for it.
+    """Where the outcomes of one `run` arrive, in groups. stopped: nothing more may be sent for it.
 
     asked: tickets handed to the engine, counted by the caller's thread; answered: by the engine's. What is
     still to come is their difference, whatever became of deliveries when an interrupt fell between two steps.
     """
 
-    arrived: SimpleQueue[Delivery] = field(default_factory=SimpleQueue)
+    arrived: SimpleQueue[Sequence[Delivery]] = field(default_factory=SimpleQueue)
     stopped: bool = False
     asked: int = 0
     answered: int = 0
     taken: int = 0
+    _at_hand: deque[Delivery] = field(default_factory=deque["Delivery"])
 
     @property
     def open(self) -> int:
@@ -40,17 +42,18 @@ class Stream:
 
     def next(self, timeout_s: float | None) -> Delivery | None:
         """The next outcome; `None` when none came within this time."""
-        try:
-            delivery = self.arrived.get(timeout=timeout_s)
-        except Empty:
-            return None
+        if not self._at_hand:
+            try:
+                self._at_hand.extend(self.arrived.get(timeout=timeout_s))
+            except Empty:
+                return None
         self.taken += 1
-        return delivery
+        return self._at_hand.popleft()
 
-    def deliver(self, delivery: Delivery) -> None:
-        """Hand one outcome over."""
-        self.answered += 1
-        self.arrived.put(delivery)
+    def deliver(self, deliveries: Sequence[Delivery]) -> None:
+        """Hand these outcomes over."""
+        self.answered += len(deliveries)
+        self.arrived.put(deliveries)
 
     def drain(self) -> None:
         """Return when everything asked was answered; the answers are dropped."""

@@ -49,14 +49,15 @@ class TimeLimit:
                 raise TimeoutError(f"took longer than {self._seconds:g} s") from None
             raise
         finally:
-            self._end(task)
+            self._due.pop(task, None)
+            if task in self._late:
+                self._late.discard(task)
+                task.uncancel()
+            if not self._due:
+                self._stop_watching()
 
-    def _end(self, task: asyncio.Task[Any]) -> None:
-        self._due.pop(task, None)
-        if task in self._late:
-            self._late.discard(task)
-            task.uncancel()
-        if not self._due and self._sleeper is not None:
+    def _stop_watching(self) -> None:
+        if self._sleeper is not None:
             self._sleeper.cancel()
             self._sleeper = None
 

@@ -20,9 +20,11 @@ def most_input_tokens(texts: Iterable[str]) -> int:
     A token of a byte-level vocabulary is at least one byte of UTF-8, so the bytes bound the tokens whatever
     the language; the frames of a chat template come on top.
     """
-    return TOKENS_PER_REQUEST + sum(
-        TOKENS_PER_MESSAGE + len(text.encode("utf-8", "surrogatepass")) for text in texts
-    )
+    tokens = TOKENS_PER_REQUEST
+    for text in texts:
+        tokens += TOKENS_PER_MESSAGE
+        tokens += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return tokens
 
 
 def most_output_tokens(asked: int | None, model: Model) -> int:

@@ -246,9 +246,12 @@ def worst_case_usd(input_tokens: int, output_tokens: int, prices: Prices) -> flo
 
     Never less than `price_usd` of any usage within these counts.
     """
-    possible = (prices, prices.of_prompt(input_tokens))
-    input_price = max(max(rates.input, rates.cached_input or 0.0) for rates in possible)
-    output_price = max(rates.output for rates in possible)
+    input_price = max(prices.input, prices.cached_input or 0.0)
+    output_price = prices.output
+    rates = prices.of_prompt(input_tokens)
+    if rates is not prices:
+        input_price = max(input_price, rates.input, rates.cached_input or 0.0)
+        output_price = max(output_price, rates.output)
     return (input_tokens * input_price + output_tokens * output_price) / TOKENS_PER_PRICE
 
 

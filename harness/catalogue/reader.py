@@ -19,8 +19,8 @@ from harness.catalogue.models import Accepts, Catalogue, LongPrompt, Model, Pric
 from harness.errors import CatalogueError
 from harness.records import MODEL_CLASSES, SENT_FIELDS, JsonValue, ModelClass
 
-# Has a shape and a reader of its own.
-WEIGHTS_FILE = "weights.yaml"
+# They have a shape and a reader of their own.
+NO_PROVIDERS = ("weights.yaml", "presets.yaml")
 FREE = Prices(input=0.0, output=0.0)
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 WIRES: tuple[Wire, ...] = get_args(Wire)
@@ -124,7 +124,7 @@ def read_catalogue(folder: Path) -> Catalogue:
     providers: dict[str, ProviderFacts] = {}
     dates: list[str] = []
     for path in sorted(folder.glob("*.yaml")):
-        if path.name == WEIGHTS_FILE:
+        if path.name in NO_PROVIDERS:
             continue
         file = _file(path, yaml)
         facts = _provider(file)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-from harness.cli import exports, models, runs, simulate, specs
+from harness.cli import cache, exports, models, runs, simulate, specs, studies
 from harness.errors import HarnessError
 
 INTERRUPTED = 4
@@ -30,7 +30,7 @@ def cli() -> None:
     """Choose which language model and which settings to ship, with evidence."""
 
 
-for family in (specs, models, runs, exports, simulate):
+for family in (specs, models, runs, studies, exports, cache, simulate):
     for command in family.COMMANDS:
         cli.add_command(command)
 

@@ -32,7 +32,7 @@ def export(
     from harness.errors import UsageError
     from harness.outputs.exports.registry import TARGETS
     from harness.outputs.exports.registry import export as write_export
-    from harness.past import REPORTS, load_run, recommended
+    from harness.past import REPORTS, chosen
     from harness.plan.policy import form_of
 
     if list_targets:
@@ -41,11 +41,10 @@ def export(
         return
     if target is None:
         raise UsageError(f"no target given; expected one of {', '.join(sorted(TARGETS))}")
-    if policy is None:
-        chosen = recommended(run, store=store)
-    else:
-        chosen = load_run(run, store=store).recommend(form_of(policy))
-    for path in write_export(target, chosen, output or REPORTS / chosen.run / "exports", force=force):
+    found = chosen(run, None if policy is None else form_of(policy), store=store)
+    folder = output or REPORTS / found.recommendation.run / "exports"
+    paths = write_export(target, found.recommendation, folder, force=force, prompt_text=found.prompt_text)
+    for path in paths:
         click.echo(f"wrote {path}")
 
 

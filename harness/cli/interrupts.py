@@ -13,20 +13,23 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from harness.records import Verb
 
 ENDED_AT_ONCE = 130  # what a shell says of a program that Ctrl-C ended
 _WAITING = "\nharness: waiting for the calls in flight, to keep their answers; Ctrl-C again stops at once\n"
-_GONE = "\nharness: stopped at once, without the calls in flight; go on with `harness tune --resume latest`\n"
+_GONE = "\nharness: stopped at once, without the calls in flight; go on with `harness {} --resume latest`\n"
 _SHOW_CURSOR = "\x1b[?25h"
 
 
 @contextmanager
-def stop_on_second_interrupt(*, quiet: bool) -> Generator[None]:
+def stop_on_second_interrupt(verb: Verb, *, quiet: bool) -> Generator[None]:
     """Let a second Ctrl-C within the block end the process, with exit code 130.
 
-    quiet: say nothing at the first one. Does nothing outside the main thread, and where somebody else has
-    taken Ctrl-C over.
+    verb: the one that goes on later. quiet: say nothing at the first one. Does nothing outside the main
+    thread, and where somebody else has taken Ctrl-C over.
     """
     mine = threading.current_thread() is threading.main_thread()
     if not mine or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -37,7 +40,7 @@ def stop_on_second_interrupt(*, quiet: bool) -> Generator[None]:
     def on_interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal interrupted
         if interrupted:
-            _end()
+            _end(verb)
         interrupted = True
         if not quiet:
             _say(_WAITING)
@@ -50,8 +53,8 @@ def stop_on_second_interrupt(*, quiet: bool) -> Generator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _end() -> NoReturn:
-    _say((_SHOW_CURSOR if sys.stderr.isatty() else "") + _GONE)
+def _end(verb: Verb) -> NoReturn:
+    _say((_SHOW_CURSOR if sys.stderr.isatty() else "") + _GONE.format(verb))
     # Not an exception: it would wait for threads, and they for providers.
     os._exit(ENDED_AT_ONCE)
 

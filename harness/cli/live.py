@@ -15,10 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.outputs import numbers
+from harness.outputs.evaluation import evaluation_data
 
 if TYPE_CHECKING:
     from harness.records import Progress, Spend, Trial
-    from harness.result import TuneResult
+    from harness.result import EvalResult, RunResult, TuneResult
 
 SHOWN_TRIALS = 12  # the best ones and those still running; more would scroll away
 QUIET_STEP = 0.05  # share of the planned calls between two lines off a terminal
@@ -66,19 +67,20 @@ class LiveView:
             return
         self._last_share = share
         spend = progress.spend
+        evaluating = progress.phase == "eval"
         text = (
             f"{progress.phase}: {numbers.counted(progress.done, 'answer')}, "
-            f"{numbers.counted(len(progress.trials), 'trial')}, {numbers.money(spend.usd)} spent, "
-            f"{numbers.counted(spend.calls, 'call')} paid, {numbers.seconds(progress.elapsed_s)}"
+            f"{_measured(progress) if evaluating else numbers.counted(len(progress.trials), 'trial')}, "
+            f"{numbers.money(spend.usd)} spent, {numbers.counted(spend.calls, 'call')} paid, "
+            f"{numbers.seconds(progress.elapsed_s)}"
         )
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, soft_wrap=True)
 
 
 def picture(progress: Progress) -> Group:
     """The table of trials with the spend bar below it."""
-    table = Table(
-        box=None, pad_edge=False, header_style="bold", title=f"{progress.run}, {progress.phase} split"
-    )
+    part = "" if progress.phase == "eval" else f", {progress.phase} split"
+    table = Table(box=None, pad_edge=False, header_style="bold", title=f"{progress.run}{part}")
     for name in ("trial", "model", "settings"):
         table.add_column(name, no_wrap=name != "settings", overflow="ellipsis")
     for name in ("quality", "$ / 1k", "p50", "samples"):
@@ -101,7 +103,7 @@ def picture(progress: Progress) -> Group:
     return Group(*lines, _spend_line(progress))
 
 
-def show_result(result: TuneResult, stream: IO[str]) -> None:
+def show_recommendation(result: TuneResult, stream: IO[str]) -> None:
     """Four lines at the end: what to ship, why, what it ties with, and how to export it."""
     console = Console(file=stream, highlight=False, soft_wrap=True)
     choice = result.record.recommendation
@@ -123,7 +125,27 @@ def show_result(result: TuneResult, stream: IO[str]) -> None:
     _places(console, result)
 
 
-def _places(console: Console, result: TuneResult) -> None:
+def show_evaluation(result: EvalResult, stream: IO[str]) -> None:
+    """What was measured, how good, dear and fast it is, and what to know about it."""
+    it = evaluation_data(result.record)
+    console = Console(file=stream, highlight=False, soft_wrap=True)
+    first = f", {it.first_token}" if it.first_token else ""
+    lines = [
+        ("Measured", f"{it.line} ({it.origin}), on {it.samples}"),
+        ("Quality", f"{it.metric} {it.quality}"),
+        ("Price", numbers.price_phrase(result.trial.usd_per_1k_calls)),
+        ("Latency", f"p50 / p95 {it.latency}{first}"),
+        ("Answers", it.rates),
+        *(("Note", note) for note in it.notes),
+    ]
+    if result.record.state != "complete":
+        console.print(f"The evaluation did not come to its end ({result.record.state}).")
+    for name, text in lines:
+        console.print(f"{name:<12} {text}", markup=False)
+    _places(console, result)
+
+
+def _places(console: Console, result: RunResult) -> None:
     spend = result.spend
     console.print(
         f"Spent        {numbers.money(spend.usd)} for {numbers.counted(spend.calls, 'call')}; "
@@ -142,6 +164,10 @@ def _worth_showing(trials: tuple[Trial, ...]) -> list[Trial]:
         return trial.state != "running", -(trial.quality.value if trial.quality else -1.0)
 
     return sorted(sorted(trials, key=order)[:SHOWN_TRIALS], key=lambda trial: trial.number)
+
+
+def _measured(progress: Progress) -> str:
+    return ", ".join(numbers.quality(trial.quality) for trial in progress.trials)
 
 
 def _spend_line(progress: Progress) -> Table:

@@ -1,16 +1,19 @@
-"""Verbs that run or show runs: `tune`, `report`, `list`."""
+"""Verbs that run or show runs: `tune`, `eval`, `report`, `list`."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
-    from harness.result import TuneResult
+    from harness.records import Verb
+    from harness.result import EvalResult, TuneResult
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 INCONCLUSIVE = 4
 STORE = click.option("--store", help="Database URL; default HARNESS_STORE, else one under .harness.")
 REPORTS = click.option(
@@ -24,49 +27,83 @@ REPORTS = click.option(
 )
 
 
+def run_options(command: Command) -> Command:
+    """The options of every verb that makes a run, in the order in which help shows them."""
+    options = (
+        click.option("--resume", metavar="RUN", help="Go on with this run ('latest': the one begun last)."),
+        _option("-j", "--max-concurrency", type=int, help="Calls in flight."),
+        _option("-n", "--limit", type=int, help="Use only this many samples."),
+        _option("--repeat", type=int, help="Answers per sample."),
+        _option("--max-cost", type=float, help="Cap in US dollars."),
+        _option("--seed", type=int, help="Seed of order, search and sampling."),
+        _option("--no-cache", is_flag=True, help="Ask everything anew."),
+        _option("--no-mlflow", is_flag=True, help="Do not mirror the run in MLflow."),
+        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+        click.option("-q", "--quiet", is_flag=True, help="Show no progress."),
+        STORE,
+        REPORTS,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _option(*names: str, **attributes: Any) -> Callable[[Command], Command]:
+    """An option with its twin in the environment: HARNESS_MAX_COST for --max-cost."""
+    twin = "HARNESS_" + names[-1].removeprefix("--").replace("-", "_").upper()
+    return click.option(*names, envvar=twin, **attributes)
+
+
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path), required=False)
-@click.option("--resume", metavar="RUN", help="Go on with this run ('latest': the one begun last).")
-@click.option("-j", "--max-concurrency", type=int, envvar="HARNESS_MAX_CONCURRENCY", help="Calls in flight.")
-@click.option("-n", "--limit", type=int, envvar="HARNESS_LIMIT", help="Use only this many samples.")
-@click.option("--repeat", type=int, envvar="HARNESS_REPEAT", help="Answers per sample.")
-@click.option("--n-trials", type=int, envvar="HARNESS_N_TRIALS", help="Settings tried at most.")
-@click.option("--max-cost", type=float, envvar="HARNESS_MAX_COST", help="Cap in US dollars.")
-@click.option("--seed", type=int, envvar="HARNESS_SEED", help="Seed of order, search and sampling.")
-@click.option("--no-cache", is_flag=True, envvar="HARNESS_NO_CACHE", help="Ask everything anew.")
-@click.option(
-    "--no-mlflow", is_flag=True, envvar="HARNESS_NO_MLFLOW", help="Do not mirror the run in MLflow."
+@_option("--n-trials", type=int, help="Settings tried at most.")
+@run_options
+def tune(**options: Any) -> int:
+    """Search SPEC's space and recommend settings."""
+    from harness.run import tune as run_tune
+
+    return _carry_out(run_tune, "tune", **options)
+
+
+@click.command("eval")
+@click.argument("spec", type=click.Path(path_type=Path), required=False)
+@_option(
+    "--settings",
+    type=click.Path(path_type=Path),
+    help="JSON or YAML: a recommendation, an export, or settings by name; default: the untuned default.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the recommendation as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-@STORE
-@REPORTS
-def tune(
-    spec: Path | None,
-    resume: str | None,
-    store: str | None,
+@_option(
+    "--split", type=click.Choice(["all", "search", "confirm"]), help="The samples that answer; default: all."
+)
+@run_options
+def evaluate(**options: Any) -> int:
+    """Measure one set of settings on SPEC's task: quality, price and latency."""
+    from harness.run import evaluate as run_evaluate
+
+    return _carry_out(run_evaluate, "eval", **options)
+
+
+def _carry_out(
+    act: Callable[..., TuneResult | EvalResult],
+    verb: Verb,
+    *,
     output: Path,
     no_cache: bool,
     no_mlflow: bool,
     as_json: bool,
     quiet: bool,
-    **overrides: Any,
+    **options: Any,
 ) -> int:
-    """Search SPEC's space and recommend settings."""
     from harness.cli.interrupts import stop_on_second_interrupt
     from harness.cli.live import LiveView
-    from harness.run import tune as run_tune
 
-    with stop_on_second_interrupt(quiet=quiet), LiveView(shown=not quiet) as view:
-        result = run_tune(
-            spec,
-            resume=resume,
-            store=store,
+    with stop_on_second_interrupt(verb, quiet=quiet), LiveView(shown=not quiet) as view:
+        result = act(
             reports=output,
             on_progress=view,
             use_cache=not no_cache,
             mlflow=not no_mlflow,
-            **{name: value for name, value in overrides.items() if value is not None},
+            **{name: value for name, value in options.items() if value is not None},
         )
     return _show(result, as_json=as_json)
 
@@ -99,20 +136,28 @@ def list_runs(store: str | None) -> None:
     finally:
         database.close()
     for row in rows:
-        click.echo(f"{row.run:<44} {row.state:<12} {row.started_at:%Y-%m-%d %H:%M}")
+        click.echo(f"{row.run:<44} {row.state:<12} {row.verb:<5} {row.started_at:%Y-%m-%d %H:%M}")
     if not rows:
         click.echo("no runs yet; begin with `harness tune SPEC`")
 
 
-def _show(result: TuneResult, *, as_json: bool) -> int:
-    from harness.cli.live import show_result
+def _show(result: TuneResult | EvalResult, *, as_json: bool) -> int:
+    from harness.cli.live import show_evaluation, show_recommendation
+    from harness.outputs import evaluation
+    from harness.result import TuneResult
     from harness.store.codec import encode
 
-    choice = result.record.recommendation
+    people = sys.stderr if as_json else sys.stdout
+    if isinstance(result, TuneResult):
+        choice = result.record.recommendation
+        if as_json:
+            click.echo(encode(choice, indent=2) if choice else "null")
+        show_recommendation(result, people)
+        return 0 if choice else INCONCLUSIVE
     if as_json:
-        click.echo(encode(choice, indent=2) if choice else "null")
-    show_result(result, sys.stderr if as_json else sys.stdout)
-    return 0 if choice else INCONCLUSIVE
+        click.echo(evaluation.text(result.record), nl=False)
+    show_evaluation(result, people)
+    return 0 if result.record.state == "complete" else INCONCLUSIVE
 
 
-COMMANDS = (tune, report, list_runs)
+COMMANDS = (tune, evaluate, report, list_runs)

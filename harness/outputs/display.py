@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TextIO
 
 from harness.outputs import numbers
+from harness.outputs.evaluation import EvaluationData, evaluation_data
 from harness.outputs.pages import render
 from harness.outputs.report_data import ReportData, report_data
 
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
 
 def card(record: RunRecord) -> str:
     """The run as HTML for `_repr_html_`: no script, under 100 kB, readable on light and dark pages."""
+    if record.verb == "eval":
+        return render("evaluation_card.html.jinja", it=evaluation_data(record), clip=numbers.clipped)
     return render("card.html.jinja", it=report_data(record), clip=numbers.clipped)
 
 
 def text(record: RunRecord) -> str:
     """The run as plain lines, where no HTML can be shown."""
+    if record.verb == "eval":
+        return "\n".join(_evaluation_lines(evaluation_data(record)))
     it = report_data(record)
     lines = [f"{it.experiment}, run {it.run} ({it.state})", it.verdict, f"Rule applied: {it.rule}."]
     if it.choice is not None:
@@ -35,6 +40,17 @@ def text(record: RunRecord) -> str:
     ]
     lines.append("; ".join(f"{name}: {value}" for name, value in it.spend[:3]))
     return "\n".join((*lines, *it.notes))
+
+
+def _evaluation_lines(it: EvaluationData) -> list[str]:
+    return [
+        f"{it.experiment}, run {it.run} ({it.state})",
+        it.verdict,
+        f"One set of settings on {it.samples}; the settings are {it.origin}.",
+        *(f"  {name}: {value}" for name, value in it.figures),
+        "; ".join(f"{name}: {value}" for name, value in it.spend[:3]),
+        *it.notes,
+    ]
 
 
 def _choice_lines(it: ReportData) -> list[str]:
@@ -92,6 +108,9 @@ def _postfix(progress: Progress) -> str:
     paid = numbers.money(spend.usd)
     if spend.cap_usd is not None:
         paid += f" of {numbers.money(spend.cap_usd)}"
+    if progress.phase == "eval":
+        parts = [numbers.quality(trial.quality) for trial in progress.trials]
+        return ", ".join([*parts, paid])
     parts = [numbers.counted(len(progress.trials), "trial"), paid]
     measured = [
         trial for trial in progress.trials if trial.quality is not None and trial.state != "eliminated"

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from harness.errors import UsageError
 from harness.outputs.files import encodable, replacing
 from harness.records import SENT_FIELDS, AnswerRow, JsonValue, RunRecord, Score, Trial
 
@@ -61,6 +62,15 @@ def write_scores(rows: Iterable[AnswerRow], path: Path) -> Path:
         while batch := list(islice(lines, BATCH_LINES)):
             writer.write_batch(pa.RecordBatch.from_pylist(batch, schema=schema))
     return path
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """The table that `write_scores` wrote. Raises UsageError when it is not there."""
+    import pandas as pd
+
+    if not path.is_file():
+        raise UsageError(f"{str(path)!r} is not there; `harness report {path.parent.name}` writes it anew")
+    return pd.read_parquet(path, engine="pyarrow")
 
 
 FIGURES: Mapping[str, str] = {
@@ -155,6 +165,7 @@ def _scores_schema() -> Any:
         ("price_usd", real),
         ("latency_s", real),
         ("cached", flag),
+        ("reused", flag),
     ]
     return pa.schema(columns)
 
@@ -172,6 +183,7 @@ def _score_lines(row: AnswerRow) -> Iterator[dict[str, object]]:
         "price_usd": row.price_usd,
         "latency_s": row.latency_s,
         "cached": row.cached,
+        "reused": row.reused,
     }
     for score in row.scores:
         yield known | _score(score)

@@ -72,10 +72,21 @@ class Page:
 
 
 def sweep_page(record: RunRecord, trial_run_ids: Mapping[str, str]) -> Page:
-    """The page of the parent run; trial_run_ids: MLflow run of each trial by its number, as text."""
+    """The page of the parent run; trial_run_ids: MLflow run of each trial by its number, as text.
+
+    An evaluation has no trials to tell apart: its settings and figures are those of the run.
+    """
     chosen = record.recommendation
     tags, metrics = _run_tags(record), _spend_figures(record)
     params: dict[str, str] = {}
+    if record.verb == "eval":
+        (trial,) = record.trials
+        tags |= {
+            "harness.origin": record.origin,
+            "split": trial.split,
+            "model_class": trial.model_class or "",
+        }
+        params, metrics = _params(trial.settings, ""), metrics | _figures(trial, "")
     if chosen is not None:
         tags |= _advice_tags(chosen) | {"best_run_id": trial_run_ids.get(str(chosen.trial.number), "")}
         metrics |= _figures(chosen.trial, "best_") | _difference("versus_default", chosen.versus_default)
@@ -94,6 +105,8 @@ def sweep_page(record: RunRecord, trial_run_ids: Mapping[str, str]) -> Page:
 
 def trial_pages(record: RunRecord, parent_id: str) -> Iterator[Page]:
     """The pages of the child runs, one a trial by number; a finalist's second measurement is `confirm_*`."""
+    if record.verb == "eval":
+        return
     confirmed = {trial.number: trial for trial in record.finalists}
     searched = {trial.number: trial for trial in record.trials}
     for number in sorted(searched.keys() | confirmed.keys()):
@@ -136,6 +149,7 @@ def _run_tags(record: RunRecord) -> dict[str, str]:
         "mlflow.note.content": "\n\n".join(text for text in (record.description, *record.notes) if text),
         "mlflow.source.name": "harness",
         "mlflow.source.git.commit": rests_on.git_commit or "",
+        "harness.verb": record.verb,
         "harness.state": record.state,
         "harness.metric": record.metric,
         "harness.aim": record.aim,

@@ -114,6 +114,17 @@ def counted(number: int, noun: str) -> str:
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
 
 
+def size(in_bytes: int) -> str:
+    """A size on disk: "812 bytes", "4.1 kB", "98 MB", "2.0 GB", in powers of a thousand."""
+    amount, unit = float(in_bytes), "byte" if in_bytes == 1 else "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if round(amount) < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    small = amount < 9.95 and not unit.startswith("byte")
+    return f"{amount:.{1 if small else 0}f} {unit}"
+
+
 def setting(value: JsonValue) -> str:
     """The value of one setting: text as it is, everything else as JSON; six digits at most."""
     if isinstance(value, str):

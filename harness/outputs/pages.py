@@ -10,7 +10,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
-from functools import partial
+from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -32,7 +32,7 @@ def render(template: str, **shown: object) -> str:
     )
     filters: dict[str, Callable[..., Any]] = {"md": markdown, "checksum": checksum}
     environment.filters.update(filters)
-    return environment.get_template(template).render(**shown, raw=partial(_source, environment))
+    return environment.get_template(template).render(**shown, raw=source)
 
 
 def markdown(text: str) -> Markup:
@@ -48,9 +48,7 @@ def checksum(script: str) -> str:
     return f"sha256-{base64.b64encode(digest).decode('ascii')}"
 
 
-def _source(environment: Environment, name: str) -> Markup:
+def source(name: str) -> Markup:
     """A style sheet or script of our own, as it is."""
-    loader = environment.loader
-    assert loader is not None, "the environment above has a loader"
-    text = loader.get_source(environment, name)[0].replace("\r\n", "\n").strip()
-    return Markup(text)  # noqa: S704 - a file of this package
+    text = (resources.files("harness.outputs") / "templates" / name).read_text(encoding="utf-8")
+    return Markup(text.replace("\r\n", "\n").strip())  # noqa: S704 - a file of this package

@@ -6,12 +6,23 @@ page, short form and notebook card, so that all three say the same. Must not wri
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from harness.outputs import numbers
+from harness.outputs.report_parts import (
+    FAILURES,
+    UNFINISHED,
+    Cell,
+    WorstAnswer,
+    data_lines,
+    first_token_phrase,
+    provenance_lines,
+    small_model,
+    spend_lines,
+    used_of_cap,
+    worst_answer,
+)
 from harness.outputs.verdict import reading, verdict
 from harness.plan.policy import form_of
 from harness.plan.spec_reader import read_policy
@@ -20,55 +31,15 @@ from harness.records import (
     PairedDifference,
     Recommendation,
     RunRecord,
-    RunState,
-    Settings,
     Trial,
 )
 
-LONGEST_ANSWER = 500
-LONGEST_TARGET = 200
 TOP_TRIALS = 5
 
 SPLITS_DIFFER = (
     "The search split chose these settings, so its figure flatters them; the confirm split chose "
     "nothing, so its figure is the one to expect."
 )
-SMALL_LOCAL_MODEL = (
-    "A small model on this machine shows the mechanics and how answers respond to settings; it is no "
-    "evidence on large models. Repeat the search with the models you mean to ship."
-)
-FAILURES: Mapping[str, str] = {
-    "count_as_wrong": (
-        "A call that brought no answer and an answer that nobody could judge both count as wrong (score 0)."
-    ),
-    "leave_out": (
-        "Calls that brought no answer and answers that nobody could judge are left out of quality. Their "
-        "shares stand in the table: settings that fail often look better than they are."
-    ),
-}
-UNFINISHED: Mapping[RunState, str] = {
-    "running": "The run is still going; all figures are provisional.",
-    "stopped": "The run was stopped early; its figures rest on what was answered until then.",
-    "failed": "The run failed; its figures rest on what was answered until then.",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """A figure as text, and the number to sort it by; `None` when it is unknown."""
-
-    text: str
-    order: float | None
-
-    @property
-    def main(self) -> str:
-        """The text up to its interval."""
-        return self.text.partition(" [")[0]
-
-    @property
-    def rest(self) -> str:
-        """The interval and what follows it; empty where there is none."""
-        return self.text[len(self.main) + 1 :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +59,7 @@ class TrialLine:
     price: Cell
     latency_p50: Cell
     latency_p95: Cell
+    first_token: Cell
     failed: Cell
     unscored: Cell
     truncated: Cell
@@ -104,20 +76,11 @@ class Versus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorstAnswer:
-    """An answer of the recommended settings that scored low; texts are as the model wrote them, cut."""
-
-    sample_id: str
-    repeat: int
-    score: str
-    target: str
-    answer: str | None
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The recommendation in words. headline: its confirmed quality, large, and interval with n, small."""
+    """The recommendation in words. headline: its confirmed quality, large, and interval with n, small.
+
+    first_token: empty when no answer was streamed.
+    """
 
     settings: tuple[tuple[str, str], ...]
     line: str
@@ -128,6 +91,7 @@ class Choice:
     search_quality: str
     price: str
     latency: str
+    first_token: str
     rates: str
     reason: str
     caveats: tuple[str, ...]
@@ -137,7 +101,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
-    """Everything that the templates show."""
+    """Everything that the templates show. streamed: whether a first token was timed anywhere."""
 
     run: str
     experiment: str
@@ -151,6 +115,7 @@ class ReportData:
     trials: tuple[TrialLine, ...]
     finalists: tuple[TrialLine, ...]
     top: tuple[TrialLine, ...]
+    streamed: bool
     spend: tuple[tuple[str, str], ...]
     cap_used: float | None
     cap_used_text: str
@@ -168,7 +133,7 @@ class ReportData:
 def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportData:
     """The whole report in words. worst: rows of the recommended trial, lowest score first."""
     choice = record.recommendation
-    cap_used, cap_used_text = _cap_used(record)
+    cap_used, cap_used_text = used_of_cap(record)
     confirmed = {trial.number for trial in record.finalists}
     finalists = sorted(record.finalists, key=_rank)
     others = sorted((t for t in record.trials if t.number not in confirmed), key=_rank)
@@ -187,15 +152,16 @@ def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportDat
         trials=tuple(_trial_line(trial, record) for trial in record.trials),
         finalists=tuple(_trial_line(trial, record) for trial in finalists),
         top=tuple(_trial_line(trial, record) for trial in best[:TOP_TRIALS]),
-        spend=_spend(record),
+        streamed=any(t.first_token_p50_s is not None for t in (*record.trials, *record.finalists)),
+        spend=spend_lines(record),
         cap_used=cap_used,
         cap_used_text=cap_used_text,
         spent=numbers.money(record.spend.usd),
         splits_differ=SPLITS_DIFFER,
         failures=FAILURES[record.failures],
-        worst=tuple(_worst(row) for row in worst),
-        data=_data(record),
-        provenance=_provenance(record),
+        worst=tuple(worst_answer(row) for row in worst),
+        data=data_lines(record),
+        provenance=provenance_lines(record),
         seed=record.provenance.seed,
         git_commit=record.provenance.git_commit,
         notes=_notes(record),
@@ -226,19 +192,16 @@ def _choice(choice: Recommendation) -> Choice:
         search_quality=numbers.quality(choice.search_trial.quality),
         price=numbers.price(trial.usd_per_1k_calls),
         latency=f"{numbers.seconds(trial.latency_p50_s)} / {numbers.seconds(trial.latency_p95_s)}",
+        first_token=first_token_phrase(trial),
         rates=(
             f"{numbers.share(trial.failure_rate)} failed, {numbers.share(trial.unscored_rate)} unscored, "
             f"{numbers.share(trial.truncation_rate)} truncated"
         ),
         reason=choice.reason,
-        caveats=(*choice.caveats, *_small_model(choice.settings)),
+        caveats=(*choice.caveats, *small_model(choice.settings)),
         versus=tuple(_versus(name, pair) for name, pair in pairs if pair is not None),
         ties=choice.ties,
     )
-
-
-def _small_model(settings: Settings) -> tuple[str, ...]:
-    return (SMALL_LOCAL_MODEL,) if settings.provider == "local" else ()
 
 
 def _versus(name: str, pair: PairedDifference) -> Versus:
@@ -272,6 +235,7 @@ def _trial_line(trial: Trial, record: RunRecord) -> TrialLine:
         price=Cell(text=numbers.price(trial.usd_per_1k_calls), order=trial.usd_per_1k_calls),
         latency_p50=Cell(text=numbers.seconds(trial.latency_p50_s), order=trial.latency_p50_s),
         latency_p95=Cell(text=numbers.seconds(trial.latency_p95_s), order=trial.latency_p95_s),
+        first_token=Cell(text=numbers.seconds(trial.first_token_p50_s), order=trial.first_token_p50_s),
         failed=Cell(text=numbers.share(trial.failure_rate), order=trial.failure_rate),
         unscored=Cell(text=numbers.share(trial.unscored_rate), order=trial.unscored_rate),
         truncated=Cell(text=numbers.share(trial.truncation_rate), order=trial.truncation_rate),
@@ -292,98 +256,8 @@ def _marks(number: int, choice: Recommendation | None) -> tuple[str, ...]:
     return tuple(marks)
 
 
-def _spend(record: RunRecord) -> tuple[tuple[str, str], ...]:
-    spend = record.spend
-    calls = numbers.count(spend.calls)
-    if spend.cap_calls is not None:
-        calls += f" of at most {numbers.count(spend.cap_calls)}"
-    cap = "no cap" if spend.cap_usd is None else f"cap {numbers.money(spend.cap_usd)}"
-    return (
-        ("Paid", f"{numbers.money(spend.usd)} ({cap})"),
-        ("Calls paid", calls),
-        ("Answers from the cache", f"{numbers.count(spend.cached)}, saving {numbers.money(spend.saved_usd)}"),
-        ("Failed calls", numbers.count(spend.failed)),
-        ("Tokens in / out", f"{numbers.count(spend.input_tokens)} / {numbers.count(spend.output_tokens)}"),
-    )
-
-
-def _cap_used(record: RunRecord) -> tuple[float | None, str]:
-    """The largest share of a cap that was used, from 0 to 1, and its words; `None` without a cap."""
-    spend = record.spend
-    caps = (("dollars", spend.usd, spend.cap_usd), ("calls", spend.calls, spend.cap_calls))
-    used = [(min(1.0, paid / cap), name) for name, paid, cap in caps if cap]
-    if not used:
-        return None, ""
-    part, name = max(used)
-    return part, f"{numbers.share(part)} of the cap on {name} used"
-
-
-def _worst(row: AnswerRow) -> WorstAnswer:
-    value = first_value(row)
-    reasons = [score.reason for score in row.scores if score.reason]
-    if row.failure is not None:
-        reasons.insert(0, f"no answer: {row.failure}")
-    if row.finish_reason == "length":
-        reasons.append("cut at the output limit")
-    target = row.target if isinstance(row.target, str) else json.dumps(row.target, ensure_ascii=False)
-    return WorstAnswer(
-        sample_id=row.sample_id,
-        repeat=row.repeat,
-        score="unscored" if value is None else f"{value:.2f}",
-        target=numbers.clipped(target, LONGEST_TARGET),
-        answer=None if row.text is None else numbers.clipped(row.text, LONGEST_ANSWER),
-        why=numbers.clipped("; ".join(reasons), LONGEST_ANSWER),
-    )
-
-
-def first_value(row: AnswerRow) -> float | None:
-    """The value of the first scorer that could judge the answer; `None` when none could."""
-    return next((score.value for score in row.scores if score.value is not None), None)
-
-
-def _data(record: RunRecord) -> tuple[tuple[str, str], ...]:
-    card = record.data
-    return (
-        ("Name", card.name),
-        ("Samples", f"{numbers.count(card.n_search)} search, {numbers.count(card.n_confirm)} confirm"),
-        ("Source", card.source or "not stated"),
-        ("Licence", card.licence or "not stated"),
-        *((("Attribution", card.attribution),) if card.attribution else ()),
-        ("SHA-256 of the rows", card.sha256),
-    )
-
-
-def _provenance(record: RunRecord) -> tuple[tuple[str, str], ...]:
-    known = record.provenance
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(known.versions.items()))
-    return (
-        ("Run", record.run),
-        ("Started", _moment(record.started_at)),
-        ("Ended", _ended(record)),
-        ("Seed", str(known.seed)),
-        ("Git commit", known.git_commit or "not under version control"),
-        ("Prices as of", known.prices_as_of),
-        ("Spec", known.spec),
-        ("Plan", known.plan),
-        ("Data", known.data),
-        ("Catalogue", known.catalogue),
-        ("Versions", versions or "not recorded"),
-    )
-
-
-def _ended(record: RunRecord) -> str:
-    if record.ended_at is None:
-        return "not ended"
-    took = (record.ended_at - record.started_at).total_seconds()
-    return f"{_moment(record.ended_at)}, after {numbers.seconds(max(0.0, took))}"
-
-
-def _moment(moment: datetime) -> str:
-    return moment.isoformat(sep=" ", timespec="seconds")
-
-
 def _notes(record: RunRecord) -> tuple[str, ...]:
     if record.recommendation is not None:
         return record.notes
     local = next((trial.settings for trial in record.trials if trial.settings.provider == "local"), None)
-    return record.notes if local is None else (*record.notes, *_small_model(local))
+    return record.notes if local is None else (*record.notes, *small_model(local))

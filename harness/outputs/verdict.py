@@ -23,14 +23,13 @@ WITHOUT_CHOICE: Mapping[RunState, str] = {
 
 def verdict(record: RunRecord) -> str:
     """The outcome of a run in one sentence."""
+    if record.verb == "eval":
+        # Nothing was to be chosen, so nothing is missing.
+        (only,) = record.trials
+        return f"Measured {numbers.settings_line(only.settings)}: {_figures(only, record.metric)}."
     choice = record.recommendation
     if choice is None:
-        measured = (*record.trials, *record.finalists)
-        if record.state != "complete" or len({trial.number for trial in measured}) != 1:
-            return WITHOUT_CHOICE[record.state]
-        # One set of settings was evaluated: nothing was to be chosen, so nothing is missing.
-        only = measured[-1]
-        return f"Measured {numbers.settings_line(only.settings)}: {_figures(only, record.metric)}."
+        return WITHOUT_CHOICE[record.state]
     figures = _figures(choice.trial, record.metric)
     if choice.trial.number == 0:
         return f"Keep the untuned default, {numbers.settings_line(choice.settings)}: {figures}."

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, With
 
 from harness.plan.policy import WORDS, Policy, PolicyName
 from harness.plan.problems import did_you_mean, shown
-from harness.plan.strict import KIND, Strict
+from harness.plan.ranges import KIND, Strict
 
 
 class WithinSpec(Strict):
@@ -22,7 +22,7 @@ class WithinSpec(Strict):
     latency_p50_s: float | None = Field(default=None, gt=0, description="Median seconds of a call.")
     latency_p95_s: float | None = Field(default=None, gt=0, description="Seconds that 95 % of calls keep.")
     first_token_p50_s: float | None = Field(
-        default=None, gt=0, description="Median seconds to the first token."
+        default=None, gt=0, description="Median seconds to the first token; needs providers.<name>.stream."
     )
     failure_rate: float | None = Field(default=None, ge=0, le=1, description="Share of calls without answer.")
     unscored_rate: float | None = Field(default=None, ge=0, le=1, description="Share of answers not judged.")

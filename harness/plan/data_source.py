@@ -16,8 +16,9 @@ from harness.fingerprint import file_fingerprint, fingerprint
 from harness.plan.columns import Columns
 from harness.plan.hub import HubName, hub_rows, parquet_rows, parse_hub_name
 from harness.plan.problems import Problems, suggestion
+from harness.plan.ranges import Strict
 from harness.plan.rows import RowSource
-from harness.plan.spec import SHA256, Strict
+from harness.plan.spec import SHA256
 from harness.plan.spec_reader import read_model
 from harness.plan.tables import CONVERSION, csv_rows, write_rows
 from harness.plan.yaml_source import YamlSource, read_yaml

@@ -17,6 +17,7 @@ from harness.plan.plan import Plan
 from harness.records import Sample, Usage
 
 SAMPLED_ROWS = 1000
+PRICED_ROWS = 20  # enough for a first guess at a price, which the first answers replace
 # English text has about 4 characters a token; 3.5 and 10 % on top cover code, names and message frames.
 CHARACTERS_PER_TOKEN = 3.5
 MARGIN = 1.1
@@ -105,6 +106,20 @@ def estimate_plan(plan: Plan) -> PlanEstimate:
         duration_s=_duration(plan, fewest, most),
         basis=_basis(plan, len(samples)),
     )
+
+
+def call_usd(plan: Plan) -> dict[tuple[str, str], float]:
+    """What a call is likely to cost in USD, by model and prompt: estimated tokens, and the longest answer.
+
+    On the high side, as a race needs it that plans its first look before it has seen a bill.
+    """
+    samples = _sampled(plan)[:PRICED_ROWS]
+    sizes = {name: [_size(plan, name, sample) for sample in samples] for name in plan.space.prompts}
+    return {
+        (model, prompt): _cost(plan, model, of_prompt).usd
+        for model in plan.space.models
+        for prompt, of_prompt in sizes.items()
+    }
 
 
 def estimated_tokens(characters: int) -> int:

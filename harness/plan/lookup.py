@@ -56,23 +56,27 @@ def find_models(names: Iterable[str], catalogue: Catalogue, problems: Problems) 
     """The models that `search.models` means, by full name, each once, in the spec's order."""
     found: dict[str, Model] = {}
     for number, name in enumerate(names):
-        provider, _, rest = name.partition("/")
-        model_class: ModelClass | None = next((one for one in MODEL_CLASSES if one == rest), None)
         try:
-            model = catalogue.of_class(provider, model_class) if model_class else catalogue.find(name)
+            model = find_model(name, catalogue)
         except CatalogueError as error:
             problems.add(("search", "models", number), str(error))
             continue
-        if model.prices is None:
-            problems.add(
-                ("search", "models", number),
-                f"{model.full_name} has no known price, and unknown is not free; state it as "
-                f"providers.{provider}.models.{model.name}.prices: {{input: USD, output: USD}} per million "
-                f"tokens, or write providers.{provider}.free: true if it costs nothing",
-            )
-            continue
         found.setdefault(model.full_name, model)
     return found
+
+
+def find_model(name: str, catalogue: Catalogue) -> Model:
+    """The model that "provider/name" or "provider/CLASS" means. Raises CatalogueError without a price too."""
+    provider, _, rest = name.partition("/")
+    model_class: ModelClass | None = next((one for one in MODEL_CLASSES if one == rest), None)
+    model = catalogue.of_class(provider, model_class) if model_class else catalogue.find(name)
+    if model.prices is None:
+        raise CatalogueError(
+            f"{model.full_name} has no known price, and unknown is not free; state it as "
+            f"providers.{provider}.models.{model.name}.prices: {{input: USD, output: USD}} per million "
+            f"tokens, or write providers.{provider}.free: true if it costs nothing"
+        )
+    return model
 
 
 def make_endpoints(
@@ -104,6 +108,7 @@ def make_endpoints(
             concurrency=min(concurrency, max_concurrency or concurrency),
             timeout_s=spec.timeout_s or (LOCAL_TIMEOUT_S if local else HOSTED_TIMEOUT_S),
             max_retries=MAX_RETRIES if spec.max_retries is None else spec.max_retries,
+            stream=spec.stream,
         )
     return endpoints
 

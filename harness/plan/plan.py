@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias, cast
 
 from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
@@ -17,7 +17,7 @@ from harness.plan.policy import Policy
 from harness.plan.problems import written
 from harness.plan.rows import Rows
 from harness.prompts import Prompt
-from harness.records import Endpoint, JsonValue, Settings
+from harness.records import Endpoint, JsonValue, Settings, Split, Verb
 from harness.scores.scorer import Scorer
 
 Failures = Literal["count_as_wrong", "leave_out"]
@@ -50,6 +50,15 @@ class Range:
         # The tolerance keeps 0.0 to 0.3 in steps of 0.1 at four values in binary floating point.
         return math.floor((self.high - self.low) / step + 1e-9) + 1
 
+    def holds(self, value: object) -> bool:
+        """Whether this is a value that the search may try, on its step where there is one."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if not self.low <= value <= self.high or (self.integer and value != int(value)):
+            return False
+        places = 0.0 if self.step is None else (value - self.low) / self.step
+        return abs(places - round(places)) < 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class Choices:
@@ -63,6 +72,11 @@ class Choices:
         """How many values there are."""
         return len(self.values)
 
+    def holds(self, value: object) -> bool:
+        """Whether this is one of the values; a list and a tuple of the same are."""
+        plain = list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
+        return plain in self.values
+
 
 Dimension: TypeAlias = Range | Choices
 
@@ -73,12 +87,14 @@ class Space:
 
     dimensions: by model, only what the spec asked for; fixed values are `Choices` of one.
     defaults: by model, the untuned starting point inside the space, with the first prompt variant.
+    warm: settings of the space that are tried early, besides the defaults: see `search.warm_start`.
     """
 
     models: tuple[str, ...]
     prompts: tuple[str, ...]
     dimensions: Mapping[str, tuple[Dimension, ...]]
     defaults: Mapping[str, Settings]
+    warm: tuple[Settings, ...] = ()
 
     @property
     def distinct(self) -> int | None:
@@ -93,6 +109,21 @@ class Space:
                 of_model *= count
             total += of_model
         return total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampler:
+    """Who proposes the next settings, decided.
+
+    name: a word of the spec, or a class of `optuna.samplers`; with a dot, the class of an object that was
+    given in Python. arguments: for the class; of an object, what can be told of it. front: whether there
+    are two objectives, quality up and price down. given: the object itself, `None` without one.
+    """
+
+    name: str = "auto"
+    arguments: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    front: bool = False
+    given: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,11 +187,31 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """The one set of settings that a run measures, and the samples that it answers.
+
+    origin: where the settings come from, in words. chosen_by: the run of this experiment that recommends
+    them, which saw its search split; `None`: nobody says so. form: what `make_plan` reads them from again.
+    """
+
+    settings: Settings
+    split: Split
+    origin: str
+    chosen_by: str | None = None
+    form: Mapping[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A run, decided. spec_file: `None` when the spec came from Python.
 
+    evaluated: what is measured, the only point of the space then; `None`: the space is searched.
     models: every model of the space, with the prices that count for this run.
-    endpoints: by provider name. notes: what a reader of the plan should know, as in a model's announced end.
+    endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
+    unless the spec says so. optuna_storage: where the run is mirrored live, `None`: nowhere. notes: what a
+    reader of the plan should know, as in a model's announced end. pins: what `make_plan` has to be told,
+    besides the spec, to make this plan again: what a warm start found, and what could be told of a sampler
+    given in Python.
     """
 
     experiment: str
@@ -177,10 +228,19 @@ class Plan:
     seed: int
     n_trials: int
     mode: Mode
-    sampler: str
+    sampler: Sampler
     prices_as_of: str
     catalogue_fingerprint: str
+    reuse_limits: tuple[int, ...] = ()
+    optuna_storage: str | None = None
     notes: tuple[str, ...] = ()
+    pins: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    evaluated: Evaluated | None = None
+
+    @property
+    def verb(self) -> Verb:
+        """What the plan is for."""
+        return "tune" if self.evaluated is None else "eval"
 
     def spec_fingerprint(self) -> str:
         """The name of the spec as it was written, comments included."""
@@ -189,13 +249,15 @@ class Plan:
     def fingerprint(self) -> str:
         """The name of everything that can change a result: not of file names or descriptions.
 
-        Budget, speed limits, time-outs and how fast models answer are left out: a run resumed with more
-        money is the same run.
+        Budget, speed limits, time-outs, mirrors and how fast models answer are left out: a run resumed with
+        more money is the same run.
         """
         task = self.task
         wheres = {name: (e.wire, e.litellm_prefix, e.api_base) for name, e in self.endpoints.items()}
+        evaluated = {} if self.evaluated is None else {"split": self.evaluated.split}
         return fingerprint(
             {
+                **evaluated,
                 "data": task.rows.fingerprint(),
                 "prompts": {name: prompt.source for name, prompt in task.prompts.items()},
                 "scorers": [(scorer.name, scorer.version) for scorer in task.scorers],
@@ -210,7 +272,9 @@ class Plan:
                 "seed": self.seed,
                 "n_trials": self.n_trials,
                 "mode": self.mode,
-                "sampler": self.sampler,
+                "sampler": replace(self.sampler, given=None),
+                # Absent when unused: plans made before there was such a thing keep their names.
+                **({"reuse_limits": self.reuse_limits} if self.reuse_limits else {}),
             }
         )
 

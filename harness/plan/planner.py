@@ -7,30 +7,37 @@ only: nothing is sent, and no key is looked at.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, TypeVar, Unpack, cast
+from typing import Any, TypedDict, TypeVar, Unpack, cast, get_args
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import DataError, UsageError
 from harness.plan.aim_spec import AimSpec, policy_of
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
+from harness.plan.given import Given, read_given
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries
-from harness.plan.plan import Aim, Budget, Plan, Space, Task
+from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
 from harness.plan.problems import Problems
 from harness.plan.rows import Rows, Selection, open_rows
-from harness.plan.space import make_space
+from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
+from harness.plan.space import limits_of, make_space, one_point
 from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.targets import TargetCheck
 from harness.plan.templates import TemplateCheck, read_prompts
+from harness.plan.warm_start import Sources, find_warm, from_pinned, pinned_form
 from harness.prompts import Prompt
+from harness.records import JsonValue, Split
 from harness.scores.metrics import find_metric
 from harness.scores.scorer import Scorer, build_scorer
+from harness.store.store import Store, open_store
 
 SMALLEST_LIMIT = 4
+UNTUNED = "the untuned default"
 Part = TypeVar("Part", TaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None)
 
 
@@ -38,6 +45,9 @@ class Overrides(TypedDict, total=False):
     """What a command line may change without touching the spec; `None` changes nothing.
 
     limit: samples. repeat: answers a sample. max_cost: USD. max_concurrency: calls in flight a provider.
+    sampler: as in a spec, or an object of Optuna. warm: settings to try early, as `Plan.pins` has them, in
+    place of what `search.warm_start` names. split, settings: measure one set of settings on these samples in
+    place of searching; without settings the untuned default, without a split on all of them.
     """
 
     limit: int | None
@@ -46,6 +56,10 @@ class Overrides(TypedDict, total=False):
     n_trials: int | None
     max_cost: float | None
     max_concurrency: int | None
+    sampler: Any
+    warm: Sequence[JsonValue] | None
+    split: Split | None
+    settings: Given | None
 
 
 _LOWEST: Mapping[str, float] = {
@@ -63,12 +77,14 @@ def make_plan(
     base: Path | None = None,
     catalogue: Catalogue | None = None,
     cache: Path = CACHE_FOLDER,
+    store: Store | str | None = None,
     **overrides: Unpack[Overrides],
 ) -> Plan:
     """The plan of a spec. Spends nothing and reads files only.
 
     base: folder that relative paths start from; default that of the spec, or the working folder.
-    cache: folder for converted data files. overrides: see `Overrides`.
+    cache: folder for converted data files. store: where `search.warm_start` finds earlier runs, open or as a
+    URL; `None`: HARNESS_STORE. overrides: see `Overrides`.
     Raises SpecError with every fault of the spec, its templates and its data; UsageError for an override
     that makes no sense.
     """
@@ -77,7 +93,11 @@ def make_plan(
     folder = base or (Path() if isinstance(spec, Mapping | Spec) else Path(spec).parent)
     draft = _Draft(reading, catalogue or load_catalogue(), folder, cache)
     draft.look_up()
+    draft.prepare_search(overrides, store)
     reading.problems.raise_any()
+    split, given = overrides.get("split"), overrides.get("settings")
+    if split is not None or given is not None:
+        draft.narrow(split or "all", given)
     spec_file = None if isinstance(spec, Mapping | Spec) else str(spec)
     return draft.plan(spec_file, overrides.get("max_concurrency"))
 
@@ -95,6 +115,10 @@ class _Draft:
         self.scorers: tuple[Scorer, ...] = ()
         self.rows: Rows | None = None
         self.space: Space | None = None
+        self.sampler = Sampler()
+        self.notes: list[str] = []
+        self.pins: dict[str, JsonValue] = {}
+        self.evaluated: Evaluated | None = None
 
     def look_up(self) -> None:
         """Ask catalogue, templates, scorers and data, whatever of them the spec names soundly."""
@@ -106,6 +130,84 @@ class _Draft:
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
             self.space = make_space(search, self.models, tuple(self.prompts), problems)
+        self._refuse_untimed()
+
+    def _refuse_untimed(self) -> None:
+        """Note a limit on the first token for a provider that answers in one piece."""
+        aim, providers = self.reading.aim, self.reading.providers or {}
+        if aim is None or aim.within.first_token_p50_s is None:
+            return
+        streaming = {name for name, spec in providers.items() if spec.stream}
+        silent = dict.fromkeys(m.provider for m in self.models.values() if m.provider not in streaming)
+        for name in silent:
+            self.reading.problems.add(
+                ("aim", "within", "first_token_p50_s"),
+                f"cannot be measured: {name} answers in one piece, and only a stream shows when the first "
+                f"token came; write providers.{name}.stream: true, or remove the limit",
+            )
+
+    def narrow(self, split: Split, given: Given | None) -> None:
+        """Leave one set of settings of the space, or put one in its place; only when no fault was found."""
+        spec, space = self.reading.spec, self.space
+        if spec is None or space is None:
+            raise AssertionError("a space is narrowed only when no fault was found")
+        if given is None:
+            first = space.models[0]
+            settings, model = space.defaults[first], self.models[first]
+            self.evaluated = Evaluated(settings=settings, split=split, origin=UNTUNED)
+        else:
+            found = read_given(given, self.prompts, self.catalogue)
+            settings, model = found.settings, found.model
+            chosen_by = found.recommended_by if found.experiment == spec.experiment else ""
+            self.evaluated = Evaluated(
+                settings=settings,
+                split=split,
+                origin=found.origin,
+                chosen_by=chosen_by or None,
+                form=found.form(),
+            )
+        self.space, self.models = one_point(settings), {model.full_name: model}
+        self.prompts = {settings.prompt: self.prompts[settings.prompt]}
+
+    def prepare_search(self, overrides: Overrides, store: Store | str | None) -> None:
+        """Choose and try out the sampler, and look up what the search starts from."""
+        search, space, problems = self.reading.search, self.space, self.reading.problems
+        if search is None or space is None:
+            return
+        pins = overrides.get("warm")
+        if pins is not None:
+            self.space = replace(space, warm=from_pinned(pins))
+        elif search.warm_start:
+            experiment = self.reading.spec.experiment if self.reading.spec else ""
+            sources = Sources(self.folder, experiment, lambda: _opened(store))
+            warm, faults = find_warm(search.warm_start, space, sources)
+            for place, fault in faults.items():
+                problems.add(("search", "warm_start", place), fault)
+            self.space = replace(space, warm=warm.settings)
+            self.notes += warm.notes
+            self.pins["warm"] = pinned_form(warm.settings)
+        self._choose_sampler(search, overrides.get("sampler"))
+
+    def _choose_sampler(self, search: SearchSpec, override: Any) -> None:
+        policy, problems = _aim(self.reading.aim or AimSpec()).policy, self.reading.problems
+        try:
+            self.sampler = chosen_sampler(search.sampler, override, search.front, policy.name)
+            if self.space is not None and problems.none:
+                rehearse(self.sampler, self.space)
+        except UsageError as error:
+            if override is not None:
+                raise UsageError(f"sampler {error}") from error
+            problems.add(("search", "sampler"), str(error))
+        if self.sampler.given is not None:
+            told: JsonValue = {"name": self.sampler.name, "arguments": dict(self.sampler.arguments)}
+            self.pins["sampler"] = {"given": told}
+            unseeded = (
+                "" if is_repeatable(self.sampler) else ", and it has no seed: it will propose others then"
+            )
+            self.notes.append(
+                f"the sampler was given in Python ({self.sampler.name}); going on with this run takes the "
+                f"same one again{unseeded}"
+            )
 
     def plan(self, spec_file: str | None, max_concurrency: int | None) -> Plan:
         """The finished plan; only when nothing was found wrong."""
@@ -126,12 +228,16 @@ class _Draft:
             budget=Budget(**spec.budget.model_dump()),
             failures=spec.failures,
             seed=spec.seed,
-            n_trials=spec.search.n_trials,
+            n_trials=spec.search.n_trials if self.evaluated is None else 1,
             mode=spec.search.mode,
-            sampler=spec.search.sampler,
+            sampler=self.sampler,
+            reuse_limits=limits_of(spec.search) if spec.search.reuse_across_limits else (),
+            optuna_storage=spec.search.optuna_storage,
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
             catalogue_fingerprint=self.catalogue.fingerprint(),
-            notes=_notes(used),
+            notes=(*_notes(spec.search, used), *self.notes),
+            pins=self.pins,
+            evaluated=self.evaluated,
         )
 
     def _task(self, spec: Spec, rows: Rows) -> Task:
@@ -173,6 +279,9 @@ def _refuse_overrides(overrides: Overrides) -> None:
     cost = overrides.get("max_cost")
     if cost is not None and not 0 < cost < math.inf:
         raise UsageError(f"max_cost is {cost!r}, expected US dollars above 0")
+    split = overrides.get("split")
+    if split is not None and split not in get_args(Split):
+        raise UsageError(f"split is {split!r}, expected one of {', '.join(get_args(Split))}")
 
 
 def _overridden(reading: SpecReading, overrides: Overrides) -> SpecReading:
@@ -221,9 +330,27 @@ def _aim(aim: AimSpec) -> Aim:
     )
 
 
-def _notes(models: Iterable[Model]) -> tuple[str, ...]:
-    return tuple(
+def _notes(search: SearchSpec, models: Iterable[Model]) -> tuple[str, ...]:
+    notes = [
         f"{model.full_name}: its provider announced its end for {model.deprecation_date}"
         for model in models
         if model.deprecation_date is not None
-    )
+    ]
+    if search.reuse_across_limits:
+        notes.append(
+            "at temperature 0, whole answers stand for other max_output_tokens (reuse_across_limits)"
+        )
+    return tuple(notes)
+
+
+@contextmanager
+def _opened(store: Store | str | None) -> Generator[Store]:
+    """The store that is given, or the one at its URL for as long as it is needed."""
+    if isinstance(store, Store):
+        yield store
+        return
+    opened = open_store(store)
+    try:
+        yield opened
+    finally:
+        opened.close()

@@ -68,6 +68,7 @@ class Rows:
     def __init__(self, source: RowSource, selection: Selection, index: _Index) -> None:
         self._source = source
         self._index = index
+        self._seed = selection.seed
         sides = _limited(index, _sides(index, selection.confirm), selection.limit)
         self._order: dict[Split, tuple[str, ...]] = {
             split: tuple(sorted((index.ids[p] for p in positions), key=lambda i: share(selection.seed, i)))
@@ -96,7 +97,9 @@ class Rows:
         return self._index.fields
 
     def ids(self, split: Split) -> Sequence[str]:
-        """Ids of one split, in the permuted order that all settings share."""
+        """Ids of one split, or of both, in the permuted order that all settings share."""
+        if split == "all":
+            return tuple(sorted(self._places, key=lambda sample_id: share(self._seed, sample_id)))
         return self._order[split]
 
     def sample(self, sample_id: str) -> Sample:

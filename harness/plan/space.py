@@ -14,11 +14,13 @@ from typing import Any, cast
 from harness.catalogue.models import Accepts, Model
 from harness.plan.plan import Choices, Dimension, Range, Space
 from harness.plan.problems import Problems, shown, written
-from harness.plan.spec import NumberRange, Options, SearchSpec, Setting, WholeRange
+from harness.plan.ranges import NumberRange, Options, Setting, WholeOptions, WholeRange
+from harness.plan.spec import SearchSpec
 from harness.records import JsonValue, Settings
 
 # Worst-case prices need an end to the answer, also when the spec does not search it.
 ALWAYS_SENT = "max_output_tokens"
+MOST_LIMITS = 16  # each is a place to look for an answer that may be reused
 
 
 def make_space(
@@ -41,17 +43,63 @@ def make_space(
     }
     for full_name, model in models.items():
         for dimension in dimensions[full_name]:
-            fault = _fault(model, dimension.name, asked[dimension.name])
+            fault = refused(model, dimension.name, asked[dimension.name])
             if fault is not None:
-                problems.add(("search", dimension.name), fault)
+                advice = _advice(model, dimension.name)
+                problems.add(("search", dimension.name), f"{fault}{advice}")
     if search.sampler == "grid":
         _refuse_endless(dimensions, problems)
+    if search.reuse_across_limits:
+        _require_reuse(search, problems)
     first = prompts[0] if prompts else ""
     return Space(
         models=tuple(models),
         prompts=tuple(prompts),
         dimensions=dimensions,
         defaults={name: _defaults(model, first, dimensions[name]) for name, model in models.items()},
+    )
+
+
+def limits_of(search: SearchSpec) -> tuple[int, ...]:
+    """The output limits that are searched, when they can be listed; else none."""
+    setting = search.max_output_tokens
+    if isinstance(setting, WholeOptions):
+        return tuple(setting.choices)
+    if isinstance(setting, WholeRange) and setting.step is not None:
+        return tuple(range(setting.low, setting.high + 1, setting.step))
+    return ()
+
+
+def _require_reuse(search: SearchSpec, problems: Problems) -> None:
+    """Note why `reuse_across_limits` could never find anything, or would look in too many places."""
+    place = ("search", "reuse_across_limits")
+    limits = limits_of(search)
+    if not 2 <= len(limits) <= MOST_LIMITS:
+        problems.add(
+            place,
+            f"is true, but max_output_tokens lists {len(limits) or 'no'} values to reuse answers among; give "
+            f"it 2 to {MOST_LIMITS} choices, or remove reuse_across_limits",
+        )
+    temperature = search.temperature
+    greedy = temperature is not None and 0 in (
+        (temperature.low,) if isinstance(temperature, NumberRange) else _ends(temperature)
+    )
+    if not greedy:
+        problems.add(
+            place,
+            "is true, but no temperature of 0 is searched, and other answers are drawn anew each time; let "
+            "temperature be or begin at 0, or remove reuse_across_limits",
+        )
+
+
+def one_point(settings: Settings) -> Space:
+    """The space that holds these settings alone."""
+    named = {name: value for name, value in settings.sent().items() if name not in settings.extra}
+    return Space(
+        models=(settings.model,),
+        prompts=(settings.prompt,),
+        dimensions={settings.model: tuple(Choices(name, (value,)) for name, value in named.items())},
+        defaults={settings.model: settings},
     )
 
 
@@ -68,29 +116,32 @@ def _refuse_endless(dimensions: Mapping[str, Sequence[Dimension]], problems: Pro
         )
 
 
-def _fault(model: Model, name: str, setting: Setting) -> str | None:
+def refused(model: Model, name: str, setting: Setting) -> str | None:
+    """Why the model would refuse this setting or a value of it, as a clause; `None`: it takes it."""
     accepts = model.settings.get(name)
     if accepts is None:
         takes = ", ".join(sorted(model.settings)) or "no settings"
-        return (
-            f"{model.full_name} does not take {name}; it takes {takes}. Remove the setting or the model, or "
-            "say on_unsupported: condition to search it only for models that take it"
-        )
+        return f"{model.full_name} does not take {name}; it takes {takes}"
     low, high = accepts.low, accepts.high
     if name == "max_output_tokens" and model.max_output_tokens is not None:
         high = min(model.max_output_tokens, model.max_output_tokens if high is None else high)
     for value in _ends(setting):
         if accepts.choices is not None and value not in accepts.choices:
             words = ", ".join(shown(choice) for choice in accepts.choices)
-            return (
-                f"holds {shown(value)}, but {model.full_name} takes {words}; change it, or remove the model"
-            )
+            return f"holds {shown(value)}, but {model.full_name} takes {words}"
         if isinstance(value, int | float) and not _within(value, low, high):
-            return (
-                f"holds {written(value)}, but {model.full_name} takes {_span(low, high)}; "
-                "narrow it, or remove the model"
-            )
+            return f"holds {written(value)}, but {model.full_name} takes {_span(low, high)}"
     return None
+
+
+def _advice(model: Model, name: str) -> str:
+    accepts = model.settings.get(name)
+    if accepts is None:
+        return (
+            ". Remove the setting or the model, or say on_unsupported: condition to search it only for "
+            "models that take it"
+        )
+    return f"; {'narrow' if accepts.choices is None else 'change'} it, or remove the model"
 
 
 def _ends(setting: Setting) -> Iterable[JsonValue]:

@@ -8,130 +8,21 @@ the reference page. Must not look anything up: that is the planner's work.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar, cast
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from harness.plan.aim_spec import AimSpec
 from harness.plan.problems import written
-from harness.plan.strict import KIND, Strict
-from harness.records import ModelClass
-
-Value = TypeVar("Value")
-
-
-class _Between(Strict):
-    @model_validator(mode="after")
-    def _ordered(self) -> _Between:
-        values = cast("dict[str, Any]", self.__dict__)
-        low, high, step = values["low"], values["high"], values["step"]
-        if low > high:
-            raise ValueError(f"low is {written(low)} and high is {written(high)}; low must not be above high")
-        if values["log"] and low <= 0:
-            raise ValueError(f"low is {written(low)}; with log: true it must be above 0")
-        if values["log"] and step is not None:
-            raise ValueError("log and step exclude each other; remove one of them")
-        return self
-
-
-class NumberRange(_Between):
-    """A setting searched between two numbers, both ends included."""
-
-    low: float = Field(description="Smallest value tried.")
-    high: float = Field(description="Largest value tried.")
-    log: bool = Field(default=False, description="Search on a logarithmic scale.")
-    step: float | None = Field(default=None, gt=0, description="Distance between values, counted from low.")
-
-
-class WholeRange(_Between):
-    """A setting searched between two whole numbers, both ends included."""
-
-    low: int = Field(description="Smallest value tried.")
-    high: int = Field(description="Largest value tried.")
-    log: bool = Field(default=False, description="Search on a logarithmic scale.")
-    step: int | None = Field(default=None, gt=0, description="Distance between values, counted from low.")
-
-
-class Options(Strict, Generic[Value]):
-    """A setting searched among the values listed."""
-
-    choices: list[Value] = Field(min_length=1, description="The values tried.")
-
-    @model_validator(mode="after")
-    def _different(self) -> Options[Value]:
-        if any(value in self.choices[:place] for place, value in enumerate(self.choices)):
-            raise ValueError("choices holds a value twice; list each once")
-        return self
-
-
-class NumberOptions(Options[float]):
-    """A setting searched among numbers."""
-
-
-class WholeOptions(Options[int]):
-    """A setting searched among whole numbers."""
-
-
-class TextOptions(Options[str]):
-    """A setting searched among words."""
-
-
-class StopOptions(Options[list[str]]):
-    """Stop sequences searched among lists of them."""
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, Options) or (isinstance(value, Mapping) and "choices" in value):
-        return KIND + "choices"
-    return KIND + ("range" if isinstance(value, Mapping | _Between) else "fixed")
-
-
-_BY_KIND = Discriminator(_kind)
-NumberSetting = Annotated[
-    Annotated[NumberRange, Tag(KIND + "range")]
-    | Annotated[NumberOptions, Tag(KIND + "choices")]
-    | Annotated[float, Tag(KIND + "fixed")],
-    _BY_KIND,
-]
-Whole = Annotated[int, Field(ge=1)]
-WholeSetting = Annotated[
-    Annotated[WholeRange, Tag(KIND + "range")]
-    | Annotated[WholeOptions, Tag(KIND + "choices")]
-    | Annotated[Whole, Tag(KIND + "fixed")],
-    _BY_KIND,
-]
-
-
-def _listed(value: object) -> str:
-    return KIND + ("choices" if isinstance(value, Options | Mapping) else "fixed")
-
-
-TextSetting = Annotated[
-    Annotated[TextOptions, Tag(KIND + "choices")] | Annotated[str, Tag(KIND + "fixed")],
-    Discriminator(_listed),
-]
-StopSetting = Annotated[
-    Annotated[StopOptions, Tag(KIND + "choices")] | Annotated[list[str], Tag(KIND + "fixed")],
-    Discriminator(_listed),
-]
-Setting: TypeAlias = (
-    NumberRange
-    | WholeRange
-    | NumberOptions
-    | WholeOptions
-    | TextOptions
-    | StopOptions
-    | float
-    | str
-    | list[str]
-)
+from harness.plan.ranges import KIND, NumberSetting, Setting, StopSetting, Strict, TextSetting, WholeSetting
+from harness.records import SENT_FIELDS, ModelClass
 
 
 def _variants(value: object) -> str:
     return KIND + ("several" if isinstance(value, Mapping) else "one")
 
 
-def _scorer(value: object) -> str:
+def _named(value: object) -> str:
     return KIND + ("with options" if isinstance(value, Mapping) else "plain")
 
 
@@ -154,7 +45,15 @@ ScorerForm = Annotated[
     | Annotated[
         Annotated[dict[str, JsonValue], Field(min_length=1, max_length=1)], Tag(KIND + "with options")
     ],
-    Discriminator(_scorer),
+    Discriminator(_named),
+]
+SamplerForm = Annotated[
+    Annotated[str, Tag(KIND + "plain")]
+    | Annotated[
+        Annotated[dict[str, dict[str, JsonValue]], Field(min_length=1, max_length=1)],
+        Tag(KIND + "with options"),
+    ],
+    Discriminator(_named),
 ]
 
 
@@ -215,10 +114,31 @@ class SearchSpec(Strict):
         description="budget: the best choice for what may be spent. confidence: race until the best is known "
         "at aim.confidence, or the data cannot tell.",
     )
-    sampler: Literal["auto", "tpe", "random", "grid"] = Field(
+    sampler: SamplerForm = Field(
         default="auto",
-        description="How the next settings are proposed; auto is right unless you know better. "
-        "grid needs steps or choices for every setting.",
+        description="How the next settings are proposed: auto (right unless you know better), tpe, random, "
+        "grid (needs steps or choices for every setting), nsga2, or a sampler of Optuna by the name of its "
+        "class, with arguments as in {CmaEsSampler: {n_startup_trials: 8}}.",
+    )
+    front: bool | None = Field(
+        default=None,
+        description="Search for quality and price together, for a front of good compromises, instead of "
+        "quality alone. Left out: as policy and sampler need it.",
+    )
+    warm_start: list[str] = Field(
+        default_factory=list[str],
+        description="Settings to try early: finalists of an earlier run (its name, or latest), a "
+        "recommendation.json relative to the spec, or preset:NAME of the catalogue.",
+    )
+    optuna_storage: str | None = Field(
+        default=None,
+        min_length=1,
+        description="URL of an Optuna storage, or a file for Optuna's journal, that mirrors the run live.",
+    )
+    reuse_across_limits: bool = Field(
+        default=False,
+        description="At temperature 0, an answer that ended by itself also counts for other "
+        "max_output_tokens that it fits; it is marked as reused, and not paid again.",
     )
 
     def settings(self) -> dict[str, Setting]:
@@ -227,11 +147,7 @@ class SearchSpec(Strict):
         return {name: value for name, value in asked.items() if value is not None}
 
 
-SEARCHABLE: tuple[str, ...] = tuple(
-    name
-    for name in SearchSpec.model_fields
-    if name not in ("models", "on_unsupported", "n_trials", "mode", "sampler")
-)
+SEARCHABLE: tuple[str, ...] = tuple(name for name in SearchSpec.model_fields if name in SENT_FIELDS)
 
 
 class PricesSpec(Strict):
@@ -314,9 +230,8 @@ class ProviderSpec(Strict):
     timeout_s: float | None = Field(default=None, gt=0, description="Seconds until a call is given up.")
     max_retries: int | None = Field(default=None, ge=0, description="Attempts after the first.")
     free: bool = Field(default=False, description="Its models cost nothing; without prices or this, refused.")
-    lane: Literal["auto", "litellm"] = Field(
-        default="auto", description="litellm forces calls through litellm."
-    )
+    lane: Literal["auto", "litellm"] = Field(default="auto", description="litellm forces calls through it.")
+    stream: bool = Field(default=False, description="Stream answers, to learn when the first token came.")
     models: dict[str, ModelSpec] = Field(
         default_factory=dict[str, ModelSpec], description="Models by the name the provider gives them."
     )

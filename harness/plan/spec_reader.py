@@ -30,6 +30,7 @@ from harness.plan.problems import (
     shown,
     written,
 )
+from harness.plan.ranges import KIND
 from harness.plan.spec import (
     ADDRESS,
     NAME,
@@ -41,7 +42,6 @@ from harness.plan.spec import (
     Spec,
     TaskSpec,
 )
-from harness.plan.strict import KIND
 from harness.plan.yaml_source import YamlSource, from_mapping, read_yaml
 from harness.records import JsonValue
 

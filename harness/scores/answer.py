@@ -72,6 +72,8 @@ def target_texts(target: JsonValue) -> tuple[str, ...]:
     A list holds alternatives. Numbers, true and false become their JSON text. `None`, a mapping, and
     a list with anything but texts, numbers and booleans in it are no target at all.
     """
+    if isinstance(target, str):
+        return (target,)
     options: Sequence[JsonValue] = target if isinstance(target, list) else [target]
     if not all(isinstance(option, str | int | float) for option in options):
         return ()

@@ -6,6 +6,7 @@ transactions whose every failure is a StoreLostError. It knows no tables.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,7 @@ def set_up(database: sqlalchemy.Engine) -> None:
 
     if database.dialect.name != "sqlite":
         return
-    path = Path(str(database.url.database)).absolute()
+    path = str(Path(str(database.url.database)).absolute())
     first: list[_Identity] = []
 
     def on_connect(connection: Any, record: Any) -> None:
@@ -67,7 +68,7 @@ def set_up(database: sqlalchemy.Engine) -> None:
         if not first and found is not None:
             first.append(found)
         # Also a connection made later must be to the file that was opened first.
-        record.info[_FILE] = first[0] if first else (str(path), -1, -1)
+        record.info[_FILE] = first[0] if first else (path, -1, -1)
 
     event.listen(database, "connect", on_connect)
 
@@ -82,18 +83,18 @@ def lock_making(connection: sqlalchemy.Connection) -> None:
 
 def _require_file(connection: sqlalchemy.Connection) -> None:
     opened: _Identity | None = connection.info.get(_FILE)
-    if opened is not None and _identity(Path(opened[0])) != opened:
+    if opened is not None and _identity(opened[0]) != opened:
         raise StoreLostError(
             f"the store's file {opened[0]} was deleted, replaced or emptied in mid-run: answers since then "
             "are lost; put it back from a copy, or begin the run anew"
         )
 
 
-def _identity(path: Path) -> _Identity | None:
+def _identity(path: str) -> _Identity | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - looked at after every transaction, and a Path costs as much again
     except OSError:
         return None
     if not found.st_size:  # SQLite writes its first page before anything else
         return None
-    return str(path), found.st_dev, found.st_ino
+    return path, found.st_dev, found.st_ino

@@ -11,35 +11,45 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from operator import itemgetter
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from harness.errors import StoreLostError
 from harness.store.answers import (
+    ANSWER_COLUMNS,
     FAILURE_COLUMNS,
     PAYMENT_COLUMNS,
     FailedCall,
     PaidAnswer,
     Payment,
     answer_row,
-    event_row,
+    failure_row,
+    payment_row,
 )
 from harness.store.connections import transaction
 from harness.store.owners import BEAT_S, Owners
-from harness.store.rows import RowWriter
-from harness.store.schema import insert, insert_new, lost_store, tables
+from harness.store.schema import lost_store
+from harness.store.statements import Insert, insert
 
 if TYPE_CHECKING:
     import sqlalchemy
 
 T = TypeVar("T")
+_KEY = itemgetter(0)  # of a row of answers
+_PAYMENTS = Insert("payments", PAYMENT_COLUMNS)
+_FAILURES = Insert("failures", FAILURE_COLUMNS)
+_FIRST_ANSWERS = Insert("answers", ANSWER_COLUMNS, "ON CONFLICT (key) DO NOTHING")
+_NEWEST_ANSWERS = Insert(
+    "answers",
+    ANSWER_COLUMNS,
+    f"ON CONFLICT (key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in ANSWER_COLUMNS)}",
+)
 GROUP = 500  # answers a transaction at most: beyond that the wait costs more than the commit saves
+GATHER_S = 0.02  # that answers wait for others when many come: a commit costs as much as writing ten of them
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry(Generic[T]):
+class _Entry(NamedTuple, Generic[T]):
     """What one request left behind: a bill, an answer, a failure, each where there was one.
 
     released: a key that was claimed and will not be asked.
@@ -70,11 +80,8 @@ class Journal(Generic[T]):
     ) -> None:
         self._database = database
         self._notify = notify
-        self._newest = newest
-        schema = tables()
-        self._payments = RowWriter(database, schema.payments.insert(), PAYMENT_COLUMNS)
-        self._answers = RowWriter(database, self._insert_answer(), [c.name for c in schema.answers.c])
-        self._failures = RowWriter(database, schema.failures.insert(), FAILURE_COLUMNS)
+        # Two processes may have paid for the same call at once: one answer stays, both payments count.
+        self._answers = _NEWEST_ANSWERS if newest else _FIRST_ANSWERS
         self._owners = owners
         self._beat_at = time.monotonic() + BEAT_S
         self._queue: SimpleQueue[_Entry[T] | None] = SimpleQueue()
@@ -103,17 +110,20 @@ class Journal(Generic[T]):
         self._thread.join()
 
     def _write_groups(self) -> None:
-        closing = False
+        closing = busy = False
         while not closing:
             group: list[_Entry[T]] = []
             entry = self._next()
             self._beat()
+            if busy and entry is not None:
+                time.sleep(GATHER_S)
             while entry is not None:
                 group.append(entry)
                 if len(group) >= GROUP or self._queue.empty():
                     break
                 entry = self._queue.get()
             closing = entry is None
+            busy = len(group) > 1  # an entry that came alone before does not wait for company
             lost = self._commit(group) if group else None
             tags = [entry.tag for entry in group if entry.tag is not None]
             if tags or lost:
@@ -138,40 +148,31 @@ class Journal(Generic[T]):
                 self._owners.beat()
 
     def _commit(self, group: Sequence[_Entry[T]]) -> StoreLostError | None:
-        writes = (
-            (self._payments, [event_row(e.payment) for e in group if e.payment]),
-            (self._answers, _ordered([answer_row(e.answer) for e in group if e.answer])),
-            (self._failures, [event_row(e.failure) for e in group if e.failure]),
-        )
-        what = f"could not write {len(writes[1][1])} answers and {len(writes[0][1])} bills"
+        payments = [entry.payment for entry in group if entry.payment]
+        bills = [payment_row(payment) for payment in payments]
+        failures = [failure_row(entry.failure) for entry in group if entry.failure]
+        answers = [answer_row(entry.answer) for entry in group if entry.answer]
+        if self._answers is _NEWEST_ANSWERS:  # PostgreSQL changes a row only once in a statement
+            answers = list({answer[0]: answer for answer in answers}.values())
+        # By key: two processes that write the same rows in two orders would lock each other out.
+        answers.sort(key=_KEY)
+        what = f"could not write {len(answers)} answers and {len(bills)} bills"
         try:
             with transaction(self._database, what) as connection:
-                for writer, rows in writes:
-                    writer.write(connection, rows)
+                insert(connection, _PAYMENTS, bills)
+                insert(connection, self._answers, answers)
+                insert(connection, _FAILURES, failures)
                 if self._owners is not None:
-                    self._owners.book(connection, [e.payment for e in group if e.payment], _ended(group))
+                    self._owners.book(connection, payments, _ended(group))
         except StoreLostError as lost:
             return lost
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait for this group must hear of it
             return lost_store(what, error)
         return None
 
-    def _insert_answer(self) -> sqlalchemy.Insert:
-        # Two processes may have paid for the same call at once: one answer stays, both payments count.
-        table = tables().answers
-        if not self._newest:
-            return insert_new(self._database, table)
-        statement = insert(self._database, table)
-        columns = {column.name: statement.excluded[column.name] for column in table.c}
-        return statement.on_conflict_do_update(index_elements=["key"], set_=columns)
-
-
-def _ordered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows by key: two processes that write the same ones in two orders would lock each other out."""
-    return sorted(rows, key=itemgetter("key"))
-
 
 def _ended(group: Sequence[_Entry[T]]) -> list[str]:
     """The keys that nobody asks any more, now that this group is written."""
-    named = ((e.answer and e.answer.payment.key, e.failure and e.failure.key, e.released) for e in group)
-    return [key for keys in named for key in keys if key]
+    answered = [entry.answer.payment.key for entry in group if entry.answer]
+    failed = [entry.failure.key for entry in group if entry.failure]
+    return answered + failed + [entry.released for entry in group if entry.released]

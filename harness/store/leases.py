@@ -10,16 +10,33 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.store.connections import transaction
-from harness.store.schema import insert_new, tables
+from harness.store.statements import Insert, execute, fetch, insert, select_sql
 
 if TYPE_CHECKING:
     import sqlalchemy
 
 GENEROUS = 8  # a lease takes an eighth of what is free, so that other processes find something too
 CRUMB = 1e-9  # of any kind: rounding may leave that much in a lease that was given back
+_FIGURES = ("usd", "calls", "tokens")
+_LEASES = Insert("leases", ("run", "owner", *_FIGURES), "ON CONFLICT (run, owner) DO NOTHING")
+_TAKE_OFF = """
+UPDATE leases SET usd = usd - ?, calls = calls - ?, tokens = tokens - ? WHERE run = ? AND owner = ?
+"""
+_HELD_ELSEWHERE = select_sql("leases", _FIGURES, "run = ? AND owner <> ?")
+# One statement, so that all figures are of one moment: between two of them PostgreSQL may let a payment
+# through, which moves its amount from the lease to what was paid, and would be missed twice.
+_TAKEN = """
+SELECT paid.usd + leased.usd, paid.calls + leased.calls, paid.tokens + leased.tokens
+FROM (SELECT coalesce(sum(usd), 0) AS usd, count(*) AS calls,
+             coalesce(sum(input_tokens + output_tokens), 0) AS tokens
+      FROM payments WHERE run = ?) AS paid,
+     (SELECT coalesce(sum(usd), 0) AS usd, coalesce(sum(calls), 0) AS calls,
+             coalesce(sum(tokens), 0) AS tokens
+      FROM leases WHERE run = ?) AS leased
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +117,9 @@ class Pool:
 
     def others_hold(self) -> bool:
         """Whether another process of this run holds a lease that it may yet give back."""
-        table = tables().leases
         with transaction(self._database) as connection:
-            query = table.select().where(table.c.run == self._run, table.c.owner != self._owner)
-            rows = connection.execute(query).all()
-        held = any(max(row.usd, row.calls, row.tokens) > CRUMB for row in rows)
+            rows = fetch(connection, _HELD_ELSEWHERE, (self._run, self._owner))
+        held = any(max(row) > CRUMB for row in rows)
         if held and self._let_lapse is not None:
             self._let_lapse()  # whoever waits asks again, and does not wait for the dead
         return held
@@ -112,39 +127,18 @@ class Pool:
 
 def take_off(connection: sqlalchemy.Connection, run: str, owner: str, amount: Amount) -> None:
     """Take a payment, or what is given back, off a process's lease."""
-    table, less = tables().leases, amount.counted()
-    connection.execute(
-        table.update()
-        .where(table.c.run == run, table.c.owner == owner)
-        .values(
-            usd=table.c.usd - less.usd, calls=table.c.calls - less.calls, tokens=table.c.tokens - less.tokens
-        )
-    )
+    less = amount.counted()
+    execute(connection, _TAKE_OFF, (less.usd, less.calls, less.tokens, run, owner))
 
 
 def _taken(connection: sqlalchemy.Connection, run: str) -> Amount:
     """What the run has paid and leased."""
-    from sqlalchemy import func, select
-
-    paid, leases = tables().payments, tables().leases
-    tokens = paid.c.input_tokens + paid.c.output_tokens
-    paid_of = {"usd": func.sum(paid.c.usd), "calls": func.count(), "tokens": func.sum(tokens)}
-    # One statement, so that all figures are of one moment: between two of them PostgreSQL may let a
-    # payment through, which moves its amount from the lease to what was paid, and would be missed twice.
-    figures = [
-        func.coalesce(select(figure).where(paid.c.run == run).scalar_subquery(), 0)
-        + func.coalesce(select(func.sum(leases.c[name])).where(leases.c.run == run).scalar_subquery(), 0)
-        for name, figure in paid_of.items()
-    ]
-    return Amount(*(float(figure) for figure in connection.execute(select(*figures)).one()))
+    ((usd, calls, tokens),) = fetch(connection, _TAKEN, (run, run))
+    return Amount(float(usd), float(calls), float(tokens))
 
 
 def _lock(connection: sqlalchemy.Connection, run: str, owner: str) -> None:
     # SQLite's first write takes the only write lock; PostgreSQL is given a lock of the run's own.
-    table = tables().leases
-    row: dict[str, Any] = {"run": run, "owner": owner, "usd": 0.0, "calls": 0.0, "tokens": 0.0}
-    connection.execute(insert_new(connection.engine, table), [row])
+    insert(connection, _LEASES, [(run, owner, 0.0, 0.0, 0.0)])
     if connection.dialect.name == "postgresql":
-        from sqlalchemy import text
-
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:run))"), {"run": run})
+        fetch(connection, "SELECT pg_advisory_xact_lock(hashtext(?))", (run,))

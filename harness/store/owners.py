@@ -21,14 +21,15 @@ from uuid import uuid4
 from harness.store.answers import Payment
 from harness.store.connections import transaction
 from harness.store.leases import Amount, take_off
-from harness.store.rows import RowWriter
-from harness.store.schema import insert_new, tables
+from harness.store.schema import tables
+from harness.store.statements import Insert, blocks, execute, fetch, insert, marks, select_sql
 
 if TYPE_CHECKING:
     import sqlalchemy
 
 BEAT_S = 5.0  # between two beats of a process
 SILENT_S = 30.0  # without a beat, whoever cannot be looked up counts as dead
+_CLAIMS = Insert("claims", ("key", "owner"), "ON CONFLICT (key) DO NOTHING")
 
 
 class Owners:
@@ -74,12 +75,11 @@ class Owners:
         keys: distinct. Look the keys up again afterwards: one may have been answered in between.
         """
         self.join()
-        table = tables().claims
         with transaction(self._database) as connection:
-            writer = RowWriter(self._database, insert_new(self._database, table), ("key", "owner"))
-            writer.write(connection, [{"key": key, "owner": self.name} for key in keys])
-            held = connection.execute(table.select().where(table.c.key.in_(keys))).all()
-        return {row.key for row in held if row.owner == self.name}
+            if insert(connection, _CLAIMS, [(key, self.name) for key in keys]) == len(keys):
+                return set(keys)
+            query = select_sql("claims", ("key",), f"owner = ? AND key IN {marks(keys)}")
+            return {key for (key,) in fetch(connection, query, (self.name, *keys))}
 
     def book(
         self, connection: sqlalchemy.Connection, payments: Sequence[Payment], ended: Sequence[str]
@@ -95,8 +95,9 @@ class Owners:
 
     def release(self, connection: sqlalchemy.Connection, keys: Sequence[str]) -> None:
         """End these claims; keys that this process does not hold are left alone."""
-        table = tables().claims
-        connection.execute(table.delete().where(table.c.key.in_(keys), table.c.owner == self.name))
+        for some in blocks(keys):
+            ended = f"DELETE FROM claims WHERE owner = ? AND key IN {marks(some)}"  # noqa: S608 - only marks
+            execute(connection, ended, (self.name, *some))
 
     def end_claims(self, keys: Sequence[str]) -> None:
         """End these claims of this process."""

@@ -15,12 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.errors import StoreLostError
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     import sqlalchemy
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 
 VERSION = 1
 
@@ -38,18 +33,6 @@ class Tables(NamedTuple):
     owners: sqlalchemy.Table
     claims: sqlalchemy.Table
     leases: sqlalchemy.Table
-
-
-def insert_new(database: sqlalchemy.Engine, table: sqlalchemy.Table) -> Insert:
-    """An insert that leaves rows alone whose primary key is there already."""
-    return insert(database, table).on_conflict_do_nothing(index_elements=list(table.primary_key.columns))
-
-
-def insert(database: sqlalchemy.Engine, table: sqlalchemy.Table) -> Insert:
-    """An insert in the dialect of this database, which knows what to do about conflicts."""
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    return (postgresql if database.dialect.name == "postgresql" else sqlite).insert(table)
 
 
 def lost_store(what: str, error: Exception) -> StoreLostError:

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import StoreError, UsageError
-from harness.records import RunRecord, RunState, Settings, Spend, Split
+from harness.loading import loading
+from harness.records import RunRecord, RunState, Settings, Spend, Split, Verb
+from harness.store.answers import ANSWER_COLUMNS, FAILURE_COLUMNS
 from harness.store.codec import decode, encode
 from harness.store.connections import driver_url, lock_making, set_up, transaction
 from harness.store.schema import VERSION, Tables, tables
+from harness.store.statements import fetch, marks, select_sql
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -32,7 +35,8 @@ LOOK_UP = 500  # keys a query: SQLite takes some 32,000 parameters, but short qu
 class RunRow:
     """What was asked of a run, and what it found; `record` is `None` until it ended, and in listings.
 
-    prompts: template by variant. plan: fingerprint of the plan.
+    prompts: template by variant. plan: fingerprint of the plan. overrides: what was asked beside the spec;
+    a `split` makes the run an evaluation.
     """
 
     run: str
@@ -46,6 +50,11 @@ class RunRow:
     started_at: datetime
     ended_at: datetime | None
     record: RunRecord | None
+
+    @property
+    def verb(self) -> Verb:
+        """What the run is for."""
+        return "eval" if "split" in self.overrides else "tune"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,28 +85,46 @@ class Store:
         self.database = database
         self._tables: Tables = tables()
 
+    @property
+    def address(self) -> str:
+        """The store's URL, without its password."""
+        return _shown(self.database.url)
+
     def _transaction(self) -> AbstractContextManager[sqlalchemy.Connection]:
         return transaction(self.database)
 
     def answers(self, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """The rows of those of these keys that were answered before, by key."""
-        table = self._tables.answers
-        return self._by_key(table.select(), table.c.key, keys)
+        return self._by_key("answers", ANSWER_COLUMNS, keys)
 
     def failures(self, run: str, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """The newest failure of each of these keys in this run, by key."""
+        return self._by_key("failures", FAILURE_COLUMNS, keys, "AND run = ? ORDER BY id", (run,))
+
+    def last_failure(self, run: str) -> str | None:
+        """The newest failure of this run, as "kind: message"; `None` when no call failed."""
         table = self._tables.failures
-        return self._by_key(table.select().where(table.c.run == run).order_by(table.c.id), table.c.key, keys)
+        query = table.select().where(table.c.run == run).order_by(table.c.id.desc()).limit(1)
+        with self._transaction() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else f"{row['kind']}: {row['message']}"
 
     def _by_key(
-        self, query: sqlalchemy.Select[Any], key: sqlalchemy.ColumnElement[Any], keys: Sequence[str]
+        self,
+        table: str,
+        columns: Sequence[str],
+        keys: Sequence[str],
+        more: str = "",
+        values: Sequence[object] = (),
     ) -> dict[str, Mapping[str, Any]]:
         found: dict[str, Mapping[str, Any]] = {}
+        place = columns.index("key")
         with self._transaction() as connection:
             for start in range(0, len(keys), LOOK_UP):
-                some = query.where(key.in_(keys[start : start + LOOK_UP]))
-                for row in connection.execute(some).mappings():
-                    found[row["key"]] = cast("Mapping[str, Any]", row)
+                some = keys[start : start + LOOK_UP]
+                query = select_sql(table, columns, f"key IN {marks(some)} {more}")
+                for row in fetch(connection, query, (*some, *values)):
+                    found[row[place]] = dict(zip(columns, row, strict=True))
         return found
 
     def spent(self, run: str) -> Spend:
@@ -245,9 +272,10 @@ def open_store(url: str | None = None, environ: Mapping[str, str] | None = None)
     Raises StoreError when it cannot be opened, is no store, is damaged, or is of a newer version.
     """
     url = url or (environ if environ is not None else os.environ).get("HARNESS_STORE") or DEFAULT_URL
-    from sqlalchemy import create_engine
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import SQLAlchemyError
+    with loading():
+        from sqlalchemy import create_engine
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import SQLAlchemyError
 
     try:
         parsed = driver_url(make_url(url))

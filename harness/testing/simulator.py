@@ -1,4 +1,4 @@
-"""A provider whose truth is known: the in-process face of a `World`, with a bill and faults of its own.
+"""A provider whose truth is known: the in-process face of a world, with a bill and faults of its own.
 
 In: calls. Out: replies as the world answers them, after as long as the world says, or scheduled faults.
 It must not decide what is right (the world does), and it keeps its bill apart from the harness's, so
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from harness.calls.provider import ProviderFault
 from harness.catalogue.models import Prices, price_usd
@@ -26,23 +26,43 @@ from harness.testing.worlds import SimulatedModel, SimulatedPrompt, World, count
 Faults: TypeAlias = "Callable[[Call, int], ProviderFault | None]"
 
 
-class Simulator:
-    """Answers calls from a `World`. Same call, same answer: in any order, process and year.
+class AnswersCalls(Protocol):
+    """What a simulator needs of a world: a `World`, or one of continuous settings, `ParametricWorld`."""
 
-    targets: the right label by sample id; `None`: those of the world. clock: slept on for as long as
-    the world's latency says; `None`: every answer comes at once. faults: asked before each
-    answer with the call and its attempt, counted from 1; returns the fault to raise, or `None`.
+    @property
+    def models(self) -> Mapping[str, SimulatedModel]:
+        """The models by full name."""
+        ...
+
+    def answer(self, settings: Settings, sample_id: str, repeat: int = 0, *, input_tokens: int = 0) -> Reply:
+        """The answer to one call; raises UsageError for one that the world cannot answer."""
+        ...
+
+    def latency(self, settings: Settings, sample_id: str, repeat: int = 0, *, output_tokens: int) -> Latency:
+        """The seconds that one call takes, without any queue."""
+        ...
+
+
+class Simulator:
+    """Answers calls from a world. Same call, same answer: in any order, process and year.
+
+    targets: the right label by sample id, for a `World`; `None`: those of the world. clock: slept on for as
+    long as the world's latency says; `None`: every answer comes at once. faults: asked before each answer
+    with the call and its attempt, counted from 1; returns the fault to raise, or `None`.
     """
 
     def __init__(
         self,
-        world: World,
+        world: AnswersCalls,
         targets: Mapping[str, str] | None = None,
         *,
         clock: Clock | None = None,
         faults: Faults | None = None,
     ) -> None:
-        self.world = world if targets is None else replace(world, targets=targets)
+        if targets is not None:
+            assert isinstance(world, World), "other worlds know their targets"
+            world = replace(world, targets=targets)
+        self.world = world
         self.requests = 0
         self.requests_by_model: Counter[str] = Counter()
         self.bill_usd = 0.0
@@ -75,7 +95,7 @@ class Simulator:
             raise fault
         reply = self._answer(call)
         # Charged before the wait: a real provider bills the caller who hangs up, too.
-        self.bill_usd += price_usd(reply.usage, self.world.model(call.settings.model).prices)
+        self.bill_usd += price_usd(reply.usage, self.world.models[call.settings.model].prices)
         latency = self._latency(call, reply)
         await self._wait(latency.total_s)
         if fault is not None:
@@ -204,9 +224,7 @@ def simulated_experiment(
         (folder / f"{name}.jinja").write_text(text, encoding="utf-8")
     targets = {str(row["id"]): str(row["target"]) for row in rows}
     world = simulated_world(targets, labels=labels, seed=seed)
-    spec = _spec(folder, labels, seed)
-    for name, section in sections.items():
-        _change(spec, name, section)
+    spec = with_sections(_spec(folder, labels, seed), sections)
     return SimulatedExperiment(folder=folder, spec=spec, rows=tuple(rows), world=world)
 
 
@@ -267,11 +285,15 @@ def _stated_models() -> dict[str, JsonValue]:
     }
 
 
-def _change(spec: dict[str, JsonValue], name: str, section: JsonValue) -> None:
-    known = spec.get(name)
-    if section is None:
-        spec.pop(name, None)
-    elif isinstance(known, dict) and isinstance(section, dict):
-        spec[name] = known | section
-    else:
-        spec[name] = section
+def with_sections(spec: Mapping[str, JsonValue], sections: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """The spec with parts replaced: a mapping is merged into its section, one level deep; `None` removes."""
+    changed = dict(spec)
+    for name, section in sections.items():
+        known = changed.get(name)
+        if section is None:
+            changed.pop(name, None)
+        elif isinstance(known, dict) and isinstance(section, dict):
+            changed[name] = known | section
+        else:
+            changed[name] = section
+    return changed

@@ -8,11 +8,12 @@ rumour.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.plan.estimate import call_usd
 from harness.plan.plan import Plan
 from harness.trials.evidence import Arm
 
@@ -24,13 +25,17 @@ ROUNDING = 1e-9  # samples
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """The caps of a run, and the calls kept back for its finalists, which never take most of a cap."""
+    """The caps of a run, and the calls kept back for its finalists, which never take most of a cap.
+
+    guesses: USD of a call by model and prompt, which hold until an arm has seen a price of its own.
+    """
 
     calls: int | None
     usd: float | None
     repeats: int
     finalists: int
     reserve_calls: int
+    guesses: Mapping[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
 
     @classmethod
     def of(cls, plan: Plan, *, finalists: int) -> Allowance:
@@ -39,7 +44,8 @@ class Allowance:
         reserve = finalists * len(plan.task.rows.ids("confirm")) * repeats
         if plan.budget.calls is not None:
             reserve = min(reserve, int(plan.budget.calls * MOST_RESERVED))
-        return cls(plan.budget.calls, plan.budget.usd, repeats, finalists, reserve)
+        guesses = call_usd(plan) if plan.budget.usd is not None else {}
+        return cls(plan.budget.calls, plan.budget.usd, repeats, finalists, reserve, guesses)
 
     def costs(
         self, used: Sequence[Arm], asked: Sequence[Arm], *, share: float = 1.0, reserve: bool = True
@@ -52,8 +58,7 @@ class Allowance:
         whether the confirmation is kept back.
         """
         calls, usd = self._left(used, share=share, reserve=reserve)
-        typical = _mean_price(used)
-        prices = [self.repeats * (_mean_price([arm]) or typical) for arm in asked]
+        prices = [self.repeats * self._price(arm, used) for arm in asked]
         return [max(_of(self.repeats, calls), _of(price, usd)) for price in prices]
 
     def samples(
@@ -62,6 +67,15 @@ class Allowance:
         """How many further samples all of `asked` can answer; see `costs`."""
         of_all = math.fsum(self.costs(used, asked, share=share, reserve=reserve))
         return UNLIMITED if of_all == 0 else math.floor(1 / of_all + ROUNDING)
+
+    def _price(self, arm: Arm, used: Sequence[Arm]) -> float:
+        """USD of a call: as seen, else as seen of the same model and prompt, else as guessed."""
+        seen = _mean_price([arm])
+        if seen is not None:
+            return seen
+        kin = [other for other in used if _kind(other) == _kind(arm)]
+        typical = _mean_price(kin)
+        return self.guesses.get(_kind(arm), 0.0) if typical is None else typical
 
     def _left(self, used: Sequence[Arm], *, share: float, reserve: bool) -> tuple[float, float]:
         """Calls and US dollars that may still be used."""
@@ -77,7 +91,7 @@ class Allowance:
 
     def _price_of_finalists(self, used: Sequence[Arm]) -> float:
         # Good settings are the dear ones more often than not: the reserve must do for the dearest.
-        prices = sorted(_mean_price([arm]) for arm in used if arm.state not in OUT)[-self.finalists :]
+        prices = sorted(self._price(arm, used) for arm in used if arm.state not in OUT)[-self.finalists :]
         return sum(prices) / len(prices) if prices else 0.0
 
 
@@ -87,7 +101,12 @@ def _of(cost: float, left: float) -> float:
     return cost / left if left > 0 else math.inf
 
 
-def _mean_price(arms: Sequence[Arm]) -> float:
+def _kind(arm: Arm) -> tuple[str, str]:
+    return arm.settings.model, arm.settings.prompt
+
+
+def _mean_price(arms: Sequence[Arm]) -> float | None:
+    """USD of a call on average; `None` where no price was seen."""
     prices = [arm.price[~np.isnan(arm.price)] for arm in arms]
     known = np.concatenate(prices) if prices else np.empty(0)
-    return float(known.mean()) if len(known) else 0.0
+    return float(known.mean()) if len(known) else None

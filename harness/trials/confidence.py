@@ -91,8 +91,6 @@ class ConfidenceRace(Race):
         The difference at the end is taken as normal around the one seen, with the spread that the samples
         still to come give it; told apart is what then lies sqrt(2 log(1 / alpha)) standard errors from 0.
         """
-        from scipy.special import ndtr
-
         n, whole = self.depth, self.values.shape[1]
         if n >= whole:
             return True
@@ -102,5 +100,10 @@ class ConfidenceRace(Race):
         mean, spread = np.nanmean(gaps, axis=1), np.nanstd(gaps, axis=1, ddof=1)
         needed = math.sqrt(2 * self._goal / whole) * spread
         to_come = np.maximum(spread * math.sqrt(1 / n - 1 / whole), ROUNDING)
-        chance = ndtr((mean - needed) / to_come) + ndtr((-mean - needed) / to_come)
-        return bool((chance < FUTILE).all())
+        highs = zip((mean - needed) / to_come, (-mean - needed) / to_come, strict=True)
+        return all(_below(first) + _below(second) < FUTILE for first, second in highs)
+
+
+def _below(z: float) -> float:
+    """The share of a standard normal distribution that lies below z."""
+    return math.erfc(-z / math.sqrt(2)) / 2

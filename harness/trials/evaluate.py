@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -42,6 +43,9 @@ class Answered:
 
     complete: bool = True
     gone: dict[str, str] = field(default_factory=dict[str, str])
+
+
+Ask: TypeAlias = "Callable[[Sequence[Arm], Sequence[int]], Answered]"
 
 
 def ask(
@@ -131,7 +135,7 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
         failed = isinstance(outcome, CallFailure)
         yield AnswerRow(
             trial=arm.number,
-            split=arm.board.split,
+            split=sample.split,
             sample_id=sample.id,
             repeat=outcome.call.repeat,
             text=None if failed else outcome.reply.text,
@@ -140,6 +144,7 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
             price_usd=None if failed else outcome.price_usd,
             latency_s=None if failed else outcome.latency.total_s,
             cached=not failed and outcome.cached,
+            reused=not failed and outcome.reused,
             scores=score_all(plan, outcome, sample),
             target=sample.target,
         )

@@ -158,6 +158,14 @@ class Arm:
         """How many samples were answered in full or in part."""
         return int(self.seen.any(axis=1).sum())
 
+    def answers(self) -> int:
+        """How many calls were answered."""
+        return int((~np.isnan(self.latency)).sum())
+
+    def untimed(self) -> int:
+        """How many answers do not tell when their first token came."""
+        return int((np.isnan(self.first_token) & ~np.isnan(self.latency)).sum())
+
     def usd_per_1k_calls(self) -> float | None:
         """Mean list price of 1,000 calls; `None` until a price is known."""
         return None if np.isnan(self.price).all() else float(np.nanmean(self.price)) * 1000

@@ -7,9 +7,9 @@ and answers always lead to the same result, in whatever order the answers come.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import numpy as np
 
@@ -22,20 +22,21 @@ from harness.trials.allowance import Allowance
 from harness.trials.confidence import ConfidenceRace
 from harness.trials.doubt import surely_broken
 from harness.trials.duel import FIRST_BLOCK, Verdict, checkpoints, shrunk, unpromising, verdict, wins
-from harness.trials.evaluate import Answered
+from harness.trials.evaluate import Ask
 from harness.trials.evidence import Arm, Board
 from harness.trials.proposals import Proposals
 from harness.trials.race import Race
 
-POOL_SHARE = 0.5  # of the search's allowance that the pool of defaults may use where there is more to try
+POOL_SHARE = 0.5  # of the search's allowance that the pool of defaults may use where there is more to try,
+POOL_DEPTH = (
+    12  # or as much as so many samples for each of them cost: sane defaults are worth more than search
+)
 REFINED_SHARE = 0.85  # of it that pool and challengers may use; the rest decides among the best
 POOL_MOST = 256  # combinations of model and prompt raced at their defaults
 POOL_LOOK = 4  # samples that each of them can answer, or fewer are raced
 ROUND = 4  # proposals asked together, so that their calls fill the line
 CHEAPER = 0.9  # of the leader's price: for a smaller saving nobody gives up quality
 PENALTY = 1.0  # off the told value of what breaks a limit: worse than anything that keeps it
-
-Ask: TypeAlias = "Callable[[Sequence[Arm], Sequence[int]], Answered]"
 
 
 @dataclass(slots=True)
@@ -72,7 +73,8 @@ class Search:
         proposals = Proposals(plan.space, seed=plan.seed, sampler=plan.sampler)
         pool = self._pool(proposals, board, allowance)
         more = self._more_to_try()
-        champion = self._race(self._new_race(pool), pool, allowance, POOL_SHARE if more else 1.0)
+        share = self._pool_share(pool, allowance) if more else 1.0
+        champion = self._race(self._new_race(pool), pool, allowance, share)
         self._tell(proposals, pool, champion)
         while more and not self.stopped:
             if not (round_of := self._propose(proposals, board)):
@@ -119,6 +121,10 @@ class Search:
                 f"{self.plan.n_trials} and the budget {self.plan.budget.words()}"
             )
         return [self._arm(number, settings, board) for number, settings in proposals.defaults(most)]
+
+    def _pool_share(self, pool: Sequence[Arm], allowance: Allowance) -> float:
+        needed = POOL_DEPTH * math.fsum(allowance.costs(self.arms, pool))
+        return min(1.0, max(POOL_SHARE, needed))
 
     def _more_to_try(self) -> bool:
         distinct = self.plan.space.distinct
@@ -262,13 +268,13 @@ class Search:
 
     def _decide(self, champion: Arm, allowance: Allowance) -> Arm:
         """Race the best of all that was tried on the samples that are left; gives the champion."""
-        best = finals.contenders(self.arms, champion)
-        depth = champion.samples()
-        for arm in best:
-            if not self._answer([arm], range(arm.samples(), depth)):
+        depth, best = champion.samples(), [champion]
+        for arm in finals.contenders(self.arms, champion)[1:]:
+            behind = range(arm.samples(), depth)
+            if len(behind) > allowance.samples(self.arms, [arm]) or not self._answer([arm], behind):
                 self._note_budget()
-                best = [arm for arm in best if arm.samples() >= depth]
                 break
+            best.append(arm)
         race = Race.resumed(np.stack([arm.quality_values() for arm in best]), depth)
         return self._race(race, best, allowance, 1.0)
 

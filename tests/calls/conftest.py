@@ -67,7 +67,9 @@ def make_engine(store: Store) -> Iterator[Callable[..., Engine]]:
         def make(provider: Any, **changes: Any) -> Engine:
             own = {"run": "run-1", "models": MODELS, "store": store, "caps": Caps()}
             known = {
-                name: changes.pop(name) for name in (*own, "clock", "seed", "use_cache") if name in changes
+                name: changes.pop(name)
+                for name in (*own, "clock", "seed", "use_cache", "reuse_limits")
+                if name in changes
             }
             endpoints = {"sim": an_endpoint(**changes)}
             return stack.enter_context(

@@ -12,8 +12,8 @@ from harness.calls.engine import CHUNK, WINDOW
 from harness.calls.keys import call_key
 from harness.calls.provider import ProviderFault
 from harness.records import Completion
-from harness.store.answers import PaidAnswer, Payment, answer_row
-from harness.store.schema import tables
+from harness.store.answers import ANSWER_COLUMNS, PaidAnswer, Payment, answer_row
+from harness.store.statements import Insert, insert
 from harness.store.store import Store
 from harness.testing.builders import AT, a_completion, a_settings, an_endpoint
 from harness.testing.fake_clock import FakeClock
@@ -254,7 +254,7 @@ def test_thousands_of_known_answers_do_not_pile_up(make_engine, ask, store):
         )
 
     with store.database.begin() as connection:
-        connection.execute(tables().answers.insert(), [row(call) for call in calls])
+        insert(connection, Insert("answers", ANSWER_COLUMNS), [row(call) for call in calls])
     provider = a_simulator()
     assert most_ahead(make_engine(provider), calls) <= CHUNK
     assert provider.requests == 0

@@ -42,6 +42,19 @@ def test_the_key_comes_from_the_environment_and_is_trimmed(wire):
     assert wire.requests[0].headers["Authorization"] == "Bearer my-own-secret-key"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_endpoint_decides_whether_answers_are_streamed(wire, stream):
+    """What the spec says of a provider reaches the request."""
+    provider = open_provider(an_endpoint(api_base=wire.url, stream=stream), [], {})
+
+    async def ask() -> None:
+        await provider.complete(a_call())
+        await provider.close()
+
+    asyncio.run(ask())
+    assert wire.requests[0].body.get("stream", False) is stream
+
+
 @pytest.mark.parametrize("environ", [{}, {"SIM_KEY": ""}, {"SIM_KEY": "  \n"}])
 @pytest.mark.parametrize("way", ["openai", "litellm"])
 def test_a_missing_key_is_named(way, environ):

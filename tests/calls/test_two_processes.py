@@ -16,7 +16,6 @@ from harness.store.store import open_store
 from harness.testing.delays import constant
 from harness.testing.experiment_files import served_at, world_answers
 from harness.testing.http_server import SimulatorServer
-from harness.testing.postgres_server import PostgresServer, find_postgres
 from harness.testing.simulator import simulated_experiment
 from harness.testing.sources import FixedAnswers
 
@@ -26,24 +25,6 @@ COUNT = 300
 PATIENCE_S = 120.0
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are told apart by /proc")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server of our own."""
-    if find_postgres() is None:
-        pytest.skip("no PostgreSQL server is installed here (package postgresql)")
-    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
-    with PostgresServer() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request, tmp_path) -> str:
-    """The URL of a store that does not exist yet."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/harness.db"
-    return request.getfixturevalue("postgres").fresh_url()
 
 
 @pytest.fixture
@@ -76,20 +57,20 @@ def paid(store_url, *runs) -> int:
         return sum(store.spent(run).calls for run in runs)
 
 
-def test_every_distinct_call_is_asked_once(store_url, server):
+def test_every_distinct_call_is_asked_once(each_url, server):
     """Two runs of the same questions, started together in an empty store."""
-    both = [asking(store_url, server, run) for run in ("run-1", "run-2")]
+    both = [asking(each_url, server, run) for run in ("run-1", "run-2")]
     first, second = (ended(process) for process in both)
     assert first == second
     assert len({key for key, *_ in first}) == COUNT
     assert not any(outcome[2] == "failed" for outcome in first)
     assert sorted(server.bodies().values()) == [1] * COUNT
-    assert paid(store_url, "run-1", "run-2") == COUNT
+    assert paid(each_url, "run-1", "run-2") == COUNT
 
 
-def test_what_a_killed_process_was_asking_falls_to_the_other(store_url, server):
+def test_what_a_killed_process_was_asking_falls_to_the_other(each_url, server):
     """Its claims lapse, and nobody waits for ever."""
-    doomed, other = (asking(store_url, server, run) for run in ("run-1", "run-2"))
+    doomed, other = (asking(each_url, server, run) for run in ("run-1", "run-2"))
     assert doomed.stdout is not None
     for _ in range(30):  # outcomes: it holds claims on many more
         doomed.stdout.readline()
@@ -98,19 +79,19 @@ def test_what_a_killed_process_was_asking_falls_to_the_other(store_url, server):
     outcomes = ended(other)
     assert len({key for key, *_ in outcomes}) == COUNT
     assert not any(outcome[2] == "failed" for outcome in outcomes)
-    assert paid(store_url, "run-1", "run-2") == COUNT <= server.stats().requests
+    assert paid(each_url, "run-1", "run-2") == COUNT <= server.stats().requests
 
 
-def test_two_processes_of_one_run_share_its_cap(store_url, server):
+def test_two_processes_of_one_run_share_its_cap(each_url, server):
     """What the provider sees stays within the cap, and all of the cap is used."""
-    both = [asking(store_url, server, "run-1", "--cap", "100") for _ in range(2)]
+    both = [asking(each_url, server, "run-1", "--cap", "100") for _ in range(2)]
     outcomes = [outcome for process in both for outcome in ended(process)]
     assert len(outcomes) == 2 * COUNT
     assert {outcome[3] for outcome in outcomes if outcome[2] == "failed"} == {"budget"}
-    assert server.stats().requests == paid(store_url, "run-1") == 100
+    assert server.stats().requests == paid(each_url, "run-1") == 100
 
 
-def test_two_searches_pay_for_one(store_url, tmp_path, monkeypatch):
+def test_two_searches_pay_for_one(each_url, tmp_path, monkeypatch):
     """The same `harness tune`, twice at the same time: one bill, the same recommendation."""
     monkeypatch.setenv("HARNESS_NO_MLFLOW", "1")
     made = simulated_experiment(
@@ -119,7 +100,7 @@ def test_two_searches_pay_for_one(store_url, tmp_path, monkeypatch):
     with SimulatorServer(world_answers(made), delay=constant(0.005)) as server:
         spec = tmp_path / "spec.yaml"
         spec.write_text(json.dumps(served_at(made, server.api_base).spec))
-        command = [sys.executable, "-m", "harness", "tune", spec, "--store", store_url, "--json", "-q"]
+        command = [sys.executable, "-m", "harness", "tune", spec, "--store", each_url, "--json", "-q"]
         both = [
             subprocess.Popen(
                 [*command, "-o", tmp_path / name],

@@ -147,9 +147,9 @@ def test_back_offs_grow():
 def test_a_delivery_that_was_lost_to_an_interrupt_is_not_waited_for():
     """Control-C may fall between taking an outcome and noting it."""
     stream = Stream(asked=2)
-    stream.deliver(a_completion())
+    stream.deliver([a_completion()])
     stream.arrived.get()
-    stream.deliver(a_completion())
+    stream.deliver([a_completion()])
     stream.drain()
     stream.drain()
     assert stream.answered == 2

@@ -220,6 +220,22 @@ def test_export_as_json(desk: Any, finished: str) -> None:
     assert settings["parameters"]["max_output_tokens"] == 8
 
 
+@pytest.mark.parametrize("policy", [[], ["--policy", "best"]])
+def test_export_holds_the_template_that_was_measured(desk: Any, finished: str, policy: list[str]) -> None:
+    """The name of a prompt variant means nothing in another folder; its template does."""
+    assert desk.cli("export", "json", finished, "-o", "out", *policy).code == 0
+    prompt = json.loads((desk.folder / "out" / "settings.json").read_text())["prompt"]
+    assert prompt["template"] == (desk.folder / "prompts" / f"{prompt['variant']}.jinja").read_text()
+
+
+def test_an_old_run_is_exported_with_its_own_template(desk: Any, finished: str) -> None:
+    """A prompt that was edited since the run is not what was measured."""
+    desk.write("prompts/careful.jinja", "Something else: {{ text }}\n")
+    assert desk.cli("export", "json", finished, "-o", "out").code == 0
+    prompt = json.loads((desk.folder / "out" / "settings.json").read_text())["prompt"]
+    assert (prompt["variant"], prompt["template"]) == ("careful", "Think. Fine or not?\n{{ text }}\n")
+
+
 def test_export_as_yaml(desk: Any, finished: str) -> None:
     """The YAML export says the same as the JSON export."""
     assert desk.cli("export", "yaml", finished).code == desk.cli("export", "json", finished).code == 0

@@ -47,7 +47,7 @@ def test_twice_ends_at_once(desk, answers):
 
 def test_once_is_an_interrupt_as_ever():
     """Code that cleans up on KeyboardInterrupt goes on to do so; afterwards all is as before."""
-    with pytest.raises(KeyboardInterrupt), stop_on_second_interrupt(quiet=True):
+    with pytest.raises(KeyboardInterrupt), stop_on_second_interrupt("tune", quiet=True):
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -57,7 +57,7 @@ def test_somebody_elses_handler_is_left_alone():
     seen = []
     before = signal.signal(signal.SIGINT, lambda *_: seen.append(True))
     try:
-        with stop_on_second_interrupt(quiet=True):
+        with stop_on_second_interrupt("tune", quiet=True):
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
     finally:

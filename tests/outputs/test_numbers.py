@@ -48,6 +48,28 @@ def test_price_phrase_fits_into_a_sentence(usd, text):
 
 
 @pytest.mark.parametrize(
+    ("in_bytes", "text"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (812, "812 bytes"),
+        (999, "999 bytes"),
+        (1_000, "1.0 kB"),
+        (4_096, "4.1 kB"),
+        (9_960, "10 kB"),
+        (999_499, "999 kB"),
+        (999_600, "1.0 MB"),
+        (98_362_432, "98 MB"),
+        (2_019_373_888, "2.0 GB"),
+        (3_500_000_000_000_000, "3500 TB"),
+    ],
+)
+def test_sizes_are_short(in_bytes, text):
+    """Two digits below ten, whole numbers above."""
+    assert numbers.size(in_bytes) == text
+
+
+@pytest.mark.parametrize(
     ("duration", "text"),
     [
         (None, "unknown"),

@@ -164,6 +164,23 @@ def rule(record):
     return re.search(r"Rule applied: (.*?)\. Run ", report.markdown(record)).group(1)
 
 
+def test_first_tokens_are_shown_where_answers_were_streamed(make):
+    """In the tables, in the tile and in the short form; elsewhere there is no empty column."""
+    record = make.record()
+    plain = page(record).words
+    assert "First token" not in plain
+    fast = make.trial(2, split="confirm", first_token_p50_s=0.21)
+    streamed = replace(
+        record,
+        trials=tuple(replace(trial, first_token_p50_s=0.37) for trial in record.trials),
+        recommendation=make.recommendation(trial=fast),
+    )
+    words = page(streamed).words
+    assert "first token after 0.21 s" in words
+    assert "1.20 s 0.37 s 0%" in words
+    assert "| latency p50 / p95 | 0.43 s / 1.20 s, first token after 0.21 s |" in report.markdown(streamed)
+
+
 def test_the_rule_is_said_once(make):
     """The aim holds the policy in words already; without a choice, the aim is the rule."""
     assert rule(make.record()).count("within 1 point") == 1
@@ -211,12 +228,6 @@ def test_every_state_without_a_choice_has_a_page(make, state):
     record = make.record(state=state, recommendation=None, trials=(), finalists=(), ended_at=None)
     assert "No recommendation" in page(record).words
     assert "No recommendation" in report.markdown(record)
-
-
-def test_single_evaluation_is_a_measurement(make):
-    """One set of settings has nothing to be chosen from, and is not called a failure to choose."""
-    record = make.record(trials=(make.trial(0),), finalists=(), recommendation=None)
-    assert "Measured openai/gpt-4.1-mini, prompt plain, temperature 0.2: accuracy 0.84" in page(record).words
 
 
 def test_unknown_price_is_unknown_on_the_page(make):

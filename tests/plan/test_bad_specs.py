@@ -108,6 +108,20 @@ ONE_FAULT = {
         "search.sampler",
         ["'grid'", "temperature can take any value", "give it a step or choices"],
     ),
+    "reuse without other limits": (
+        "{choices: [16, 64]}",
+        "64\n  reuse_across_limits: true",
+        11,
+        "search.reuse_across_limits",
+        ["lists no values", "2 to 16 choices"],
+    ),
+    "reuse without greedy answers": (
+        RANGE,
+        "temperature: {low: 0.1, high: 1.0}\n  reuse_across_limits: true",
+        10,
+        "search.reuse_across_limits",
+        ["no temperature of 0", "begin at 0"],
+    ),
     "unknown sampler": ("n_trials: 10", "sampler: gird", 11, "search.sampler", ["did you mean 'grid'"]),
     "answer time": (
         "seed: 3",
@@ -281,6 +295,19 @@ def test_ranges_that_are_open_on_one_side_are_told_in_words(project, low, high, 
     own = f"providers: {{alpha: {{models: {{small: {{settings: {settings}}}}}}}}}"
     (problem,) = project.faults(("{low: 0.0, high: 1.0}", value), (", beta/SMALL", ""), ("seed: 3", own))
     assert f"alpha/small takes {words}" in problem.message
+
+
+def test_a_limit_on_the_first_token_needs_a_stream(project):
+    """An answer in one piece has no first token: each provider that does not stream is named."""
+    limit = ("seed: 3", "aim: {within: {first_token_p50_s: 0.5}}\n")
+    found = project.faults(limit)
+    assert [(one.line, one.key) for one in found] == [(14, "aim.within.first_token_p50_s")] * 2
+    assert "alpha answers in one piece" in found[0].message
+    assert "write providers.beta.stream: true, or remove the limit" in found[1].message
+    (beta,) = project.faults(limit, ("failures:", "providers: {alpha: {stream: true}}\nfailures:"))
+    assert "providers.beta.stream" in beta.message
+    both = "providers: {alpha: {stream: true}, beta: {stream: true}}\nfailures:"
+    assert project.plan(limit, ("failures:", both)).aim.limits == {"first_token_p50_s": 0.5}
 
 
 def test_all_mistakes_are_told_at_once(project):

@@ -51,6 +51,12 @@ def test_what_the_spec_says_of_an_address_counts(project):
     assert (made.concurrency, made.timeout_s) == (8, 9.0)
 
 
+def test_streaming_is_off_until_the_spec_asks_for_it(project):
+    """It changes what goes over the wire, and only who wants the first token's time needs it."""
+    assert endpoint(project).stream is False
+    assert endpoint(project, "providers: {local: {stream: true}}\n").stream is True
+
+
 def test_answer_times_are_those_of_the_catalogue(project):
     """With source and date."""
     seconds, source = answer_s(project)

@@ -11,7 +11,7 @@ import pytest
 from harness.catalogue.models import Prices, load_catalogue
 from harness.errors import UsageError
 from harness.plan.estimate import estimate_plan
-from harness.plan.plan import Choices, Range, Space
+from harness.plan.plan import Choices, Range, Sampler, Space
 from harness.plan.planner import make_plan
 from harness.plan.policy import Policy
 from harness.plan.spec import Spec
@@ -33,7 +33,7 @@ def test_a_good_spec_is_looked_up_in_full(project):
     assert plan.task.scorer_forms == ({"choice": {"labels": ["billing", "bug"]}},)
     assert list(plan.task.prompts) == ["default"]
     assert len(plan.task.rows) == 40
-    assert (plan.seed, plan.n_trials, plan.sampler, plan.failures) == (3, 10, "auto", "count_as_wrong")
+    assert (plan.seed, plan.n_trials, plan.sampler, plan.failures) == (3, 10, Sampler(), "count_as_wrong")
     assert (plan.budget.usd, plan.budget.calls) == (1.0, None)
     assert (plan.aim.policy, plan.aim.tolerance, plan.aim.limits) == (Policy(), 0.0, {})
     assert (plan.aim.confirm, plan.aim.confidence) == (0.3, 0.95)
@@ -272,7 +272,7 @@ def test_a_grid_needs_a_space_that_can_be_counted(project):
     plan = project.plan(
         (RANGE, "temperature: {low: 0, high: 1, step: 0.5}"), ("n_trials: 10", "sampler: grid")
     )
-    assert (plan.sampler, plan.space.distinct) == ("grid", 12)
+    assert (plan.sampler.name, plan.space.distinct) == ("grid", 12)
 
 
 def test_how_fast_a_model_answers_is_no_part_of_the_plan(project):

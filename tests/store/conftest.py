@@ -1,4 +1,4 @@
-"""A store in a fresh file, and answers to put into it."""
+"""A store in a fresh database of each kind, and answers to put into it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from harness.testing.builders import AT, a_reply
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    """The URL of a store that does not exist yet."""
+    """The URL of a store of SQLite that does not exist yet."""
     return f"sqlite:///{tmp_path / 'deep' / 'harness.db'}"
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    """An open store in a file of its own."""
-    opened = open_store(url, {})
+def store(each_url: str) -> Iterator[Store]:
+    """An open store in a database of its own, once for each kind of database."""
+    opened = open_store(each_url, {})
     yield opened
     opened.close()
 

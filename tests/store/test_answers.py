@@ -7,8 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.records import Reply, Usage
-from harness.store.answers import answer_row, completion, failure, storable, storable_text
+from harness.store.answers import (
+    ANSWER_COLUMNS,
+    FAILURE_COLUMNS,
+    PAYMENT_COLUMNS,
+    answer_row,
+    completion,
+    failure,
+    storable,
+    storable_text,
+)
 from harness.store.journal import Journal
+from harness.store.schema import tables
 from harness.testing.builders import AT, a_call, a_reply, a_usage
 
 REPLIES = {
@@ -78,10 +88,16 @@ def test_a_storable_answer_is_not_copied():
 
 def test_a_price_that_is_unknown_stays_unknown(store, paid):
     """Unknown is never 0, also after a night on disk."""
-    from dataclasses import replace
+    row = answer_row(paid("k")._replace(price_usd=None))
+    assert completion(dict(zip(ANSWER_COLUMNS, row, strict=True)), a_call()).price_usd is None
 
-    row = answer_row(replace(paid("k"), price_usd=None))
-    assert completion(row, a_call()).price_usd is None
+
+def test_no_column_of_an_answer_is_left_out():
+    """A row that is written as text has a value for every column of its table."""
+    schema = tables()
+    assert [column.name for column in schema.answers.c] == list(ANSWER_COLUMNS)
+    for table, columns in ((schema.payments, PAYMENT_COLUMNS), (schema.failures, FAILURE_COLUMNS)):
+        assert [column.name for column in table.c] == ["id", *columns]
 
 
 def test_a_failure_comes_back_as_a_record():

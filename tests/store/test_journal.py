@@ -6,7 +6,6 @@ import queue
 import sqlite3
 import threading
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from harness.errors import StoreLostError
 from harness.store.answers import FailedCall
 from harness.store.journal import GROUP, Journal
+from harness.store.store import open_store
 from harness.testing.builders import AT, a_failure, a_reply
 
 PATIENCE_S = 30.0
@@ -39,6 +39,13 @@ class Listener:
     def take(self, count):
         """So many tags with their errors."""
         return [self.told.get(timeout=PATIENCE_S) for _ in range(count)]
+
+
+@pytest.fixture
+def store(url):
+    """A store whose file can be looked at from beside."""
+    with closing(open_store(url, {})) as opened:
+        yield opened
 
 
 def file_of(store) -> Path:
@@ -179,7 +186,7 @@ def test_the_newest_answer_replaces(store, paid):
     """A run that pays anew leaves its own answer, whole."""
     journal = Journal(store.database, Listener(), newest=True)
     journal.put(paid("k", a_reply(text="first", finish_reason="length")), "k")
-    journal.put(replace(paid("k", a_reply(text="second")), price_usd=None), "k")
+    journal.put(paid("k", a_reply(text="second"))._replace(price_usd=None), "k")
     journal.close()
     row = store.answers(["k"])["k"]
     assert (row["text"], row["finish_reason"], row["price_usd"]) == ("second", "stop", None)

@@ -61,13 +61,13 @@ def test_claiming_again_gives_the_same(two):
     assert other.claim(KEYS) == set()
 
 
-def test_claims_made_at_once_never_overlap(url):
+def test_claims_made_at_once_never_overlap(each_url):
     """Several connections race for the same keys: each key goes to exactly one of them."""
     keys = [f"key-{number}" for number in range(200)]
     barrier, taken, lock = threading.Barrier(4), Counter(), threading.Lock()
 
     def race(shift):
-        store = open_store(url, {})
+        store = open_store(each_url, {})
         owners = Owners(store.database)
         owners.join()
         barrier.wait()
@@ -84,7 +84,7 @@ def test_claims_made_at_once_never_overlap(url):
     for thread in threads:
         thread.join()
     assert len(taken) == 200
-    with_one_owner = open_store(url, {})
+    with_one_owner = open_store(each_url, {})
     assert len(rows(with_one_owner, "claims")) == 200
     with_one_owner.close()
 

@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
 
 import pytest
 
@@ -19,20 +18,9 @@ from harness.store.leases import Amount, Pool
 from harness.store.owners import Owners
 from harness.store.store import open_store
 from harness.testing.builders import AT, a_call, a_failure, a_reply
-from harness.testing.postgres_server import PostgresServer, find_postgres
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the server is run as on Unix")
 TOGETHER = 6
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server of our own."""
-    if find_postgres() is None:
-        pytest.skip("no PostgreSQL server is installed here (package postgresql)")
-    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
-    with PostgresServer() as server:
-        yield server
 
 
 @pytest.fixture
@@ -69,12 +57,6 @@ def at_once(*acts) -> Iterator[list[Exception]]:
     for thread in threads:
         thread.join()
     yield faults
-
-
-def test_many_may_make_the_same_store_at_once(url):
-    """PostgreSQL lets two make one table, and refuses the second one late: they take turns."""
-    with at_once(*[lambda: open_store(url, {}).close()] * TOGETHER) as faults:
-        assert faults == []
 
 
 def test_an_answer_comes_back_as_it_was(store, paid):
@@ -124,17 +106,6 @@ def test_two_may_write_the_same_answers_in_any_order(store, paid):
     assert store.spent("run-1").calls == 4 * len(keys)
 
 
-def test_a_key_is_claimed_by_one(store):
-    """However many ask for it at the same moment."""
-    owners = [Owners(store.database) for _ in range(TOGETHER)]
-    keys = [f"k{number}" for number in range(200)]
-    claimed = []
-    acts = [lambda owner=owner: claimed.extend(owner.claim(sorted(keys))) for owner in owners]
-    with at_once(*acts) as faults:
-        assert faults == []
-    assert sorted(claimed) == sorted(keys)
-
-
 def test_leases_never_pass_the_cap(store, paid):
     """While leases are granted, others' payments go on: paid and leased fit the cap throughout."""
     owners = [Owners(store.database) for _ in range(TOGETHER)]
@@ -169,13 +140,6 @@ def test_a_server_that_goes_down_is_one_clear_error(postgres, store, paid):
     finally:
         postgres.start()
     assert set(store.answers(["k", "other"])) == {"k"}
-
-
-def test_runs_and_their_moments_come_back(store, paid):
-    """Moments to the microsecond."""
-    at = AT + timedelta(microseconds=123_457)
-    write(store, paid("k", at=at))
-    assert completion(store.answers(["k"])["k"], a_call()).at == at
 
 
 def test_without_a_driver_the_message_says_what_to_install(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -105,4 +106,23 @@ def test_an_allowance_of_a_plan(plan):
     """Caps and repeats are the plan's; each finalist answers the confirm split."""
     capped = replace(plan, budget=Budget(usd=2.0, calls=500), task=replace(plan.task, repeats=3))
     n_confirm = plan.task.rows.card.n_confirm
-    assert Allowance.of(capped, finalists=4) == Allowance(500, 2.0, 3, 4, 4 * n_confirm * 3)
+    made = Allowance.of(capped, finalists=4)
+    assert replace(made, guesses={}) == Allowance(500, 2.0, 3, 4, min(4 * n_confirm * 3, 175))
+    assert set(made.guesses) == {(m, p) for m in plan.space.models for p in plan.space.prompts}
+    assert all(usd > 0 for usd in made.guesses.values())
+
+
+def test_a_price_that_nobody_has_seen_is_guessed(plan, an_arm):
+    """A first look is planned in money too: 1 USD at a guess of 0.1 a call is ten samples for one arm."""
+    arm = an_arm()
+    guess = {(arm.settings.model, arm.settings.prompt): 0.1}
+    assert Allowance(None, 1.0, 1, 1, 0, guess).samples([], [arm]) == 10
+    assert Allowance(None, 1.0, 1, 1, 0, guess).samples([], [an_arm(4, 0.0625)]) == 16
+
+
+def test_costs_are_shares_of_what_is_left(an_arm):
+    """100 calls left and 1 USD: an arm at 0.1 a call uses up the money sooner, one at 0.001 the calls."""
+    dear, cheap = an_arm(0), an_arm(0)
+    dear.price[0, 0], cheap.price[0, 0] = 0.1, 0.001
+    assert Allowance(100, 1.0, 1, 1, 0).costs([], [dear, cheap]) == pytest.approx([0.1, 0.01])
+    assert Allowance(0, None, 1, 1, 0).costs([], [cheap]) == [math.inf]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import islice
 
 import pytest
 
 from harness.errors import UsageError
-from harness.plan.plan import Choices, Range, Space
+from harness.plan.plan import Choices, Range, Sampler, Space
+from harness.plan.samplers import chosen_sampler
 from harness.records import Settings
 from harness.trials.proposals import Proposals
 
@@ -234,5 +236,114 @@ def test_a_grid_needs_a_space_that_can_be_counted():
 
 def test_an_unknown_sampler_is_refused():
     """The message lists those that there are."""
-    with pytest.raises(UsageError, match=r"search\.sampler is 'magic'; expected one of auto"):
+    with pytest.raises(UsageError, match=r"is 'magic', which is no sampler; known: .*nsga2"):
         Proposals(a_space(HEAT), seed=0, sampler="magic")
+
+
+# -- what a plan starts from, and spaces that are tried as a whole
+
+
+def test_warm_settings_follow_the_defaults():
+    """They are trials like the others, each once; a default among them is not tried twice."""
+    space = a_space(HEAT, LIMIT, prompts=("plain",))
+    warm = replace(space.defaults["b/y"], temperature=0.9)
+    proposals = Proposals(replace(space, warm=(space.defaults["a/x"], warm)), seed=0)
+    assert [(n, s.model, s.temperature) for n, s in proposals.defaults(64)] == [
+        (0, "a/x", 0.3),
+        (1, "b/y", 0.3),
+        (2, "b/y", 0.9),
+    ]
+
+
+def test_the_sampler_learns_from_warm_settings():
+    """What an earlier run found draws proposals near."""
+    space = a_space(HEAT, models=("a/x",), prompts=("plain",))
+    warm = tuple(replace(space.defaults["a/x"], temperature=value) for value in (0.7, 0.72, 1.1, 0.05))
+    proposals = Proposals(replace(space, warm=warm), seed=1)
+    for number, settings in proposals.defaults(64):
+        proposals.tell(number, -abs(settings.temperature - 0.7))
+    found = drawn(proposals, 8)
+    assert sum(abs(s.temperature - 0.7) for s in found) / 8 < 0.25
+
+
+def test_a_small_space_is_given_as_a_whole():
+    """The defaults first, then every other setting; there is nothing left to ask for."""
+    space = a_space(Range("temperature", 0.0, 0.6, step=0.3), LIMIT)
+    proposals = Proposals(space, seed=0)
+    whole = proposals.whole(24)
+    assert [number for number, _ in whole] == list(range(24))
+    assert len({str(settings) for _, settings in whole}) == space.distinct == 24
+    assert whole[:4] == Proposals(space, seed=0).defaults(64)
+    assert proposals.ask() is None
+
+
+@pytest.mark.parametrize(
+    ("dimension", "most"), [(Range("temperature", 0.0, 0.6, step=0.3), 23), (HEAT, 10**6)]
+)
+def test_a_large_space_is_not_given_as_a_whole(dimension, most):
+    """Nothing is taken from it then."""
+    proposals = Proposals(a_space(dimension, LIMIT), seed=0)
+    assert proposals.whole(most) is None
+    assert proposals.defaults(1)[0][0] == 0
+
+
+# -- limits, and a front of compromises
+
+
+def broken_above(limit):
+    """How far a temperature is above the limit."""
+    return lambda settings: settings.temperature - limit
+
+
+def test_the_sampler_keeps_to_what_keeps_the_limits():
+    """Quality rises with temperature, and only temperatures up to 0.5 keep the limit."""
+    space = a_space(HEAT, models=("a/x",), prompts=("plain",))
+    proposals, found = Proposals(space, seed=2), []
+    broken = broken_above(0.5)
+    for _ in range(30):
+        number, settings = proposals.ask()
+        proposals.tell(number, settings.temperature, broken=broken(settings))
+        found.append(settings.temperature)
+    assert sum(temperature <= 0.55 for temperature in found[10:]) >= 12
+    assert Proposals(space, seed=2).ask()[1].temperature == found[0]
+
+
+def on_a_front(sampler, count=40, seed=3):
+    """Proposals for two models, one good and dear, one poor and cheap, each told quality and price."""
+    space = a_space(HEAT, prompts=("plain",))
+    proposals, found = Proposals(space, seed=seed, sampler=sampler), []
+    for _ in range(count):
+        number, settings = proposals.ask()
+        dear = settings.model == "a/x"
+        value = (0.9 if dear else 0.6) - abs(settings.temperature - 0.7)
+        proposals.tell(number, value, usd_per_1k_calls=8.0 if dear else 0.5, broken=-1.0)
+        found.append(settings)
+    return found
+
+
+@pytest.mark.parametrize("name", ["auto", "nsga2", "random"])
+def test_a_front_keeps_both_ends(name):
+    """The cheap model is worth proposing although it is worse, to the end."""
+    late = on_a_front(chosen_sampler(name, None, True, "best"))[20:]
+    assert min(sum(s.model == model for s in late) for model in ("a/x", "b/y")) >= 3
+
+
+def test_without_a_front_the_worse_model_is_left():
+    """The same values in one objective: what is cheap alone is no reason to propose it."""
+    single, both = (
+        sum(s.model == "b/y" for seed in range(4) for s in on_a_front(Sampler(front=front), seed=seed)[20:])
+        for front in (False, True)
+    )
+    assert single <= 80 * 0.25 < 80 * 0.4 <= both, (single, both)
+
+
+def test_on_a_front_a_price_that_is_unknown_says_nothing():
+    """Unknown is not free: the trial counts as failed for the sampler, and the search goes on."""
+    space = a_space(Choices("temperature", (0.0, 0.5)), models=("a/x",), prompts=("plain",))
+    proposals = Proposals(space, seed=0, sampler=Sampler(front=True))
+    number, first = proposals.ask()
+    proposals.tell(number, 0.9)
+    number, second = proposals.ask()
+    proposals.tell(number, 0.9, usd_per_1k_calls=1.0)
+    assert {first.temperature, second.temperature} == {0.0, 0.5}
+    assert proposals.ask() is None

@@ -166,7 +166,7 @@ def test_a_budget_of_money_holds_and_leaves_room_to_confirm(run_one):
     _, plan, search, witness = run_one(200, budget={"usd": 0.2})
     assert witness.simulator.bill_usd <= 0.2
     whole = len(plan.task.rows.ids("confirm"))
-    assert min(arm.samples() for arm in search.finalists) >= 0.9 * whole
+    assert min(arm.samples() for arm in search.finalists) >= 0.8 * whole
 
 
 def test_a_budget_for_nothing_is_inconclusive(lab, witness):

@@ -37,7 +37,7 @@ def document(choice: Recommendation, prompt_text: str | None = None) -> dict[str
         "prompt": _prompt(settings.prompt, prompt_text),
         "parameters": settings.sent(),
         "evidence": _evidence(choice),
-        "provenance": _provenance(choice.provenance),
+        "provenance": provenance(choice.provenance),
     }
 
 
@@ -59,8 +59,8 @@ def _evidence(choice: Recommendation) -> dict[str, JsonValue]:
             "policy": choice.policy,
             "reason": choice.reason,
             "trial": choice.trial.number,
-            "confirm": _figures(choice.trial),
-            "search": _figures(choice.search_trial),
+            "confirm": figures(choice.trial),
+            "search": figures(choice.search_trial),
             "ties": list(choice.ties),
             "versus_default": _versus(choice.versus_default),
             "versus_runner_up": _versus(choice.versus_runner_up),
@@ -69,7 +69,8 @@ def _evidence(choice: Recommendation) -> dict[str, JsonValue]:
     )
 
 
-def _figures(trial: Trial) -> dict[str, JsonValue]:
+def figures(trial: Trial) -> dict[str, JsonValue]:
+    """What was measured of these settings, known figures only."""
     return _present(
         {
             "quality": _estimate(trial.quality),
@@ -77,6 +78,7 @@ def _figures(trial: Trial) -> dict[str, JsonValue]:
             "usd_per_1k_calls": trial.usd_per_1k_calls,
             "latency_p50_s": trial.latency_p50_s,
             "latency_p95_s": trial.latency_p95_s,
+            "first_token_p50_s": trial.first_token_p50_s,
             "failure_rate": trial.failure_rate,
             "unscored_rate": trial.unscored_rate,
             "truncation_rate": trial.truncation_rate,
@@ -102,7 +104,8 @@ def _versus(pair: PairedDifference | None) -> dict[str, JsonValue] | None:
     return None if pair is None else {"trial": pair.other, "difference": _estimate(pair.difference)}
 
 
-def _provenance(known: Provenance) -> dict[str, JsonValue]:
+def provenance(known: Provenance) -> dict[str, JsonValue]:
+    """What the result rests on."""
     return _present(
         {
             "spec_sha256": known.spec,

@@ -12,7 +12,6 @@ import argparse
 import ctypes
 import json
 import os
-import resource
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -78,10 +77,8 @@ def ask(options: argparse.Namespace) -> None:
         concurrency=options.concurrency,
     )
     # Loaded late by the engine; a kill while a library loads would show nothing.
-    for library in ("aiohttp", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql"):
+    for library in ("aiohttp", "sqlalchemy.dialects.sqlite"):
         import_module(library)
-    if options.file_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (options.file_bytes, options.file_bytes))
     if options.obey_permissions and sys.platform == "linux":
         obey_permissions()
     say("begin")
@@ -112,7 +109,6 @@ def main() -> None:
     parser.add_argument("n", type=int)
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--cap", type=int, help="calls that the run may pay for")
-    parser.add_argument("--file-bytes", type=int, help="size beyond which no file may grow")
     parser.add_argument("--obey-permissions", action="store_true", help="also as root")
     try:
         ask(parser.parse_args())

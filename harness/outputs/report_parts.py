@@ -1,0 +1,172 @@
+"""What the reports of all kinds of runs say alike, as text in its final wording.
+
+In: a run record, and rows of its per-sample table. Out: plain records and pairs of strings for the
+templates. Must not write markup or files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from harness.outputs import numbers
+from harness.records import AnswerRow, RunRecord, RunState, Settings, Trial
+
+LONGEST_ANSWER = 500
+LONGEST_TARGET = 200
+SMALL_LOCAL_MODEL = (
+    "A small model on this machine shows the mechanics and how answers respond to settings; it is no "
+    "evidence on large models. Repeat the search with the models you mean to ship."
+)
+FAILURES: Mapping[str, str] = {
+    "count_as_wrong": (
+        "A call that brought no answer and an answer that nobody could judge both count as wrong (score 0)."
+    ),
+    "leave_out": (
+        "Calls that brought no answer and answers that nobody could judge are left out of quality. Their "
+        "shares stand in the table: settings that fail often look better than they are."
+    ),
+}
+UNFINISHED: Mapping[RunState, str] = {
+    "running": "The run is still going; all figures are provisional.",
+    "stopped": "The run was stopped early; its figures rest on what was answered until then.",
+    "failed": "The run failed; its figures rest on what was answered until then.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A figure as text, and the number to sort it by; `None` when it is unknown."""
+
+    text: str
+    order: float | None
+
+    @property
+    def main(self) -> str:
+        """The text up to its interval."""
+        return self.text.partition(" [")[0]
+
+    @property
+    def rest(self) -> str:
+        """The interval and what follows it; empty where there is none."""
+        return self.text[len(self.main) + 1 :]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorstAnswer:
+    """An answer of the recommended settings that scored low; texts are as the model wrote them, cut."""
+
+    sample_id: str
+    repeat: int
+    score: str
+    target: str
+    answer: str | None
+    why: str
+
+
+def small_model(settings: Settings) -> tuple[str, ...]:
+    """The caveat of a model that runs on this machine, else nothing."""
+    return (SMALL_LOCAL_MODEL,) if settings.provider == "local" else ()
+
+
+def first_token_phrase(trial: Trial) -> str:
+    """When the first token came, as in "first token after 0.2 s"; empty when no answer was streamed."""
+    known = trial.first_token_p50_s
+    return "" if known is None else f"first token after {numbers.seconds(known)}"
+
+
+def spend_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
+    """What the run paid, as names and texts."""
+    spend = record.spend
+    calls = numbers.count(spend.calls)
+    if spend.cap_calls is not None:
+        calls += f" of at most {numbers.count(spend.cap_calls)}"
+    cap = "no cap" if spend.cap_usd is None else f"cap {numbers.money(spend.cap_usd)}"
+    return (
+        ("Paid", f"{numbers.money(spend.usd)} ({cap})"),
+        ("Calls paid", calls),
+        ("Answers from the cache", f"{numbers.count(spend.cached)}, saving {numbers.money(spend.saved_usd)}"),
+        ("Failed calls", numbers.count(spend.failed)),
+        ("Tokens in / out", f"{numbers.count(spend.input_tokens)} / {numbers.count(spend.output_tokens)}"),
+    )
+
+
+def used_of_cap(record: RunRecord) -> tuple[float | None, str]:
+    """The largest share of a cap that was used, from 0 to 1, and its words; `None` without a cap."""
+    spend = record.spend
+    caps = (("dollars", spend.usd, spend.cap_usd), ("calls", spend.calls, spend.cap_calls))
+    used = [(min(1.0, paid / cap), name) for name, paid, cap in caps if cap]
+    if not used:
+        return None, ""
+    part, name = max(used)
+    return part, f"{numbers.share(part)} of the cap on {name} used"
+
+
+def worst_answer(row: AnswerRow) -> WorstAnswer:
+    """This answer in words, cut where it is long."""
+    value = first_value(row)
+    reasons = [score.reason for score in row.scores if score.reason]
+    if row.failure is not None:
+        reasons.insert(0, f"no answer: {row.failure}")
+    if row.finish_reason == "length":
+        reasons.append("cut at the output limit")
+    target = row.target if isinstance(row.target, str) else json.dumps(row.target, ensure_ascii=False)
+    return WorstAnswer(
+        sample_id=row.sample_id,
+        repeat=row.repeat,
+        score="unscored" if value is None else f"{value:.2f}",
+        target=numbers.clipped(target, LONGEST_TARGET),
+        answer=None if row.text is None else numbers.clipped(row.text, LONGEST_ANSWER),
+        why=numbers.clipped("; ".join(reasons), LONGEST_ANSWER),
+    )
+
+
+def first_value(row: AnswerRow) -> float | None:
+    """The value of the first scorer that could judge the answer; `None` when none could."""
+    return next((score.value for score in row.scores if score.value is not None), None)
+
+
+def data_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
+    """Where the samples come from, as names and texts."""
+    card = record.data
+    return (
+        ("Name", card.name),
+        ("Samples", f"{numbers.count(card.n_search)} search, {numbers.count(card.n_confirm)} confirm"),
+        ("Source", card.source or "not stated"),
+        ("Licence", card.licence or "not stated"),
+        *((("Attribution", card.attribution),) if card.attribution else ()),
+        ("SHA-256 of the rows", card.sha256),
+    )
+
+
+def provenance_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
+    """What the result rests on, as names and texts."""
+    known = record.provenance
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(known.versions.items()))
+    return (
+        ("Run", record.run),
+        ("Started", _moment(record.started_at)),
+        ("Ended", _ended(record)),
+        ("Seed", str(known.seed)),
+        ("Git commit", known.git_commit or "not under version control"),
+        ("Prices as of", known.prices_as_of),
+        ("Spec", known.spec),
+        ("Plan", known.plan),
+        ("Data", known.data),
+        ("Catalogue", known.catalogue),
+        ("Versions", versions or "not recorded"),
+    )
+
+
+def _ended(record: RunRecord) -> str:
+    if record.ended_at is None:
+        return "not ended"
+    ended, took = _moment(record.ended_at), (record.ended_at - record.started_at).total_seconds()
+    # A clock that was set back in mid-run does not tell how long it took.
+    return f"{ended}, after {numbers.seconds(took)}" if took >= 0 else ended
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat(sep=" ", timespec="seconds")

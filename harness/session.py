@@ -1,0 +1,332 @@
+"""A run under way: begun in the store, watched, saved as it goes, and kept however it ends.
+
+In: a plan, and work to do. Out: how the work ended, with every answer of it in the store. It decides nothing
+and writes no report.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from harness.calls.engine import Engine
+from harness.calls.lanes import open_providers
+from harness.calls.provider import Provider
+from harness.clock import Clock
+from harness.errors import HarnessError, InconclusiveError, StoreError, UsageError
+from harness.outputs import display
+from harness.outputs.files import require_folder
+from harness.outputs.report import write_report
+from harness.past import find_run, open_engine, plan_of, rows_of
+from harness.plan.plan import Plan
+from harness.plan.planner import make_plan
+from harness.plan.provenance import provenance_of
+from harness.records import Progress, RunRecord, RunState, Trial, Verb
+from harness.stats.bounds import shared
+from harness.store.store import RunRow, Store, TrialRow, open_store
+from harness.trials.evaluate import Answered, ask
+from harness.trials.evidence import Arm
+from harness.trials.mirror import Mirror, mirrored
+
+GLANCE_S = 0.5  # between two progress snapshots while answers arrive
+GLANCE_SHARE = 0.05  # of the time that snapshots may take: those of resampled metrics are dear
+
+
+Watcher = Callable[[Progress], None]
+
+
+class Work(Protocol):
+    """What a run carries out.
+
+    arms: the settings that are asked; finalists: those that are asked again, on the confirm split.
+    told: values given to a sampler, by number. notes: what a reader of the result should know.
+    """
+
+    arms: list[Arm]
+    finalists: list[Arm]
+    told: dict[int, float]
+    notes: list[str]
+
+    def run(self) -> None:
+        """Do it. Raises InconclusiveError when budget or answers decide nothing."""
+        ...
+
+    def planned_calls(self) -> int:
+        """The most logical calls that this can make."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """With what runs are carried out; see `run.tune` for each of them."""
+
+    store: str | None
+    reports: Path
+    providers: Mapping[str, Provider] | None
+    on_progress: Watcher | None
+    use_cache: bool
+    environ: Mapping[str, str]
+    clock: Clock
+
+
+@dataclass(slots=True)
+class Session:
+    """What is needed to say how far a run is, and to keep it. folder: of its report."""
+
+    run: str
+    plan: Plan
+    folder: Path
+    store: Store
+    engine: Engine
+    clock: Clock
+    started_at: datetime
+    on_progress: Watcher | None
+    mirror: Mirror | None
+    began: float = field(init=False)
+    next_glance: float = field(init=False)
+    watch: Callable[[], None] | None = field(default=None, init=False)
+    written: dict[tuple[str, int], TrialRow] = field(
+        default_factory=dict[tuple[str, int], TrialRow], init=False
+    )
+
+    def __post_init__(self) -> None:
+        self.began = self.next_glance = self.clock.monotonic()
+
+    def ask(self, arms: Sequence[Arm], positions: Sequence[int]) -> Answered:
+        """Let arms answer samples, with `watch` called after each outcome."""
+        return ask(arms, positions, self.engine, self.watch)
+
+    def on_answer(self, work: Work) -> None:
+        """Show how far the work is, now and then."""
+        began = self.clock.monotonic()
+        if self.on_progress and began >= self.next_glance:
+            self.on_progress(self.progress(work))
+            ended = self.clock.monotonic()
+            self.next_glance = ended + max(GLANCE_S, (ended - began) / GLANCE_SHARE)
+
+    def on_block(self, work: Work) -> None:
+        """Write down how far the work is, and show it."""
+        self.save(work)
+        if self.mirror:
+            self.mirror.show(_trials(work))
+            if self.mirror.trouble and self.mirror.trouble not in work.notes:
+                work.notes.append(self.mirror.trouble)
+        if self.on_progress:
+            self.on_progress(self.progress(work))
+
+    def save(self, work: Work) -> None:
+        """Write down the trials that changed since the last time."""
+        arms = (*work.arms, *work.finalists)
+        rows = [_trial_row(self.run, arm, work.told) for arm in arms]
+        changed = [row for row in rows if self.written.get((row.split, row.number)) != row]
+        self.store.put_trials(changed)
+        self.written.update(((row.split, row.number), row) for row in changed)
+
+    def progress(self, work: Work) -> Progress:
+        """A snapshot of the work."""
+        done = sum(int(arm.seen.sum()) for arm in (*work.arms, *work.finalists))
+        return Progress(
+            run=self.run,
+            phase=_phase(self.plan, work),
+            trials=tuple(arm.trial() for arm in work.arms),
+            done=done,
+            planned=max(done, work.planned_calls()),
+            spend=self.engine.spend(),
+            elapsed_s=self.clock.monotonic() - self.began,
+            note=work.notes[-1] if work.notes else "",
+        )
+
+    def last_failure(self) -> str:
+        """The newest failure of a call of this run, as "kind: message"."""
+        return self.store.last_failure(self.run) or "nothing more to say"
+
+    def attempt(self, work: Work) -> RunState:
+        """Do the work and say how it ended; a fault is passed on when what there is was written down."""
+        try:
+            work.run()
+        except KeyboardInterrupt:
+            work.notes.append(
+                f"stopped by the user; go on with `harness {self.plan.verb} --resume {self.run}`"
+            )
+            return "stopped"
+        except InconclusiveError as error:
+            work.notes.append(str(error))
+            return "inconclusive"
+        except HarnessError:
+            # A store that is lost cannot take this down, and its own error is the one to tell.
+            with suppress(StoreError):
+                self.save(work)
+                self.store.set_state(self.run, "failed")
+            raise
+        return "complete"
+
+    def record(self, work: Work, state: RunState) -> RunRecord:
+        """What the work found, without a recommendation."""
+        plan, level = self.plan, self.plan.aim.confidence
+        confirmed = [arm for arm in work.finalists if arm.samples()]
+        return RunRecord(
+            run=self.run,
+            experiment=plan.experiment,
+            description=plan.description,
+            state=state,
+            metric=plan.task.metric,
+            aim=plan.aim.words(),
+            trials=_trials(work, level),
+            finalists=tuple(arm.trial(shared(level, len(confirmed))) for arm in confirmed),
+            recommendation=None,
+            spend=self.engine.spend(),
+            data=plan.task.rows.card,
+            provenance=provenance_of(plan, self.started_at),
+            started_at=self.started_at,
+            ended_at=self.clock.now(),
+            failures=plan.failures,
+            notes=(*work.notes, *_untimed(plan, (*work.arms, *work.finalists))),
+            verb=plan.verb,
+            origin="" if plan.evaluated is None else plan.evaluated.origin,
+        )
+
+    def conclude(self, work: Work, record: RunRecord) -> tuple[Path, ...]:
+        """Write the record into the store and its report into the folder; gives the report's files."""
+        # The store is the truth and the report a picture of it: a full disk must not undo a finished run.
+        self.save(work)
+        self.store.end_run(record)
+        try:
+            rows = rows_of((work.arms, work.finalists), self.engine)
+            return tuple(write_report(record, rows, self.folder))
+        except UsageError as error:
+            raise HarnessError(
+                f"{error}; the run itself is safe: `harness report {self.run} -o FOLDER` writes its report"
+            ) from error
+
+
+@contextmanager
+def open_session(
+    means: Means,
+    verb: Verb,
+    spec: str | Path | Mapping[str, Any] | None,
+    resume: str | None,
+    overrides: Mapping[str, Any],
+) -> Generator[Session]:
+    """A session of a new run of this spec, or of the run of this verb to go on with.
+
+    Raises HarnessError when the plan cannot be made, or store, report folder or providers be opened.
+    """
+    database = open_store(means.store, means.environ)
+    try:
+        if resume is None:
+            plan = _new_plan(verb, spec, overrides, database)
+            row = _new_row(plan, overrides, means.clock.now())
+        else:
+            row = _row_again(verb, spec, resume, database)
+            plan = plan_of(row, overrides)
+        require_folder(means.reports)
+        providers = means.providers
+        if providers is None:
+            providers = open_providers(plan.endpoints, plan.models, means.environ)
+        database.begin_run(row)
+        with (
+            _watched(means.on_progress) as watch,
+            open_engine(plan, row.run, database, providers, means.clock, use_cache=means.use_cache) as engine,
+            mirrored(row.run, plan) as mirror,
+        ):
+            folder, began = means.reports / row.run, row.started_at
+            yield Session(row.run, plan, folder, database, engine, means.clock, began, watch, mirror)
+    finally:
+        database.close()
+
+
+def _new_plan(
+    verb: Verb, spec: str | Path | Mapping[str, Any] | None, overrides: Mapping[str, Any], database: Store
+) -> Plan:
+    if spec is None:
+        raise UsageError(f"nothing to {verb}: give a spec, or a run to resume")
+    plan = make_plan(Path(spec) if isinstance(spec, str) else spec, store=database, **overrides)
+    if plan.verb != verb:
+        raise UsageError("split and settings belong to an evaluation; call harness.evaluate for one")
+    return plan
+
+
+def _new_row(plan: Plan, overrides: Mapping[str, Any], now: datetime) -> RunRow:
+    evaluated, kind = plan.evaluated, ""
+    if evaluated is not None:
+        # The settings themselves, not the file they came in: it may change before the run goes on.
+        overrides, kind = {**overrides, "split": evaluated.split, "settings": evaluated.form}, "-eval"
+    return RunRow(
+        run=f"{plan.experiment}{kind}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        experiment=plan.experiment,
+        state="running",
+        spec_file=None if plan.spec_file is None else str(Path(plan.spec_file).resolve()),
+        spec_text=plan.spec_text,
+        overrides={**overrides, **plan.pins},
+        prompts={name: prompt.source for name, prompt in plan.task.prompts.items()},
+        plan=plan.fingerprint(),
+        started_at=now,
+        ended_at=None,
+        record=None,
+    )
+
+
+def _row_again(verb: Verb, spec: object, resume: str, database: Store) -> RunRow:
+    if spec is not None:
+        raise UsageError(f"both a spec and the run to resume, {resume!r}, are given; give one of them")
+    row = find_run(database, resume, verb)
+    if row.state == "complete":
+        raise UsageError(
+            f"run {row.run!r} is complete; begin a new one with `harness {verb} SPEC`, or see its report "
+            f"with `harness report {row.run}`"
+        )
+    return replace(row, state="running")
+
+
+@contextmanager
+def _watched(on_progress: Watcher | None) -> Generator[Watcher | None]:
+    """The given watcher; in a notebook without one, a progress bar."""
+    if on_progress is not None or not display.in_notebook():
+        yield on_progress
+        return
+    bar = display.NotebookProgress()
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+def _phase(plan: Plan, work: Work) -> Literal["search", "confirm", "eval"]:
+    if plan.evaluated is not None:
+        return "eval"
+    return "confirm" if work.finalists else "search"
+
+
+def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:
+    """What to say of streamed providers whose answers do not all tell when their first token came."""
+    untimed = sum(arm.untimed() for arm in arms if plan.endpoints[arm.settings.provider].stream)
+    if not untimed:
+        return []
+    note = (
+        f"{untimed} answers of streamed providers do not tell when their first token came, being stored "
+        "before or sent in one piece; --no-cache asks them anew"
+    )
+    return [note]
+
+
+def _trials(work: Work, level: float | None = None) -> tuple[Trial, ...]:
+    return tuple(replace(arm.trial(level), told=work.told.get(arm.number)) for arm in work.arms)
+
+
+def _trial_row(run: str, arm: Arm, told: Mapping[int, float]) -> TrialRow:
+    return TrialRow(
+        run=run,
+        number=arm.number,
+        split=arm.board.split,
+        settings=arm.settings,
+        state=arm.state,
+        samples=arm.samples(),
+        told=told.get(arm.number) if arm.board.split == "search" else None,
+        reason=arm.reason,
+        seen=arm.seen_text(),
+    )

@@ -1,0 +1,97 @@
+"""What a pass rate says when its judge errs: corrected by what it said of answers of known quality.
+
+In: counts of what the judge passed, among answers of unknown and of known quality. Out: the rate that a judge
+without error would find, with an interval that carries the judge's own error, and whether the judge knows
+anything at all.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.errors import StatsError
+from harness.records import Estimate
+from harness.stats.clusters import checked_level
+
+
+class Passed(NamedTuple):
+    """How many of n answers a judge passed."""
+
+    passed: int
+    n: int
+
+
+def corrected_rate(unknown: Passed, good: Passed, bad: Passed, level: float) -> Estimate:
+    """The share of good answers among the unknown ones, from 0 to 1, with a two-sided interval.
+
+    (rate + specificity - 1) / (sensitivity + specificity - 1), cut to [0, 1]. good, bad: of answers that a
+    person called good or bad, labelled in the same way as the unknown ones would be; sensitivity is the
+    share of the good that pass, specificity of the bad that do not. With fewer than 30 of each the interval
+    is wider than it need be. `n` of the result counts the unknown answers.
+    Raises StatsError for impossible counts, a level outside (0, 1), and a judge that passes bad answers as
+    often as good ones: no rate can be told from it.
+    Source: Rogan and Gladen 1978, American Journal of Epidemiology 107(1); interval: Lang and Reiczigel 2014,
+    Preventive Veterinary Medicine 113(1), section 2.
+    """
+    from scipy.special import ndtri
+
+    z = float(ndtri((1 + checked_level(level)) / 2))
+    for counts in (unknown, good, bad):
+        _check(counts)
+    gap = good.passed / good.n - bad.passed / bad.n
+    rate, passes_good, passes_bad = (
+        (counts.passed + more / 2) / (counts.n + more)
+        for counts, more in ((unknown, z * z), (good, 2), (bad, 2))
+    )
+    if gap <= 0 or passes_good <= passes_bad:
+        raise StatsError(
+            f"the judge passed {good.passed} of {good.n} good and {bad.passed} of {bad.n} bad answers; "
+            "a rate cannot be told from a judge that does not tell them apart"
+        )
+    value = min(1.0, max(0.0, (unknown.passed / unknown.n - bad.passed / bad.n) / gap))
+    shifted = (rate - passes_bad) / (passes_good - passes_bad)
+    of_good = passes_good * (1 - passes_good) / (good.n + 2)
+    of_bad = passes_bad * (1 - passes_bad) / (bad.n + 2)
+    of_rate = rate * (1 - rate) / (unknown.n + z * z)
+    variance = of_rate + shifted**2 * of_good + (1 - shifted) ** 2 * of_bad
+    half = z * math.sqrt(variance) / (passes_good - passes_bad)
+    centre = shifted + 2 * z * z * (shifted * of_good - (1 - shifted) * of_bad)
+    low, high = (min(1.0, max(0.0, end)) for end in (centre - half, centre + half))
+    return Estimate(
+        value=value,
+        low=min(value, low),
+        high=max(value, high),
+        level=level,
+        n=unknown.n,
+        clusters=unknown.n,
+        method="Rogan-Gladen",
+    )
+
+
+def chance_p(good: Passed, bad: Passed) -> float:
+    """Exact one-sided p-value of "the judge passes bad answers as readily as good ones".
+
+    Small when the judge tells them apart; a judge for whom it is not small knows nothing that could be
+    used. Raises StatsError for impossible counts.
+    Source: Fisher 1935, The Design of Experiments, chapter 2.
+    """
+    from scipy.special import gammaln
+
+    _check(good)
+    _check(bad)
+    passed, n = good.passed + bad.passed, good.n + bad.n
+
+    def log_ways(total: int, chosen: float | np.ndarray) -> float | np.ndarray:
+        return gammaln(total + 1) - gammaln(chosen + 1) - gammaln(total - chosen + 1)
+
+    as_many_or_more = np.arange(good.passed, min(good.n, passed) + 1)
+    logs = log_ways(good.n, as_many_or_more) + log_ways(bad.n, passed - as_many_or_more)
+    return min(1.0, float(np.exp(logs - log_ways(n, passed)).sum()))
+
+
+def _check(counts: Passed) -> None:
+    if counts.n < 1 or not 0 <= counts.passed <= counts.n:
+        raise StatsError(f"{counts.passed!r} of {counts.n!r} passed; expected from 0 to n of at least 1")

@@ -1,0 +1,79 @@
+"""One set of settings on every sample of a split: an evaluation.
+
+In: a plan with settings to evaluate, and a way to ask. Out: one arm with its evidence. Nothing is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from harness.errors import InconclusiveError, ProviderError
+from harness.plan.plan import Plan
+from harness.trials.evaluate import Ask
+from harness.trials.evidence import Arm, Board
+
+
+@dataclass(slots=True)
+class Measurement:
+    """An evaluation under way. finalists and told stay empty: they are what a search has.
+
+    ask: see `evaluate.ask`. last_failure: what the newest failure of the run was, in words.
+    """
+
+    plan: Plan
+    ask: Ask
+    last_failure: Callable[[], str]
+    on_block: Callable[[Measurement], None] = lambda _: None
+    arms: list[Arm] = field(init=False)
+    finalists: list[Arm] = field(default_factory=list[Arm])
+    told: dict[int, float] = field(default_factory=dict[int, float])
+    notes: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        evaluated = self.plan.evaluated
+        assert evaluated is not None, "the plan of an evaluation says what is evaluated"
+        self.arms = [Arm.of(0, evaluated.settings, Board.of(self.plan, evaluated.split))]
+
+    def run(self) -> None:
+        """Ask every sample.
+
+        Raises InconclusiveError when the budget is too small or no answer could be scored, ProviderError when
+        every call failed.
+        """
+        (arm,) = self.arms
+        whole = len(arm.board.ids)
+        try:
+            answered = self.ask([arm], range(whole))
+        except KeyboardInterrupt:
+            arm.state = "stopped"
+            raise
+        answers, complete = int(arm.seen.sum()), answered.complete and not answered.gone
+        arm.state = "complete" if complete else "stopped"
+        if answered.gone:
+            arm.reason = f"{arm.settings.model} {answered.gone[arm.settings.model]}"
+        elif not complete:
+            arm.reason = f"the budget, {self.plan.budget.words()}, covered {arm.samples()} of {whole} samples"
+        elif arm.failed + arm.unscored == answers:
+            arm.state, arm.reason = "failed", f"none of {answers} answers could be judged"
+        self.on_block(self)
+        if answered.gone:
+            raise ProviderError(
+                f"{arm.reason}; mend it and resume the run with `harness eval --resume latest`: nothing that "
+                "was answered is lost"
+            )
+        if answers and arm.failed == answers:
+            raise ProviderError(
+                f"{arm.settings.model} answered none of {answers} calls; the last one failed with "
+                f"{self.last_failure()}; mend it and resume the run with `harness eval --resume latest`"
+            )
+        if arm.state == "failed":
+            raise InconclusiveError(f"{arm.reason}; see their reasons in scores.parquet")
+        if not complete:
+            raise InconclusiveError(f"{arm.reason}; raise it, and go on with `harness eval --resume latest`")
+
+    def planned_calls(self) -> int:
+        """The logical calls of the evaluation, or as many as the budget allows."""
+        most = self.plan.budget.calls
+        everything = sum(arm.seen.size for arm in self.arms)
+        return everything if most is None else min(everything, most)
