@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.outputs import numbers
+from harness.outputs import alternatives, numbers
 from harness.outputs.report_parts import (
     FAILURES,
     UNFINISHED,
@@ -97,6 +97,10 @@ class Choice:
     caveats: tuple[str, ...]
     versus: tuple[Versus, ...]
     ties: tuple[int, ...]
+    certainty: str
+    separations: tuple[str, ...]
+    champions: tuple[alternatives.Alternative, ...]
+    front: tuple[alternatives.Alternative, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +205,10 @@ def _choice(choice: Recommendation) -> Choice:
         caveats=(*choice.caveats, *small_model(choice.settings)),
         versus=tuple(_versus(name, pair) for name, pair in pairs if pair is not None),
         ties=choice.ties,
+        certainty=choice.certainty,
+        separations=alternatives.separations(choice),
+        champions=alternatives.champions(choice),
+        front=alternatives.front(choice),
     )
 
 
