@@ -27,6 +27,7 @@ from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of
 from harness.records import Progress, RunRecord, RunState, Trial, Verb
+from harness.stats.bounds import shared
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import Answered, ask
 from harness.trials.evidence import Arm
@@ -165,7 +166,8 @@ class Session:
 
     def record(self, work: Work, state: RunState) -> RunRecord:
         """What the work found, without a recommendation."""
-        plan = self.plan
+        plan, level = self.plan, self.plan.aim.confidence
+        confirmed = [arm for arm in work.finalists if arm.samples()]
         return RunRecord(
             run=self.run,
             experiment=plan.experiment,
@@ -173,8 +175,8 @@ class Session:
             state=state,
             metric=plan.task.metric,
             aim=plan.aim.words(),
-            trials=_trials(work),
-            finalists=tuple(arm.trial() for arm in work.finalists if arm.samples()),
+            trials=_trials(work, level),
+            finalists=tuple(arm.trial(shared(level, len(confirmed))) for arm in confirmed),
             recommendation=None,
             spend=self.engine.spend(),
             data=plan.task.rows.card,
@@ -311,8 +313,8 @@ def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:
     return [note]
 
 
-def _trials(work: Work) -> tuple[Trial, ...]:
-    return tuple(replace(arm.trial(), told=work.told.get(arm.number)) for arm in work.arms)
+def _trials(work: Work, level: float | None = None) -> tuple[Trial, ...]:
+    return tuple(replace(arm.trial(level), told=work.told.get(arm.number)) for arm in work.arms)
 
 
 def _trial_row(run: str, arm: Arm, told: Mapping[int, float]) -> TrialRow:
