@@ -66,7 +66,8 @@ def test_plain_text_says_the_same(make):
     """Where no HTML is shown, verdict, ties and differences are read as lines."""
     text = display.text(make.record())
     assert "Ship openai/gpt-4.1-mini" in text
-    assert "Cannot be told apart from: trial 3" in text
+    assert "It cannot be told apart from trial 3, with 95% confidence" in text
+    assert "takes about 2\u202f900 confirm samples" in text
     assert "+1.0 points [-2.0, +4.0], n=84 (no clear difference)" in text
     assert "<" not in text
 
