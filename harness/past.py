@@ -218,15 +218,15 @@ def rows_of(arms: tuple[Iterable[Arm], Iterable[Arm]], engine: Engine) -> Iterat
 
 
 def record_so_far(run: str = "latest", *, store: str | None = None) -> tuple[RunRecord, Plan]:
-    """The record of a run and its plan; of one that has not ended, what the store knows of its trials.
+    """The record of a search and its plan; of one that has not ended, what the store knows of its trials.
 
     Nothing is sent. Such a record ends now, is "running" and recommends nothing. Raises UsageError when the
-    run is not there.
+    run is not there, or measured one set of settings.
     """
     clock = SystemClock()
     database = open_store(store)
     try:
-        row = database.run(run)
+        row = find_run(database, run, "tune")
         plan = plan_of(row)
         if row.record is not None:
             return row.record, plan

@@ -16,7 +16,7 @@ from harness.past import load_run
 from harness.plan.planner import make_plan
 from harness.records import Progress, Settings
 from harness.result import TuneResult
-from harness.run import tune
+from harness.run import evaluate, tune
 from harness.testing.simulator import SimulatedExperiment, simulated_experiment
 
 
@@ -167,3 +167,20 @@ def test_where_a_run_is_mirrored_is_no_part_of_what_it_is(site):
     made = site()
     plans = [make_plan(made.spec(optuna_storage=name)).fingerprint() for name in ("a.log", "b.log")]
     assert plans[0] == plans[1]
+
+
+def test_an_evaluation_is_no_study_and_starts_from_nothing(site):
+    """What the spec says of the search does not concern one set of settings."""
+    made = site()
+    log = made.folder / "live.log"
+    spec = made.spec(optuna_storage=str(log), warm_start=["preset:chat"], sampler="nsga2")
+    result = evaluate(
+        spec,
+        store=f"sqlite:///{made.folder}/store.db",
+        reports=made.folder,
+        providers={"sim": made.experiment.simulator()},
+        mlflow=False,
+        environ={},
+    )
+    assert (result.record.state, log.exists()) == ("complete", False)
+    assert not any("warm_start" in note for note in result.plan.notes)

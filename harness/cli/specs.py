@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from harness.cli.runs import STORE
 
 if TYPE_CHECKING:
     from harness.plan.estimate import PlanEstimate
@@ -33,12 +35,13 @@ def init(name: str, output: Path) -> None:
 
 @click.command()
 @SPEC
-def validate(spec: Path) -> None:
+@STORE
+def validate(spec: Path, store: str | None) -> None:
     """Check SPEC, its prompts and its data; tell every fault with file and line."""
     from harness.outputs import numbers
     from harness.plan.planner import make_plan
 
-    plan = make_plan(spec)
+    plan = make_plan(spec, store=store)
     card = plan.task.rows.card
     click.echo(
         f"{spec}: fine ({numbers.counted(len(plan.space.models), 'model')}, "
@@ -55,12 +58,13 @@ def validate(spec: Path) -> None:
 @click.option("--repeat", type=int, help="Answers per sample.")
 @click.option("--n-trials", type=int, help="Settings tried at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plan(spec: Path, limit: int | None, repeat: int | None, n_trials: int | None, as_json: bool) -> None:
-    """Say what SPEC would do and what it could cost at most; spends nothing."""
+@STORE
+def plan(spec: Path, store: str | None, as_json: bool, **overrides: Any) -> None:
+    """Say what SPEC would do, cost and be able to tell; spends nothing."""
     from harness.plan.estimate import estimate_plan
     from harness.plan.planner import make_plan
 
-    made = make_plan(spec, limit=limit, repeat=repeat, n_trials=n_trials)
+    made = make_plan(spec, store=store, **overrides)
     estimate = estimate_plan(made)
     if as_json:
         from dataclasses import asdict
@@ -69,6 +73,8 @@ def plan(spec: Path, limit: int | None, repeat: int | None, n_trials: int | None
         return
     for name, text in _lines(made, estimate):
         click.echo(f"{name:<11} {text}")
+    if estimate.too_small:
+        click.echo(f"\n{estimate.too_small}")
     click.echo(f"\n{estimate.basis}")
     for note in made.notes:
         click.echo(f"note: {note}")
@@ -92,9 +98,11 @@ def _lines(made: Plan, estimate: PlanEstimate) -> list[tuple[str, str]]:
                 f"{answers} each"
             ),
         ),
-        ("calls", _span(numbers.count(fewest), numbers.count(most)) + _capped_calls(estimate)),
+        ("calls", f"{_span(numbers.count(fewest), numbers.count(most))}, as races go"),
         ("budget", _caps(made.budget)),
         ("bill", _bill(estimate)),
+        ("full grid", _grid(estimate)),
+        ("resolves", _resolution(estimate)),
         ("time", _duration(estimate.duration_s)),
     ]
 
@@ -115,30 +123,43 @@ def _span(low: str, high: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _capped_calls(estimate: PlanEstimate) -> str:
-    from harness.outputs import numbers
-
-    most = estimate.likely_calls[1]
-    return (
-        f", where the budget stops ({numbers.count(estimate.calls)} without it)"
-        if most < estimate.calls
-        else ""
-    )
-
-
 def _bill(estimate: PlanEstimate) -> str:
-    """The predicted interval, which of bound and budget ends it, and the estimate of all calls."""
+    """The expected interval, and whether the budget ends it."""
     from harness.outputs import numbers
 
     low, high = estimate.bill_usd
     if high == 0:
         return "nothing: these models are free"
-    if high < estimate.worst_case_usd:
-        end = f"where the budget stops; worst case without it {numbers.money(estimate.worst_case_usd)}"
+    end = ", where the budget stops" if high == estimate.budget_usd else ""
+    return f"{_span(numbers.money(low), numbers.money(high))}{end}"
+
+
+def _grid(estimate: PlanEstimate) -> str:
+    """What trying everything on everything would take, and what the budget is of it."""
+    from harness.outputs import numbers
+
+    calls = f"{numbers.count(estimate.calls)} calls"
+    if estimate.worst_case_usd == 0:
+        price = "free"
     else:
-        end = "the worst case" + ("" if estimate.budget_usd is None else ", below the budget")
-    bill = _span(numbers.money(low), numbers.money(high))
-    return f"{bill}, {end}; all calls are estimated at {numbers.money(estimate.estimated_usd)}"
+        usd, worst = numbers.money(estimate.estimated_usd), numbers.money(estimate.worst_case_usd)
+        price = f"about {usd} and at most {worst}"
+    share = estimate.budget_share
+    if share is None:
+        return f"{calls}, {price}"
+    part = "covers it" if share >= 1 else f"is {100 * share:.2g} % of it"
+    return f"{calls}, {price}; the budget {part}"
+
+
+def _resolution(estimate: PlanEstimate) -> str:
+    """The smallest differences that the splits can tell."""
+    from harness.plan.resolution import points
+
+    return ", ".join(
+        f"{points(one.difference)} [{points(one.low).split()[0]}, {points(one.high).split()[0]}] on the "
+        f"{one.split} split"
+        for one in estimate.resolution
+    )
 
 
 def _searched(space: Space) -> set[str]:

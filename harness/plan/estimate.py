@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from harness.catalogue.bounds import most_input_tokens, most_output_tokens
 from harness.catalogue.models import Model, Prices, price_usd, worst_case_usd
 from harness.plan.plan import Plan
+from harness.plan.resolution import Resolution, basis, resolutions, too_small
 from harness.records import Sample, Usage
 
 SAMPLED_ROWS = 1000
@@ -21,21 +22,29 @@ PRICED_ROWS = 20  # enough for a first guess at a price, which the first answers
 # English text has about 4 characters a token; 3.5 and 10 % on top cover code, names and message frames.
 CHARACTERS_PER_TOKEN = 3.5
 MARGIN = 1.1
-EARLY_SHARE = 0.2  # of all calls that a run makes when its races end early
+# As the search does: a clear loser is out after so many samples, and so many are confirmed, the default among
+# them.
+FIRST_LOOK = 16
+FINALISTS = 4
+# Of a budget that does not cover everything: a race ends when its next look cannot be paid as a whole.
+LEAST_USED = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanEstimate:
     """Figures of `harness plan`.
 
-    trials: settings tried at most. distinct: settings in the space, `None` when not countable. calls:
-    logical calls at most, whatever the budget; likely_calls: where races end early, and all that the budget
-    allows. input_tokens: of all calls, estimated. worst_case_usd: an upper bound of all calls at the dearest
-    model and prompt; the budget may stop the run before. estimated_usd: all calls at the mean of models and
-    prompts with estimated tokens. bill_usd: from a race that ends early at the cheapest combination with
-    answers as short as the targets, to the smaller of worst case and budget. duration_s: low and high;
-    `None` when the catalogue does not say how fast a model answers. basis: what the figures rest on, a
-    sentence or two a line.
+    trials: settings tried at most. distinct: settings in the space, `None` when not countable.
+    calls: of the full grid, every trial on every sample of both splits, whatever the budget; input_tokens and
+    estimated_usd: its tokens and price, estimated at the mean of models and prompts; worst_case_usd: an upper
+    bound of its price at the dearest. budget_share: what the budget is of it, from 0 up, the smaller share
+    of money and calls; `None` when neither is capped, or it is free.
+    likely_calls: expected of the race, from losers that are all clear at once to none that is before the
+    data or the budget ends; bill_usd: the same in money, from a cheapest winner with answers as short as the
+    targets to a dearest one with full answers. duration_s: low and high; `None` when the catalogue does
+    not say how fast a model answers. resolution: what search and confirm split can tell. too_small: plain
+    words when that is more than the policy asks for, else empty. basis: what the figures rest on, a sentence
+    or two a line.
     """
 
     trials: int
@@ -50,7 +59,10 @@ class PlanEstimate:
     estimated_usd: float
     bill_usd: tuple[float, float]
     budget_usd: float | None
+    budget_share: float | None
     duration_s: tuple[float, float] | None
+    resolution: tuple[Resolution, Resolution]
+    too_small: str
     basis: str
 
 
@@ -80,16 +92,13 @@ def estimate_plan(plan: Plan) -> PlanEstimate:
     """Bounds and estimates for this plan. Raises PromptError when a row does not fit a template."""
     card, distinct = plan.task.rows.card, plan.space.distinct
     trials = plan.n_trials if distinct is None else min(plan.n_trials, distinct)
-    one_trial = (card.n_search + card.n_confirm) * plan.task.repeats
-    calls = trials * one_trial
-    most = min(calls, plan.budget.calls or calls)
-    # However early its races end, a run answers every sample with the settings it recommends.
-    fewest = min(most, max(one_trial, math.ceil(calls * EARLY_SHARE)))
+    calls = trials * (card.n_search + card.n_confirm) * plan.task.repeats
     samples = _sampled(plan)
     sizes = [[_size(plan, prompt, sample) for sample in samples] for prompt in plan.space.prompts]
     costs = [_cost(plan, model, of_prompt) for of_prompt in sizes for model in plan.models]
-    worst = calls * max(cost.most_usd for cost in costs)
-    high = min(most * max(cost.most_usd for cost in costs), plan.budget.usd or math.inf)
+    estimated_usd = calls * _mean([cost.usd for cost in costs])
+    likely_calls, bill_usd = _expected(plan, trials, costs)
+    search, confirm = resolutions(plan, samples)
     return PlanEstimate(
         trials=trials,
         distinct=distinct,
@@ -97,15 +106,53 @@ def estimate_plan(plan: Plan) -> PlanEstimate:
         n_confirm=card.n_confirm,
         repeats=plan.task.repeats,
         calls=calls,
-        likely_calls=(fewest, most),
+        likely_calls=likely_calls,
         input_tokens=math.ceil(calls * max(cost.input_tokens for cost in costs)),
-        worst_case_usd=worst,
-        estimated_usd=calls * _mean([cost.usd for cost in costs]),
-        bill_usd=(min(high, fewest * min(cost.short_usd for cost in costs)), high),
+        worst_case_usd=calls * max(cost.most_usd for cost in costs),
+        estimated_usd=estimated_usd,
+        bill_usd=bill_usd,
         budget_usd=plan.budget.usd,
-        duration_s=_duration(plan, fewest, most),
-        basis=_basis(plan, len(samples)),
+        budget_share=_budget_share(plan, calls, estimated_usd),
+        duration_s=_duration(plan, *likely_calls),
+        resolution=(search, confirm),
+        too_small=too_small(plan, confirm),
+        basis="\n".join([*_basis(plan, len(samples)), basis(samples), _time_basis(plan)]),
     )
+
+
+def _expected(
+    plan: Plan, trials: int, costs: Sequence[_CallCost]
+) -> tuple[tuple[int, int], tuple[float, float]]:
+    """Calls and dollars of the race, low and high.
+
+    Low: the champion answers everything, finalists the confirm split, and all others are out at a first look;
+    high: nobody is out, and the champion is the dearest.
+    """
+    card, repeats, budget = plan.task.rows.card, plan.task.repeats, plan.budget
+    confirmed = min(FINALISTS, trials) * card.n_confirm
+    looks = repeats * (trials - 1) * min(FIRST_LOOK, card.n_search)
+    deep = repeats * (card.n_search + confirmed)
+    fewest, most = looks + deep, repeats * (trials * card.n_search + confirmed)
+    low_usd = looks * _mean([cost.short_usd for cost in costs]) + deep * min(cost.short_usd for cost in costs)
+    high_usd = (most - deep) * _mean([cost.usd for cost in costs]) + deep * max(cost.usd for cost in costs)
+    # What is left of a budget depends on the race: the next look at all survivors may not be affordable.
+    calls_left = min(1.0, (budget.calls or most) / most)
+    usd_left = min(1.0, budget.usd / high_usd) if budget.usd and high_usd else 1.0
+    left = min(calls_left, usd_left)
+    least = 1.0 if left == 1.0 else min(1.0, LEAST_USED * left * most / fewest)
+    return (
+        (math.ceil(least * fewest), round(calls_left * most)),
+        (least * low_usd, left * high_usd),
+    )
+
+
+def _budget_share(plan: Plan, calls: int, usd: float) -> float | None:
+    shares = [
+        cap / all_of_it
+        for cap, all_of_it in ((plan.budget.usd, usd), (plan.budget.calls, calls))
+        if cap and all_of_it
+    ]
+    return min(shares, default=None)
 
 
 def call_usd(plan: Plan) -> dict[tuple[str, str], float]:
@@ -192,17 +239,20 @@ def _pace_s(plan: Plan, model: Model) -> tuple[float, float] | None:
     return low, high
 
 
-def _basis(plan: Plan, n_sampled: int) -> str:
+def _basis(plan: Plan, n_sampled: int) -> list[str]:
     n = len(plan.task.rows)
     rows = "all rows" if n_sampled == n else f"{n_sampled} of {n} rows, the others taken to be like them"
     parts = [
         (
-            "Worst case: every trial answers every sample of both splits at the dearest model and prompt, "
-            "each answer has its full length, a prompt has a token per byte, and nothing is cached; "
-            f"from {rows}."
+            "Full grid: every trial answers every sample of both splits, at the mean of models and prompts, "
+            "with full answers and characters / 3.5 + 10 % as tokens. Its worst case: at the dearest, with a "
+            f"token per byte of the prompt, and nothing cached; from {rows}."
         ),
-        "Estimate: the same calls at the mean of models and prompts, characters / 3.5 + 10 % as tokens.",
-        "Low ends: a fifth of the calls, since races drop losers early, and answers as short as the targets.",
+        (
+            f"Bill: low, where every loser is clear after {FIRST_LOOK} samples and the cheapest wins with "
+            "answers as short as the targets; high, where none is before data or budget end and the dearest "
+            "wins with full ones."
+        ),
     ]
     endless = [
         name
@@ -213,7 +263,7 @@ def _basis(plan: Plan, n_sampled: int) -> str:
         parts.append(
             f"No limit on the answers of {', '.join(endless)} is known: their output is not counted."
         )
-    return "\n".join([*parts, _time_basis(plan)])
+    return parts
 
 
 def _time_basis(plan: Plan) -> str:

@@ -93,10 +93,12 @@ def make_plan(
     folder = base or (Path() if isinstance(spec, Mapping | Spec) else Path(spec).parent)
     draft = _Draft(reading, catalogue or load_catalogue(), folder, cache)
     draft.look_up()
-    draft.prepare_search(overrides, store)
-    reading.problems.raise_any()
     split, given = overrides.get("split"), overrides.get("settings")
-    if split is not None or given is not None:
+    searches = split is None and given is None
+    if searches:
+        draft.prepare_search(overrides, store)
+    reading.problems.raise_any()
+    if not searches:
         draft.narrow(split or "all", given)
     spec_file = None if isinstance(spec, Mapping | Spec) else str(spec)
     return draft.plan(spec_file, overrides.get("max_concurrency"))

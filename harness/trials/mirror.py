@@ -132,8 +132,11 @@ class Mirror:
 
 @contextmanager
 def mirrored(run: str, plan: Plan) -> Generator[Mirror | None]:
-    """A mirror at work in a thread, for the storage that the plan names; `None` when it names none."""
-    if plan.optuna_storage is None:
+    """A mirror at work in a thread, for the storage that the plan names.
+
+    `None` when it names none, and for an evaluation, which searches nothing.
+    """
+    if plan.optuna_storage is None or plan.evaluated is not None:
         yield None
         return
     mirror = Mirror(run, plan, plan.optuna_storage)

@@ -77,19 +77,33 @@ def test_plan_names_what_is_searched_and_no_more(desk: Any) -> None:
 
 
 def test_plan_predicts_bill_and_time_and_says_what_they_rest_on(desk: Any) -> None:
-    """The bill is an interval that ends at the smaller of worst case and budget."""
+    """What the race is expected to take, beside what trying everything would, and what the data can tell."""
     planned = desk.cli("plan", "words.yaml").out
-    lines = dict(line.split(maxsplit=1) for line in planned.splitlines()[:10])
+    lines = dict(line.split(maxsplit=1) for line in planned.splitlines()[:12] if line)
     assert lines["samples"].endswith("1 answer each")
-    assert lines["calls"] == "96 to 400, where the budget stops (480 without it)"
+    assert lines["calls"] == "238 to 392, as races go"
+    assert re.fullmatch(r"\$0\.00\d+ to \$0\.\d+", lines["bill"])
     assert re.fullmatch(
-        r"\$0\.00\d+ to \$0\.\d+, where the budget stops; worst case without it \$0\.\d+; "
-        r"all calls are estimated at \$0\.\d+",
-        lines["bill"],
+        r"480 calls, about \$0\.\d+ and at most \$0\.\d+; the budget is 83 % of it",
+        lines["full"].removeprefix("grid").strip(),
+    )
+    assert re.fullmatch(
+        r"1\d points \[[\d.]+, \d+\] on the search split, 2\d points \[\d+, \d+\] on the confirm split",
+        lines["resolves"],
     )
     assert lines["time"] == "unknown"
     assert "nothing states how fast mine/tiny answers" in planned
-    assert "Worst case: every trial" in planned
+    assert "Full grid: every trial" in planned
+    assert "This data is too small for the policy (the cheapest within 1 point" in planned
+
+
+def test_plan_says_where_the_budget_ends_the_bill(desk: Any) -> None:
+    """And that it covers the full grid, where it does."""
+    desk.spec(("usd: 1.0", "usd: 0.005"))
+    bill = next(line for line in desk.cli("plan", "words.yaml").out.splitlines() if line.startswith("bill"))
+    assert bill.endswith("to $0.005, where the budget stops")
+    desk.spec(("calls: 400, ", ""))
+    assert "; the budget covers it\n" in desk.cli("plan", "words.yaml").out
 
 
 def test_plan_knows_how_long_the_starter_may_take(desk: Any) -> None:
@@ -100,7 +114,7 @@ def test_plan_knows_how_long_the_starter_may_take(desk: Any) -> None:
         for line in desk.cli("plan", "experiments/demo.yaml").out.splitlines()
         if line.startswith(("time", "bill"))
     )
-    assert lines == {"bill": "nothing: these models are free", "time": "about 9.00 s to 3 min 36 s"}
+    assert lines == {"bill": "nothing: these models are free", "time": "about 25.4 s to 3 min 11 s"}
 
 
 def test_plan_as_json_is_json_alone(desk: Any) -> None:

@@ -8,6 +8,10 @@ import pytest
 
 from harness.catalogue.bounds import most_input_tokens
 from harness.plan.estimate import SAMPLED_ROWS, estimate_plan, estimated_tokens
+from harness.plan.planner import make_plan
+from harness.plan.resolution import points
+from harness.run import tune
+from harness.testing.simulator import simulated_experiment
 
 RANGE = "temperature: {low: 0.0, high: 1.0}"
 EIGHT = (RANGE, "temperature: {choices: [0.0, 0.5]}")
@@ -60,29 +64,119 @@ def test_an_answer_without_a_limit_is_bounded_by_its_model(project):
     assert "No limit on the answers of alpha/small is known" in found.basis
 
 
-def test_the_bill_is_an_interval_from_an_early_end_to_the_worst_case(project):
-    """Low: a fifth of the calls, the cheapest model, answers as short as the targets."""
+def test_calls_and_bill_are_those_of_a_race(project):
+    """Low: losers are out at a first look and the cheapest wins; high: nobody is, and the dearest wins."""
     found = estimate_plan(project.plan(EIGHT, ("[billing, bug]", "[billing, bug, x]")))
+    looks, deep, rest = 7 * 16, found.n_search + 4 * found.n_confirm, 7 * found.n_search
+    assert found.likely_calls == (looks + deep, rest + deep)
     low, high = found.bill_usd
-    assert found.likely_calls == (64, 320)
-    assert high == found.worst_case_usd < 1.0
-    assert 0 < low < found.estimated_usd < high
     tokens = estimated_tokens(len("Which label fits?\nticket 10"))
-    # alpha/small: 1 USD in and 4 USD out per million; "billing" is 3 tokens, "bug" 1.
-    assert 64 * (tokens - 2) / 1e6 < low < 64 * (tokens + 3 * 4) / 1e6
+    # alpha/small: 1 USD in and 4 USD out per million, beta/mini twice that; "billing" is 3 tokens, "bug" 1.
+    short = [(tokens - 2) / 1e6, (tokens + 3 * 4) / 1e6]
+    assert looks * 1.5 * short[0] + deep * short[0] < low < looks * 1.5 * short[1] + deep * short[1]
+    full = [(tokens - 2 + 64 * 4) / 1e6, (tokens + 64 * 4) / 1e6]
+    assert rest * 1.5 * full[0] + deep * 2 * full[0] < high <= rest * 1.5 * full[1] + deep * 2 * full[1]
+    assert high < found.worst_case_usd < 1.0
 
 
 def test_the_budget_ends_calls_and_bill(project):
-    """The smaller of bound and cap is the high end."""
-    found = estimate_plan(project.plan(EIGHT, ("{usd: 1.0}", "{usd: 0.01, calls: 100}")))
-    assert (found.likely_calls, found.calls) == ((64, 100), 320)
-    assert found.bill_usd[1] == 0.01 < found.worst_case_usd
+    """High: all of it. Low: a race may not be able to pay its next look."""
+    found = estimate_plan(project.plan(EIGHT, ("{usd: 1.0}", "{usd: 10.0, calls: 100}")))
+    assert (found.likely_calls, found.calls) == ((60, 100), 320)
+    found = estimate_plan(project.plan(EIGHT, ("{usd: 1.0}", "{usd: 0.01}")))
+    assert found.bill_usd[1] == pytest.approx(0.01)
+    assert 0 < found.bill_usd[0] < 0.01
+    assert found.likely_calls[0] < 7 * 16 < found.likely_calls[1] == 8 * found.n_search + 4 * found.n_confirm
+
+
+@pytest.mark.parametrize(
+    ("budget", "share"),
+    [("{usd: 1.0}", None), ("{calls: 80}", 0.25), ("{usd: 100.0, calls: 640}", 2.0), ("{minutes: 5}", 0.0)],
+)
+def test_the_budget_is_a_share_of_the_full_grid(project, budget, share):
+    """The smaller one of money and calls; a cap on time alone says nothing."""
+    found = estimate_plan(project.plan(EIGHT, ("{usd: 1.0}", budget)))
+    expected = 1.0 / found.estimated_usd if share is None else share or None
+    assert found.budget_share == (None if expected is None else pytest.approx(expected))
 
 
 def test_a_single_trial_has_no_race_to_end_early(project):
     """However early races end, the winner answers every sample."""
     found = estimate_plan(project.plan(n_trials=1))
     assert found.likely_calls == (40, 40)
+
+
+@pytest.mark.parametrize("n_samples", [40, 150])
+@pytest.mark.parametrize("budget", [{"usd": 50.0}, {"usd": 0.1}, {"usd": 50.0, "calls": 400}], ids=str)
+def test_runs_keep_to_what_was_expected(tmp_path, n_samples, budget):
+    """A simulated run makes as many calls, and pays as much, as its plan said before."""
+    made = simulated_experiment(
+        tmp_path / "experiment", n_samples=n_samples, search={"n_trials": 20}, budget=budget, seed=n_samples
+    )
+    found = estimate_plan(make_plan(made.spec))
+    spend = tune(
+        made.spec,
+        store=f"sqlite:///{tmp_path}/store.db",
+        reports=tmp_path,
+        providers={"sim": made.simulator()},
+        mlflow=False,
+        environ={},
+    ).spend
+    assert found.likely_calls[0] <= spend.calls <= found.likely_calls[1]
+    assert found.bill_usd[0] <= spend.usd <= found.bill_usd[1]
+
+
+# -- what the data can tell
+
+
+def test_each_split_has_a_smallest_difference(project, jsonl, rows_of):
+    """(1.645 + 0.842) x 0.4 / sqrt(n) at 95 % in one direction, with its range."""
+    jsonl(project.folder / "tickets.jsonl", rows_of(200))
+    estimate = estimate_plan(project.plan(EIGHT))
+    search, confirm = estimate.resolution
+    assert (search.split, search.n) == ("search", estimate.n_search)
+    assert (confirm.split, confirm.n) == ("confirm", estimate.n_confirm)
+    for one in (search, confirm):
+        for found, sd in ((one.low, 0.35), (one.difference, 0.40), (one.high, 0.48)):
+            assert found == pytest.approx(2.4865 * sd / one.n**0.5, rel=1e-3)
+
+
+def test_samples_of_one_group_count_once(project, jsonl, rows_of):
+    """Five questions about one text are not five independent samples, and the words say so."""
+    rows = [row | {"document": f"d{n // 5}"} for n, row in enumerate(rows_of(200))]
+    jsonl(project.folder / "tickets.jsonl", rows)
+    project.write("tickets.yaml", "file: tickets.jsonl\ncolumns: {group: document}\n")
+    found = estimate_plan(project.plan(EIGHT, ("tickets.jsonl", "tickets.yaml")))
+    assert [one.n for one in found.resolution] == [round(n / 5) for n in (found.n_search, found.n_confirm)]
+    assert "Samples of one group count once." in found.basis
+    assert "one group" not in estimate_plan(project.plan(EIGHT)).basis
+
+
+@pytest.mark.parametrize(("tolerance", "small"), [("0.01", True), ("0.5", False), ("0.0", False)])
+def test_data_too_small_for_the_policy_is_said_plainly(project, tolerance, small):
+    """With what it tells apart, what the policy asks for, and how many samples that would take."""
+    aim = ("budget:", f"aim: {{policy: {{cheapest_within: {tolerance}}}}}\nbudget:")
+    found = estimate_plan(project.plan(EIGHT, aim))
+    assert bool(found.too_small) is small
+    if small:
+        assert f"the {found.n_confirm} samples that confirm tell 2" in found.too_small
+        assert "points apart; for 1 point it takes some 9893" in found.too_small
+        assert "the cheapest within 1 point" in found.too_small
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        (0.01, "1 point"),
+        (0.0987, "9.9 points"),
+        (0.29, "29 points"),
+        (0.0022, "0.22 points"),
+        (1.0, "100 points"),
+    ],
+)
+def test_differences_are_told_in_points(difference, words):
+    """Two digits are as many as such a figure deserves."""
+    assert points(difference) == words
 
 
 def test_tokens_are_estimated_on_the_safe_side():
@@ -107,10 +201,11 @@ def test_the_shortest_alternative_is_the_shortest_answer(project, jsonl, rows_of
 
 
 def test_time_is_calls_times_seconds_over_calls_in_flight(project):
-    """The fastest model at a fifth of the calls, the slowest at all of them."""
+    """The fastest model at the fewest calls, the slowest at the most."""
     plan = timed(project.plan(EIGHT), alpha=(0.5, 1.0), beta=(1.0, 4.0))
     found = estimate_plan(plan)
-    assert found.duration_s == (64 * 0.5 / 16, 320 * 4.0 / 16)
+    fewest, most = found.likely_calls
+    assert found.duration_s == (fewest * 0.5 / 16, most * 4.0 / 16)
     assert "alpha/small: 0.5 to 1 s, a test" in found.basis
 
 
@@ -123,13 +218,14 @@ def test_models_that_answer_alike_are_told_together(project):
 def test_a_limit_on_requests_sets_the_pace(project):
     """Six requests a minute are ten seconds each, however fast the model is."""
     plan = timed(project.plan(EIGHT, ALPHA, ("seed: 3", "providers: {alpha: {rpm: 6}}")), alpha=(0.5, 1.0))
-    assert estimate_plan(plan).duration_s == (40 * 10.0, 160 * 10.0)
+    found = estimate_plan(plan)
+    assert found.duration_s == tuple(calls * 10.0 for calls in found.likely_calls)
 
 
 def test_a_cap_on_minutes_ends_the_time(project):
     """No run takes longer than it may."""
     plan = timed(project.plan(EIGHT, ("{usd: 1.0}", "{minutes: 1}")), alpha=(10, 20), beta=(10, 20))
-    assert estimate_plan(plan).duration_s == (40.0, 60.0)
+    assert estimate_plan(plan).duration_s == (60.0, 60.0)
 
 
 def test_time_is_unknown_where_one_model_has_no_figure(project):
