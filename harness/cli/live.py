@@ -119,9 +119,9 @@ def show_recommendation(result: TuneResult, stream: IO[str]) -> None:
     price = numbers.price_phrase(choice.trial.usd_per_1k_calls)
     console.print(f"Why          {choice.reason} On fresh samples: {quality}; {price}.", markup=False)
     console.print(f"Ties         {choice.certainty or 'there is no other finalist'}", markup=False)
-    for sentence in separations(choice):
-        console.print(f"             {sentence}", markup=False)
     console.print(f"Export       harness export json {choice.run}", markup=False)
+    for sentence in separations(choice):
+        console.print(f"To decide    {sentence}", markup=False)
     for caveat in choice.caveats:
         console.print(f"Caveat       {caveat}", markup=False)
     _places(console, result)
