@@ -15,7 +15,6 @@ import traceback
 from collections import Counter
 from typing import Any
 
-import aiohttp  # noqa: F401 - loading it within the first call would use up its time
 from _caps import caps_of, read_run
 
 from harness.calls.direct_lane import DirectProvider

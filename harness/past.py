@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from harness.advice.choose import Finalist
+from harness.advice.finalist import Finalist, Searched
 from harness.calls.budget import Caps
 from harness.calls.engine import Engine
 from harness.calls.provider import Provider
@@ -59,8 +59,9 @@ def load_run(
         if row.verb == "eval":
             return EvalResult(record, plan, folder)
         with open_engine(plan, row.run, database, {}, clock, use_cache=True) as engine:
-            finalists = finalists_of(record, arms_of(record, plan, engine, database))
-        return TuneResult(record, plan, folder, finalists=finalists)
+            arms = arms_of(record, plan, engine, database)
+        finalists, searched = finalists_of(record, arms), searched_of(record, arms[0])
+        return TuneResult(record, plan, folder, finalists=finalists, searched=searched)
     finally:
         database.close()
 
@@ -82,7 +83,7 @@ class Chosen:
 
 
 def chosen(
-    run: str = "latest", policy: str | Mapping[str, float] | None = None, *, store: str | None = None
+    run: str = "latest", policy: str | Mapping[str, object] | None = None, *, store: str | None = None
 ) -> Chosen:
     """What a finished run recommends, as it was written down: its spec and data need not be there any more.
 
@@ -170,6 +171,14 @@ def finalists_of(record: RunRecord, arms: tuple[Sequence[Arm], Sequence[Arm]]) -
         )
         for arm in arms[1]
         if arm.number in confirmed
+    )
+
+
+def searched_of(record: RunRecord, arms: Sequence[Arm]) -> tuple[Searched, ...]:
+    """The trials of the search, as the record has them, with their quality sample by sample."""
+    trials = {trial.number: trial for trial in record.trials}
+    return tuple(
+        Searched(trial=trials[arm.number], values=arm.quality_values(), groups=arm.groups()) for arm in arms
     )
 
 

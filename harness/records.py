@@ -251,6 +251,20 @@ class Estimate:
     method: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Where the true value of a figure lies: at least `low` with confidence `level`, at most `high` with it.
+
+    `None`: so few calls allow no such bound. n: independent calls behind it. method: of the upper bound.
+    """
+
+    low: float | None
+    high: float | None
+    level: float
+    n: int
+    method: str
+
+
 TrialState = Literal["running", "complete", "eliminated", "infeasible", "failed", "stopped"]
 
 
@@ -261,7 +275,8 @@ class Trial:
     samples: how many samples it answered. `quality` is `None` until something was scored.
     price: list price, whoever paid; spent_usd: what this run paid for it. `reason`: why it ended.
     Rates are shares of the calls made; latencies are those of real calls. told: what the sampler was told it
-    is worth, on one scale for short and long trials of a run; `None`: nothing.
+    is worth, on one scale for short and long trials of a run; `None`: nothing. bounds: of the figures, by
+    their names here, on the confirm split good for all finalists together; empty while a run is under way.
     """
 
     number: int
@@ -283,6 +298,7 @@ class Trial:
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     told: float | None = None
+    bounds: Mapping[str, Bounds] = field(default_factory=dict[str, Bounds])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,12 +325,59 @@ class PairedDifference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Separation:
+    """What it would take to tell the choice from another trial that it cannot be told from.
+
+    difference: the quality to find, from 0 to 1: the one that was seen, but at least a point. samples: on the
+    confirm split in all, for a chance of `power` to find it; more: beyond those there are. usd: list price of
+    these further samples for both; `None` when it is unknown.
+    """
+
+    other: int
+    difference: float
+    samples: int
+    more: int
+    usd: float | None
+    power: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Champion:
+    """The best of one model class under the policy of the recommendation.
+
+    trial: on the confirm split if it got there, else on the search split, which flatters. versus: quality of
+    the choice minus that of this trial, on the same split; `None` when it is the choice. note: what is to be
+    said of it, such as limits that it does not keep; empty when nothing is.
+    """
+
+    model_class: ModelClass
+    trial: Trial
+    versus: PairedDifference | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontTrial:
+    """A finalist, on the confirm split, that none beats both in quality and in another figure.
+
+    against: these figures, "price" or "latency" (the median) or both.
+    """
+
+    trial: Trial
+    against: tuple[Literal["price", "latency"], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
     """A choice with its reasons. trial: measured on the confirm split, so it does not flatter.
 
-    search_trial: the same settings on the search split, which chose them. ties: trials that cannot be
-    told apart from the choice. versus_*: paired differences on the confirm split; `None` when the
-    choice is that trial itself, or there is no other.
+    policy: as `plan.Policy.text` writes it. search_trial: the same settings on the search split, which chose
+    them. differences: quality of the choice minus that of each other finalist on the confirm split, by
+    number; their intervals hold all together at the stated level. ties: finalists that cannot be told apart
+    from the choice; certainty says so in a sentence. versus_*: two of the differences; `None` when the choice
+    is that trial itself, or there is no other. separations: what it would take to break the ties with these
+    two. by_class: one champion a model class, in the order of `MODEL_CLASSES`. pareto: finalists worth a
+    look, best quality first.
     """
 
     experiment: str
@@ -330,6 +393,11 @@ class Recommendation:
     reason: str
     caveats: tuple[str, ...]
     provenance: Provenance
+    certainty: str = ""
+    differences: tuple[PairedDifference, ...] = ()
+    separations: tuple[Separation, ...] = ()
+    by_class: tuple[Champion, ...] = ()
+    pareto: tuple[FrontTrial, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

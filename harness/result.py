@@ -11,13 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.advice.choose import Finalist, Goal, recommend
-from harness.errors import InconclusiveError, UsageError
+from harness.advice.choose import recommend
+from harness.advice.finalist import Finalist, Goal, Searched
+from harness.errors import InconclusiveError
 from harness.outputs import display
 from harness.outputs.exports.registry import export as write_export
 from harness.outputs.report import find_report
 from harness.plan.plan import Plan
-from harness.records import Estimate, Recommendation, RunRecord, Settings, Spend, Trial
+from harness.plan.spec_reader import read_policy
+from harness.records import (
+    Champion,
+    Estimate,
+    FrontTrial,
+    ModelClass,
+    Recommendation,
+    RunRecord,
+    Settings,
+    Spend,
+    Trial,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -62,9 +74,10 @@ class RunResult:
 
 @dataclass(slots=True, repr=False)
 class TuneResult(RunResult):
-    """What a sweep found. finalists: the evidence to choose again under another policy."""
+    """What a sweep found. finalists and searched: the evidence to choose again under another policy."""
 
     finalists: tuple[Finalist, ...] = ()
+    searched: tuple[Searched, ...] = ()
 
     @property
     def recommendation(self) -> Recommendation:
@@ -90,14 +103,26 @@ class TuneResult(RunResult):
         """Numbers of the trials that cannot be told apart from the recommended one."""
         return self.recommendation.ties
 
-    def recommend(self, policy: str | Mapping[str, float] | None = None) -> Recommendation:
-        """The choice under this policy, "best" or {"cheapest_within": 0.01}; `None`: the spec's.
+    @property
+    def pareto(self) -> tuple[FrontTrial, ...]:
+        """Finalists that none beats in quality and price, or in quality and latency; best quality first."""
+        return self.recommendation.pareto
 
+    @property
+    def by_class(self) -> Mapping[ModelClass, Champion]:
+        """The best of each model class that was tried, under the policy of the recommendation."""
+        return {champion.model_class: champion for champion in self.recommendation.by_class}
+
+    def recommend(self, policy: str | Mapping[str, object] | None = None) -> Recommendation:
+        """The choice under this policy, written as in a spec; `None`: the spec's own.
+
+        "best", "knee", {"cheapest_within": 0.01}, {"fastest_within": 0.01}, {"floor": 0.85}, or
+        {"weights": {"quality": 0.7, "price": 0.2, "latency": 0.1}}.
         Raises InconclusiveError when the evidence allows none, UsageError for an unknown policy.
         """
         if policy is None:
             return self.recommendation
-        return choose(self.record, self.finalists, goal_of(self.plan, policy))
+        return choose(self.record, self.finalists, goal_of(self.plan, policy), searched=self.searched)
 
     def trials_dataframe(self) -> pd.DataFrame:
         """One row per trial and split; columns are named as in Optuna's own data frame."""
@@ -151,7 +176,9 @@ class EvalResult(RunResult):
         return read_scores(self.folder / "scores.parquet")
 
 
-def choose(record: RunRecord, finalists: Sequence[Finalist], goal: Goal) -> Recommendation:
+def choose(
+    record: RunRecord, finalists: Sequence[Finalist], goal: Goal, *, searched: Sequence[Searched] = ()
+) -> Recommendation:
     """The choice among these finalists; see `advice.choose.recommend`."""
     return recommend(
         finalists,
@@ -160,25 +187,16 @@ def choose(record: RunRecord, finalists: Sequence[Finalist], goal: Goal) -> Reco
         run=record.run,
         provenance=record.provenance,
         notes=record.notes,
+        searched=searched,
     )
 
 
-def goal_of(plan: Plan, policy: str | Mapping[str, float] | None = None) -> Goal:
+def goal_of(plan: Plan, policy: str | Mapping[str, object] | None = None) -> Goal:
     """The goal of this plan, or with another policy. Raises UsageError for an unknown one."""
-    aim = plan.aim
-    name, tolerance = aim.policy, aim.tolerance
-    if isinstance(policy, str):
-        name, tolerance = policy, aim.tolerance
-    elif policy is not None:
-        if len(policy) != 1:
-            raise UsageError(
-                f"policy {policy!r} is unknown; expected one name, as in {{'cheapest_within': 0.01}}"
-            )
-        ((name, tolerance),) = policy.items()
-    if name not in ("best", "cheapest_within"):
-        raise UsageError(f"policy {name!r} is unknown; expected 'best' or {{'cheapest_within': 0.01}}")
-    if name == "best" and isinstance(policy, Mapping):
-        raise UsageError(f"policy 'best' takes no number, found {tolerance!r}; expected 'best' alone")
-    if not 0 <= tolerance < 1:
-        raise UsageError(f"cheapest_within is {tolerance!r}; expected quality to give up, from 0 to below 1")
-    return Goal(policy=name, tolerance=tolerance, limits=aim.limits, level=aim.confidence, seed=plan.seed)
+    return Goal(
+        policy=plan.aim.policy if policy is None else read_policy(policy),
+        limits=plan.aim.limits,
+        level=plan.aim.confidence,
+        seed=plan.seed,
+        repeats=plan.task.repeats,
+    )

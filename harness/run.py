@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.advice.limits import breaks
 from harness.advice.measured import caveats
 from harness.calls.provider import Provider
 from harness.clock import Clock, SystemClock
 from harness.errors import InconclusiveError, ProviderError, UsageError
-from harness.past import REPORTS, finalists_of
+from harness.past import REPORTS, finalists_of, searched_of
 from harness.plan.given import Given
-from harness.plan.limits import broken_limits
 from harness.records import Split
 from harness.result import EvalResult, RunResult, TuneResult, choose, goal_of
 from harness.session import Means, Session, Watcher, open_session
@@ -121,24 +121,26 @@ def _search(session: Session) -> TuneResult:
     state = session.attempt(search)
     plan = session.plan
     for arm in search.arms:
-        broken = broken_limits(arm.trial(), plan.aim.limits)
+        broken = breaks(arm.trial(plan.aim.confidence), plan.aim.limits)
         if broken and arm.state in ("complete", "stopped") and arm.samples():
             arm.state, arm.reason = "infeasible", "; ".join(broken)
     record = session.record(search, state)
     finalists = finalists_of(record, (search.arms, search.finalists))
+    searched = searched_of(record, search.arms)
     if state == "complete":
         try:
-            record = replace(record, recommendation=choose(record, finalists, goal_of(plan)))
+            choice = choose(record, finalists, goal_of(plan), searched=searched)
+            record = replace(record, recommendation=choice)
         except InconclusiveError as error:
             record = replace(record, state="inconclusive", notes=(*record.notes, str(error)))
     files = session.conclude(search, record)
-    return TuneResult(record, plan, session.folder, files, finalists=finalists)
+    return TuneResult(record, plan, session.folder, files, finalists=finalists, searched=searched)
 
 
 def _measure(session: Session) -> EvalResult:
     plan, evaluated = session.plan, session.plan.evaluated
     assert evaluated is not None, "the plan of an evaluation says what is evaluated"
-    measurement = Measurement(plan, session.ask, session.last_failure, session.on_block)
+    measurement = Measurement(plan, session.ask, session.on_block)
     session.watch = lambda: session.on_answer(measurement)
     state = session.attempt(measurement)
     record = session.record(measurement, state)

@@ -27,6 +27,7 @@ from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of
 from harness.records import Progress, RunRecord, RunState, Trial, Verb
+from harness.stats.bounds import shared
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import Answered, ask
 from harness.trials.evidence import Arm
@@ -89,6 +90,7 @@ class Session:
     began: float = field(init=False)
     next_glance: float = field(init=False)
     watch: Callable[[], None] | None = field(default=None, init=False)
+    last_glance_s: float = field(default=0.0, init=False)
     written: dict[tuple[str, int], TrialRow] = field(
         default_factory=dict[tuple[str, int], TrialRow], init=False
     )
@@ -106,7 +108,9 @@ class Session:
         if self.on_progress and began >= self.next_glance:
             self.on_progress(self.progress(work))
             ended = self.clock.monotonic()
-            self.next_glance = ended + max(GLANCE_S, (ended - began) / GLANCE_SHARE)
+            # One glance may have loaded a library; two dear ones in a row are dear by themselves.
+            dear_s, self.last_glance_s = min(self.last_glance_s, ended - began), ended - began
+            self.next_glance = ended + max(GLANCE_S, dear_s / GLANCE_SHARE)
 
     def on_block(self, work: Work) -> None:
         """Write down how far the work is, and show it."""
@@ -140,10 +144,6 @@ class Session:
             note=work.notes[-1] if work.notes else "",
         )
 
-    def last_failure(self) -> str:
-        """The newest failure of a call of this run, as "kind: message"."""
-        return self.store.last_failure(self.run) or "nothing more to say"
-
     def attempt(self, work: Work) -> RunState:
         """Do the work and say how it ended; a fault is passed on when what there is was written down."""
         try:
@@ -166,7 +166,8 @@ class Session:
 
     def record(self, work: Work, state: RunState) -> RunRecord:
         """What the work found, without a recommendation."""
-        plan = self.plan
+        plan, level = self.plan, self.plan.aim.confidence
+        confirmed = [arm for arm in work.finalists if arm.samples()]
         return RunRecord(
             run=self.run,
             experiment=plan.experiment,
@@ -174,8 +175,8 @@ class Session:
             state=state,
             metric=plan.task.metric,
             aim=plan.aim.words(),
-            trials=_trials(work),
-            finalists=tuple(arm.trial() for arm in work.finalists if arm.samples()),
+            trials=_trials(work, level),
+            finalists=tuple(arm.trial(shared(level, len(confirmed))) for arm in confirmed),
             recommendation=None,
             spend=self.engine.spend(),
             data=plan.task.rows.card,
@@ -312,8 +313,8 @@ def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:
     return [note]
 
 
-def _trials(work: Work) -> tuple[Trial, ...]:
-    return tuple(replace(arm.trial(), told=work.told.get(arm.number)) for arm in work.arms)
+def _trials(work: Work, level: float | None = None) -> tuple[Trial, ...]:
+    return tuple(replace(arm.trial(level), told=work.told.get(arm.number)) for arm in work.arms)
 
 
 def _trial_row(run: str, arm: Arm, told: Mapping[int, float]) -> TrialRow:

@@ -89,7 +89,8 @@ def site(tmp_path: Path) -> Callable[..., Site]:
 
 def comparable(trial: Trial) -> Trial:
     """A trial without what differs from run to run: who paid, and how long it took."""
-    return replace(trial, spent_usd=0.0, cached_rate=0.0, latency_p50_s=None, latency_p95_s=None)
+    timeless = {"latency_p50_s": None, "latency_p95_s": None, "bounds": {}}
+    return replace(trial, spent_usd=0.0, cached_rate=0.0, **timeless)
 
 
 # -- a run

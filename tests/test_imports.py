@@ -65,7 +65,7 @@ def test_a_checkup_loads_the_database_alone(desk: Any) -> None:
 
 
 def test_a_run_from_the_store_loads_no_provider(desk: Any, answers: Any) -> None:
-    """Where every answer is in the store, no connection is prepared: neither litellm nor aiohttp loads."""
+    """Where every answer is in the store, nothing loads that would ask a provider."""
     desk.spec(api_base=answers.url)
     assert desk.cli("tune", "words.yaml", "-q").code == 0
     loaded = modules_after(desk.folder, "tune", "words.yaml", "-q")

@@ -11,6 +11,7 @@ import pytest
 
 from harness.errors import InconclusiveError, UsageError
 from harness.past import load_run, rebuild_report
+from harness.plan.policy import Policy
 from harness.result import TuneResult, goal_of
 from harness.run import tune
 from harness.testing.simulator import Simulator, simulated_experiment
@@ -91,11 +92,10 @@ def test_no_policy_means_that_of_the_spec(result):
 
 
 def test_another_policy_chooses_from_the_same_evidence(result):
-    """With half of the quality to give away, nothing among the finalists is cheaper."""
+    """With half of the quality to give away the cheapest is shown to be near enough, here the default."""
     chosen = result.recommend({"cheapest_within": 0.5})
-    most = max(finalist.search.samples for finalist in result.finalists)
-    able = [f for f in result.finalists if f.search.samples == most]
-    assert chosen.search_trial.usd_per_1k_calls == min(f.search.usd_per_1k_calls for f in able)
+    assert chosen.search_trial.usd_per_1k_calls == min(f.search.usd_per_1k_calls for f in result.finalists)
+    assert "shown on the confirm split to give up less than 50.0 points" in chosen.reason
     assert chosen.policy == "cheapest_within: 0.5"
     assert result.recommendation.policy == "best"
 
@@ -103,13 +103,12 @@ def test_another_policy_chooses_from_the_same_evidence(result):
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        ("cheapest", "policy 'cheapest' is unknown"),
-        ({"fastest_within": 0.1}, "policy 'fastest_within' is unknown"),
-        ({}, "policy {} is unknown"),
-        ({"cheapest_within": 0.1, "best": 0.0}, "is unknown"),
-        ({"best": 0.1}, "takes no number"),
-        ({"cheapest_within": -0.1}, "from 0 to below 1"),
-        ({"cheapest_within": 1.0}, "from 0 to below 1"),
+        ("cheapest", "policy: found 'cheapest', expected"),
+        ({"slowest_within": 0.1}, "policy.slowest_within: is not a known key; did you mean"),
+        ({}, "policy: found none of them, expected exactly one of"),
+        ({"cheapest_within": 0.1, "best": 0.0}, "policy.best: is not a known key"),
+        ({"cheapest_within": -0.1}, "found -0.1, expected at least 0"),
+        ({"cheapest_within": 1.0}, "found 1.0, expected less than 1"),
     ],
 )
 def test_a_policy_that_makes_no_sense_is_refused(result, policy, message):
@@ -119,12 +118,33 @@ def test_a_policy_that_makes_no_sense_is_refused(result, policy, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "policy",
+    ["best", "knee", {"fastest_within": 0.1}, {"floor": 0.1}, {"weights": {"quality": 1, "latency": 2}}],
+)
+def test_every_policy_can_be_asked_for_afterwards(result, policy):
+    """On the same evidence, and with a reason of its own."""
+    chosen = result.recommend(policy)
+    assert chosen.trial.number in {finalist.number for finalist in result.finalists}
+    assert f"Trial {chosen.trial.number} " in chosen.reason
+    assert chosen.policy.partition(":")[0] == (policy if isinstance(policy, str) else next(iter(policy)))
+
+
 def test_a_goal_carries_what_the_spec_aims_at(result):
     """Limits, confidence and seed are the plan's, whatever the policy."""
     goal = goal_of(result.plan, {"cheapest_within": 0.05})
-    assert (goal.policy, goal.tolerance) == ("cheapest_within", 0.05)
+    assert goal.policy == Policy(name="cheapest_within", amount=0.05)
     assert (goal.level, goal.seed) == (result.plan.aim.confidence, result.plan.seed)
-    assert goal.limits == result.plan.aim.limits
+    assert (goal.limits, goal.repeats) == (result.plan.aim.limits, result.plan.task.repeats)
+    assert goal_of(result.plan).policy == result.plan.aim.policy
+
+
+def test_the_front_and_the_champions_are_those_of_the_recommendation(result):
+    """Each is a trial with its evidence; the choice is the champion of its own class."""
+    assert result.pareto == result.recommendation.pareto
+    best = result.by_class[result.best_trial.model_class]
+    assert (best.trial, best.versus) == (result.best_trial, None)
+    assert set(result.by_class) == {trial.model_class for trial in result.record.trials}
 
 
 def test_a_result_without_a_recommendation_says_why(result):

@@ -107,7 +107,8 @@ def comparable(chosen: Recommendation) -> Recommendation:
     """A recommendation without what differs from run to run: its name, its time, and who paid."""
 
     def plain(trial):
-        return replace(trial, spent_usd=0.0, cached_rate=0.0, latency_p50_s=None, latency_p95_s=None)
+        timeless = {"latency_p50_s": None, "latency_p95_s": None, "bounds": {}}
+        return replace(trial, spent_usd=0.0, cached_rate=0.0, **timeless)
 
     provenance = replace(chosen.provenance, started_at=None)
     return replace(
@@ -116,6 +117,8 @@ def comparable(chosen: Recommendation) -> Recommendation:
         provenance=provenance,
         trial=plain(chosen.trial),
         search_trial=plain(chosen.search_trial),
+        by_class=tuple(replace(champion, trial=plain(champion.trial)) for champion in chosen.by_class),
+        pareto=(),  # latency is a figure of it
     )
 
 

@@ -1,6 +1,6 @@
 """The OpenAI wire format, spoken directly: for OpenAI, Together, local servers and any `api_base`.
 
-In: a call. Out: a reply, from one POST to `/chat/completions` over one shared connection pool. The
+In: a call. Out: a reply, from one POST to `/chat/completions` over connections that are kept. The
 format needs no translation, so nothing stands between the settings and the wire.
 """
 
@@ -11,17 +11,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.calls.faults import cut_off, kind_of, kind_of_error, retry_after_s, safe
+from harness.calls.http_client import HttpClient, HttpConnection
 from harness.calls.provider import ProviderFault
 from harness.calls.sse import EventReader
 from harness.clock import Clock, SystemClock
-from harness.loading import loading
 from harness.records import Call, Reply, Usage
-
-if TYPE_CHECKING:
-    import aiohttp
 
 MOST_TOKENS = 2**31  # no request has as many, and no more fit the columns of a database
 # Models that refuse the older name of the output limit.
@@ -36,6 +33,12 @@ _REASONS = {
 }
 # Servers that promise to keep a connection after a stream, and close it: the next request would be lost.
 HANGS_UP = ("llama.cpp",)
+HEADERS: Mapping[str, str] = {
+    "User-Agent": "llm-harness",
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+}
 STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 # What an answer may raise while it is read: it is not JSON, or not of the shape that was promised.
 _UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
@@ -57,64 +60,51 @@ class DirectProvider:
         self._key = key
         self._delivery = STREAMED if stream else {}
         self._clock = clock or SystemClock()
-        self._session: aiohttp.ClientSession | None = None
+        self._client: HttpClient | None = None
 
     def __repr__(self) -> str:
         return f"DirectProvider({self._url!r})"
 
     async def complete(self, call: Call) -> Reply:
         """Send one request and read its answer; see `provider.Provider`."""
-        session = self._open()
-        import aiohttp
-
+        body = _encode({**request_body(call), **self._delivery}).encode()
+        sent = self._clock.monotonic() if self._delivery else 0.0
         try:
-            body = _encode({**request_body(call), **self._delivery}).encode()
-            sent = self._clock.monotonic()
-            # A redirect would be a second request, and might carry prompt and key to somebody else.
-            async with session.post(self._url, data=body, allow_redirects=False) as response:
-                status, headers = response.status, response.headers
-                # A server may answer in one piece all the same.
-                if self._delivery and status == 200 and response.content_type != "application/json":
-                    if headers.get("Server") in HANGS_UP:
-                        _use_no_more(response)
-                    return await self._gather(response.content, sent)
-                raw = await response.read()
-        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+            connection = await self._opened().connection()
+        except (OSError, ValueError) as error:
             raise ProviderFault("connection", self._safe(f"no connection: {error}")) from error
-        except (aiohttp.ClientError, OSError) as error:
-            # The connection broke when the request may have been out (a reset comes as a plain
-            # ClientOSError): the provider may have done the work.
+        try:
+            answer = await connection.post(body)
+            # A server may answer in one piece all the same.
+            if self._delivery and answer.status == 200 and answer.content_type != "application/json":
+                answer.reusable = answer.reusable and answer.headers.get("server") not in HANGS_UP
+                return await self._gather(connection, sent)
+            raw = await connection.read()
+        except OSError as error:
+            # The request was out when the line broke: the provider may have done the work.
             raise self._broken(error) from error
-        if status != 200:
+        finally:
+            connection.release()
+        if answer.status != 200:
             text = raw.decode("utf-8", "replace")
             raise ProviderFault(
-                kind_of(status, text),
-                self._safe(f"status {status}: {text}"),
-                retry_after_s=retry_after_s(headers),
+                kind_of(answer.status, text),
+                self._safe(f"status {answer.status}: {text}"),
+                retry_after_s=retry_after_s(answer.headers),
             )
         return self._read(raw)
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            with loading():
-                import aiohttp
-
-            headers = {"Content-Type": "application/json", "Accept": "application/json"}
-            if self._key:
-                headers["Authorization"] = f"Bearer {self._key}"
-            self._session = aiohttp.ClientSession(
-                headers=headers,
-                connector=aiohttp.TCPConnector(limit=0),  # the engine limits
-                cookie_jar=aiohttp.DummyCookieJar(),  # one call must not know of another
-                timeout=aiohttp.ClientTimeout(total=None),  # the engine times
-            )
-        return self._session
+    def _opened(self) -> HttpClient:
+        if self._client is None:
+            headers = {**HEADERS, "Authorization": f"Bearer {self._key}"} if self._key else HEADERS
+            self._client = HttpClient(self._url, headers)
+        return self._client
 
     def _read(self, raw: bytes) -> Reply:
         try:
@@ -131,19 +121,17 @@ class DirectProvider:
         except _UNREADABLE as error:
             raise self._unreadable(error, raw) from error
 
-    async def _gather(self, content: aiohttp.StreamReader, sent: float) -> Reply:
+    async def _gather(self, connection: HttpConnection, sent: float) -> Reply:
         """The reply that a stream of events adds up to. sent: when the request went out, by our clock."""
-        import aiohttp
-
         events, pieces = EventReader(), _Pieces()
         try:
-            async for chunk in content.iter_any():
+            while chunk := await connection.piece():
                 for data in events.feed(chunk):
                     self._add(pieces, data, sent)
                 if pieces.closed:
-                    await _last_word(content)
+                    await _last_word(connection)
                     break
-        except (aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             if not pieces.ended:
                 raise self._broken(error) from error
         if not pieces.ended:
@@ -227,21 +215,11 @@ class _Pieces:
             self.finish_reason = _reason(choice.get("finish_reason")) or self.finish_reason
 
 
-def _use_no_more(response: aiohttp.ClientResponse) -> None:
-    """Let the connection of this response be closed when its body has come."""
-    used = response.connection
-    # Not by truth: a protocol without messages is empty, and so false.
-    if used is not None and used.protocol is not None:
-        used.protocol.force_close()
-
-
-async def _last_word(content: aiohttp.StreamReader) -> None:
+async def _last_word(connection: HttpConnection) -> None:
     """Read to the end of a body whose content is complete: only then is its connection used again."""
-    if content.at_eof():
-        return
     try:
         async with asyncio.timeout(_LAST_WORD_S):
-            await content.read()
+            await connection.read()
     except TimeoutError:
         pass
 

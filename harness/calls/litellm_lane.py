@@ -18,6 +18,7 @@ from typing import Any, cast
 from harness.calls.faults import cut_off, kind_of, kind_of_error, retry_after_s, safe
 from harness.calls.provider import ProviderFault
 from harness.clock import Clock, SystemClock
+from harness.loading import loading
 from harness.records import Call, FailureKind, Reply, Usage
 
 NO_KEY = "no-key"
@@ -187,7 +188,8 @@ def load_litellm() -> Any:
     """litellm, tamed: no look-up of prices or tokenizers on the network, nothing printed."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     os.environ.setdefault("LITELLM_OFFLINE_MODE", "true")
-    import litellm
+    with loading():
+        import litellm
 
     litellm.suppress_debug_info = True
     litellm.disable_hf_tokenizer_download = True

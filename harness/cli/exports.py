@@ -11,7 +11,11 @@ import click
 @click.argument("target", required=False)
 @click.argument("run", default="latest")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder; default reports/RUN/exports.")
-@click.option("--policy", help="Choose anew: best, or cheapest_within:0.01.")
+@click.option(
+    "--policy",
+    help="Choose anew: best, knee, cheapest_within:0.01, fastest_within:0.01, floor:0.85, or "
+    "weights:quality=0.7,price=0.2,latency=0.1.",
+)
 @click.option("--force", is_flag=True, help="Write over files that are there.")
 @click.option("--list", "list_targets", is_flag=True, help="List the targets.")
 @click.option("--store", help="Database URL; default HARNESS_STORE, else one under .harness.")
@@ -29,6 +33,7 @@ def export(
     from harness.outputs.exports.registry import TARGETS
     from harness.outputs.exports.registry import export as write_export
     from harness.past import REPORTS, chosen
+    from harness.plan.policy import form_of
 
     if list_targets:
         for name, known in sorted(TARGETS.items()):
@@ -36,23 +41,11 @@ def export(
         return
     if target is None:
         raise UsageError(f"no target given; expected one of {', '.join(sorted(TARGETS))}")
-    found = chosen(run, _policy(policy), store=store)
+    found = chosen(run, None if policy is None else form_of(policy), store=store)
     folder = output or REPORTS / found.recommendation.run / "exports"
     paths = write_export(target, found.recommendation, folder, force=force, prompt_text=found.prompt_text)
     for path in paths:
         click.echo(f"wrote {path}")
-
-
-def _policy(text: str | None) -> str | dict[str, float] | None:
-    from harness.errors import UsageError
-
-    if text is None or ":" not in text:
-        return text
-    name, _, number = text.partition(":")
-    try:
-        return {name: float(number)}
-    except ValueError:
-        raise UsageError(f"--policy is {text!r}; expected best, or cheapest_within:0.01") from None
 
 
 COMMANDS = (export,)

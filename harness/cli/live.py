@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.outputs import numbers
+from harness.outputs.alternatives import separations
 from harness.outputs.evaluation import evaluation_data
 
 if TYPE_CHECKING:
@@ -114,12 +115,13 @@ def show_recommendation(result: TuneResult, stream: IO[str]) -> None:
         _places(console, result)
         return
     quality = numbers.quality(choice.trial.quality)
-    ties = ", ".join(f"trial {number}" for number in choice.ties)
     console.print(f"Recommended  {numbers.settings_line(choice.settings)}", markup=False)
     price = numbers.price_phrase(choice.trial.usd_per_1k_calls)
     console.print(f"Why          {choice.reason} On fresh samples: {quality}; {price}.", markup=False)
-    console.print(f"Ties         {f'no clear difference to {ties}' if ties else 'none'}", markup=False)
+    console.print(f"Ties         {choice.certainty or 'there is no other finalist'}", markup=False)
     console.print(f"Export       harness export json {choice.run}", markup=False)
+    for sentence in separations(choice):
+        console.print(f"To decide    {sentence}", markup=False)
     for caveat in choice.caveats:
         console.print(f"Caveat       {caveat}", markup=False)
     _places(console, result)

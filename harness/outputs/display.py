@@ -56,11 +56,11 @@ def _evaluation_lines(it: EvaluationData) -> list[str]:
 def _choice_lines(it: ReportData) -> list[str]:
     if it.choice is None:
         return []
-    ties = ", ".join(f"trial {number}" for number in it.choice.ties)
     return [
         f"Why: {it.choice.reason}",
         *(f"Against {pair.name}: {pair.difference} ({pair.reading})" for pair in it.choice.versus),
-        *((f"Cannot be told apart from: {ties}",) if ties else ()),
+        *((it.choice.certainty,) if it.choice.certainty else ()),
+        *it.choice.separations,
         *(f"Caveat: {caveat}" for caveat in it.choice.caveats),
     ]
 

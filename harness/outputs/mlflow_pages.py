@@ -15,6 +15,7 @@ from datetime import datetime
 from harness.fingerprint import canonical, fingerprint
 from harness.outputs.files import encodable
 from harness.records import (
+    Champion,
     JsonValue,
     PairedDifference,
     Recommendation,
@@ -91,6 +92,11 @@ def sweep_page(record: RunRecord, trial_run_ids: Mapping[str, str]) -> Page:
         tags |= _advice_tags(chosen) | {"best_run_id": trial_run_ids.get(str(chosen.trial.number), "")}
         metrics |= _figures(chosen.trial, "best_") | _difference("versus_default", chosen.versus_default)
         metrics |= _difference("versus_runner_up", chosen.versus_runner_up)
+        for champion in chosen.by_class:
+            prefix = f"{champion.model_class.lower()}_"
+            metrics |= _figures(champion.trial, prefix) | _difference(
+                f"versus_{prefix[:-1]}", champion.versus
+            )
         params = _params(chosen.settings, "best_")
     return Page(
         name=record.run,
@@ -178,8 +184,17 @@ def _advice_tags(chosen: Recommendation) -> dict[str, str]:
         "harness.reason": chosen.reason,
         "harness.caveats": "\n".join(chosen.caveats),
         "harness.ties": " ".join(str(number) for number in chosen.ties),
+        "harness.certainty": chosen.certainty,
+        "harness.pareto": " ".join(str(one.trial.number) for one in chosen.pareto),
         "harness.interval": f"{quality.level:g} {quality.method}" if quality else "",
-    }
+    } | {f"harness.champion.{champion.model_class}": _champion_text(champion) for champion in chosen.by_class}
+
+
+def _champion_text(champion: Champion) -> str:
+    settings = champion.trial.settings
+    sent: dict[str, JsonValue] = {**settings.sent(), "model": settings.model, "prompt": settings.prompt}
+    note = f" ({champion.note})" if champion.note else ""
+    return f"trial {champion.trial.number} on the {champion.trial.split} split: {canonical(sent)}{note}"
 
 
 def _fitted_tags(tags: Mapping[str, str]) -> dict[str, str]:
@@ -211,6 +226,9 @@ def _figures(trial: Trial, prefix: str) -> dict[str, float]:
         "cached_rate": trial.cached_rate,
         "spent_usd": trial.spent_usd,
     }
+    for name, bounds in trial.bounds.items():
+        if name != "quality":
+            named |= {f"{name}_low": bounds.low, f"{name}_high": bounds.high}
     others = {(f"metric_{name}" if name in named else name): value for name, value in trial.metrics.items()}
     return _known({prefix + name: value for name, value in {**named, **others}.items()})
 

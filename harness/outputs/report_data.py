@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.outputs import numbers
+from harness.outputs import alternatives, numbers
 from harness.outputs.report_parts import (
     FAILURES,
     UNFINISHED,
@@ -24,7 +24,8 @@ from harness.outputs.report_parts import (
     worst_answer,
 )
 from harness.outputs.verdict import reading, verdict
-from harness.plan.plan import policy_words
+from harness.plan.policy import form_of
+from harness.plan.spec_reader import read_policy
 from harness.records import (
     AnswerRow,
     PairedDifference,
@@ -96,6 +97,10 @@ class Choice:
     caveats: tuple[str, ...]
     versus: tuple[Versus, ...]
     ties: tuple[int, ...]
+    certainty: str
+    separations: tuple[str, ...]
+    champions: tuple[alternatives.Alternative, ...]
+    front: tuple[alternatives.Alternative, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +178,7 @@ def _rule(record: RunRecord) -> str:
     aim = record.aim.rstrip(". ")
     if choice is None:
         return aim
-    name, _, tolerance = choice.policy.partition(": ")
-    chosen_by = policy_words(name, float(tolerance or 0))
+    chosen_by = read_policy(form_of(choice.policy)).words()
     return aim if chosen_by in aim else f"{chosen_by} (the spec asks for {aim})"
 
 
@@ -201,6 +205,10 @@ def _choice(choice: Recommendation) -> Choice:
         caveats=(*choice.caveats, *small_model(choice.settings)),
         versus=tuple(_versus(name, pair) for name, pair in pairs if pair is not None),
         ties=choice.ties,
+        certainty=choice.certainty,
+        separations=alternatives.separations(choice),
+        champions=alternatives.champions(choice),
+        front=alternatives.front(choice),
     )
 
 

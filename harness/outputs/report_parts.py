@@ -18,7 +18,7 @@ LONGEST_ANSWER = 500
 LONGEST_TARGET = 200
 SMALL_LOCAL_MODEL = (
     "A small model on this machine shows the mechanics and how answers respond to settings; it is no "
-    "evidence on large models. Repeat the search with the models you mean to ship."
+    "evidence on large models. Repeat it with the models you mean to ship."
 )
 FAILURES: Mapping[str, str] = {
     "count_as_wrong": (

@@ -31,10 +31,10 @@ def broken_limits(trial: Trial, limits: Mapping[str, float]) -> list[str]:
         if figure is None:
             broken.append(f"{name} is unknown, the limit is {written(most)}")
         elif figure > most:
-            broken.append(f"{name} is {_measured(figure)}, above {written(most)}")
+            broken.append(f"{name} is {digits(figure)}, above {written(most)}")
     return broken
 
 
-def _measured(figure: float) -> str:
-    """Four digits, without an exponent."""
+def digits(figure: float) -> str:
+    """The figure in four digits, without an exponent."""
     return f"{Decimal(f'{figure:.4g}'):f}"

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
+from harness.plan.policy import Policy
 from harness.plan.problems import written
 from harness.plan.rows import Rows
 from harness.prompts import Prompt
@@ -21,7 +22,6 @@ from harness.scores.scorer import Scorer
 
 Failures = Literal["count_as_wrong", "leave_out"]
 Mode = Literal["budget", "confidence"]
-PolicyName = Literal["best", "cheapest_within"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,31 +130,26 @@ class Sampler:
 class Aim:
     """What makes settings good. limits: upper bounds by figure name, as in `usd_per_1k_calls`.
 
-    tolerance: quality that may be given up for price, from 0 to 1; 0 for the policy "best".
-    confirm: share of samples kept for the confirm split. confidence: of intervals and races. indifference:
-    quality behind the best that is good enough to end a race for confidence.
+    confirm: share of samples kept for the confirm split. confidence: of intervals, limits and races.
+    indifference: quality behind the best that is good enough to end a race for confidence.
     """
 
     limits: Mapping[str, float]
-    policy: PolicyName
-    tolerance: float
+    policy: Policy
     confirm: float
     confidence: float
     indifference: float = 0.01
 
+    @property
+    def tolerance(self) -> float:
+        """Quality that may be given up for price or latency, from 0 to 1."""
+        return self.policy.tolerance
+
     def words(self) -> str:
         """The aim as a phrase, for people."""
-        policy = policy_words(self.policy, self.tolerance)
+        policy = self.policy.words()
         limits = ", ".join(f"{name} at most {written(most)}" for name, most in self.limits.items())
         return f"{policy}, with {limits}" if limits else policy
-
-
-def policy_words(policy: str, tolerance: float = 0.0) -> str:
-    """What a policy picks, as a phrase. tolerance: quality that it may give up, from 0 to 1."""
-    if policy != "cheapest_within":
-        return "the highest quality" if policy == "best" else policy.replace("_", " ")
-    points = f"{tolerance * 100:g}"
-    return f"the cheapest within {points} point{'' if points == '1' else 's'} of the highest quality"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from typing import Any, TypedDict, TypeVar, Unpack, cast, get_args
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import DataError, UsageError
+from harness.plan.aim_spec import AimSpec, policy_of
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
 from harness.plan.given import Given, read_given
@@ -24,7 +25,7 @@ from harness.plan.problems import Problems
 from harness.plan.rows import Rows, Selection, open_rows
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
 from harness.plan.space import limits_of, make_space, one_point
-from harness.plan.spec import AimSpec, BudgetSpec, CheapestWithin, SearchSpec, Spec, TaskSpec
+from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.targets import TargetCheck
 from harness.plan.templates import TemplateCheck, read_prompts
@@ -192,7 +193,7 @@ class _Draft:
     def _choose_sampler(self, search: SearchSpec, override: Any) -> None:
         policy, problems = _aim(self.reading.aim or AimSpec()).policy, self.reading.problems
         try:
-            self.sampler = chosen_sampler(search.sampler, override, search.front, policy)
+            self.sampler = chosen_sampler(search.sampler, override, search.front, policy.name)
             if self.space is not None and problems.none:
                 rehearse(self.sampler, self.space)
         except UsageError as error:
@@ -324,8 +325,7 @@ def _aim(aim: AimSpec) -> Aim:
     limits = {name: value for name, value in aim.within if value is not None}
     return Aim(
         limits=limits,
-        policy="cheapest_within" if isinstance(aim.policy, CheapestWithin) else "best",
-        tolerance=aim.policy.cheapest_within if isinstance(aim.policy, CheapestWithin) else 0.0,
+        policy=policy_of(aim.policy),
         confirm=aim.confirm,
         confidence=aim.confidence,
         indifference=aim.indifference,

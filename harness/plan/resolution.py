@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.plan.plan import Plan, policy_words
+from harness.plan.plan import Plan
 from harness.records import Sample, Split
 from harness.stats.power import pairs_needed, smallest_difference
 
@@ -60,7 +60,7 @@ def too_small(plan: Plan, confirm: Resolution) -> str:
     if not 0 < tolerance < confirm.difference:
         return ""
     needed = pairs_needed(tolerance, PAIRED_SD, plan.aim.confidence, POWER)
-    policy = policy_words(plan.aim.policy, tolerance)
+    policy = plan.aim.policy.words()
     return (
         f"This data is too small for the policy ({policy}): the {confirm.n} samples that confirm tell "
         f"{points(confirm.difference)} apart; for {points(tolerance)} it takes some {needed}. What differs "

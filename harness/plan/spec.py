@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
+from harness.plan.aim_spec import AimSpec
 from harness.plan.problems import written
 from harness.plan.ranges import KIND, NumberSetting, Setting, StopSetting, Strict, TextSetting, WholeSetting
 from harness.records import SENT_FIELDS, ModelClass
@@ -233,54 +234,6 @@ class ProviderSpec(Strict):
     stream: bool = Field(default=False, description="Stream answers, to learn when the first token came.")
     models: dict[str, ModelSpec] = Field(
         default_factory=dict[str, ModelSpec], description="Models by the name the provider gives them."
-    )
-
-
-class WithinSpec(Strict):
-    """Upper bounds that settings must keep to be recommended."""
-
-    usd_per_1k_calls: float | None = Field(default=None, gt=0, description="USD for a thousand calls.")
-    latency_p50_s: float | None = Field(default=None, gt=0, description="Median seconds of a call.")
-    latency_p95_s: float | None = Field(default=None, gt=0, description="Seconds that 95 % of calls keep.")
-    first_token_p50_s: float | None = Field(
-        default=None, gt=0, description="Median seconds to the first token; needs providers.<name>.stream."
-    )
-    failure_rate: float | None = Field(default=None, ge=0, le=1, description="Share of calls without answer.")
-    unscored_rate: float | None = Field(default=None, ge=0, le=1, description="Share of answers not judged.")
-    truncation_rate: float | None = Field(default=None, ge=0, le=1, description="Share of answers cut off.")
-
-
-class CheapestWithin(Strict):
-    """The cheapest settings whose quality is close to the best."""
-
-    cheapest_within: float = Field(ge=0, lt=1, description="Quality that may be given up, from 0 to 1.")
-
-
-def _policy(value: object) -> str:
-    return KIND + ("mapping" if isinstance(value, Mapping | CheapestWithin) else "word")
-
-
-Policy = Annotated[
-    Annotated[Literal["best"], Tag(KIND + "word")] | Annotated[CheapestWithin, Tag(KIND + "mapping")],
-    Discriminator(_policy),
-]
-
-
-class AimSpec(Strict):
-    """What makes settings good, and how sure the answer has to be."""
-
-    maximize: Literal["quality"] = Field(default="quality", description="The figure to raise.")
-    within: WithinSpec = Field(default_factory=WithinSpec, description="Limits that settings must keep.")
-    policy: Policy = Field(default="best", description="Who wins: best, or {cheapest_within: 0.01}.")
-    confirm: float = Field(
-        default=0.3, gt=0, lt=1, description="Share of samples that only confirm the choice."
-    )
-    confidence: float = Field(default=0.95, ge=0.5, lt=1, description="Confidence of intervals, from 0.5.")
-    indifference: float = Field(
-        default=0.01,
-        ge=0,
-        lt=1,
-        description="Quality behind the best that is good enough to end search.mode confidence, from 0.",
     )
 
 

@@ -16,7 +16,10 @@ from typing import Any, TypeVar, cast, get_args
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from harness.errors import UsageError
 from harness.fingerprint import canonical
+from harness.plan.aim_spec import AimSpec, policy_of
+from harness.plan.policy import Policy
 from harness.plan.problems import (
     KEY_REFUSED,
     Place,
@@ -33,7 +36,6 @@ from harness.plan.spec import (
     NAME,
     SHA256,
     VARIABLE,
-    AimSpec,
     BudgetSpec,
     ProviderSpec,
     SearchSpec,
@@ -137,6 +139,16 @@ def read_model(
         first = False
 
 
+def read_policy(form: object) -> Policy:
+    """The policy in the form that a spec has under `aim.policy`. Raises UsageError for any other form."""
+    source = from_mapping({"policy": form}, "")
+    problems = Problems(source)
+    aim, _ = read_model(AimSpec, source, problems)
+    if aim is not None and problems.none:
+        return policy_of(aim.policy)
+    raise UsageError("; ".join(f"{problem.key}: {problem.message}" for problem in problems.found))
+
+
 def _source(spec: Path | str | Mapping[str, object] | Spec) -> YamlSource:
     if isinstance(spec, Spec):
         spec = cast("Mapping[str, object]", spec.model_dump(mode="json", by_alias=True, exclude_unset=True))
@@ -203,7 +215,7 @@ class _Cutter:
             removed = () if one.kind == "missing" else _cut(self._rest, one.place)
             any_cut = any_cut or bool(removed)
             self._told.add(removed)
-            if removed and one.kind != "extra_forbidden":
+            if removed:
                 self._emptied.add(removed)
         return any_cut
 

@@ -101,14 +101,6 @@ class Store:
         """The newest failure of each of these keys in this run, by key."""
         return self._by_key("failures", FAILURE_COLUMNS, keys, "AND run = ? ORDER BY id", (run,))
 
-    def last_failure(self, run: str) -> str | None:
-        """The newest failure of this run, as "kind: message"; `None` when no call failed."""
-        table = self._tables.failures
-        query = table.select().where(table.c.run == run).order_by(table.c.id.desc()).limit(1)
-        with self._transaction() as connection:
-            row = connection.execute(query).mappings().first()
-        return None if row is None else f"{row['kind']}: {row['message']}"
-
     def _by_key(
         self,
         table: str,

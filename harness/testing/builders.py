@@ -13,12 +13,15 @@ from typing import Any
 
 from harness.records import (
     AnswerRow,
+    Bounds,
     Call,
     CallFailure,
+    Champion,
     Completion,
     DataCard,
     Endpoint,
     Estimate,
+    FrontTrial,
     Latency,
     Message,
     PairedDifference,
@@ -29,6 +32,7 @@ from harness.records import (
     RunRecord,
     Sample,
     Score,
+    Separation,
     Settings,
     Spend,
     Trial,
@@ -142,6 +146,28 @@ def a_trial(number: int = 0, *, quality: float | Estimate | None = 0.8, **change
         spent_usd=0.0028,
     )
     return replace(trial, **changes)
+
+
+def a_bounds(**changes: Any) -> Bounds:
+    """A figure between 0.4 and 0.6 with 95 % confidence each way, from 100 calls."""
+    return replace(Bounds(low=0.4, high=0.6, level=0.95, n=100, method="order statistics"), **changes)
+
+
+def a_separation(**changes: Any) -> Separation:
+    """300 samples, 240 of them new, find a difference of 5 points to trial 0."""
+    separation = Separation(other=0, difference=0.05, samples=300, more=240, usd=0.007, power=0.8)
+    return replace(separation, **changes)
+
+
+def a_champion(**changes: Any) -> Champion:
+    """The best of the SMALL class, confirmed, and the choice itself."""
+    champion = Champion(model_class="SMALL", trial=a_trial(2, split="confirm"), versus=None)
+    return replace(champion, **changes)
+
+
+def a_front_trial(**changes: Any) -> FrontTrial:
+    """A finalist that none beats in quality and price."""
+    return replace(FrontTrial(trial=a_trial(2, split="confirm"), against=("price",)), **changes)
 
 
 def a_provenance(**changes: Any) -> Provenance:

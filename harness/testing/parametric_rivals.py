@@ -20,6 +20,7 @@ from harness.testing.matrices import Cells, Draw, Floats
 from harness.testing.optuna_rivals import tpe_asha, tpe_full, tpe_wilcoxon
 from harness.testing.outcomes import Outcome, Summary, judge, seed_of, summary
 from harness.testing.parametric import LIMIT, PENALTY, TEMPERATURE, TOP_P, ParametricWorld, parametric_world
+from harness.testing.parametric_race import search_open
 from harness.testing.rivals import Rival, Strategy, halving, random_full, ucb_e
 
 if TYPE_CHECKING:
@@ -179,9 +180,13 @@ def _anywhere(strategy: Callable[..., None], about: str) -> Searcher:
     return Searcher(Rival(play, True, about))
 
 
-# The product's own search joins here, as "race": a Searcher without rows whose strategy runs it over
-# `cells`, adding a row for each set of settings that it proposes.
+def _race(cells: Cells, seed: int) -> None:
+    drawn = _open(cells.draw)
+    search_open(cells, drawn.world, drawn.add, seed)
+
+
 SEARCHERS: Mapping[str, Searcher] = {
+    "race": Searcher(Rival(_race, False, "the product's own: defaults raced, then TPE proposals raced")),
     "grid": Searcher(
         Rival(random_full, True, "the user's grid of 108 settings, each on all samples"),
         ParametricWorld.users_grid,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from harness.plan.plan import Plan
 from harness.records import (
+    Bounds,
     CallFailure,
     Completion,
     Estimate,
@@ -30,6 +31,7 @@ from harness.records import (
 )
 from harness.scores.metrics import METRICS, compute, quick_macro_f1
 from harness.scores.scorer import target_label
+from harness.stats.bounds import mean_bounds, percentile_bounds, share_bounds, two_sided
 from harness.stats.intervals import bootstrap_interval, mean_interval
 
 Floats = NDArray[np.float64]
@@ -71,8 +73,8 @@ class Board:
 class Arm:
     """One set of settings on one split. Arrays have shape (samples, repeats); NaN: nothing there.
 
-    seen: answers that arrived, failures included. value: of the first scorer. measured: the quality last
-    computed, with the number of answers behind it.
+    seen: answers that arrived, failures included. value: of the first scorer. failure: the newest one, in
+    words. measured: the quality last computed, with the number of answers behind it.
     """
 
     number: int
@@ -86,6 +88,7 @@ class Arm:
     labels: dict[tuple[int, int], str | None] = field(default_factory=dict[tuple[int, int], "str | None"])
     others: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     failed: int = 0
+    failure: str = ""
     unscored: int = 0
     truncated: int = 0
     cached: int = 0
@@ -108,6 +111,7 @@ class Arm:
         self.seen[at] = True
         if isinstance(outcome, CallFailure):
             self.failed += 1
+            self.failure = f"{outcome.kind}: {outcome.message}"
             return
         self._take_figures(at, outcome)
         first = scores[0]
@@ -168,8 +172,11 @@ class Arm:
         """Mean list price of 1,000 calls; `None` until a price is known."""
         return None if np.isnan(self.price).all() else float(np.nanmean(self.price)) * 1000
 
-    def trial(self) -> Trial:
-        """The record of what has been seen so far."""
+    def trial(self, level: float | None = None) -> Trial:
+        """The record of what has been seen so far.
+
+        level: confidence of the bounds of its figures, from 0 to 1; `None`: none, which is quicker.
+        """
         calls = int(self.seen.sum())
         p50, p95 = _percentiles(self.latency, 50, 95)
         (first_token_p50,) = _percentiles(self.first_token, 50)
@@ -192,22 +199,55 @@ class Arm:
             spent_usd=self.spent_usd,
             reason=self.reason,
             metrics={name: self._mean_of_others(values) for name, values in self.others.items()},
+            bounds={} if level is None or not calls else self._bounds(level),
         )
+
+    def _bounds(self, level: float) -> dict[str, Bounds]:
+        """Bounds of every figure that is known. The repeats of a sample count as one call: they are alike."""
+        calls, samples = int(self.seen.sum()), self.samples()
+        rates = {
+            "failure_rate": self.failed,
+            "unscored_rate": self.unscored,
+            "truncation_rate": self.truncated,
+        }
+        found = {name: share_bounds(hits, calls, level=level, units=samples) for name, hits in rates.items()}
+        timed = (
+            ("latency_p50_s", self.latency, 0.5),
+            ("latency_p95_s", self.latency, 0.95),
+            ("first_token_p50_s", self.first_token, 0.5),
+        )
+        for name, figures, share in timed:
+            known = ~np.isnan(figures)
+            if known.any():
+                units = int(known.any(axis=1).sum())
+                found[name] = percentile_bounds(figures[known], share, level=level, units=units)
+        places, _ = np.nonzero(~np.isnan(self.price))
+        if len(places):
+            groups = self.groups() or range(len(self.price))
+            prices = self.price[~np.isnan(self.price)].astype(np.float64) * 1000
+            among = [groups[place] for place in places]
+            found["usd_per_1k_calls"] = mean_bounds(prices, level=level, groups=among)
+        quality = None if self.board.split == "search" else self._measure(two_sided(level))
+        if quality is not None:
+            found["quality"] = Bounds(
+                low=quality.low, high=quality.high, level=level, n=quality.clusters, method=quality.method
+            )
+        return found
 
     def quality(self) -> Estimate | None:
         """The metric with its interval; `None` with fewer than two samples to count."""
         answers = int(self.seen.sum())
         # Whoever watches a run asks again and again, and resampling takes a while.
         if self.measured is None or self.measured[0] != answers:
-            self.measured = (answers, self._measure())
+            self.measured = (answers, self._measure(self.board.plan.aim.confidence))
         return self.measured[1]
 
-    def _measure(self) -> Estimate | None:
+    def _measure(self, level: float) -> Estimate | None:
         values = self.quality_values()
         known = np.flatnonzero(~np.isnan(values))
         if len(known) < 2:
             return None
-        level, groups = self.board.plan.aim.confidence, self.groups()
+        groups = self.groups()
         if self.board.over_labels:
             return self._measure_labels(level, samples=len(known))
         among = None if groups is None else [groups[place] for place in known]

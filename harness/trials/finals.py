@@ -32,7 +32,9 @@ def contenders(arms: Sequence[Arm], champion: Arm) -> list[Arm]:
 
 
 def finalists(arms: Sequence[Arm], champion: Arm, aim: Aim) -> list[Arm]:
-    """The champion, rivals that may be as good, the cheapest that the aim allows, and the default, in order.
+    """The champion, rivals that may be as good, the lightest that the aim allows, and the default, in order.
+
+    The lightest is the cheapest, or the fastest where the policy asks for speed.
 
     A rival that has lost is not confirmed: what the search knows need not be paid for twice.
     """
@@ -44,11 +46,13 @@ def finalists(arms: Sequence[Arm], champion: Arm, aim: Aim) -> list[Arm]:
     level.sort(key=lambda arm: (arm is not champion, not keeps(arm), -mean(arm), arm.number))
     may_win = [arm for arm in level if chance(arm, champion) >= HOPE or (keeps(arm) and not keeps(champion))]
     best = [champion, *(arm for arm in may_win if arm is not champion)][:MOST]
-    least = mean(champion) - aim.tolerance
+    least = aim.policy.amount if aim.policy.name == "floor" else mean(champion) - aim.tolerance
     near = [arm for arm in level if keeps(arm) and mean(arm) >= least]
-    cheapest = min(near, key=lambda arm: (price(arm), arm is not champion, arm.number), default=champion)
-    if cheapest not in best:
-        best = [*best[: MOST - 1], cheapest]
+    lightest = min(
+        near, key=lambda arm: (burden(arm, aim), arm is not champion, arm.number), default=champion
+    )
+    if lightest not in best:
+        best = [*best[: MOST - 1], lightest]
     return best if arms[0] in best else [*best, arms[0]]
 
 
@@ -66,6 +70,13 @@ def mean(arm: Arm) -> float:
     """Mean quality of what it answered; 0 when nothing could be counted."""
     values = arm.quality_values()
     return 0.0 if np.isnan(values).all() else float(np.nanmean(values))
+
+
+def burden(arm: Arm, aim: Aim) -> float:
+    """What the policy gives up quality for: median seconds of a call for `fastest_within`, else its price."""
+    if aim.policy.name != "fastest_within":
+        return price(arm)
+    return math.inf if np.isnan(arm.latency).all() else float(np.nanmedian(arm.latency))
 
 
 def price(arm: Arm) -> float:

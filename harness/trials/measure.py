@@ -18,12 +18,11 @@ from harness.trials.evidence import Arm, Board
 class Measurement:
     """An evaluation under way. finalists and told stay empty: they are what a search has.
 
-    ask: see `evaluate.ask`. last_failure: what the newest failure of the run was, in words.
+    ask: see `evaluate.ask`.
     """
 
     plan: Plan
     ask: Ask
-    last_failure: Callable[[], str]
     on_block: Callable[[Measurement], None] = lambda _: None
     arms: list[Arm] = field(init=False)
     finalists: list[Arm] = field(default_factory=list[Arm])
@@ -65,7 +64,7 @@ class Measurement:
         if answers and arm.failed == answers:
             raise ProviderError(
                 f"{arm.settings.model} answered none of {answers} calls; the last one failed with "
-                f"{self.last_failure()}; mend it and resume the run with `harness eval --resume latest`"
+                f"{arm.failure}; mend it and resume the run with `harness eval --resume latest`"
             )
         if arm.state == "failed":
             raise InconclusiveError(f"{arm.reason}; see their reasons in scores.parquet")

@@ -35,7 +35,7 @@ REFINED_SHARE = 0.85  # of it that pool and challengers may use; the rest decide
 POOL_MOST = 256  # combinations of model and prompt raced at their defaults
 POOL_LOOK = 4  # samples that each of them can answer, or fewer are raced
 ROUND = 4  # proposals asked together, so that their calls fill the line
-CHEAPER = 0.9  # of the leader's price: for a smaller saving nobody gives up quality
+CHEAPER = 0.9  # of the leader's price or time: for a smaller saving nobody gives up quality
 PENALTY = 1.0  # off the told value of what breaks a limit: worse than anything that keeps it
 
 
@@ -216,8 +216,10 @@ class Search:
         arm.reason = f"after {n} samples {points} trial {leader.number} on the same samples, {why}"
 
     def _allowed_gap(self, arm: Arm, leader: Arm) -> float:
-        """Quality that the aim gives up for the price of this arm; 0 for the policy "best"."""
-        return self.plan.aim.tolerance if finals.price(arm) < CHEAPER * finals.price(leader) else 0.0
+        """Quality that the aim gives up for the price or speed of this arm; 0 for the policy "best"."""
+        aim = self.plan.aim
+        lighter = finals.burden(arm, aim) < CHEAPER * finals.burden(leader, aim)
+        return aim.tolerance if lighter else 0.0
 
     # -- challengers
 

@@ -198,12 +198,19 @@ def test_export_writes_over_nothing(desk: Any, finished: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "policy", ["bold", "best:0.1", "cheapest_within:x", "cheapest_within:-1", "cheapest_within:nan"]
+    ("policy", "words"),
+    [
+        ("bold", "found 'bold', expected one of best, knee"),
+        ("best:0.1", "policy.best: is not a known key; known here: cheapest_within"),
+        ("cheapest_within:x", "policy.cheapest_within: found 'x', expected a number"),
+        ("fastest_within:-1", "expected at least 0"),
+        ("floor:nan", "expected a finite number"),
+        ("weights:qualty=1", "did you mean 'quality'?"),
+    ],
 )
-def test_policy_that_makes_no_sense_is_told(desk: Any, finished: str, policy: str) -> None:
+def test_policy_that_makes_no_sense_is_told(desk: Any, finished: str, policy: str, words: str) -> None:
     """A policy that is unknown or out of range is refused."""
-    name = policy.partition(":")[0]
-    assert_told(desk.cli("export", "json", finished, "--policy", policy), 2, name, "expected")
+    assert_told(desk.cli("export", "json", finished, "--policy", policy), 2, words)
 
 
 def test_file_in_the_way_of_reports_is_told_before_money_is_spent(desk: Any) -> None:

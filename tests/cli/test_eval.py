@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import sys
@@ -9,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+
+from harness.cli.live import LiveView
+from harness.records import Progress
+from harness.testing.builders import a_progress, a_trial
 
 SETTINGS = "model: mine/tiny\nprompt: careful\ntemperature: 0.25\nmax_output_tokens: 8\n"
 
@@ -19,6 +25,14 @@ def served(desk: Any, answers: Any) -> Any:
     desk.spec(api_base=answers.url)
     desk.write("prod.yaml", SETTINGS)
     return desk
+
+
+def shown(progress: Progress, *, terminal: bool) -> str:
+    """What a live view writes for this snapshot."""
+    console = Console(force_terminal=terminal, file=io.StringIO(), width=120, height=40)
+    with LiveView(shown=True, console=console) as view:
+        view(progress)
+    return console.file.getvalue()
 
 
 def labels(text: str) -> list[str]:
@@ -40,6 +54,16 @@ def test_eval_says_how_good_how_dear_and_how_fast(served: Any, answers: Any) -> 
     (run,) = served.runs()
     assert (served.folder / "reports" / run / "report.html").is_file()
     assert served.cli("list").out.split()[:3] == [run, "complete", "eval"]
+
+
+def test_progress_shows_the_quality_so_far() -> None:
+    """A line off a terminal, a table on one; neither speaks of a split or a number of trials."""
+    progress = a_progress(phase="eval", trials=(a_trial(0, state="running"),), done=286, planned=572)
+    line = shown(progress, terminal=False)
+    assert line == "eval: 286 answers, 0.80 [0.75, 0.85], n=200, $0.01 spent, 515 calls paid, 12.5 s\n"
+    table = shown(progress, terminal=True)
+    assert "run-1" in table
+    assert "split" not in table
 
 
 def test_eval_of_given_settings(served: Any) -> None:

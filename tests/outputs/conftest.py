@@ -8,13 +8,16 @@ import pytest
 
 from harness.records import (
     AnswerRow,
+    Champion,
     DataCard,
     Estimate,
+    FrontTrial,
     PairedDifference,
     Provenance,
     Recommendation,
     RunRecord,
     Score,
+    Separation,
     Settings,
     Spend,
     Trial,
@@ -82,6 +85,21 @@ class Records:
             "reason": "Trial 2 is the cheapest of two that cannot be told apart from the best.",
             "caveats": ("Prices are list prices.",),
             "provenance": cls.provenance(),
+            "certainty": "It cannot be told apart from trial 3, with 95% confidence for all together.",
+            "differences": (PairedDifference(other=3, difference=cls.estimate(0.01, -0.02, 0.04)),),
+            "separations": (
+                Separation(other=3, difference=0.01, samples=2900, more=2816, usd=1.4, power=0.8),
+            ),
+            "by_class": (
+                Champion(model_class="SMALL", trial=chosen, versus=None),
+                Champion(
+                    model_class="LARGE",
+                    trial=cls.trial(3, split="confirm", samples=84, model_class="LARGE"),
+                    versus=PairedDifference(other=3, difference=cls.estimate(0.01, -0.02, 0.04)),
+                    note="not sure to keep the limits: latency_p95_s is 4",
+                ),
+            ),
+            "pareto": (FrontTrial(trial=chosen, against=("price", "latency")),),
         }
         return Recommendation(**(given | fields))
 

@@ -66,7 +66,8 @@ def test_plain_text_says_the_same(make):
     """Where no HTML is shown, verdict, ties and differences are read as lines."""
     text = display.text(make.record())
     assert "Ship openai/gpt-4.1-mini" in text
-    assert "Cannot be told apart from: trial 3" in text
+    assert "It cannot be told apart from trial 3, with 95% confidence" in text
+    assert "takes about 2\u202f900 confirm samples" in text
     assert "+1.0 points [-2.0, +4.0], n=84 (no clear difference)" in text
     assert "<" not in text
 
@@ -83,6 +84,18 @@ def test_progress_bar_follows_the_snapshots(make):
     assert "130/130" in last
     assert "best 0.87 [0.82, 0.91], n=196 (trial 2)" in last
     assert "$0.50 of $5.00" in last
+
+
+def test_progress_bar_of_an_evaluation_shows_its_quality(make):
+    """There is one set of settings: neither a number of trials nor a best one."""
+    stream = io.StringIO()
+    bar = display.NotebookProgress(stream=stream)
+    bar(progress(make, 40, phase="eval", trials=(make.trial(0),)))
+    bar.close()
+    last = stream.getvalue()
+    assert "eval" in last
+    assert "0.84 [0.76, 0.90], n=84, $0.50 of $5.00" in last
+    assert "trial" not in last
 
 
 def test_closing_twice_or_early_is_harmless(make):

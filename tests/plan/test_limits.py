@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from harness.plan.aim_spec import WithinSpec
 from harness.plan.limits import FIGURES, broken_limits
-from harness.plan.spec import WithinSpec
 from harness.testing.builders import a_trial
 
 

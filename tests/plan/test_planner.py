@@ -11,8 +11,9 @@ import pytest
 from harness.catalogue.models import Prices, load_catalogue
 from harness.errors import UsageError
 from harness.plan.estimate import estimate_plan
-from harness.plan.plan import Choices, Range, Sampler, Space, policy_words
+from harness.plan.plan import Choices, Range, Sampler, Space
 from harness.plan.planner import make_plan
+from harness.plan.policy import Policy
 from harness.plan.spec import Spec
 from harness.records import Settings
 
@@ -34,7 +35,7 @@ def test_a_good_spec_is_looked_up_in_full(project):
     assert len(plan.task.rows) == 40
     assert (plan.seed, plan.n_trials, plan.sampler, plan.failures) == (3, 10, Sampler(), "count_as_wrong")
     assert (plan.budget.usd, plan.budget.calls) == (1.0, None)
-    assert (plan.aim.policy, plan.aim.tolerance, plan.aim.limits) == ("best", 0.0, {})
+    assert (plan.aim.policy, plan.aim.tolerance, plan.aim.limits) == (Policy(), 0.0, {})
     assert (plan.aim.confirm, plan.aim.confidence) == (0.3, 0.95)
     assert plan.prices_as_of == "2026-01-01"
     assert plan.spec_file == str(project.folder / "triage.yaml")
@@ -241,7 +242,8 @@ def test_the_aim_is_read(project):
         "aim: {policy: {cheapest_within: 0.02}, within: {failure_rate: 0.1, latency_p95_s: 3}, confirm: 0.5}"
     )
     found = project.plan(("seed: 3", aim)).aim
-    assert (found.policy, found.tolerance, found.confirm) == ("cheapest_within", 0.02, 0.5)
+    assert (found.policy, found.tolerance) == (Policy(name="cheapest_within", amount=0.02), 0.02)
+    assert found.confirm == 0.5
     assert dict(found.limits) == {"failure_rate": 0.1, "latency_p95_s": 3.0}
 
 
@@ -256,21 +258,6 @@ def test_the_aim_can_be_said_in_words(project):
         limited.words()
         == "the cheapest within 2 points of the highest quality, with failure_rate at most 0.1"
     )
-
-
-@pytest.mark.parametrize(
-    ("tolerance", "words"), [("0.01", "within 1 point of"), ("0.005", "within 0.5 points of")]
-)
-def test_one_point_is_one_point(project, tolerance, words):
-    """Singular and plural as people say them."""
-    assert (
-        words in project.plan(("seed: 3", f"aim: {{policy: {{cheapest_within: {tolerance}}}}}")).aim.words()
-    )
-
-
-def test_an_unknown_policy_is_said_as_it_is_called():
-    """A policy that has no phrase of its own keeps its name."""
-    assert policy_words("fastest_within", 0.1) == "fastest within"
 
 
 def test_the_caps_can_be_said_in_words(project):

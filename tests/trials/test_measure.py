@@ -47,7 +47,7 @@ def measure(lab):
             store=store,
             caps=caps or Caps(),
         )
-        measurement = Measurement(plan, partial(ask, engine=engine), lambda: "timeout: no answer")
+        measurement = Measurement(plan, partial(ask, engine=engine))
         try:
             with engine:
                 measurement.run()
@@ -107,7 +107,7 @@ def test_a_provider_that_answers_nothing_is_at_fault(measure):
     fault = ProviderFault("bad_request", "400: temperature is not supported")
     measurement, error = measure(ScriptedProvider(fault))
     assert isinstance(error, ProviderError)
-    assert "answered none of 40 calls; the last one failed with timeout: no answer" in str(error)
+    assert "answered none of 40 calls; the last one failed with bad_request: 400: temperature" in str(error)
     assert measurement.arms[0].failed == 40
 
 
@@ -129,7 +129,6 @@ def test_whoever_watches_hears_of_every_answer(lab):
             partial(
                 ask, engine=engine, watch=lambda: heard.append(("answer", measurement.arms[0].samples()))
             ),
-            str,
             on_block=lambda it: heard.append(("block", it.arms[0].state)),
         )
         measurement.run()
@@ -142,6 +141,6 @@ def test_the_settings_are_those_of_the_plan(lab):
     """Given ones are measured as they are."""
     settings = {"model": "sim/large", "prompt": "plain", "temperature": 0.0}
     plan = make_plan(lab.experiment(40).spec, catalogue=lab.catalogue, settings=settings)
-    (arm,) = Measurement(plan, replace, str).arms
+    (arm,) = Measurement(plan, engine=None).arms
     assert arm.settings == plan.evaluated.settings
     assert (arm.settings.model, arm.settings.max_output_tokens) == ("sim/large", None)

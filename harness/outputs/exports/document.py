@@ -10,11 +10,14 @@ import hashlib
 from collections.abc import Mapping
 
 from harness.records import (
+    Bounds,
+    Champion,
     Estimate,
     JsonValue,
     PairedDifference,
     Provenance,
     Recommendation,
+    Separation,
     Trial,
 )
 
@@ -64,7 +67,41 @@ def _evidence(choice: Recommendation) -> dict[str, JsonValue]:
             "ties": list(choice.ties),
             "versus_default": _versus(choice.versus_default),
             "versus_runner_up": _versus(choice.versus_runner_up),
+            "certainty": choice.certainty or None,
+            "separations": [_separation(one) for one in choice.separations],
+            "by_class": {champion.model_class: _champion(champion) for champion in choice.by_class},
+            "pareto": [{"against": list(one.against), **_alternative(one.trial)} for one in choice.pareto],
             "caveats": list(choice.caveats),
+        }
+    )
+
+
+def _champion(champion: Champion) -> dict[str, JsonValue]:
+    said = {"choice_minus_this": _versus(champion.versus), "note": champion.note or None}
+    return _alternative(champion.trial) | _present(said)
+
+
+def _alternative(trial: Trial) -> dict[str, JsonValue]:
+    settings = trial.settings
+    return {
+        "trial": trial.number,
+        "split": trial.split,
+        "model": settings.model,
+        "prompt": settings.prompt,
+        "parameters": settings.sent(),
+        "figures": figures(trial),
+    }
+
+
+def _separation(one: Separation) -> dict[str, JsonValue]:
+    return _present(
+        {
+            "trial": one.other,
+            "difference": one.difference,
+            "power": one.power,
+            "confirm_samples": one.samples,
+            "more_samples": one.more,
+            "usd": one.usd,
         }
     )
 
@@ -82,6 +119,19 @@ def figures(trial: Trial) -> dict[str, JsonValue]:
             "failure_rate": trial.failure_rate,
             "unscored_rate": trial.unscored_rate,
             "truncation_rate": trial.truncation_rate,
+            "bounds": {name: _bounds(bounds) for name, bounds in trial.bounds.items()} or None,
+        }
+    )
+
+
+def _bounds(bounds: Bounds) -> dict[str, JsonValue]:
+    return _present(
+        {
+            "low": bounds.low,
+            "high": bounds.high,
+            "level": bounds.level,
+            "n": bounds.n,
+            "method": bounds.method,
         }
     )
 

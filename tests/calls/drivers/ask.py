@@ -77,8 +77,7 @@ def ask(options: argparse.Namespace) -> None:
         concurrency=options.concurrency,
     )
     # Loaded late by the engine; a kill while a library loads would show nothing.
-    for library in ("aiohttp", "sqlalchemy.dialects.sqlite"):
-        import_module(library)
+    import_module("sqlalchemy.dialects.sqlite")
     if options.obey_permissions and sys.platform == "linux":
         obey_permissions()
     say("begin")

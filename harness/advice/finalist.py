@@ -1,0 +1,131 @@
+"""What advice rests on: trials with their quality sample by sample, and what the choice should be good at.
+
+In: what trials have shown. Out: plain records, and the paired difference of two of them. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import StatsError
+from harness.plan.policy import Policy
+from harness.records import Estimate, Trial
+from harness.stats.clusters import clustered, standard_error
+from harness.stats.paired import paired_difference
+
+Floats = NDArray[np.float64]
+DEFAULT = 0  # number of the untuned default
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """A trial as the search split saw it. values: quality per sample, NaN where there is none.
+
+    groups: cluster of each sample, `None` when every sample stands alone.
+    """
+
+    trial: Trial
+    values: Floats
+    groups: Sequence[str] | None = None
+
+    @property
+    def quality(self) -> float:
+        """Mean quality; minus infinity while there is none."""
+        return self.trial.quality.value if self.trial.quality else -math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalist:
+    """A trial that reached the confirm split. *_values: quality per sample, NaN where there is none.
+
+    groups: cluster of each confirm sample, `None` when every sample stands alone.
+    """
+
+    search: Trial
+    confirm: Trial
+    search_values: Floats
+    confirm_values: Floats
+    groups: Sequence[str] | None = None
+
+    @property
+    def number(self) -> int:
+        """The trial's number."""
+        return self.search.number
+
+    @property
+    def search_quality(self) -> float:
+        """Mean quality on the search split, which is what chooses."""
+        return self.search.quality.value if self.search.quality else -math.inf
+
+    @property
+    def price(self) -> float:
+        """USD for a thousand calls on the search split; infinite while unknown, which is not cheap."""
+        return _known(self.search.usd_per_1k_calls)
+
+    @property
+    def latency_s(self) -> float:
+        """Median latency on the search split; infinite while unknown, which is not fast."""
+        return _known(self.search.latency_p50_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What the choice should be good at. limits: upper bounds by figure name.
+
+    level: confidence of whatever is said of several finalists together. repeats: calls a sample.
+    """
+
+    level: float
+    seed: int
+    policy: Policy = field(default_factory=Policy)
+    limits: Mapping[str, float] = field(default_factory=dict[str, float])
+    repeats: int = 1
+
+
+def _known(figure: float | None) -> float:
+    return math.inf if figure is None else figure
+
+
+def difference(
+    one: Floats, other: Floats, groups: Sequence[str] | None, *, level: float, seed: int
+) -> Estimate | None:
+    """Quality of one minus that of the other on the samples that both answered.
+
+    `None` for fewer than two independent samples in common.
+    """
+    both = ~(np.isnan(one) | np.isnan(other))
+    among = None if groups is None else [groups[int(place)] for place in np.flatnonzero(both)]
+    try:
+        return paired_difference(one[both], other[both], level=level, seed=seed, groups=among)
+    except StatsError:
+        return None
+
+
+def paired_sd(one: Finalist, other: Finalist) -> float:
+    """Spread of the difference of two finalists on one confirm sample; 0 when none is seen.
+
+    Samples of one cluster are alike: their spread is what as many independent samples would have to have for
+    the same standard error.
+    """
+    apart = one.confirm_values - other.confirm_values
+    known = np.flatnonzero(~np.isnan(apart))
+    groups = None if one.groups is None else [one.groups[int(place)] for place in known]
+    try:
+        return standard_error(clustered(apart[known], groups)) * math.sqrt(len(known))
+    except StatsError:
+        return 0.0
+
+
+def points(share: float) -> str:
+    """A difference of quality in points of a hundred."""
+    return f"{share * 100:.1f} points"
+
+
+def percent(level: float) -> str:
+    """A confidence in percent, as in "98.75%"."""
+    return f"{level * 100:.4g}%"

@@ -1,0 +1,95 @@
+"""What else could be shipped, and what it would take to know better, in words.
+
+In: a recommendation. Out: plain records and sentences for page, short form and notebook card. Must not write
+markup or files, and must not compute a figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.outputs import numbers
+from harness.outputs.verdict import reading
+from harness.records import Bounds, PairedDifference, Recommendation, Separation, Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """One line of a table of trials beside the choice. kind: its class, or the figures it leads in."""
+
+    kind: str
+    number: int
+    split: str
+    settings: str
+    quality: str
+    price: str
+    latency: str
+    difference: str
+    note: str
+
+
+def champions(choice: Recommendation) -> tuple[Alternative, ...]:
+    """The best of each model class, with the choice's lead over it."""
+    return tuple(
+        _line(one.model_class, one.trial, _lead(one.versus), one.note or _own(one.versus))
+        for one in choice.by_class
+    )
+
+
+def front(choice: Recommendation) -> tuple[Alternative, ...]:
+    """The finalists that none beats in quality and price, or in quality and latency."""
+    versus = {pair.other: pair for pair in choice.differences}
+    return tuple(
+        _line(f"quality and {' or '.join(one.against)}", one.trial, _lead(versus.get(one.trial.number)), "")
+        for one in choice.pareto
+    )
+
+
+def separations(choice: Recommendation) -> tuple[str, ...]:
+    """What it would take to tell the choice from the nearest rival and from the default, where they tie."""
+    return tuple(_separation(one) for one in choice.separations)
+
+
+def between(show: Callable[[float | None], str], value: float | None, bounds: Bounds | None) -> str:
+    """A figure with its bounds, as in "$0.12 [$0.11, $0.14]"; without them where there are none."""
+    if value is None or bounds is None or bounds.low is None or bounds.high is None:
+        return show(value)
+    return f"{show(value)} [{show(bounds.low)}, {show(bounds.high)}]"
+
+
+def _line(kind: str, trial: Trial, difference: str, note: str) -> Alternative:
+    price = between(numbers.price, trial.usd_per_1k_calls, trial.bounds.get("usd_per_1k_calls"))
+    return Alternative(
+        kind=kind,
+        number=trial.number,
+        split=trial.split,
+        settings=numbers.settings_line(trial.settings),
+        quality=numbers.quality(trial.quality),
+        price=price,
+        latency=between(numbers.seconds, trial.latency_p50_s, trial.bounds.get("latency_p50_s")),
+        difference=difference,
+        note=note,
+    )
+
+
+def _lead(pair: PairedDifference | None) -> str:
+    if pair is None:
+        return "-"
+    return f"{numbers.difference(pair.difference)} ({reading(pair.difference)})"
+
+
+def _own(pair: PairedDifference | None) -> str:
+    return "the choice" if pair is None else ""
+
+
+def _separation(one: Separation) -> str:
+    other = "the untuned default" if one.other == 0 else f"trial {one.other}"
+    if not one.more:
+        return f"More samples than there are would hardly be needed to tell it from {other}: look again."
+    bill = "" if one.usd is None else f", {numbers.money(one.usd)} at the measured prices"
+    return (
+        f"To tell it from {other}, a true difference of {one.difference * 100:.1f} points takes about "
+        f"{numbers.count(one.samples)} confirm samples for a chance of {numbers.share(one.power)}: "
+        f"{numbers.count(one.more)} more{bill}."
+    )
