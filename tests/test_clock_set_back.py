@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from harness.clock import SystemClock
 from harness.past import load_run
@@ -53,7 +56,9 @@ def test_an_hour_back_changes_no_result(tmp_path: Path) -> None:
         figures(trial) for trial in calm.record.finalists
     ]
     assert moved.best_params == calm.best_params
-    assert moved.record.spend == calm.record.spend
+    # Bills are added up in the order in which they came, so their sum may differ in its last bit.
+    assert moved.record.spend.usd == pytest.approx(calm.record.spend.usd)
+    assert replace(moved.record.spend, usd=0.0) == replace(calm.record.spend, usd=0.0)
     again = load_run("latest", store=f"sqlite:///{tmp_path}/moved.db", reports=tmp_path / "moved")
     assert again.best_params == calm.best_params
     assert ", after " in (calm.folder / "report.html").read_text(encoding="utf-8")
