@@ -7,10 +7,14 @@ In: the spread of paired differences, a level and a power. Out: differences, num
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Literal
 
 from harness.errors import StatsError
 from harness.stats.clusters import checked_level
+
+# Not from scipy: a plan asks for these figures, and should not wait for a library.
+_NORMAL = NormalDist()
 
 
 def smallest_difference(n: int, sd: float, level: float, power: float, *, sides: Literal[1, 2] = 1) -> float:
@@ -48,12 +52,10 @@ def power_of(difference: float, n: int, sd: float, level: float, *, sides: Liter
     The inverse of `smallest_difference` for its power, with the same meanings, source and errors; with two
     sides, finding it in the wrong direction does not count. A difference of 0 is found by mistake only.
     """
-    from scipy.special import ndtr
-
     spread = _checked_sd(sd) / math.sqrt(_checked_n(n))
     if spread == 0:
         return float(difference > 0)
-    return float(ndtr(difference / spread - _needed_z(level, sides)))
+    return _NORMAL.cdf(difference / spread - _needed_z(level, sides))
 
 
 def disagreement_sd(disagree: float, difference: float = 0.0) -> float:
@@ -73,17 +75,13 @@ def disagreement_sd(disagree: float, difference: float = 0.0) -> float:
 
 
 def _detectable_in_sd(level: float, power: float, sides: Literal[1, 2]) -> float:
-    from scipy.special import ndtri
-
     if not 0.0 < power < 1.0:
         raise StatsError(f"the power is {power!r}; expected a share between 0 and 1, such as 0.8")
-    return _needed_z(level, sides) + float(ndtri(power))
+    return _needed_z(level, sides) + _NORMAL.inv_cdf(power)
 
 
 def _needed_z(level: float, sides: Literal[1, 2]) -> float:
-    from scipy.special import ndtri
-
-    return float(ndtri(1 - (1 - checked_level(level)) / sides))
+    return _NORMAL.inv_cdf(1 - (1 - checked_level(level)) / sides)
 
 
 def _checked_n(n: int) -> int:

@@ -14,6 +14,7 @@ from harness.cli.interrupts import ENDED_AT_ONCE, stop_on_second_interrupt
 PATIENCE_S = 120.0
 IN_FLIGHT = 4  # the concurrency of the desk's endpoint
 FREE = 20  # requests that pass: in the middle of a block of calls, so that more are to come
+LOOKS = 20_000  # at the store, some milliseconds each, until what passed is on disk
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 
@@ -26,6 +27,7 @@ def test_twice_ends_at_once(desk, answers):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=desk.folder) as child:
         try:
             answers.await_held(IN_FLIGHT)
+            assert any(desk.answered() >= FREE for _ in range(LOOKS)), "what was answered is not on disk"
             child.send_signal(signal.SIGINT)
             assert child.stderr is not None
             told = ""

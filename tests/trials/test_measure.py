@@ -141,6 +141,6 @@ def test_the_settings_are_those_of_the_plan(lab):
     """Given ones are measured as they are."""
     settings = {"model": "sim/large", "prompt": "plain", "temperature": 0.0}
     plan = make_plan(lab.experiment(40).spec, catalogue=lab.catalogue, settings=settings)
-    (arm,) = Measurement(plan, engine=None).arms
+    (arm,) = Measurement(plan, ask).arms
     assert arm.settings == plan.evaluated.settings
     assert (arm.settings.model, arm.settings.max_output_tokens) == ("sim/large", None)
