@@ -1,6 +1,7 @@
 """Arguments in, exit code out. One file per family of verbs; only this room prints.
 
-Exit codes: 0 fine, 1 a gate failed, 2 bad spec or usage, 3 provider or run-time failure, 4 inconclusive.
+Exit codes: 0 fine, 1 a check failed, 2 bad spec or usage, 3 provider or run-time failure, 4 inconclusive or
+stopped by Ctrl-C, 130 stopped at once by a second one.
 """
 
 from __future__ import annotations

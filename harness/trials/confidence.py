@@ -49,6 +49,11 @@ class ConfidenceRace(Race):
         known = self._contenders.good_enough if self.depth else None
         return known if known is not None and known in self.alive else self.leader
 
+    def remove(self, row: int) -> None:
+        """Take an arm out for a reason of the caller's; what was known beside it is looked at anew."""
+        super().remove(row)
+        self.ending = self._ending()
+
     def next(self, left: float, prices: Sequence[float] | Floats) -> Block | None:
         """The next block; `None` when the race has ended or nothing more can be paid."""
         self.prices = np.asarray(prices, dtype=np.float64)
@@ -80,7 +85,7 @@ class ConfidenceRace(Race):
     def _ending(self) -> Ending:
         if len(self.alive) == 1:
             return "resolved"
-        if self._contenders.good_enough is not None:
+        if self._contenders.good_enough in self.alive:
             return "good enough"
         futile = self.depth >= FUTILE_N and self._is_futile()
         return "cannot be told apart" if futile or self.depth >= self.values.shape[1] else ""

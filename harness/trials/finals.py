@@ -20,6 +20,7 @@ FEWEST = 2  # finalists that are confirmed however little is left: the choice an
 ENOUGH = 30  # samples that each finalist should confirm; with fewer of them, fewer finalists are asked
 CONTENDERS = 6  # arms in the last race
 HOPE = 0.1  # chance to beat the champion below which an arm is no contender
+DEFAULT = 0  # number of the untuned default
 OUT = ("failed", "infeasible", "eliminated")
 
 
@@ -34,9 +35,8 @@ def contenders(arms: Sequence[Arm], champion: Arm) -> list[Arm]:
 def finalists(arms: Sequence[Arm], champion: Arm, aim: Aim) -> list[Arm]:
     """The champion, rivals that may be as good, the lightest that the aim allows, and the default, in order.
 
-    The lightest is the cheapest, or the fastest where the policy asks for speed.
-
-    A rival that has lost is not confirmed: what the search knows need not be paid for twice.
+    The lightest is the cheapest, or the fastest where the policy asks for speed. A rival that has lost is not
+    confirmed: what the search knows need not be paid for twice.
     """
 
     def keeps(arm: Arm) -> bool:
@@ -57,8 +57,9 @@ def finalists(arms: Sequence[Arm], champion: Arm, aim: Aim) -> list[Arm]:
 
 
 def without_last(chosen: Sequence[Arm]) -> list[Arm]:
-    """One finalist fewer: the default, which is last, stays, and so does the champion."""
-    return [*chosen[:-2], chosen[-1]]
+    """One finalist fewer, the last one that is neither the champion, which is first, nor the default."""
+    spare = [arm for arm in chosen[1:] if arm.number != DEFAULT]
+    return [arm for arm in chosen if arm is not spare[-1]] if spare else list(chosen)
 
 
 def chance(arm: Arm, champion: Arm) -> float:

@@ -27,10 +27,8 @@ from harness.trials.evidence import Arm, Board
 from harness.trials.proposals import Proposals
 from harness.trials.race import Race
 
-POOL_SHARE = 0.5  # of the search's allowance that the pool of defaults may use where there is more to try,
-POOL_DEPTH = (
-    12  # or as much as so many samples for each of them cost: sane defaults are worth more than search
-)
+POOL_SHARE = 0.5  # of the search's allowance that the pool of defaults may use where there is more to try
+POOL_DEPTH = 12  # samples of each of them that it may use in any case: defaults are worth more than search
 REFINED_SHARE = 0.85  # of it that pool and challengers may use; the rest decides among the best
 POOL_MOST = 256  # combinations of model and prompt raced at their defaults
 POOL_LOOK = 4  # samples that each of them can answer, or fewer are raced

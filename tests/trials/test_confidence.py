@@ -116,3 +116,14 @@ def test_arms_that_are_removed_are_not_asked_again():
     race.take(block, scores[:, block.start : block.stop])
     race.remove(2)
     assert 2 not in race.next(1000, np.ones(4)).rows
+
+
+def test_a_race_that_is_over_by_removal_says_so():
+    """With one arm left it is resolved, whoever took the other out."""
+    scores, _ = a_world(2, 200, spread=0.1)
+    race = a_race(scores)
+    block = race.next(1000, np.ones(2))
+    race.take(block, scores[:, block.start : block.stop])
+    race.remove(0)
+    assert race.next(1000, np.ones(2)) is None
+    assert (race.ending, race.alive) == ("resolved", [1])
