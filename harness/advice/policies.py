@@ -58,12 +58,12 @@ def comparable(finalists: Sequence[Finalist]) -> list[Finalist]:
 
 
 def by_quality(finalist: Finalist) -> Order:
-    """Order of preference: quality on the search split, then price, then latency."""
-    return -finalist.search_quality, finalist.price, finalist.latency_s, *_last(finalist)
+    """Order of preference: quality, then price; never latency, which differs from run to run."""
+    return -finalist.search_quality, finalist.price, *_last(finalist)
 
 
 def _by_price(finalist: Finalist) -> Order:
-    return finalist.price, -finalist.search_quality, finalist.latency_s, *_last(finalist)
+    return finalist.price, -finalist.search_quality, *_last(finalist)
 
 
 def _by_latency(finalist: Finalist) -> Order:

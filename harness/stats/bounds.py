@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.stats.clusters import Floats, Groups
 
 # The narrowest interval that is asked for, where two bounds are wanted at 50 %.
+LARGEST_EXPONENT = 700.0  # e to it is the largest power that a float holds, but for a little
 NARROWEST = 1e-6
 # Seconds: a clock that says 0 means less than it can tell, and 0 has no logarithm.
 SHORTEST_S = 1e-6
@@ -174,4 +175,6 @@ def _tolerance(values: Floats, share: float, level: float, units: int) -> float:
     logs = np.log(np.maximum(values, SHORTEST_S))
     root = math.sqrt(units)
     factor = float(nctdtrit(units - 1, float(ndtri(share)) * root, level)) / root
-    return float(np.exp(logs.mean() + factor * logs.std(ddof=1)))
+    # The largest exponent of a float: a bound beyond it is no bound, and infinite.
+    exponent = float(logs.mean() + factor * logs.std(ddof=1))
+    return math.exp(exponent) if exponent < LARGEST_EXPONENT else math.inf
