@@ -24,7 +24,7 @@ ROUNDING = 1e-9  # quality: 0.58 - 0.01 is less than 0.57 in binary floating poi
 # Of the difference of two settings on one sample: 0.35 to 0.48 on recorded results of right and wrong.
 USUAL_SD = 0.4
 
-Order: TypeAlias = "tuple[float, float, float, float, int]"
+Order: TypeAlias = "tuple[float, ...]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
