@@ -100,7 +100,9 @@ def _of_run(entry: str, space: Space, sources: Sources) -> Warm:
     finalists = _finalists(record)
     if not finalists:
         return Warm(notes=(f"warm_start {name}: that run has no finalists; it brings nothing",))
-    return _fitting(name, finalists, space)
+    found = _fitting(name, finalists, space)
+    which = (f"warm_start {LATEST}: the finalists of {name}",) if entry == LATEST else ()
+    return replace(found, notes=(*which, *found.notes))
 
 
 def _latest(store: Store, experiment: str) -> str | None:

@@ -168,6 +168,7 @@ def test_latest_is_the_newest_run_of_the_experiment_with_finalists(store, source
     warm, faults = find_warm(["latest"], a_space(), sources)
     assert faults == {}
     assert [one.temperature for one in warm.settings] == [0.1]
+    assert warm.notes == ("warm_start latest: the finalists of a-1",)
 
 
 def test_a_first_run_has_nothing_to_start_from(sources):
