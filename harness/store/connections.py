@@ -7,6 +7,8 @@ transactions whose every failure is a StoreLostError. It knows no tables.
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     import sqlalchemy
 
 _MAKING = 6110371  # a number of our own for the lock of PostgreSQL under which a store is made
+SWITCH_TIMEOUT_S = 30.0  # for a new file's switch to the write-ahead log, which takes milliseconds
+SWITCH_PAUSE_S = 0.005
 _FILE = "harness.file"  # key under which a connection keeps what is known of its file
 
 _Identity = tuple[str, int, int]  # path, device, number of the file
@@ -61,7 +65,7 @@ def set_up(database: sqlalchemy.Engine) -> None:
 
     def on_connect(connection: Any, record: Any) -> None:
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")  # readers never wait for the writer
+        _write_ahead(cursor)
         cursor.execute("PRAGMA synchronous=FULL")  # a committed answer survives a power cut
         cursor.close()
         found = _identity(path)
@@ -71,6 +75,23 @@ def set_up(database: sqlalchemy.Engine) -> None:
         record.info[_FILE] = first[0] if first else (path, -1, -1)
 
     event.listen(database, "connect", on_connect)
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Let readers never wait for the writer: SQLite's write-ahead log.
+
+    SQLite does not wait for its own lock when two connections switch a new file at once, whatever its
+    time-out: one of them is told at once that the database is locked, and tries again here.
+    """
+    deadline = time.monotonic() + SWITCH_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(SWITCH_PAUSE_S)
 
 
 def lock_making(connection: sqlalchemy.Connection) -> None:

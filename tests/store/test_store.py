@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -314,3 +315,18 @@ def test_a_trial_is_replaced_under_its_number(store):
     store.put_trials([a_trial_row(1, state="complete", told=0.5, samples=40)])
     store.put_trials([])
     assert [(row.number, row.state) for row in store.trials("run-1")] == [(0, "running"), (1, "complete")]
+
+
+def test_many_may_open_a_new_store_at_once(tmp_path):
+    """SQLite refuses one of two that switch a new file to its write-ahead log; nobody hears of it."""
+    at_once, stores = 4, 60
+    line = threading.Barrier(at_once, timeout=60)
+
+    def open_each(_):
+        for number in range(stores):
+            line.wait()
+            open_store(f"sqlite:///{tmp_path}/{number}.db", {}).close()
+        return stores
+
+    with ThreadPoolExecutor(at_once) as pool:
+        assert list(pool.map(open_each, range(at_once))) == [stores] * at_once
