@@ -249,6 +249,7 @@ def read_usage(usage: Mapping[str, Any] | None) -> Usage:
         cached_input_tokens=count(prompt.get("cached_tokens")),
         output_tokens=count(usage.get("completion_tokens")),
         reasoning_tokens=count(output.get("reasoning_tokens")),
+        cache_write_tokens=count(prompt.get("cache_write_tokens")),
     )
 
 

@@ -7,12 +7,13 @@ opens nothing and decides nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast
 
 from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
+from harness.plan.conditions import When
 from harness.plan.policy import Policy
 from harness.plan.problems import written
 from harness.plan.rows import Rows
@@ -29,7 +30,8 @@ class Range:
     """A setting searched between two numbers, both ends included.
 
     integer: whole numbers only. log: searched on a logarithmic scale; low is then above 0.
-    step: distance between values, counted from low; `None`: any value.
+    step: distance between values, counted from low; `None`: any value. when: another dimension, and its
+    values beside which this one is there; `None`: always.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Range:
     integer: bool = False
     log: bool = False
     step: float | None = None
+    when: When | None = None
 
     @property
     def distinct(self) -> int | None:
@@ -62,10 +65,11 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """A setting searched among the values listed; a single one is a fixed setting."""
+    """A setting searched among the values listed; a single one is a fixed setting. when: as of `Range`."""
 
     name: str
     values: tuple[JsonValue, ...]
+    when: When | None = None
 
     @property
     def distinct(self) -> int:
@@ -81,11 +85,17 @@ class Choices:
 Dimension: TypeAlias = Range | Choices
 
 
+def applies(dimension: Dimension, beside: Mapping[str, object]) -> bool:
+    """Whether the dimension is there beside these values of others."""
+    return dimension.when is None or beside.get(dimension.when[0]) in dimension.when[1]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
     """All settings that may be tried.
 
-    dimensions: by model, only what the spec asked for; fixed values are `Choices` of one.
+    dimensions: by model, only what the spec asked for; fixed values are `Choices` of one, and what is there
+    beside some values of another dimension alone comes after it.
     defaults: by model, the untuned starting point inside the space, with the first prompt variant.
     warm: settings of the space that are tried early, besides the defaults: see `search.warm_start`.
     """
@@ -101,14 +111,30 @@ class Space:
         """How many different settings the space holds; `None` when they cannot be counted."""
         total = 0
         for model in self.models:
-            of_model = len(self.prompts)
-            for dimension in self.dimensions[model]:
-                count = dimension.distinct
-                if count is None:
-                    return None
-                of_model *= count
-            total += of_model
+            of_model = _combinations(self.dimensions[model])
+            if of_model is None:
+                return None
+            total += len(self.prompts) * of_model
         return total
+
+
+def _combinations(dimensions: Sequence[Dimension]) -> int | None:
+    """How many different settings these dimensions make; `None` when they cannot be counted."""
+    if any(dimension.distinct is None for dimension in dimensions):
+        return None
+    total = 1
+    for dimension in dimensions:
+        below = [one for one in dimensions if one.when is not None and one.when[0] == dimension.name]
+        if dimension.when is not None:
+            continue
+        if not below or isinstance(dimension, Range):
+            total *= dimension.distinct or 0
+            continue
+        total *= sum(
+            math.prod(one.distinct or 0 for one in below if applies(one, {dimension.name: value}))
+            for value in dimension.values
+        )
+    return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

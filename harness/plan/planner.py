@@ -19,12 +19,13 @@ from harness.plan.aim_spec import AimSpec, policy_of
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
 from harness.plan.given import Given, read_given
-from harness.plan.lookup import find_models, make_endpoints, with_own_entries
+from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
+from harness.plan.mapping import is_mapped, mapping_faults
 from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
 from harness.plan.problems import Problems
 from harness.plan.rows import Rows, Selection, open_rows
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
-from harness.plan.space import limits_of, make_space, one_point
+from harness.plan.space import absences, limits_of, make_space, one_point
 from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.targets import TargetCheck
@@ -111,7 +112,9 @@ class _Draft:
         self.reading = reading
         self.folder = folder
         self.cache = cache
-        self.catalogue = with_own_entries(catalogue, reading.providers or {}, reading.problems)
+        self.shipped = catalogue
+        own = with_own_files(catalogue, reading.catalogue or (), folder, reading.problems)
+        self.catalogue = with_own_entries(own, reading.providers or {}, reading.problems)
         self.models: dict[str, Model] = {}
         self.prompts: dict[str, Prompt] = {}
         self.scorers: tuple[Scorer, ...] = ()
@@ -132,7 +135,18 @@ class _Draft:
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
             self.space = make_space(search, self.models, tuple(self.prompts), problems)
+            self._ask_mappings(search, self.space)
         self._refuse_untimed()
+
+    def _ask_mappings(self, search: SearchSpec, space: Space) -> None:
+        """Note what litellm would not send, of settings that no test of ours has seen it send."""
+        for model in self.models.values():
+            facts = self.catalogue.provider(model.provider)
+            if is_mapped(model, facts, self.shipped, custom=bool(search.extra)):
+                continue
+            for name, fault in mapping_faults(model, facts, space):
+                place = ("search", "extra", name) if name in search.extra else ("search", name)
+                self.reading.problems.add(place, f"{fault}; remove the setting or the model")
 
     def _refuse_untimed(self) -> None:
         """Note a limit on the first token for a provider that answers in one piece."""
@@ -237,10 +251,13 @@ class _Draft:
             optuna_storage=spec.search.optuna_storage,
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
             catalogue_fingerprint=self.catalogue.fingerprint(),
-            notes=(*_notes(spec.search, used), *self.notes),
+            notes=(*_notes(spec.search, used), *self._absences(spec.search, space), *self.notes),
             pins=self.pins,
             evaluated=self.evaluated,
         )
+
+    def _absences(self, search: SearchSpec, space: Space) -> list[str]:
+        return [] if self.evaluated is not None else absences(space, search.settings(), self.models)
 
     def _task(self, spec: Spec, rows: Rows) -> Task:
         return Task(
