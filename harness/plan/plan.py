@@ -156,7 +156,8 @@ class Sampler:
 class Aim:
     """What makes settings good. limits: upper bounds by figure name, as in `usd_per_1k_calls`.
 
-    confirm: share of samples kept for the confirm split. confidence: of intervals, limits and races.
+    assumed: bounds that hold for the measured figure although nobody wrote them. confirm: share of samples
+    kept for the confirm split. confidence: of intervals, limits and races.
     indifference: quality behind the best that is good enough to end a race for confidence.
     """
 
@@ -165,11 +166,17 @@ class Aim:
     confirm: float
     confidence: float
     indifference: float = 0.01
+    assumed: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def tolerance(self) -> float:
         """Quality that may be given up for price or latency, from 0 to 1."""
         return self.policy.tolerance
+
+    @property
+    def steering(self) -> Mapping[str, float]:
+        """The limits that a search prefers to be kept: written ones and assumed ones."""
+        return {**self.assumed, **self.limits}
 
     def words(self) -> str:
         """The aim as a phrase, for people."""

@@ -19,6 +19,7 @@ from harness.plan.aim_spec import AimSpec, policy_of
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
 from harness.plan.given import Given, read_given
+from harness.plan.lengths import LengthCheck, longest_prompt
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
 from harness.plan.mapping import is_mapped, mapping_faults
 from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
@@ -38,6 +39,8 @@ from harness.scores.scorer import Scorer, build_scorer
 from harness.store.store import Store, open_store
 
 SMALLEST_LIMIT = 4
+# Limits that hold although nobody wrote them: answers that are cut off are no answers, whatever their score.
+ASSUMED: Mapping[str, float] = {"truncation_rate": 0.02}
 UNTUNED = "the untuned default"
 Part = TypeVar("Part", TaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None)
 
@@ -131,9 +134,11 @@ class _Draft:
         if task is not None:
             self.scorers = _scorers(task, problems)
             self.prompts = read_prompts(task, self.reading.source, self.folder, problems)
-            self.rows = self._open_rows(task)
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
+        if task is not None:
+            self.rows = self._open_rows(task)
+        if search is not None:
             self.space = make_space(search, self.models, tuple(self.prompts), problems)
             self._ask_mappings(search, self.space)
         self._refuse_untimed()
@@ -275,9 +280,10 @@ class _Draft:
         confirm = (self.reading.aim or AimSpec()).confirm
         selection = Selection(confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit)
         check, targets = TemplateCheck(self.prompts), TargetCheck(self.scorers)
+        lengths = LengthCheck(self.prompts, list(self.models.values()), self._longest(task))
 
         def fault(row: Row) -> str | None:
-            return check.row(row.inputs) or targets.row(row)
+            return check.row(row.inputs) or targets.row(row) or lengths.row(row.inputs)
 
         try:
             return open_rows(find_rows(task.dataset, self.folder, self.cache), selection, fault)
@@ -288,6 +294,13 @@ class _Draft:
         finally:
             problems.extend(check.finish())
         return None
+
+    def _longest(self, task: TaskSpec) -> dict[str, int]:
+        """The longest prompt of each model, where it is known."""
+        search = self.reading.search
+        least = min(limits_of(search), default=1) if search is not None else 1
+        found = {n: longest_prompt(m, least, task.max_input_tokens) for n, m in self.models.items()}
+        return {name: most for name, most in found.items() if most is not None}
 
 
 def _refuse_overrides(overrides: Overrides) -> None:
@@ -342,6 +355,7 @@ def _aim(aim: AimSpec) -> Aim:
     limits = {name: value for name, value in aim.within if value is not None}
     return Aim(
         limits=limits,
+        assumed={name: most for name, most in ASSUMED.items() if name not in limits},
         policy=policy_of(aim.policy),
         confirm=aim.confirm,
         confidence=aim.confidence,

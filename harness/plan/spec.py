@@ -94,6 +94,12 @@ class TaskSpec(Strict):
     limit: int | None = Field(
         default=None, ge=4, description="Use only this many samples, at least 4; the same ones every time."
     )
+    max_input_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="Longest prompt in tokens, where it is to be shorter than the models allow; a row that "
+        "makes a longer one is an error before anything is sent.",
+    )
 
 
 class SearchSpec(Strict):

@@ -335,7 +335,7 @@ class Search:
         return min(able, key=lambda arm: (-finals.mean(arm), finals.price(arm), arm.number))
 
     def _keeps(self, arm: Arm) -> bool:
-        limits = self.plan.aim.limits
+        limits = self.plan.aim.steering
         return not limits or not broken_limits(arm.trial(), limits)
 
     def _tell(self, proposals: Proposals, arms: Sequence[Arm], champion: Arm) -> None:

@@ -298,12 +298,12 @@ def test_models_with_a_file_of_ones_own_as_json(desk: Any) -> None:
     file = desk.folder / "house.yaml"
     file.write_text(
         'provider: house\nwire: openai\nlitellm_prefix: openai\nsource: ours\nas_of: "2026-11-01"\n'
-        "settings: {none: {}}\nmodels: {little: {class: SMALL, takes: none, prices: {input: 1, output: 2}}}\n",
+        "settings: {none: {}}\nmodels: {tiny: {class: SMALL, takes: none, prices: {input: 1, output: 2}}}\n",
         encoding="utf-8",
     )
     listed = desk.cli("models", "--json", "--catalogue", str(file))
     found = {one["full_name"]: one for one in json.loads(listed.out)}
-    assert found["house/little"]["prices"]["output"] == 2
+    assert found["house/tiny"]["prices"]["output"] == 2
     assert "openai/gpt-4o-mini" in found
 
 
