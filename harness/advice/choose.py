@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.advice.caveats import caveats
+from harness.advice.classes import class_gain
 from harness.advice.finalist import DEFAULT, Finalist, Goal, Searched
 from harness.advice.front import champions, front
 from harness.advice.limits import check, cut_off, keeps, nobody_keeps, unshown_caveats
@@ -54,6 +55,7 @@ def recommend(
     runner_up = _runner_up(chosen, feasible)
     found = differences(chosen, rivals, goal)
     tied = ties(rivals, found)
+    best = champions(chosen, able, searched, found, goal)
     near = [f for f in rivals if f.number in tied and f.number in (DEFAULT, runner_up and runner_up.number)]
     return Recommendation(
         experiment=experiment,
@@ -77,7 +79,8 @@ def recommend(
         certainty=certainty(rivals, tied, goal.level),
         differences=found,
         separations=separations(chosen, near, found, goal),
-        by_class=champions(chosen, able, searched, found, goal),
+        by_class=best,
+        class_gain=class_gain(best, able, searched, goal),
         pareto=front([f.confirm for f in able]),
     )
 

@@ -100,6 +100,7 @@ class Choice:
     certainty: str
     separations: tuple[str, ...]
     champions: tuple[alternatives.Alternative, ...]
+    class_gain: str
     front: tuple[alternatives.Alternative, ...]
 
 
@@ -208,6 +209,7 @@ def _choice(choice: Recommendation) -> Choice:
         certainty=choice.certainty,
         separations=alternatives.separations(choice),
         champions=alternatives.champions(choice),
+        class_gain=choice.class_gain,
         front=alternatives.front(choice),
     )
 

@@ -241,10 +241,10 @@ class Plan:
     evaluated: what is measured, the only point of the space then; `None`: the space is searched.
     models: every model of the space, with the prices that count for this run.
     endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
-    unless the spec says so. optuna_storage: where the run is mirrored live, `None`: nowhere. notes: what a
-    reader of the plan should know, as in a model's announced end. pins: what `make_plan` has to be told,
-    besides the spec, to make this plan again: what a warm start found, and what could be told of a sampler
-    given in Python.
+    unless the spec says so. escalate: whether larger classes are tried only where smaller ones do not do.
+    optuna_storage: where the run is mirrored live, `None`: nowhere. notes: what a reader of the plan should
+    know, as in a model's announced end. pins: what `make_plan` has to be told, besides the spec, to make this
+    plan again: what a warm start found, and what could be told of a sampler given in Python.
     """
 
     experiment: str
@@ -265,6 +265,7 @@ class Plan:
     prices_as_of: str
     catalogue_fingerprint: str
     reuse_limits: tuple[int, ...] = ()
+    escalate: bool = False
     optuna_storage: str | None = None
     notes: tuple[str, ...] = ()
     pins: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
@@ -308,6 +309,7 @@ class Plan:
                 "sampler": replace(self.sampler, given=None),
                 # Absent when unused: plans made before there was such a thing keep their names.
                 **({"reuse_limits": self.reuse_limits} if self.reuse_limits else {}),
+                **({"escalate": True} if self.escalate else {}),
             }
         )
 

@@ -211,6 +211,12 @@ class _Draft:
 
     def _choose_sampler(self, search: SearchSpec, override: Any) -> None:
         policy, problems = _aim(self.reading.aim or AimSpec()).policy, self.reading.problems
+        if search.escalate and policy.name != "floor":
+            problems.add(
+                ("search", "escalate"),
+                f"is true, but nothing says what is good enough: the policy is {policy.words()}; write "
+                "aim.policy: {floor: 0.85}, or remove escalate",
+            )
         try:
             self.sampler = chosen_sampler(search.sampler, override, search.front, policy.name)
             if self.space is not None and problems.none:
@@ -253,6 +259,7 @@ class _Draft:
             mode=spec.search.mode,
             sampler=self.sampler,
             reuse_limits=limits_of(spec.search) if spec.search.reuse_across_limits else (),
+            escalate=spec.search.escalate and self.evaluated is None,
             optuna_storage=spec.search.optuna_storage,
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
             catalogue_fingerprint=self.catalogue.fingerprint(),

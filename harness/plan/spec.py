@@ -133,6 +133,11 @@ class SearchSpec(Strict):
         default="error",
         description="A setting that a model does not take: an error, or absent for that model alone.",
     )
+    escalate: bool = Field(
+        default=False,
+        description="Search the smallest model class first, and a larger one only if it is not sure to reach "
+        "the target, which is aim.policy: {floor: ...}.",
+    )
     n_trials: int = Field(default=60, ge=1, description="How many settings are tried at most.")
     mode: Literal["budget", "confidence"] = Field(
         default="budget",
