@@ -291,6 +291,10 @@ class ProviderSpec(Strict):
     models: dict[str, ModelSpec] = Field(
         default_factory=dict[str, ModelSpec], description="Models by the name the provider gives them."
     )
+    classes: dict[ModelClass, str] = Field(
+        default_factory=dict[ModelClass, str],
+        description="The model that each class means, by name, in place of the catalogue's.",
+    )
 
 
 class BudgetSpec(Strict):
