@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ def load_litellm() -> Any:
     with loading():
         import litellm
 
+    # Its warnings come with every call, in the middle of a progress bar or of JSON.
+    logging.getLogger("LiteLLM").setLevel(logging.ERROR)
     litellm.suppress_debug_info = True
     litellm.disable_hf_tokenizer_download = True
     return litellm
