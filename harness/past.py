@@ -21,6 +21,7 @@ from harness.outputs.report import write_report
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of
+from harness.plan.spec_reader import read_addresses
 from harness.records import AnswerRow, Recommendation, RunRecord, Split, Trial, TrialState, Verb
 from harness.result import EvalResult, TuneResult
 from harness.store.store import RunRow, Store, TrialRow, open_store
@@ -76,10 +77,14 @@ def _record_of(row: RunRow) -> RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a finished run recommends. prompt_text: the template of its prompt, as it was measured."""
+    """What a finished run recommends. prompt_text: the template of its prompt, as it was measured.
+
+    addresses: by provider, where the run's spec names one.
+    """
 
     recommendation: Recommendation
     prompt_text: str
+    addresses: Mapping[str, str]
 
 
 def chosen(
@@ -104,7 +109,7 @@ def chosen(
     if recommendation is None:
         why = "; ".join(record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
-    return Chosen(recommendation, row.prompts[recommendation.settings.prompt])
+    return Chosen(recommendation, row.prompts[recommendation.settings.prompt], read_addresses(row.spec_text))
 
 
 def rebuild_report(
