@@ -104,6 +104,17 @@ def make_plan(
     return draft.plan(spec_file, overrides.get("max_concurrency"))
 
 
+def data_fingerprint(
+    spec: Path | str | Mapping[str, object], *, cache: Path = CACHE_FOLDER, **overrides: Unpack[Overrides]
+) -> str | None:
+    """The fingerprint of the rows of a spec alone, whatever else of it is sound; `None`: they are not."""
+    reading = _overridden(read_spec(spec), overrides)
+    folder = Path() if isinstance(spec, Mapping) else Path(spec).parent
+    draft = _Draft(reading, load_catalogue(), folder, cache)
+    draft.look_up()
+    return None if draft.rows is None else draft.rows.fingerprint()
+
+
 class _Draft:
     """A plan in the making: what is known so far, and the faults found on the way."""
 
