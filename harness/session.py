@@ -255,6 +255,8 @@ def _new_row(plan: Plan, overrides: Mapping[str, Any], now: datetime) -> RunRow:
     if evaluated is not None:
         # The settings themselves, not the file they came in: it may change before the run goes on.
         overrides, kind = {**overrides, "split": evaluated.split, "settings": evaluated.form}, "-eval"
+    # Objects of Python cannot be kept; the spec holds their names and checksums.
+    overrides = {name: value for name, value in overrides.items() if name != "scorers"}
     return RunRow(
         run=f"{plan.experiment}{kind}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
         experiment=plan.experiment,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from harness.fingerprint import canonical
 from harness.plan.columns import Row
 from harness.records import JsonValue, Sample
-from harness.scores.scorer import Answer, Scorer, target_texts
+from harness.scores.answer import Scorer, sample_fault
 
 # Labels repeat and are asked about once. Free texts hardly repeat: past this many, none is remembered.
 MOST_REMEMBERED = 10_000
@@ -47,12 +47,10 @@ class TargetCheck:
             group=row.group,
             metadata=row.metadata,
         )
-        texts = target_texts(row.target)
-        answer = Answer(sample=sample, text=texts[0] if texts else "")
         for scorer in self._scorers:
-            score = scorer.score(answer)
-            if score.value is None:
-                return f"{score.reason}; correct the row, or scorer {scorer.name!r}"
+            fault = sample_fault(scorer, sample)
+            if fault is not None:
+                return f"{fault}; correct the row, or scorer {scorer.name!r}"
         return None
 
 

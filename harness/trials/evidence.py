@@ -73,8 +73,10 @@ class Board:
 class Arm:
     """One set of settings on one split. Arrays have shape (samples, repeats); NaN: nothing there.
 
-    seen: answers that arrived, failures included. value: of the first scorer. failure: the newest one, in
-    words. measured: the quality last computed, with the number of answers behind it.
+    seen: answers that arrived, failures included. value: of the first scorer. together: scores of whole
+    samples, by the scorer of their repeats. waiting: outcomes of samples whose repeats are not complete, by
+    position, where a scorer needs all of them. failure: the newest one, in words. measured: the quality last
+    computed, with the number of answers behind it.
     """
 
     number: int
@@ -87,6 +89,8 @@ class Arm:
     first_token: NDArray[np.float32]
     labels: dict[tuple[int, int], str | None] = field(default_factory=dict[tuple[int, int], "str | None"])
     others: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    together: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    waiting: dict[int, list[Outcome]] = field(default_factory=dict[int, list[Outcome]], repr=False)
     failed: int = 0
     failure: str = ""
     unscored: int = 0
@@ -124,6 +128,12 @@ class Arm:
         for score in scores[1:]:
             if score.value is not None:
                 self.others.setdefault(score.scorer, []).append(score.value)
+
+    def take_repeats(self, scores: Sequence[Score]) -> None:
+        """Note what scorers say of all answers to one sample."""
+        for score in scores:
+            if score.value is not None:
+                self.together.setdefault(score.scorer, []).append(score.value)
 
     def seen_text(self) -> str:
         """Which answers this arm has seen, in a form for the store; see `seen_of`."""
@@ -198,7 +208,8 @@ class Arm:
             cached_rate=self.cached / calls if calls else 0.0,
             spent_usd=self.spent_usd,
             reason=self.reason,
-            metrics={name: self._mean_of_others(values) for name, values in self.others.items()},
+            metrics={name: self._mean_of_others(values) for name, values in self.others.items()}
+            | {name: math.fsum(values) / len(values) for name, values in self.together.items()},
             bounds={} if level is None or not calls else self._bounds(level),
         )
 
