@@ -32,6 +32,7 @@ from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import Answered, ask
 from harness.trials.evidence import Arm
 from harness.trials.mirror import Mirror, mirrored
+from harness.trials.quality import breakdown
 
 GLANCE_S = 0.5  # between two progress snapshots while answers arrive
 GLANCE_SHARE = 0.05  # of the time that snapshots may take: those of resampled metrics are dear
@@ -187,6 +188,7 @@ class Session:
             notes=(*work.notes, *_untimed(plan, (*work.arms, *work.finalists)), *plan.notes),
             verb=plan.verb,
             origin="" if plan.evaluated is None else plan.evaluated.origin,
+            breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
         )
 
     def conclude(self, work: Work, record: RunRecord) -> tuple[Path, ...]:
@@ -313,6 +315,11 @@ def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:
         "before or sent in one piece; --no-cache asks them anew"
     )
     return [note]
+
+
+def _shown(plan: Plan, work: Work) -> list[Arm]:
+    """The arms of which more is told than their figures."""
+    return work.finalists if plan.evaluated is None else work.arms
 
 
 def _trials(work: Work, level: float | None = None) -> tuple[Trial, ...]:

@@ -178,7 +178,8 @@ class Task:
     """What is asked and how answers are judged.
 
     scorers: of single answers, the first gives the quality. repeat_scorers: of all answers to a sample.
-    scorer_forms: both as the spec wrote them.
+    scorer_forms: both as the spec wrote them. slices: metadata fields that quality is shown by; `None`: all
+    with few values.
     """
 
     name: str
@@ -189,6 +190,7 @@ class Task:
     repeats: int
     scorer_forms: tuple[JsonValue, ...] = ()
     repeat_scorers: tuple[RepeatScorer, ...] = ()
+    slices: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,12 +19,12 @@ from harness.plan.aim_spec import AimSpec, policy_of
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
 from harness.plan.given import Given, read_given
-from harness.plan.scoring import find_scorers
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries
 from harness.plan.own_scorers import lifted
 from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
 from harness.plan.rows import Rows, Selection, open_rows
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
+from harness.plan.scoring import MetricCheck, find_scorers
 from harness.plan.space import limits_of, make_space, one_point
 from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
@@ -260,6 +260,7 @@ class _Draft:
             prompts=self.prompts,
             scorers=self.scorers,
             repeat_scorers=self.repeat_scorers,
+            slices=None if spec.task.slices is None else tuple(spec.task.slices),
             metric=spec.task.metric,
             repeats=spec.task.repeats,
             scorer_forms=tuple(spec.task.scorers),
@@ -270,16 +271,20 @@ class _Draft:
         confirm = (self.reading.aim or AimSpec()).confirm
         selection = Selection(confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit)
         check, targets = TemplateCheck(self.prompts), TargetCheck(self.scorers)
+        metric = MetricCheck(task, self.scorers, problems)
 
         def fault(row: Row) -> str | None:
-            return check.row(row.inputs) or targets.row(row)
+            return check.row(row.inputs) or targets.row(row) or metric.row(row)
 
         try:
-            return open_rows(find_rows(task.dataset, self.folder, self.cache), selection, fault)
+            rows = open_rows(find_rows(task.dataset, self.folder, self.cache), selection, fault)
         except UsageError as error:
             problems.add(("task", "dataset"), str(error))
         except DataError as error:
             problems.extend(error.problems)
+        else:
+            metric.finish()
+            return rows
         finally:
             problems.extend(check.finish())
         return None

@@ -39,19 +39,24 @@ class TargetCheck:
         return fault
 
     def _fault(self, row: Row) -> str | None:
-        sample = Sample(
-            id=row.id,
-            inputs=row.inputs,
-            target=row.target,
-            split="search",
-            group=row.group,
-            metadata=row.metadata,
-        )
+        sample = sample_of(row)
         for scorer in self._scorers:
             fault = sample_fault(scorer, sample)
             if fault is not None:
                 return f"{fault}; correct the row, or scorer {scorer.name!r}"
         return None
+
+
+def sample_of(row: Row) -> Sample:
+    """The row as a sample, for a scorer to look at; which split it is in does not matter here."""
+    return Sample(
+        id=row.id,
+        inputs=row.inputs,
+        target=row.target,
+        split="search",
+        group=row.group,
+        metadata=row.metadata,
+    )
 
 
 def _key(target: JsonValue) -> tuple[bool, str]:

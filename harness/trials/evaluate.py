@@ -177,7 +177,7 @@ def _take(asked: _Asked, outcome: Outcome) -> None:
         outcomes.append(outcome)
         if len(outcomes) == plan.task.repeats:
             del arm.waiting[asked.position]
-            arm.take_repeats(score_repeats(plan, outcomes, asked.sample))
+            arm.take_repeats(asked.position, score_repeats(plan, outcomes, asked.sample))
 
 
 def _answer(outcome: Completion, sample: Sample) -> Answer:

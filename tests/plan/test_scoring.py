@@ -108,3 +108,37 @@ def test_what_is_no_scorer_or_has_the_name_of_another_is_refused():
 def test_specs_without_objects_are_left_alone(spec):
     """Files, and whatever else is wrong with a mapping, is for the reader to tell."""
     assert lifted(spec) == (spec, {})
+
+
+@pytest.mark.parametrize(
+    ("metric", "key", "message"),
+    [
+        ("recall:refund", "task.metric", "asks for the label 'refund'; the targets are billing, bug"),
+        ("worst_group:lang", "task.metric", "'lang'; the fields of the rows are: language, length"),
+        ("pass@3", "task.repeats", "is 1, but metric 'pass@3' needs 3 answers to each sample"),
+        ("acuracy", "task.metric", "did you mean 'accuracy'"),
+        (
+            "accuracy\n  slices: [language, lenght]",
+            "task.slices[1]",
+            "is 'lenght'; the metadata fields of the rows are",
+        ),
+    ],
+)
+def test_a_metric_and_slices_that_the_rows_cannot_serve_are_told(
+    project, jsonl, rows_of, metric, key, message
+):
+    """Key and what there is instead."""
+    rows = [row | {"metadata": {"language": "en", "length": 3}} for row in rows_of(40)]
+    jsonl(project.folder / "tickets.jsonl", rows)
+    (problem,) = project.faults(("metric: accuracy", f"metric: {metric}"))
+    assert problem.key == key
+    assert message in problem.message
+
+
+def test_a_metric_over_labels_needs_a_scorer_that_reads_some(project):
+    """Each row says so, and what to do."""
+    found = project.faults((CHOICE, "scorers: [exact]"), ("metric: accuracy", "metric: macro_f1"))
+    assert "metric 'macro_f1' compares labels, and scorer 'exact' reads none" in found[0].message
+    assert (
+        project.plan(("metric: accuracy", "metric: recall:bug"), (CHOICE, CHOICE)).task.metric == "recall:bug"
+    )
