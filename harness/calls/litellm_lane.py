@@ -135,13 +135,22 @@ class LitellmProvider:
         if self._stream:
             arguments |= {"stream": True, "stream_options": {"include_usage": True}}
         for name, value in call.settings.sent().items():
-            arguments["max_tokens" if name == "max_output_tokens" else name] = value
+            if name in call.settings.extra and self._is_google(call):
+                arguments.setdefault("extra_body", {"generationConfig": {}})["generationConfig"][name] = value
+            else:
+                arguments["max_tokens" if name == "max_output_tokens" else name] = value
         if self._api_base:
             # Without a key, litellm would take OpenAI's from the environment and send it to this address.
             arguments |= {"api_base": self._api_base, "api_key": NO_KEY}
         if self._key:
             arguments["api_key"] = self._key
         return arguments
+
+    def _is_google(self, call: Call) -> bool:
+        """Whether litellm translates to Google's format: it then drops every parameter not on its list."""
+        return self._prefix == "gemini" or (
+            self._prefix == "vertex_ai" and call.settings.model_name.startswith("gemini")
+        )
 
     async def _gather(self, stream: Any, sent: float) -> Reply:
         """The reply that litellm's stream adds up to. sent: when the request went out, by our clock."""

@@ -49,7 +49,7 @@ def simulate(
 
     Prints its address on one line. /stats counts requests and its own bill, /log lists them, /reset begins
     anew.
-    """
+    """  # noqa: D301 - the mark of a paragraph whose lines click leaves as they are
     from harness.errors import UsageError
     from harness.testing.delays import Timing, parse_timing
     from harness.testing.faults import parse_faults

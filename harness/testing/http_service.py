@@ -78,14 +78,14 @@ class Service:
     def respond(self, request: Request, *, closing: bool = False) -> Response:
         """The response to one request. closing: say that the connection ends after it."""
         headers = b"connection: close\r\n" if closing else b""
+        if self.keep:
+            self.traffic.kept.append(Kept(request.path, request.body))
         wire = wire_of(request.path)
         if wire is None:
             return self._office(request, headers)
         if request.method != "POST":
             refusal = Refusal(405, "method_not_allowed", f"Use POST for {request.path}.")
             return Response(((0.0, _error(wire, refusal, headers)),))
-        if self.keep:
-            self.traffic.kept.append(Kept(request.path, request.body))
         entry = self.traffic.begin(hashlib.sha256(request.body).hexdigest(), self.wall())
         return self._converse(_Exchange(wire, request, entry, headers))
 

@@ -27,7 +27,6 @@ pytestmark = [
     # litellm silences these when it is loaded, and pytest forgets it before each test.
     pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning"),
     pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning"),
 ]
 KEY = "my-own-secret-key"
 WAIT_S = 2.5
@@ -185,7 +184,7 @@ def test_the_key_does_not_come_back(ask, provider, way):
 @WAYS
 @ALL
 def test_a_plain_answer_is_read_whole(ask, server, provider, way):
-    """Text, reason, and as many counts as the format has: 10 tokens in, 2 of them cached, 9 out, 3 thoughts."""
+    """Text, reason, as many counts as the format has: 10 tokens in, 2 of them cached, 9 out, 3 hidden."""
     reply = ask(provider, None, way)
     assert (reply.text, reply.finish_reason) == ("one two three four", "stop")
     assert (reply.usage.input_tokens, reply.usage.output_tokens) == (10, 9)

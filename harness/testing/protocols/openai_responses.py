@@ -148,7 +148,7 @@ def _message(letter: Letter) -> dict[str, Any]:
     if letter.reply.finish_reason == "refusal":
         part: dict[str, Any] = {"type": "refusal", "refusal": DECLINED}
     else:
-        part = {"type": "output_text", "text": letter.reply.text or "", "annotations": []}
+        part = {"type": "output_text", "text": letter.reply.text or "", "annotations": [], "logprobs": []}
     return {
         "type": "message",
         "id": f"msg_{letter.id}",
