@@ -220,6 +220,7 @@ def test_counts_that_are_not_stated_are_unknown(ask, provider, way):
             assert found.usage == Usage()
 
 
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")  # such counts make it warn
 @WAYS
 @ALL
 def test_counts_that_are_none_move_no_money(ask, provider, way):
