@@ -138,14 +138,15 @@ class Usage:
     """Tokens as billed, each `None` when the provider did not say.
 
     input_tokens: all prompt tokens, cached ones included. cached_input_tokens: the part of them read
-    from the provider's prompt cache. output_tokens: all generated tokens, reasoning included.
-    reasoning_tokens: the part of them spent on hidden reasoning.
+    from the provider's prompt cache; cache_write_tokens: another part, written to it. output_tokens: all
+    generated tokens, reasoning included. reasoning_tokens: the part of them spent on hidden reasoning.
     """
 
     input_tokens: int | None = None
     cached_input_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,7 +117,7 @@ def data_fingerprint(
     """The fingerprint of the rows of a spec alone, whatever else of it is sound; `None`: they are not."""
     reading = _overridden(read_spec(spec), overrides)
     folder = Path() if isinstance(spec, Mapping) else Path(spec).parent
-    draft = _Draft(reading, load_catalogue(), folder, cache)
+    draft = _Draft(reading, load_catalogue(), folder, cache, Permission())
     draft.look_up()
     return None if draft.rows is None else draft.rows.fingerprint()
 
@@ -126,7 +126,12 @@ class _Draft:
     """A plan in the making: what is known so far, and the faults found on the way."""
 
     def __init__(
-        self, reading: SpecReading, catalogue: Catalogue, folder: Path, cache: Path, permission: Permission
+        self,
+        reading: SpecReading,
+        catalogue: Catalogue,
+        folder: Path,
+        cache: Path,
+        permission: Permission,
     ) -> None:
         self.reading = reading
         self.folder = folder

@@ -310,6 +310,21 @@ def test_every_name_in_the_table_is_one_of_litellm(litellm):
     assert [name for name in (*KINDS, *_BY_STATUS) if name not in known] == []
 
 
+def test_a_package_that_litellm_lacks_is_named():
+    """It takes the absence for a broken line, which would be tried again and again."""
+    code = (
+        "import asyncio, sys, warnings; warnings.simplefilter('ignore'); sys.modules['mcp'] = None;"
+        "from harness.calls.litellm_lane import LitellmProvider; from harness.testing.builders import *;"
+        "call = a_call(settings=a_settings(model='openai/responses/gpt-4.1-mini'));"
+        "lane = LitellmProvider('openai', 'http://127.0.0.1:9/v1')\n"
+        "try: asyncio.run(lane.complete(call))\n"
+        "except Exception as fault: print(fault.kind, fault.message)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("bad_request for this model, litellm needs the package 'mcp'")
+    assert "pip install 'llm-harness[responses]'" in done.stdout
+
+
 # -- connections
 
 
