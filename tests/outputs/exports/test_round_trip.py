@@ -12,12 +12,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from harness.catalogue.models import load_catalogue
 from harness.outputs.exports.document import document
 from harness.outputs.exports.registry import TARGETS
 from harness.outputs.exports.selection import selection_of
 from harness.records import SENT_FIELDS, Settings
 from harness.testing.builders import a_recommendation, a_trial
 
+CATALOGUE = load_catalogue()
 numbers = st.sampled_from([0, 0.0, 1e-6, 1, -0.5]) | st.floats(-2, 2)
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"), min_size=1, max_size=6)
 plain = st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e6, 1e6) | texts
@@ -45,7 +47,7 @@ any_settings = st.builds(
 def selected(found):
     """A selection of these settings."""
     trial = replace(a_trial(1, split="confirm"), settings=found)
-    return selection_of([a_recommendation(settings=found, trial=trial)])
+    return selection_of([a_recommendation(settings=found, trial=trial)], catalogue=CATALOGUE)
 
 
 def of_document(held):
@@ -60,22 +62,27 @@ def of_document(held):
 
 
 def from_json(text):
+    """The settings of a text in this form."""
     return of_document(json.loads(text))
 
 
 def from_yaml(text):
+    """The settings of a text in this form."""
     return of_document(YAML(typ="safe", pure=True).load(text))
 
 
 def from_older_yaml(text):
+    """The settings as a reader of YAML 1.1 has them."""
     return of_document(pytest.importorskip("yaml").safe_load(text))
 
 
 def from_toml(text):
+    """The settings of a text in this form."""
     return of_document(tomllib.loads(text))
 
 
 def from_dotenv(text):
+    """The settings of a text in this form."""
     dotenv = pytest.importorskip("dotenv")
     held = dotenv.dotenv_values(stream=io.StringIO(text), interpolate=False)
     held = {name.removeprefix("LLM_").lower(): value for name, value in held.items()}
@@ -106,7 +113,7 @@ def test_a_reader_gives_back_the_settings(target, read, found):
     (text,) = TARGETS[target].write(selected(found)).files.values()
     again = read(text)
     assert again == found
-    assert json.dumps(again.sent()) == json.dumps(found.sent())
+    assert json.dumps(again.sent(), sort_keys=True) == json.dumps(found.sent(), sort_keys=True)
 
 
 @given(found=any_settings)
