@@ -101,6 +101,19 @@ def install_npm() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def install_npm_pack() -> Callable[[str, Path], Path]:
+    """Gives the module of one package, unpacked beside the packages of another folder."""
+
+    def find(package: str, beside: Path) -> Path:
+        name = package.lstrip("@").replace("/", "-").replace("@", "-")
+        commands = (("npm", "pack", "--silent", package), ("tar", "xzf", f"{name}.tgz"))
+        link = ("ln", "-sfn", str(beside / "node_modules"), "node_modules")
+        return installed(name, (package,), *commands, link) / "package" / "dist" / "index.js"
+
+    return find
+
+
+@pytest.fixture(scope="session")
 def eliza_packages(install_npm: Callable[..., Path]) -> Callable[[str], Path]:
     """Gives the folder with the real packages of an Eliza target."""
     return lambda target: install_npm(target, ELIZA[target])
