@@ -5,6 +5,7 @@ In: a selection, and perhaps files. Out: nothing, or a UsageError that never rep
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import cast
@@ -43,11 +44,29 @@ def refuse_credentials(selection: Selection, files: Mapping[str, str] | None = N
                 f"providers.{provider}.api_base holds a user name or password, and exports must hold none; "
                 "take it out of the address"
             )
+    _refuse_character(selection)
     for name, text in (files or {}).items():
         if CREDENTIAL_VALUE.search(text):
             raise UsageError(
                 f"{name} would hold what looks like a credential, and exports must hold none; move it "
                 "from the file to the environment"
+            )
+
+
+def _refuse_character(selection: Selection) -> None:
+    """Raise UsageError when the character that was given holds a value under the name of a credential."""
+    if selection.character is None:
+        return
+    file, text = selection.character
+    try:
+        whole: JsonValue = json.loads(text)
+    except ValueError:
+        return  # the writer says what is wrong with it
+    for place, name, value in _leaves(whole, "character", ""):
+        if isinstance(value, str) and value and CREDENTIAL_NAME.search(name):
+            raise UsageError(
+                f"{file}: {place} looks like a credential, and exports must hold none; move it "
+                "to the environment"
             )
 
 

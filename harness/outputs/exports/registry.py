@@ -16,7 +16,23 @@ from types import MappingProxyType
 from typing import cast
 
 from harness.errors import UsageError
-from harness.outputs.exports import eliza_0, eliza_1, json_export, openai_export, yaml_export
+from harness.outputs.exports import (
+    anthropic_export,
+    dotenv_export,
+    eliza_0,
+    eliza_1,
+    gemini_export,
+    inspect_export,
+    json_export,
+    langchain_export,
+    litellm_proxy_export,
+    mlflow_export,
+    openai_export,
+    promptfoo_export,
+    pydantic_ai_export,
+    toml_export,
+    yaml_export,
+)
 from harness.outputs.exports.credentials import refuse_credentials
 from harness.outputs.exports.expiry import basis, retired
 from harness.outputs.exports.manifest import Export, changed, fate_documents
@@ -50,9 +66,19 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "eliza-0.1": Target(eliza_0.DESCRIPTIONS["0.1"], eliza_0.write_0_1, into=True),
         "eliza-0.25": Target(eliza_0.DESCRIPTIONS["0.25"], eliza_0.write_0_25, into=True),
         "eliza-1": Target(eliza_1.DESCRIPTION, eliza_1.write, into=True),
+        "anthropic": Target(anthropic_export.DESCRIPTION, anthropic_export.write),
+        "dotenv": Target(dotenv_export.DESCRIPTION, dotenv_export.write),
+        "gemini": Target(gemini_export.DESCRIPTION, gemini_export.write),
+        "inspect": Target(inspect_export.DESCRIPTION, inspect_export.write),
         "json": Target(json_export.DESCRIPTION, json_export.write),
-        "yaml": Target(yaml_export.DESCRIPTION, yaml_export.write),
+        "langchain": Target(langchain_export.DESCRIPTION, langchain_export.write),
+        "litellm-proxy": Target(litellm_proxy_export.DESCRIPTION, litellm_proxy_export.write),
+        "mlflow": Target(mlflow_export.DESCRIPTION, mlflow_export.write),
         "openai": Target(openai_export.DESCRIPTION, openai_export.write),
+        "promptfoo": Target(promptfoo_export.DESCRIPTION, promptfoo_export.write),
+        "pydantic-ai": Target(pydantic_ai_export.DESCRIPTION, pydantic_ai_export.write),
+        "toml": Target(toml_export.DESCRIPTION, toml_export.write),
+        "yaml": Target(yaml_export.DESCRIPTION, yaml_export.write),
     }
 )
 

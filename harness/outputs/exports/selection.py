@@ -57,13 +57,14 @@ def selection_of(
     embedding: str | None = None,
     max_input_tokens: int | None = None,
     character: tuple[str, str] | None = None,
+    catalogue: Catalogue | None = None,
 ) -> Selection:
     """The first recommendation, with the classes that it did not study filled in from the others.
 
     embedding: "provider/name" of an embedding model that no run studied. Raises UsageError when it is none
     of the catalogue's, or is retired.
     """
-    catalogue = load_catalogue()
+    catalogue = catalogue or load_catalogue()
     by_class: dict[ModelClass, Settings] = {}
     for choice in choices:
         for model_class, settings in _classes(choice).items():

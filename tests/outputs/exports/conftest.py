@@ -7,9 +7,12 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -84,18 +87,36 @@ def _install(command: Sequence[str], folder: Path, name: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def eliza_packages() -> Callable[[str], Path]:
-    """Gives the folder with the real packages of an Eliza target."""
+def install_npm() -> Callable[..., Path]:
+    """Gives a folder with these packages of npm. Their own scripts do not run."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed: Eliza's packages cannot be loaded")
+            pytest.skip(f"{program} is not installed: the packages of the target cannot be loaded")
 
-    def find(target: str) -> Path:
-        packages = ELIZA[target]
-        quiet = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--before", BEFORE)
-        return installed(target, packages, ("npm", "init", "-y"), ("npm", "install", *quiet, *packages))
+    def find(name: str, packages: Sequence[str], *options: str) -> Path:
+        quiet = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--before", BEFORE, *options)
+        return installed(name, packages, ("npm", "init", "-y"), ("npm", "install", *quiet, *packages))
 
     return find
+
+
+@pytest.fixture(scope="session")
+def install_npm_pack() -> Callable[[str, Path], Path]:
+    """Gives the module of one package, unpacked beside the packages of another folder."""
+
+    def find(package: str, beside: Path) -> Path:
+        name = package.lstrip("@").replace("/", "-").replace("@", "-")
+        commands = (("npm", "pack", "--silent", package), ("tar", "xzf", f"{name}.tgz"))
+        link = ("ln", "-sfn", str(beside / "node_modules"), "node_modules")
+        return installed(name, (package,), *commands, link) / "package" / "dist" / "index.js"
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def eliza_packages(install_npm: Callable[..., Path]) -> Callable[[str], Path]:
+    """Gives the folder with the real packages of an Eliza target."""
+    return lambda target: install_npm(target, ELIZA[target])
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +161,12 @@ def sent(request: Mapping[str, Any], setting: str) -> Any:
     found = [place[name] for place in places for name in NAMES[setting] if name in place]
     assert len(found) <= 1, found
     return found[0] if found else None
+
+
+@pytest.fixture
+def read_sent() -> Callable[[Mapping[str, Any], str], Any]:
+    """Reads a setting from a captured request."""
+    return sent
 
 
 @pytest.fixture
@@ -193,3 +220,111 @@ def write(tmp_path: Path) -> Callable[..., Written]:
         return registry.export(target, selection_of(choices, **given), tmp_path / target, force=force)
 
     return export
+
+
+ANSWERS: Mapping[str, Mapping[str, Any]] = {
+    "/chat/completions": {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "bug"}},
+        ],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    },
+    "/messages": {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "content": [{"type": "text", "text": "bug"}],
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    },
+    ":generateContent": {
+        "candidates": [
+            {"index": 0, "finishReason": "STOP", "content": {"role": "model", "parts": [{"text": "bug"}]}},
+        ],
+        "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2},
+        "modelVersion": "m",
+    },
+}
+
+
+class Upstream:
+    """Every provider at once, on 127.0.0.1: keeps what it was asked, and answers "bug"."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        upstream = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                version = self.headers.get("anthropic-version")
+                upstream.asked.append({"to": self.path, "body": body, "version": version})
+                path = self.path.partition("?")[0]
+                found = [text for end, text in ANSWERS.items() if path.endswith(end)]
+                said = json.dumps(found[0] if found else {}).encode()
+                self.send_response(200 if found else 404)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(said)))
+                self.end_headers()
+                self.wfile.write(said)
+
+            def log_message(self, *_: Any) -> None:
+                """Stay silent."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def environment(self) -> dict[str, str]:
+        """The variables with which the packages of all providers ask here, and know a key."""
+        keys = ("OPENAI", "ANTHROPIC", "GEMINI", "GOOGLE", "TOGETHER")
+        return {
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            **{f"{key}_API_KEY": "no-key" for key in keys},
+            "OPENAI_BASE_URL": f"{self.url}/v1",
+            "ANTHROPIC_BASE_URL": self.url,
+            "GOOGLE_GEMINI_BASE_URL": self.url,
+            "NO_PROXY": "127.0.0.1",
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """A stand-in for all providers."""
+    server = Upstream()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def python_with() -> Callable[..., Path]:
+    """Gives the Python of an environment of its own with these packages."""
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if uv is None:
+        pytest.skip("uv is not installed: no environment for the packages of the targets")
+
+    def find(name: str, *packages: str) -> Path:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        folder = installed(
+            f"{name}-{version}",
+            packages,
+            (uv, "venv", "--quiet", "--python", sys.executable, "venv"),
+            (uv, "pip", "install", "--quiet", "--python", "venv/bin/python", *packages),
+        )
+        return folder / "venv" / "bin" / "python"
+
+    return find
