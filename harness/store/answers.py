@@ -151,8 +151,8 @@ def require_sound(row: Mapping[str, Any]) -> None:
     if not is_sound(row):
         raise StoreLostError(
             f"the store gives back another answer of {row['model']} than it was given (key {row['key']}): "
-            "its disk or its file is damaged; put back a copy, or take out what is damaged with: harness cache "
-            "verify --remove"
+            "its disk or its file is damaged; put back a copy, or take out what is damaged with: "
+            "harness cache verify --remove"
         )
 
 

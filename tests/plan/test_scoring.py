@@ -124,11 +124,11 @@ def test_specs_without_objects_are_left_alone(spec):
         ),
     ],
 )
-def test_a_metric_and_slices_that_the_rows_cannot_serve_are_told(
-    project, jsonl, rows_of, metric, key, message
-):
+def test_a_metric_and_slices_that_the_rows_cannot_serve_are_told(project, jsonl, metric, key, message):
     """Key and what there is instead."""
-    rows = [row | {"metadata": {"language": "en", "length": 3}} for row in rows_of(40)]
+    metadata = {"language": "en", "length": 3}
+    rows = [{"id": str(n), "text": "x", "target": ("billing", "bug")[n % 2]} for n in range(40)]
+    rows = [row | {"metadata": metadata} for row in rows]
     jsonl(project.folder / "tickets.jsonl", rows)
     (problem,) = project.faults(("metric: accuracy", f"metric: {metric}"))
     assert problem.key == key

@@ -1,4 +1,4 @@
-"""Promises of figures of tables and ranks; agreement with scikit-learn and scipy is in tests/scores/test_metrics.py."""
+"""Promises of figures of tables and ranks; tests/scores/test_metrics.py holds them against scikit-learn."""
 
 from __future__ import annotations
 
