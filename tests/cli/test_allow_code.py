@@ -1,4 +1,4 @@
-"""Code that a spec names runs with permission alone, on the command line and by its twin in the environment."""
+"""Code that a spec names runs with permission alone: by a flag, or its twin in the environment."""
 
 from __future__ import annotations
 
