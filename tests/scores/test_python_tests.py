@@ -16,7 +16,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.records import Sample
-from harness.scores.answer import Answer, sample_fault
+from harness.scores.answer import Answer, sample_fault, target_label
 from harness.scores.python_tests import PythonTests
 from harness.scores.sandbox import Ran, _read, run, unavailable
 from harness.scores.sandboxed import REFUSED, program
@@ -252,6 +252,15 @@ def test_tests_that_are_no_python_leave_the_sample_unscored(code, scorer, target
     score = scorer.score(answer)
     assert score.value is None
     assert fault in score.reason
+
+
+@isolated
+def test_a_target_is_never_run_to_read_a_label():
+    """Tests are no label; a table of labels has no reason to run them."""
+    scorer = PythonTests()
+    sample = Sample(id="s", inputs={}, target="while True: pass", split="search")
+    assert target_label(scorer, sample) is None
+    assert scorer._known == {}
 
 
 @isolated
