@@ -67,9 +67,9 @@ class Board:
         return cls(plan, split, ids, groups, targets, metric, Groupings(len(ids), named))
 
     @property
-    def over_labels(self) -> bool:
-        """Whether the metric looks at labels rather than at the mean of the scores."""
-        return self.metric.of_labels
+    def of_the_whole(self) -> bool:
+        """Whether the metric says nothing of one sample: it looks at labels, or at groups."""
+        return self.metric.of_labels or self.metric.reads == "groups"
 
     def note(self, position: int, sample: Sample) -> None:
         """Remember groups and target of the sample at this position."""

@@ -110,14 +110,6 @@ def test_specs_without_objects_are_left_alone(spec):
     assert lifted(spec) == (spec, {})
 
 
-@pytest.fixture
-def spoken(project, jsonl, rows_of):
-    """A project whose rows say their language and their length."""
-    rows = [row | {"metadata": {"language": "en", "length": 3}} for row in rows_of(40)]
-    jsonl(project.folder / "tickets.jsonl", rows)
-    return project
-
-
 @pytest.mark.parametrize(
     ("metric", "key", "message"),
     [
@@ -132,9 +124,13 @@ def spoken(project, jsonl, rows_of):
         ),
     ],
 )
-def test_a_metric_and_slices_that_the_rows_cannot_serve_are_told(spoken, metric, key, message):
+def test_a_metric_and_slices_that_the_rows_cannot_serve_are_told(project, jsonl, metric, key, message):
     """Key and what there is instead."""
-    (problem,) = spoken.faults(("metric: accuracy", f"metric: {metric}"))
+    metadata = {"language": "en", "length": 3}
+    rows = [{"id": str(n), "text": "x", "target": ("billing", "bug")[n % 2]} for n in range(40)]
+    rows = [row | {"metadata": metadata} for row in rows]
+    jsonl(project.folder / "tickets.jsonl", rows)
+    (problem,) = project.faults(("metric: accuracy", f"metric: {metric}"))
     assert problem.key == key
     assert message in problem.message
 

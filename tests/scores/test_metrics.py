@@ -221,7 +221,7 @@ def test_passes_are_what_all_draws_say(values, k):
 
 
 def test_pass_at_k_of_a_hand_worked_case():
-    """Of 4 answers 1 is right: one of two drawn is right in 1/2, both never. One answer alone is left out."""
+    """Of 4 answers 1 is right: one of two drawn is in 1/2, both never. Samples of one answer are left out."""
     values, groups = [1, 0, 0, 0.5, 1, 1, 1, 1, 1], ["a"] * 4 + ["b"] * 4 + ["c"]
     assert compute("pass@2", values, groups=groups) == pytest.approx((1 / 2 + 1) / 2)
     assert compute("pass^2", values, groups=groups) == pytest.approx((0 + 1) / 2)

@@ -1,4 +1,4 @@
-"""Promises of figures of tables and ranks; tests/scores/test_metrics.py has them beside scikit-learn."""
+"""Promises of figures of tables and ranks; tests/scores/test_metrics.py holds them against scikit-learn."""
 
 from __future__ import annotations
 
