@@ -65,6 +65,8 @@ _UNREADABLE = re.compile(
 _BROKEN = re.compile(r"Cannot connect|Connection error|Server disconnected|payload is not completed")
 # Classes of the HTTP libraries, and of Python, for a line that broke or never stood.
 _LINE = frozenset({"TransportError", "ClientConnectionError", "ClientPayloadError", "ConnectionError"})
+# Classes of Google's and Amazon's libraries for credentials that are not there, or no good.
+_NO_CREDENTIALS = frozenset({"GoogleAuthError", "NoCredentialsError", "PartialCredentialsError"})
 # Classes of the HTTP libraries that say the request never went out, so that nobody can have billed it.
 _NEVER_SENT = frozenset({"ClientConnectorError"})
 _NEVER_SENT_BY_HTTPX = frozenset({"ConnectError", "ConnectTimeout"})
@@ -185,6 +187,8 @@ class LitellmProvider:
                     "bad_request", f"for this model, {NEEDS.format(needed, EXTRAS.get(needed, needed))}"
                 )
         text, names = str(error), _names(error)
+        if _NO_CREDENTIALS & names:
+            return ProviderFault("credentials", safe(text.partition("Traceback (most")[0], self._key))
         headers = cast("Mapping[str, str]", getattr(error, "litellm_response_headers", None) or {})
         response = getattr(error, "response", None)
         if not headers and response is not None:
