@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -31,6 +32,9 @@ def load_litellm() -> Any:
     with loading():
         import litellm
 
+    if "LITELLM_LOG" not in os.environ:
+        # What goes wrong is told by the fault of the call; litellm logs it before, with tracebacks.
+        logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     litellm.suppress_debug_info = True
     litellm.disable_hf_tokenizer_download = True
     return litellm
