@@ -377,8 +377,9 @@ class Recommendation:
     number; their intervals hold all together at the stated level. ties: finalists that cannot be told apart
     from the choice; certainty says so in a sentence. versus_*: two of the differences; `None` when the choice
     is that trial itself, or there is no other. separations: what it would take to break the ties with these
-    two. by_class: one champion a model class, in the order of `MODEL_CLASSES`. pareto: finalists worth a
-    look, best quality first.
+    two. by_class: one champion a model class, in the order of `MODEL_CLASSES`. class_gain: whether the
+    largest class beats the smallest beyond noise and what that costs, a sentence; empty for one class.
+    pareto: finalists worth a look, best quality first.
     """
 
     experiment: str
@@ -399,6 +400,7 @@ class Recommendation:
     separations: tuple[Separation, ...] = ()
     by_class: tuple[Champion, ...] = ()
     pareto: tuple[FrontTrial, ...] = ()
+    class_gain: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from harness.plan.given import Given
 from harness.records import Split
 from harness.result import EvalResult, RunResult, TuneResult, choose, goal_of
 from harness.session import Means, Session, Watcher, open_session
+from harness.trials.escalate import Escalation
 from harness.trials.measure import Measurement
 from harness.trials.search import Search
 
@@ -116,7 +117,7 @@ def mirror(result: RunResult) -> None:
 
 
 def _search(session: Session) -> TuneResult:
-    search = Search(session.plan, session.asks(lambda: session.on_answer(search)), session.on_block)
+    search = _work(session)
     state = session.attempt(search)
     plan = session.plan
     for arm in search.arms:
@@ -134,6 +135,28 @@ def _search(session: Session) -> TuneResult:
             record = replace(record, state="inconclusive", notes=(*record.notes, str(error)))
     files = session.conclude(search, record)
     return TuneResult(record, plan, session.folder, files, finalists=finalists, searched=searched)
+
+
+def _work(session: Session) -> Search | Escalation:
+    """The search of this plan: of all model classes at once, or class by class."""
+    ask = session.asks(lambda: session.on_answer(work))
+    work: Search | Escalation
+    if session.plan.escalate:
+        work = Escalation(session.plan, ask, lambda found: _suffices(session, found), session.on_block)
+    else:
+        work = Search(session.plan, ask, session.on_block)
+    return work
+
+
+def _suffices(session: Session, found: Escalation) -> bool:
+    """Whether something would be recommended, were this all that is tried."""
+    record = session.record(found, "complete")
+    finalists = finalists_of(record, (found.arms, found.finalists))
+    try:
+        choose(record, finalists, goal_of(session.plan), searched=searched_of(record, found.arms))
+    except InconclusiveError:
+        return False
+    return True
 
 
 def _measure(session: Session) -> EvalResult:

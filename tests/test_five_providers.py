@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.calls.weights import models_folder
-from harness.catalogue.models import load_catalogue
+from harness.catalogue.models import Prices, load_catalogue
 from harness.plan.planner import make_plan
 from harness.run import tune
 from harness.testing.http_server import SimulatorServer
@@ -35,6 +35,7 @@ KEYS = {
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "TOGETHER_API_KEY")
 }
 LOCAL = "local/smollm2-135m-instruct"
+OLLAMA = "ollama/llama3.2"
 HOSTED = ("openai", "anthropic", "google", "together")
 CLASSES = ("SMALL", "MEDIUM", "LARGE")
 LABELS = ("billing", "delivery")
@@ -44,7 +45,7 @@ OFFSETS = {"openai": 0.2, "anthropic": 0.3, "google": 0.0, "together": -0.4}
 
 
 def the_world(experiment: SimulatedExperiment) -> World:
-    """Twelve hosted models of the catalogue, at their list prices, with known abilities."""
+    """Twelve hosted models at their list prices and a free one of Ollama, with known abilities."""
     catalogue = load_catalogue()
     models: dict[str, SimulatedModel] = {}
     for provider in HOSTED:
@@ -53,16 +54,17 @@ def the_world(experiment: SimulatedExperiment) -> World:
             assert model.prices is not None
             ability = ABILITIES[model_class] + OFFSETS[provider]
             models[model.full_name] = SimulatedModel(ability=ability, prices=model.prices)
+    models[OLLAMA] = SimulatedModel(ability=0.6, prices=Prices(input=0.0, output=0.0))
     prompts = {name: replace(prompt, by_model={}) for name, prompt in experiment.world.prompts.items()}
     return replace(experiment.world, models=models, prompts=prompts)
 
 
 def the_spec(experiment: SimulatedExperiment, url: str) -> dict[str, Any]:
     """The experiment's spec, asking all five."""
-    addresses = {"openai": "/v1", "anthropic": "", "google": "/v1beta", "together": "/v1"}
+    addresses = {"openai": "/v1", "anthropic": "", "google": "/v1beta", "together": "/v1", "ollama": ""}
     hosted = [f"{provider}/{model_class}" for provider in HOSTED for model_class in CLASSES]
     search = {
-        "models": [*hosted, LOCAL],
+        "models": [*hosted, OLLAMA, LOCAL],
         "on_unsupported": "condition",
         "temperature": {"low": 0.0, "high": 1.0},
         "frequency_penalty": {"low": 0.0, "high": 1.0},
@@ -105,8 +107,8 @@ def test_every_provider_is_asked_in_its_own_format(sweep):
     """Four formats on one port, and the local model beside them."""
     result, stats, paths = sweep
     trials = result.record.trials
-    assert {trial.settings.provider for trial in trials} == {*HOSTED, "local"}
-    assert paths >= {"/v1/chat/completions", "/v1/messages"}
+    assert {trial.settings.provider for trial in trials} == {*HOSTED, "ollama", "local"}
+    assert paths >= {"/v1/chat/completions", "/v1/messages", "/api/chat"}
     assert any(":generateContent" in path for path in paths)
     assert stats.answered.keys() == {200}
     assert all(trial.failure_rate == 0 for trial in trials)
@@ -118,7 +120,8 @@ def test_the_bill_is_the_simulator_s_own(sweep):
     assert result.spend.usd == pytest.approx(stats.bill_usd, rel=1e-9)
     assert stats.bill_usd > 0.01
     local = [trial for trial in result.record.trials if trial.settings.provider == "local"]
-    assert [trial.spent_usd for trial in local] == [0.0] * len(local)
+    free = [trial for trial in result.record.trials if trial.settings.provider in ("local", "ollama")]
+    assert [trial.spent_usd for trial in free] == [0.0] * len(free)
     asked_here = result.spend.calls - stats.charged
     assert asked_here == sum(trial.samples for trial in local)
 

@@ -1,4 +1,4 @@
-"""litellm behind the seam, for providers whose wire format is not OpenAI's. Only this file imports it.
+"""litellm behind the seam, for providers whose wire format is not OpenAI's.
 
 In: a call. Out: a reply, from exactly one request. litellm's own retries, caches, callbacks, logging and
 `drop_params` stay off: a setting that the model does not take is refused, never dropped.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ from harness.calls.direct_lane import count
 from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, retry_after_s, safe
 from harness.calls.provider import ProviderFault
 from harness.clock import Clock, SystemClock
-from harness.loading import loading
+from harness.loading import load_litellm
 from harness.records import Call, FailureKind, Reply, Usage
 
 NO_KEY = "no-key"
@@ -66,6 +65,8 @@ _UNREADABLE = re.compile(
 _BROKEN = re.compile(r"Cannot connect|Connection error|Server disconnected|payload is not completed")
 # Classes of the HTTP libraries, and of Python, for a line that broke or never stood.
 _LINE = frozenset({"TransportError", "ClientConnectionError", "ClientPayloadError", "ConnectionError"})
+# Classes of Google's and Amazon's libraries for credentials that are not there, or no good.
+_NO_CREDENTIALS = frozenset({"GoogleAuthError", "NoCredentialsError", "PartialCredentialsError"})
 # Classes of the HTTP libraries that say the request never went out, so that nobody can have billed it.
 _NEVER_SENT = frozenset({"ClientConnectorError"})
 _NEVER_SENT_BY_HTTPX = frozenset({"ConnectError", "ConnectTimeout"})
@@ -186,6 +187,8 @@ class LitellmProvider:
                     "bad_request", f"for this model, {NEEDS.format(needed, EXTRAS.get(needed, needed))}"
                 )
         text, names = str(error), _names(error)
+        if _NO_CREDENTIALS & names:
+            return ProviderFault("credentials", safe(text.partition("Traceback (most")[0], self._key))
         headers = cast("Mapping[str, str]", getattr(error, "litellm_response_headers", None) or {})
         response = getattr(error, "response", None)
         if not headers and response is not None:
@@ -204,18 +207,6 @@ class LitellmProvider:
             retry_after_s=retry_after_s(headers, text),
             billed=begun or (lost and "HTTPStatusError" not in names),
         )
-
-
-def load_litellm() -> Any:
-    """litellm, tamed: no look-up of prices or tokenizers on the network, nothing printed."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    os.environ.setdefault("LITELLM_OFFLINE_MODE", "true")
-    with loading():
-        import litellm
-
-    litellm.suppress_debug_info = True
-    litellm.disable_hf_tokenizer_download = True
-    return litellm
 
 
 def _kind(error: Exception, text: str) -> FailureKind:

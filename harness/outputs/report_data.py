@@ -101,6 +101,7 @@ class Choice:
     certainty: str
     separations: tuple[str, ...]
     champions: tuple[alternatives.Alternative, ...]
+    class_gain: str
     front: tuple[alternatives.Alternative, ...]
 
 
@@ -121,6 +122,7 @@ class ReportData:
     finalists: tuple[TrialLine, ...]
     breakdown: BreakdownData | None
     top: tuple[TrialLine, ...]
+    variety: tuple[alternatives.VarietyLine, ...]
     streamed: bool
     spend: tuple[tuple[str, str], ...]
     cap_used: float | None
@@ -159,6 +161,7 @@ def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportDat
         finalists=tuple(_trial_line(trial, record) for trial in finalists),
         breakdown=breakdown_data(record),
         top=tuple(_trial_line(trial, record) for trial in best[:TOP_TRIALS]),
+        variety=alternatives.variety(record.trials),
         streamed=any(t.first_token_p50_s is not None for t in (*record.trials, *record.finalists)),
         spend=spend_lines(record),
         cap_used=cap_used,
@@ -211,6 +214,7 @@ def _choice(choice: Recommendation) -> Choice:
         certainty=choice.certainty,
         separations=alternatives.separations(choice),
         champions=alternatives.champions(choice),
+        class_gain=choice.class_gain,
         front=alternatives.front(choice),
     )
 

@@ -171,6 +171,8 @@ class Service:
                     found["bodies"] = self.bodies()
             case "GET", "/log":
                 found = {"entries": [dataclasses.asdict(entry) for entry in self.traffic.journal]}
+            case "POST", "/api/show":
+                found = {"template": "", "details": {}, "model_info": {}}
             case "POST", "/reset":
                 self.reset()
                 found = {"status": "reset"}

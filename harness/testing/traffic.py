@@ -15,7 +15,7 @@ from harness.errors import UsageError
 
 # Bounds the memory of a long benchmark; a test that reads the journal sends far fewer requests.
 LONGEST_JOURNAL = 200_000
-MOST_KEPT = 1000  # whole requests, where they are kept
+MOST_KEPT = 10_000  # whole requests, where they are kept
 
 
 @dataclass(slots=True)

@@ -11,12 +11,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from harness.calls.direct_lane import DirectProvider
 from harness.calls.lanes import open_provider
@@ -27,6 +31,7 @@ from harness.plan.ranges import Options
 from harness.plan.space import refused
 from harness.records import SENT_FIELDS, Call, Endpoint, Message, Settings
 from harness.testing.http_server import SimulatorServer
+from harness.testing.traffic import Kept
 
 pytestmark = [
     # Loading litellm takes some four seconds.
@@ -51,9 +56,10 @@ TYPICAL: dict[str, Any] = {
     "reasoning_effort": "low",
 }
 # The simulator's address as each prefix of litellm wants it; the others take OpenAI's.
-PATHS = {"anthropic": "", "gemini": "/v1beta", "ollama_chat": "", "azure": "", "bedrock": ""}
-# litellm asks Google for a token before it sends anything to Vertex: nothing to capture.
-UNREACHABLE = ("vertex_ai",)
+PATHS = {
+    **dict.fromkeys(("anthropic", "ollama_chat", "azure", "bedrock", "vertex_ai"), ""),
+    "gemini": "/v1beta",
+}
 ENVIRON = {"TEST_KEY": "my-own-secret-key"}
 LEGEND = """# Settings on the wire
 
@@ -97,18 +103,22 @@ class Wire:
             )
         return self.lanes[model.provider]
 
+    def kept(self) -> list[Kept]:
+        """The questions that came; litellm asks Ollama about a model beside them, once."""
+        return [one for one in self.server.kept() if one.path != "/api/show"]
+
     def body(self, model: Model, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         """What goes out for these settings, by path of its key; `None`: refused before anything does."""
         messages = (Message("system", "Answer briefly."), Message("user", "Where is my parcel?"))
         sent = Settings(model=model.full_name, prompt="plain", **settings)
-        before = len(self.server.kept())
+        before = len(self.kept())
         try:
             self.runner.run(self.lane(model).complete(Call(settings=sent, sample_id="s1", messages=messages)))
         except ProviderFault as fault:
             # Some formats are not answered, and need not be: the request is what counts.
-            if fault.kind == "bad_request" and len(self.server.kept()) == before:
+            if fault.kind == "bad_request" and len(self.kept()) == before:
                 return None
-        (kept,) = self.server.kept()[before:]
+        (kept,) = self.kept()[before:]
         return dict(leaves(json.loads(kept.body)))
 
 
@@ -122,7 +132,45 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def wire() -> Iterator[Wire]:
+def google_account(tmp_path_factory) -> Iterator[None]:
+    """A made-up service account, and the place that gives it tokens: litellm asks there before Vertex."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    token = json.dumps({"access_token": "t", "expires_in": 3600, "token_type": "Bearer"}).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(token)))
+            self.end_headers()
+            self.wfile.write(token)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            """Print nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as tokens, pytest.MonkeyPatch.context() as patch:
+        thread = threading.Thread(target=tokens.serve_forever, args=(0.01,))
+        thread.start()
+        account = {
+            "type": "service_account",
+            "project_id": "p",
+            "private_key": key.private_bytes(*form).decode(),
+            "client_email": "nobody@p.iam.gserviceaccount.com",
+            "token_uri": f"http://127.0.0.1:{tokens.server_port}/token",
+        }
+        file: Path = tmp_path_factory.mktemp("account") / "account.json"
+        file.write_text(json.dumps(account))
+        patch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+        patch.setenv("VERTEXAI_PROJECT", "p")
+        patch.setenv("VERTEXAI_LOCATION", "us-central1")
+        yield
+        tokens.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def wire(google_account) -> Iterator[Wire]:
     """One simulator, one loop and one lane a provider for all."""
     with SimulatorServer(keep=True) as server, asyncio.Runner() as runner:
         made = Wire(server, runner, {})
@@ -175,7 +223,7 @@ def cell(wire: Wire, model: Model, name: str) -> Cell:
     if "max_output_tokens" in model.settings:
         beside["max_output_tokens"] = 32  # every run sends one
     accepts = model.settings.get(name)
-    for other, values in getattr(accepts, "only_with", {}).items():
+    for other, values in (accepts.only_with if accepts else {}).items():
         if None not in values:
             beside[other] = values[0]
     value = value_of(model, name)
@@ -190,14 +238,8 @@ def cell(wire: Wire, model: Model, name: str) -> Cell:
 
 @pytest.fixture(scope="module")
 def cells(wire) -> list[Cell]:
-    """The whole table: every setting of every model that can be asked."""
-    asked = [model for model in CHAT if prefix_of(model) not in UNREACHABLE]
-    return [cell(wire, model, name) for model in asked for name in SENT_FIELDS]
-
-
-def prefix_of(model: Model) -> str:
-    """litellm's name of the model's provider."""
-    return CATALOGUE.providers[model.provider].litellm_prefix
+    """The whole table: every setting of every model that answers in words."""
+    return [cell(wire, model, name) for model in CHAT for name in SENT_FIELDS]
 
 
 def test_a_setting_that_is_taken_arrives_with_its_value(cells):
@@ -214,11 +256,36 @@ def test_a_setting_that_is_taken_arrives_with_its_value(cells):
             assert list(one.keys.values()) == [value], (one.model.full_name, one.name)
 
 
+# What goes out although nobody asked for it, by key, and why.
+UNASKED = {
+    "model": "some formats name it in the body",
+    "stream": "Ollama streams unless told otherwise",
+    "anthropic_version": "Vertex wants it",
+    "temperature": "litellm sends 1, Google's own default, to Gemini 3 where none is asked for",
+}
+CONVERSATIONS = ("messages", "system", "contents", "system_instruction")
+
+
+def test_nothing_goes_out_that_was_not_asked_for(wire):
+    """Beside the conversation and the output limit that every run sends, nothing without a reason."""
+    seen = set()
+    for model in CHAT:
+        body = wire.body(model, {"max_output_tokens": 33})
+        more = {key for key, value in body.items() if value != 33}
+        rest = {key for key in more if key.partition(".")[0] not in CONVERSATIONS}
+        last = {key.rpartition(".")[2]: body[key] for key in rest}
+        assert last.keys() <= UNASKED.keys(), (model.full_name, rest)
+        assert last.get("temperature", 1) == 1
+        assert "temperature" not in last or model.name.startswith("gemini-3")
+        seen |= last.keys()
+    assert seen == UNASKED.keys()
+
+
 def test_each_effort_is_a_request_of_its_own(wire):
     """The words differ by provider, but no two of them mean the same."""
     for model in CHAT:
         accepts = model.settings.get("reasoning_effort")
-        if accepts is None or prefix_of(model) in UNREACHABLE:
+        if accepts is None:
             continue
         beside = {"max_output_tokens": 8192}
         bodies = [wire.body(model, beside | {"reasoning_effort": word}) for word in accepts.choices]
@@ -242,8 +309,6 @@ def test_custom_parameters_are_passed_through_or_refused(wire, name, value):
     """`extra` goes out as it is, beside the settings that have a name here; it is never dropped."""
     arrived = 0
     for model in CHAT:
-        if prefix_of(model) in UNREACHABLE:
-            continue
         beside = {"max_output_tokens": 32}
         without = wire.body(model, beside)
         asked = wire.body(model, beside | {"extra": {name: value}})
@@ -288,9 +353,6 @@ def row(model: Model, cells: list[Cell]) -> str:
         why = f"retired: a spec that names it is refused, and told of {model.successor}"
     elif model.model_class == "EMBEDDING":
         why = "gives vectors: takes none of these"
-    elif not own:
-        taken = ", ".join(model.settings) or "none"
-        why = f"takes {taken}; not captured, for litellm asks for a token of Google's first"
     else:
         return f"| {model.model_class} | {model.name} | {' | '.join(own[name] for name in SENT_FIELDS)} |\n"
     return f"| {model.model_class} | {model.name} | {why} |{' |' * (len(SENT_FIELDS) - 1)}\n"

@@ -163,7 +163,7 @@ def _usage(letter: Letter) -> dict[str, Any]:
         return {"input_tokens": -1, "output_tokens": "many", "total_tokens": None}
     usage = letter.reply.usage
     prompt = {"cached_tokens": usage.cached_input_tokens}
-    if usage.cache_write_tokens:
+    if usage.cache_write_tokens is not None:
         prompt["cache_write_tokens"] = usage.cache_write_tokens
     return {
         "input_tokens": usage.input_tokens,

@@ -1,4 +1,4 @@
-"""Which path speaks which format, with and without the version in front, as clients write it.
+"""Which path speaks which format, with and without the version in front, as clients write it, Azure's too.
 
 In: a path. Out: a format, or none.
 """
@@ -26,6 +26,8 @@ _PATHS: Mapping[str, Wire] = {
     "/api/chat": OLLAMA_CHAT,
     "/api/embed": OLLAMA_EMBED,
 }
+# Azure names the model in the path, and OpenAI's library repeats it in the body.
+_DEPLOYMENTS = "/openai/deployments/"
 _GEMINI: Mapping[str, Wire] = {
     **dict.fromkeys(gemini.GENERATES, gemini.GEMINI),
     **dict.fromkeys(gemini.EMBEDS, gemini.GEMINI_EMBED),
@@ -37,4 +39,6 @@ def wire_of(path: str) -> Wire | None:
     wire = _PATHS.get(path)
     if wire is None and "/models/" in path:
         return _GEMINI.get(path.rpartition(":")[2])
+    if wire is None and path.startswith(_DEPLOYMENTS):
+        return _PATHS.get("/" + path.removeprefix(_DEPLOYMENTS).partition("/")[2])
     return wire

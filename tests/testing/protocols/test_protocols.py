@@ -151,6 +151,8 @@ def test_paths_with_and_without_a_version() -> None:
     assert wire_of("/chat/completions") is wire_of("/v1/chat/completions")
     assert wire_of("/models/m:generateContent") is wire_of("/v1beta/models/m:streamGenerateContent")
     assert wire_of("/models/m:countTokens") is None
+    assert wire_of("/openai/deployments/m/chat/completions") is wire_of("/v1/chat/completions")
+    assert wire_of("/openai/deployments/m/embeddings") is wire_of("/v1/embeddings")
     assert wire_of("/v1/models") is None
     asked = wire("/models/tuned/m:embedContent").read(
         {"content": {"parts": [{"text": "a"}]}}, "/models/tuned/m:embedContent"
