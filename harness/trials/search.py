@@ -385,8 +385,8 @@ class Search:
             value = level if arm is champion else level + shrunk(standing)
             self.told[arm.number] = value
             broken = excess(arm.trial(), self.plan.aim.limits)
-            number, usd = arm.number - self.first, arm.usd_per_1k_calls()
-            proposals.tell(number, value, usd_per_1k_calls=usd, broken=broken)
+            number = arm.number - self.first
+            proposals.tell(number, value, usd_per_1k_calls=arm.usd_per_1k_calls(), broken=broken)
         self.on_block(self)
 
     def _note_budget(self) -> None:
