@@ -236,8 +236,8 @@ def _lacks(provider: ProviderHealth) -> list[str]:
     lacks: list[str] = []
     if provider.key_env is not None and not provider.key_set:
         lacks.append(
-            f"{provider.key_env} is not set, and {provider.name} needs it; set it in the environment, or "
-            "leave the provider out of search.models"
+            f"{provider.key_env} is not set, and {provider.name} needs it; set it in the environment or in "
+            ".env, or leave the provider out of search.models"
         )
     lacks += [
         f"the weights of {provider.name}/{model.name} are not here; fetch them with "

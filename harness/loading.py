@@ -32,8 +32,9 @@ def load_litellm() -> Any:
     with loading():
         import litellm
 
-    # Its warnings come with every call, in the middle of a progress bar or of JSON.
-    logging.getLogger("LiteLLM").setLevel(logging.ERROR)
+    if "LITELLM_LOG" not in os.environ:
+        # What goes wrong is told by the fault of the call; litellm logs it before, with tracebacks.
+        logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     litellm.suppress_debug_info = True
     litellm.disable_hf_tokenizer_download = True
     return litellm

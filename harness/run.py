@@ -6,7 +6,6 @@ folder. What happens on the way is told to `on_progress`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from harness.advice.limits import breaks
 from harness.advice.measured import caveats
 from harness.calls.provider import Provider
 from harness.clock import Clock, SystemClock
+from harness.environment import environment
 from harness.errors import InconclusiveError, ProviderError, UsageError
 from harness.past import REPORTS, finalists_of, searched_of
 from harness.plan.given import Given
@@ -186,6 +186,6 @@ def _means(
         providers=providers,
         on_progress=on_progress,
         use_cache=use_cache,
-        environ=os.environ if environ is None else environ,
+        environ=environment() if environ is None else environ,
         clock=clock or SystemClock(),
     )

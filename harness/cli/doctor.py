@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +33,9 @@ def doctor(spec: Path | None, *, as_json: bool, store: str | None, live: bool) -
     from datetime import UTC, datetime
 
     from harness.doctor import examine
+    from harness.environment import environment
 
-    found = examine(spec, store=store, environ=os.environ, today=datetime.now(UTC).date(), live=live)
+    found = examine(spec, store=store, environ=environment(), today=datetime.now(UTC).date(), live=live)
     if as_json:
         click.echo(json.dumps({"ok": not found.missing, **asdict(found)}, indent=2))
     else:
