@@ -19,9 +19,9 @@ from harness.plan.aim_spec import AimSpec, policy_of
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
 from harness.plan.given import Given, read_given
-from harness.plan.lengths import LengthCheck, longest_prompt
+from harness.plan.lengths import LengthCheck, longest_prompts
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
-from harness.plan.mapping import is_mapped, mapping_faults
+from harness.plan.mapping import note_unsent
 from harness.plan.own_scorers import lifted
 from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
 from harness.plan.rows import Rows, Selection, open_rows
@@ -167,18 +167,8 @@ class _Draft:
             self.rows = self._open_rows(task)
         if search is not None:
             self.space = make_space(search, self.models, tuple(self.prompts), problems)
-            self._ask_mappings(search, self.space)
+            note_unsent(self.models, self.catalogue, self.shipped, self.space, problems)
         self._refuse_untimed()
-
-    def _ask_mappings(self, search: SearchSpec, space: Space) -> None:
-        """Note what litellm would not send, of settings that no test of ours has seen it send."""
-        for model in self.models.values():
-            facts = self.catalogue.provider(model.provider)
-            if is_mapped(model, facts, self.shipped, custom=bool(search.extra)):
-                continue
-            for name, fault in mapping_faults(model, facts, space):
-                place = ("search", "extra", name) if name in search.extra else ("search", name)
-                self.reading.problems.add(place, f"{fault}; remove the setting or the model")
 
     def _refuse_untimed(self) -> None:
         """Note a limit on the first token for a provider that answers in one piece."""
@@ -317,7 +307,9 @@ class _Draft:
         selection = Selection(confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit)
         check, targets = TemplateCheck(self.prompts), TargetCheck(self.scorers)
         metric = MetricCheck(task, self.scorers, problems)
-        lengths = LengthCheck(self.prompts, list(self.models.values()), self._longest(task))
+        least = min(limits_of(self.reading.search), default=1) if self.reading.search else 1
+        longest = longest_prompts(self.models, least, task.max_input_tokens)
+        lengths = LengthCheck(self.prompts, list(self.models.values()), longest)
 
         def fault(row: Row) -> str | None:
             inputs = row.inputs
@@ -335,13 +327,6 @@ class _Draft:
         finally:
             problems.extend(check.finish())
         return None
-
-    def _longest(self, task: TaskSpec) -> dict[str, int]:
-        """The longest prompt of each model, where it is known."""
-        search = self.reading.search
-        least = min(limits_of(search), default=1) if search is not None else 1
-        found = {n: longest_prompt(m, least, task.max_input_tokens) for n, m in self.models.items()}
-        return {name: most for name, most in found.items() if most is not None}
 
 
 def _refuse_overrides(overrides: Overrides) -> None:
