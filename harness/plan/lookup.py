@@ -22,6 +22,7 @@ HOSTED_CONCURRENCY, HOSTED_TIMEOUT_S = 16, 60.0
 # A model on this machine shares its cores: more at once is slower for each, and a long answer takes minutes.
 LOCAL_CONCURRENCY, LOCAL_TIMEOUT_S = 2, 120.0
 MAX_RETRIES = 4
+GENERAL: ModelClass = "MEDIUM"  # the class for general tasks, of which a provider's name alone is read
 OWN = "spec"  # source of a model that the spec alone knows
 # What the OpenAI chat-completions format defines, for an endpoint of one's own that states no settings.
 # Source: OpenAI API reference, "Create chat completion". Nothing is sent unless the spec asks for it.
@@ -79,8 +80,13 @@ def find_models(names: Iterable[str], catalogue: Catalogue, problems: Problems) 
 
 
 def find_model(name: str, catalogue: Catalogue) -> Model:
-    """The model that "provider/name" or "provider/CLASS" means. Raises CatalogueError without a price too."""
-    provider, _, rest = name.partition("/")
+    """The model that "provider/name" or "provider/CLASS" means; "provider" alone is its MEDIUM model.
+
+    Raises CatalogueError, also for a model without a price.
+    """
+    provider, slash, rest = name.partition("/")
+    if not slash and provider in catalogue.providers:
+        rest = GENERAL
     model_class: ModelClass | None = next((one for one in MODEL_CLASSES if one == rest), None)
     model = catalogue.of_class(provider, model_class) if model_class else catalogue.find(name)
     if model.prices is None:

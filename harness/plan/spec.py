@@ -107,7 +107,8 @@ class SearchSpec(Strict):
 
     models: list[str] = Field(
         min_length=1,
-        description="provider/name, or provider/CLASS with SMALL, MEDIUM, LARGE or EMBEDDING.",
+        description="provider/name, or provider/CLASS with SMALL, MEDIUM, LARGE or EMBEDDING; a provider "
+        "alone is its MEDIUM model, the one for general tasks.",
     )
     temperature: NumberSetting | None = Field(default=None, description="Randomness of sampling.")
     top_p: NumberSetting | None = Field(default=None, description="Share of probability sampled from.")
