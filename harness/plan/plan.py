@@ -19,7 +19,7 @@ from harness.plan.problems import written
 from harness.plan.rows import Rows
 from harness.prompts import Prompt
 from harness.records import Endpoint, JsonValue, Settings, Split, Verb
-from harness.scores.scorer import Scorer
+from harness.scores.scorer import RepeatScorer, Scorer
 
 Failures = Literal["count_as_wrong", "leave_out"]
 Mode = Literal["budget", "confidence"]
@@ -208,7 +208,12 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is asked and how answers are judged. scorer_forms: the scorers as the spec wrote them."""
+    """What is asked and how answers are judged.
+
+    scorers: of single answers, the first gives the quality. repeat_scorers: of all answers to a sample.
+    scorer_forms: both as the spec wrote them. slices: metadata fields that quality is shown by; `None`: all
+    with few values.
+    """
 
     name: str
     rows: Rows
@@ -217,6 +222,8 @@ class Task:
     metric: str
     repeats: int
     scorer_forms: tuple[JsonValue, ...] = ()
+    repeat_scorers: tuple[RepeatScorer, ...] = ()
+    slices: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +301,7 @@ class Plan:
                 **evaluated,
                 "data": task.rows.fingerprint(),
                 "prompts": {name: prompt.source for name, prompt in task.prompts.items()},
-                "scorers": [(scorer.name, scorer.version) for scorer in task.scorers],
+                "scorers": [(one.name, one.version) for one in (*task.scorers, *task.repeat_scorers)],
                 "scorer_forms": task.scorer_forms,
                 "metric": task.metric,
                 "repeats": task.repeats,

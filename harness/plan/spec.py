@@ -90,6 +90,10 @@ class TaskSpec(Strict):
     metric: str = Field(
         min_length=1, description="How scores of all samples become one quality, as in accuracy."
     )
+    slices: list[str] | None = Field(
+        default=None,
+        description="Metadata fields by whose values quality is shown. Left out: fields of at most 12.",
+    )
     repeats: int = Field(default=1, ge=1, description="How often each sample is asked, from 1.")
     limit: int | None = Field(
         default=None, ge=4, description="Use only this many samples, at least 4; the same ones every time."

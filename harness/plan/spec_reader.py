@@ -42,7 +42,7 @@ from harness.plan.spec import (
     Spec,
     TaskSpec,
 )
-from harness.plan.yaml_source import YamlSource, from_mapping, read_yaml
+from harness.plan.yaml_source import YamlSource, from_mapping, parse_yaml, read_yaml
 from harness.records import JsonValue
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
@@ -148,6 +148,18 @@ def read_policy(form: object) -> Policy:
     if aim is not None and problems.none:
         return policy_of(aim.policy)
     raise UsageError("; ".join(f"{problem.key}: {problem.message}" for problem in problems.found))
+
+
+def read_addresses(text: str) -> dict[str, str]:
+    """The addresses that a spec's text names, by provider; the text of a spec that a run began with."""
+    whole = parse_yaml("<spec>", text).value
+    providers = whole.get("providers") if isinstance(whole, dict) else None
+    found: dict[str, str] = {}
+    for name, entry in (providers if isinstance(providers, dict) else {}).items():
+        address = entry.get("api_base") if isinstance(entry, dict) else None
+        if isinstance(address, str):
+            found[name] = address
+    return found
 
 
 def _source(spec: Path | str | Mapping[str, object] | Spec) -> YamlSource:

@@ -1,8 +1,8 @@
 """Planted keys, and a search for them in everything that a run leaves behind.
 
 Keys stand where keys may stand (the environment, a file `.env`, addresses), they go out in headers, and the
-provider sends them back in its errors. One run succeeds and one fails; then every byte of every file they
-left, in whatever form, and all that was printed, is searched for each of them.
+provider sends them back in its errors. One run succeeds and one fails; then every byte of every file that
+they left, in whatever form, and all that was printed, is searched for each of them.
 """
 
 from __future__ import annotations

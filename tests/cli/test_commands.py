@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from harness.cli import cli
 from harness.cli.live import SHOWN_TRIALS, LiveView
+from harness.outputs.exports.registry import TARGETS
 from harness.records import Progress, Settings, Spend
 from harness.testing import builders
 
@@ -227,7 +228,11 @@ def test_report_is_made_anew_from_the_store(desk: Any, finished: str) -> None:
 def test_export_as_json(desk: Any, finished: str) -> None:
     """The JSON export holds model and parameters."""
     made = desk.cli("export", "json", "-o", "out")
-    assert (made.code, made.out) == (0, f"wrote {Path('out/settings.json')}\n")
+    assert (made.code, made.err) == (0, "")
+    assert made.out.splitlines()[-2:] == [
+        f"wrote {Path('out/settings.json')}",
+        f"wrote {Path('out/json.manifest.json')}",
+    ]
     settings = json.loads((desk.folder / "out" / "settings.json").read_text())
     assert settings["run"] == finished
     assert (settings["model"]["provider"], settings["model"]["name"]) == ("mine", "tiny")
@@ -254,8 +259,8 @@ def test_export_as_yaml(desk: Any, finished: str) -> None:
     """The YAML export says the same as the JSON export."""
     assert desk.cli("export", "yaml", finished).code == desk.cli("export", "json", finished).code == 0
     folder = desk.folder / "reports" / finished / "exports"
-    assert YAML(typ="safe").load(folder / "settings.yaml") == json.loads(
-        (folder / "settings.json").read_text()
+    assert YAML(typ="safe").load(folder / "yaml" / "settings.yaml") == json.loads(
+        (folder / "json" / "settings.json").read_text()
     )
 
 
@@ -276,7 +281,7 @@ def test_export_under_another_policy(desk: Any, finished: str) -> None:
 def test_targets_are_listed(desk: Any) -> None:
     """`export --list` names each target with a description."""
     names = [line.split()[0] for line in desk.cli("export", "--list").out.splitlines()]
-    assert names == ["json", "openai", "yaml"]
+    assert names == sorted(TARGETS)
 
 
 def test_empty_store_says_how_to_begin(desk: Any) -> None:
