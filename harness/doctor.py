@@ -103,7 +103,7 @@ def examine(spec: Path | None, *, store: str | None, environ: Mapping[str, str],
         except HarnessError as error:
             missing += str(error).splitlines()
         else:
-            providers = look.providers(plan.endpoints, plan.models.values())
+            providers = look.providers(plan.endpoints, plan.asked_models.values())
             missing += [lack for provider in providers for lack in _lacks(provider)]
             notes += plan.notes
     return Checkup(

@@ -145,7 +145,7 @@ def open_engine(
         run=run,
         providers=providers,
         endpoints=plan.endpoints,
-        models=plan.models,
+        models=plan.asked_models,
         store=store,
         caps=Caps(usd=budget.usd, calls=budget.calls, tokens=budget.tokens, minutes=budget.minutes),
         clock=clock,

@@ -401,10 +401,21 @@ class Recommendation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """What calls of one purpose cost a run."""
+
+    usd: float = 0.0
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spend:
     """What a run cost. calls: requests that were paid; cached: answers that were not paid again.
 
-    saved_usd: list price of the cached answers. cap_usd and cap_calls: `None` when not capped.
+    saved_usd: list price of the cached answers. cap_usd and cap_calls: `None` when not capped. by_purpose:
+    parts of usd, calls and tokens, of the purposes for which anything was paid.
     """
 
     usd: float = 0.0
@@ -416,6 +427,39 @@ class Spend:
     output_tokens: int = 0
     cap_usd: float | None = None
     cap_calls: int | None = None
+    by_purpose: Mapping[Purpose, Paid] = field(default_factory=dict["Purpose", Paid])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeReport:
+    """A judge held against answers that people called good or bad, and what that makes of its pass rates.
+
+    models: those that judge together. labelled: answers with a label; unscored: those without a verdict.
+    good, bad: the judged ones by their label; good_passed, bad_passed: what of them passed. kappa: Cohen's,
+    of judge and people, from -1 to 1. sensitivity: share of the good that pass; specificity: share of the bad
+    that do not. chance_p: how likely a judge that knows nothing does so well; at_chance: whether that cannot
+    be ruled out. position_bias: share of verdicts for the first of two, less a half; `None` for a judge that
+    compares no two. verbosity_bias: how much more often the longer half of the answers passes wrongly than
+    the shorter one, from -1 to 1. All these are `None` when no answer of a kind was judged. corrected: share
+    of answers that people would call good, by trial number, on the split that reports quality.
+    """
+
+    scorer: str
+    models: tuple[str, ...]
+    labelled: int
+    unscored: int
+    good: int
+    bad: int
+    good_passed: int
+    bad_passed: int
+    at_chance: bool
+    kappa: float | None = None
+    sensitivity: Estimate | None = None
+    specificity: Estimate | None = None
+    chance_p: float | None = None
+    position_bias: Estimate | None = None
+    verbosity_bias: Estimate | None = None
+    corrected: Mapping[int, Estimate] = field(default_factory=dict[int, Estimate])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -481,7 +525,7 @@ class RunRecord:
     trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
     verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
-    settings come from, in words; empty for a search.
+    settings come from, in words; empty for a search. judges: those that were measured.
     """
 
     run: str
@@ -502,3 +546,4 @@ class RunRecord:
     notes: tuple[str, ...] = ()
     verb: Verb = "tune"
     origin: str = ""
+    judges: tuple[JudgeReport, ...] = ()

@@ -26,11 +26,12 @@ from harness.past import find_run, open_engine, plan_of, rows_of
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of
-from harness.records import Progress, RunRecord, RunState, Trial, Verb
+from harness.records import JudgeReport, Progress, RunRecord, RunState, Trial, Verb
 from harness.stats.bounds import shared
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import Answered, ask
 from harness.trials.evidence import Arm
+from harness.trials.measured_judge import measure_judges, require_telling, with_corrected
 from harness.trials.mirror import Mirror, mirrored
 
 GLANCE_S = 0.5  # between two progress snapshots while answers arrive
@@ -91,6 +92,7 @@ class Session:
     next_glance: float = field(init=False)
     watch: Callable[[], None] | None = field(default=None, init=False)
     last_glance_s: float = field(default=0.0, init=False)
+    judges: tuple[JudgeReport, ...] = field(default=(), init=False)
     written: dict[tuple[str, int], TrialRow] = field(
         default_factory=dict[tuple[str, int], TrialRow], init=False
     )
@@ -147,6 +149,8 @@ class Session:
     def attempt(self, work: Work) -> RunState:
         """Do the work and say how it ended; a fault is passed on when what there is was written down."""
         try:
+            self.judges = measure_judges(self.plan, self.engine.run)
+            require_telling(self.plan, self.judges)
             work.run()
         except KeyboardInterrupt:
             work.notes.append(
@@ -187,6 +191,7 @@ class Session:
             notes=(*work.notes, *_untimed(plan, (*work.arms, *work.finalists)), *plan.notes),
             verb=plan.verb,
             origin="" if plan.evaluated is None else plan.evaluated.origin,
+            judges=with_corrected(self.judges, work.arms if plan.evaluated else confirmed),
         )
 
     def conclude(self, work: Work, record: RunRecord) -> tuple[Path, ...]:
@@ -226,7 +231,7 @@ def open_session(
         require_folder(means.reports)
         providers = means.providers
         if providers is None:
-            providers = open_providers(plan.endpoints, plan.models, means.environ)
+            providers = open_providers(plan.endpoints, plan.asked_models, means.environ)
         database.begin_run(row)
         with (
             _watched(means.on_progress) as watch,

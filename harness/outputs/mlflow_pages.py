@@ -253,6 +253,7 @@ def _spend_figures(record: RunRecord) -> dict[str, float]:
             "input_tokens": spend.input_tokens,
             "output_tokens": spend.output_tokens,
             "trials": len(record.trials),
+            **{f"spent_usd_{purpose}": paid.usd for purpose, paid in spend.by_purpose.items()},
         }
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.outputs import alternatives, numbers
+from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
     FAILURES,
     UNFINISHED,
@@ -125,6 +126,7 @@ class ReportData:
     cap_used_text: str
     spent: str
     splits_differ: str
+    judges: tuple[tuple[str, str], ...]
     failures: str
     worst: tuple[WorstAnswer, ...]
     data: tuple[tuple[str, str], ...]
@@ -162,6 +164,7 @@ def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportDat
         cap_used_text=cap_used_text,
         spent=numbers.money(record.spend.usd),
         splits_differ=SPLITS_DIFFER,
+        judges=judge_lines(record),
         failures=FAILURES[record.failures],
         worst=tuple(worst_answer(row) for row in worst),
         data=data_lines(record),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from harness.outputs import numbers
-from harness.records import AnswerRow, RunRecord, RunState, Settings, Trial
+from harness.records import AnswerRow, Purpose, RunRecord, RunState, Settings, Trial
 
 LONGEST_ANSWER = 500
 LONGEST_TARGET = 200
@@ -29,6 +29,7 @@ FAILURES: Mapping[str, str] = {
         "shares stand in the table: settings that fail often look better than they are."
     ),
 }
+PURPOSES: Mapping[Purpose, str] = {"answer": "answers", "judge": "judges", "embed": "embeddings"}
 UNFINISHED: Mapping[RunState, str] = {
     "running": "The run is still going; all figures are provisional.",
     "stopped": "The run was stopped early; its figures rest on what was answered until then.",
@@ -90,6 +91,14 @@ def spend_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
         ("Answers from the cache", f"{numbers.count(spend.cached)}, saving {numbers.money(spend.saved_usd)}"),
         ("Failed calls", numbers.count(spend.failed)),
         ("Tokens in / out", f"{numbers.count(spend.input_tokens)} / {numbers.count(spend.output_tokens)}"),
+        *(
+            (
+                f"Of it for {PURPOSES[purpose]}",
+                f"{numbers.money(paid.usd)}, {numbers.counted(paid.calls, 'call')}",
+            )
+            for purpose, paid in sorted(spend.by_purpose.items())
+            if purpose != "answer"
+        ),
     )
 
 

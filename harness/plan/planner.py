@@ -19,6 +19,7 @@ from harness.plan.aim_spec import AimSpec, policy_of
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
 from harness.plan.given import Given, read_given
+from harness.plan.judging import Panel, find_panel
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries
 from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
 from harness.plan.problems import Problems
@@ -32,6 +33,8 @@ from harness.plan.templates import TemplateCheck, read_prompts
 from harness.plan.warm_start import Sources, find_warm, from_pinned, pinned_form
 from harness.prompts import Prompt
 from harness.records import JsonValue, Split
+from harness.scores.judge import Judge
+from harness.scores.judges import build_judge
 from harness.scores.metrics import find_metric
 from harness.scores.scorer import Scorer, build_scorer
 from harness.store.store import Store, open_store
@@ -114,7 +117,8 @@ class _Draft:
         self.catalogue = with_own_entries(catalogue, reading.providers or {}, reading.problems)
         self.models: dict[str, Model] = {}
         self.prompts: dict[str, Prompt] = {}
-        self.scorers: tuple[Scorer, ...] = ()
+        self.scorers: tuple[Scorer | Judge, ...] = ()
+        self.panel = Panel()
         self.rows: Rows | None = None
         self.space: Space | None = None
         self.sampler = Sampler()
@@ -127,6 +131,8 @@ class _Draft:
         task, search, problems = self.reading.task, self.reading.search, self.reading.problems
         if task is not None:
             self.scorers = _scorers(task, problems)
+            self.panel = find_panel(self.scorers, self.catalogue, self.folder, problems)
+            self.scorers = self.panel.named(self.scorers)
             self.prompts = read_prompts(task, self.reading.source, self.folder, problems)
             self.rows = self._open_rows(task)
         if search is not None:
@@ -216,7 +222,7 @@ class _Draft:
         spec, rows, space = self.reading.spec, self.rows, self.space
         if spec is None or rows is None or space is None:
             raise AssertionError("a plan is made only when no fault was found")
-        used = self.models.values()
+        used = {**self.models, **self.panel.models}.values()
         return Plan(
             experiment=spec.experiment,
             description=spec.description,
@@ -237,9 +243,10 @@ class _Draft:
             optuna_storage=spec.search.optuna_storage,
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
             catalogue_fingerprint=self.catalogue.fingerprint(),
-            notes=(*_notes(spec.search, used), *self.notes),
+            notes=(*_notes(spec.search, used), *self.panel.notes(self.models), *self.notes),
             pins=self.pins,
             evaluated=self.evaluated,
+            judge_models=self.panel.models,
         )
 
     def _task(self, spec: Spec, rows: Rows) -> Task:
@@ -251,6 +258,7 @@ class _Draft:
             metric=spec.task.metric,
             repeats=spec.task.repeats,
             scorer_forms=tuple(spec.task.scorers),
+            labelled=self.panel.labelled,
         )
 
     def _open_rows(self, task: TaskSpec) -> Rows | None:
@@ -304,20 +312,24 @@ def _updated(part: Part, **values: float | None) -> Part:
     return part if part is None else cast("Part", part.model_copy(update=given))
 
 
-def _scorers(task: TaskSpec, problems: Problems) -> tuple[Scorer, ...]:
-    scorers: list[Scorer] = []
+def _scorers(task: TaskSpec, problems: Problems) -> tuple[Scorer | Judge, ...]:
+    scorers: list[Scorer | Judge] = []
     for number, form in enumerate(task.scorers):
         try:
-            scorers.append(build_scorer(form))
+            scorers.append(build_judge(form) or build_scorer(form))
         except UsageError as error:
             problems.add(("task", "scorers", number), str(error))
     names = [scorer.name for scorer in scorers]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         problems.add(("task", "scorers"), f"has two scorers called {name!r}; keep one of them")
     try:
-        find_metric(task.metric)
+        metric = find_metric(task.metric)
     except UsageError as error:
         problems.add(("task", "metric"), str(error))
+    else:
+        if not metric.decomposable and scorers and isinstance(scorers[0], Judge):
+            message = f"is {metric.name!r}, which looks at labels, and judge {scorers[0].name!r} reads none"
+            problems.add(("task", "metric"), f"{message}; take mean or accuracy")
     return tuple(scorers)
 
 

@@ -71,7 +71,8 @@ class TaskSpec(Strict):
     scorers: list[ScorerForm] = Field(
         min_length=1,
         description="How each answer is judged; the first one gives the quality. "
-        "A name (exact), or a name with options (choice: {labels: [yes, no]}).",
+        "A name (exact), a name with options (choice: {labels: [yes, no]}), or models that judge: "
+        "rubric: {models: [openai/SMALL], criterion: ...}, correctness: {models: [...]}, preference: {...}.",
     )
     metric: str = Field(
         min_length=1, description="How scores of all samples become one quality, as in accuracy."

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from harness.fingerprint import canonical
 from harness.plan.columns import Row
 from harness.records import JsonValue, Sample
+from harness.scores.judge import Judge
 from harness.scores.scorer import Answer, Scorer, target_texts
 
 # Labels repeat and are asked about once. Free texts hardly repeat: past this many, none is remembered.
@@ -24,12 +25,15 @@ class TargetCheck:
     scorer's arguments, to be told before money is spent.
     """
 
-    def __init__(self, scorers: Sequence[Scorer]) -> None:
+    def __init__(self, scorers: Sequence[Scorer | Judge]) -> None:
         self._scorers = tuple(scorers)
         self._known: dict[tuple[bool, str], str | None] = {}
 
     def row(self, row: Row) -> str | None:
         """Why the target of this row cannot be judged; `None` when every scorer can."""
+        # A judge looks at the inputs as well, so that a target alone tells nothing about its row.
+        if any(isinstance(scorer, Judge) for scorer in self._scorers):
+            return self._fault(row)
         key = _key(row.target)
         if key in self._known:
             return self._known[key]
@@ -50,6 +54,11 @@ class TargetCheck:
         texts = target_texts(row.target)
         answer = Answer(sample=sample, text=texts[0] if texts else "")
         for scorer in self._scorers:
+            if isinstance(scorer, Judge):
+                fault = scorer.fault(sample)
+                if fault is not None:
+                    return f"{fault}; correct the row, or judge {scorer.name!r}"
+                continue
             score = scorer.score(answer)
             if score.value is None:
                 return f"{score.reason}; correct the row, or scorer {scorer.name!r}"

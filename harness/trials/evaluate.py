@@ -6,7 +6,7 @@ so that time of day and prompt caches meet all settings alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -16,8 +16,9 @@ from harness.calls.engine import Engine
 from harness.fingerprint import share
 from harness.plan.plan import Plan
 from harness.records import AnswerRow, Call, CallFailure, Message, Outcome, Sample, Score, Settings
-from harness.scores.scorer import Answer
+from harness.scores.judge import Judge
 from harness.trials.evidence import Arm
+from harness.trials.judging import NOTHING_SAID, Arrived, Judged, answer_of, judge_each
 
 SEEDS = 2**31  # providers take seeds of 31 bits
 UNSENT = ("budget", "cancelled")
@@ -61,18 +62,33 @@ def ask(
     """
     under_way: dict[int, _Asked] = {}
     answered = Answered()
-    for outcome in engine.run(_calls(arms, positions, under_way, without=answered.gone)):
-        asked = under_way.pop(id(outcome.call))
-        if isinstance(outcome, CallFailure) and outcome.kind in UNSENT:
+    calls = _calls(arms, positions, under_way, without=answered.gone)
+    outcomes = _arrived(engine.run(calls), under_way)
+    for judged in judge_each(arms[0].board.plan, outcomes, engine.run, stops=True):
+        outcome = judged.outcome
+        if judged.replies.unsent or (isinstance(outcome, CallFailure) and outcome.kind in UNSENT):
             answered.complete = False
             continue
         if isinstance(outcome, CallFailure) and outcome.kind in HOPELESS:
             cause = f"cannot be asked ({outcome.kind}): {outcome.message}"
             answered.gone.update(dict.fromkeys(_affected(outcome, arms), cause))
-        asked.arm.take(asked.position, outcome, score_all(asked.arm.board.plan, outcome, asked.sample))
+        _take(judged)
         if watch:
             watch()
     return answered
+
+
+def _arrived(outcomes: Iterator[Outcome], under_way: dict[int, _Asked]) -> Iterator[Arrived[_Asked]]:
+    for outcome in outcomes:
+        asked = under_way.pop(id(outcome.call))
+        yield Arrived(asked, outcome, asked.sample)
+
+
+def _take(judged: Judged[_Asked]) -> None:
+    asked, plan = judged.asked, judged.asked.arm.board.plan
+    scores = score_all(plan, judged.outcome, judged.sample, judged.replies.texts)
+    asked.arm.take(asked.position, judged.outcome, scores)
+    asked.arm.judge_usd += judged.replies.usd
 
 
 def remember(arm: Arm, seen: str, engine: Engine) -> None:
@@ -83,22 +99,25 @@ def remember(arm: Arm, seen: str, engine: Engine) -> None:
     under_way: dict[int, _Asked] = {}
     arm.seen[:] = arm.seen_of(seen)
     positions = np.flatnonzero(arm.seen.any(axis=1)).tolist()
-    for outcome in engine.recall(_calls([arm], positions, under_way, again=True)):
-        asked = under_way.pop(id(outcome.call))
-        arm.take(asked.position, outcome, score_all(arm.board.plan, outcome, asked.sample))
+    outcomes = _arrived(engine.recall(_calls([arm], positions, under_way, again=True)), under_way)
+    for judged in judge_each(arm.board.plan, outcomes, engine.recall):
+        _take(judged)
 
 
-def score_all(plan: Plan, outcome: Outcome, sample: Sample) -> tuple[Score, ...]:
-    """One score per scorer of the task; none for a failed call."""
+def score_all(
+    plan: Plan,
+    outcome: Outcome,
+    sample: Sample,
+    replies: Mapping[str, Sequence[str | None]] = NOTHING_SAID.texts,
+) -> tuple[Score, ...]:
+    """One score per scorer of the task; none for a failed call. replies: of each judge, by its name."""
     if isinstance(outcome, CallFailure):
         return ()
-    answer = Answer(
-        sample=sample,
-        text=outcome.reply.text or "",
-        repeat=outcome.call.repeat,
-        finish_reason=outcome.reply.finish_reason,
+    answer = answer_of(outcome, sample)
+    return tuple(
+        scorer.score(answer, replies[scorer.name]) if isinstance(scorer, Judge) else scorer.score(answer)
+        for scorer in plan.task.scorers
     )
-    return tuple(scorer.score(answer) for scorer in plan.task.scorers)
 
 
 def make_call(
@@ -130,8 +149,9 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
     """The per-sample table of one arm, read back from the store; nothing is sent for it."""
     under_way: dict[int, _Asked] = {}
     plan, seen = arm.board.plan, np.flatnonzero(arm.seen.any(axis=1)).tolist()
-    for outcome in engine.recall(_calls([arm], seen, under_way, again=True)):
-        sample = under_way.pop(id(outcome.call)).sample
+    outcomes = _arrived(engine.recall(_calls([arm], seen, under_way, again=True)), under_way)
+    for judged in judge_each(plan, outcomes, engine.recall):
+        outcome, sample = judged.outcome, judged.sample
         failed = isinstance(outcome, CallFailure)
         yield AnswerRow(
             trial=arm.number,
@@ -145,7 +165,7 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
             latency_s=None if failed else outcome.latency.total_s,
             cached=not failed and outcome.cached,
             reused=not failed and outcome.reused,
-            scores=score_all(plan, outcome, sample),
+            scores=score_all(plan, outcome, sample, judged.replies.texts),
             target=sample.target,
         )
 

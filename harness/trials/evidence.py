@@ -29,6 +29,7 @@ from harness.records import (
     Trial,
     TrialState,
 )
+from harness.scores.judge import Judge
 from harness.scores.metrics import METRICS, compute, quick_macro_f1
 from harness.scores.scorer import target_label
 from harness.stats.bounds import mean_bounds, percentile_bounds, share_bounds, two_sided
@@ -62,11 +63,17 @@ class Board:
         """Whether the metric looks at labels rather than at the mean of the scores."""
         return not METRICS[self.plan.task.metric].decomposable
 
+    @property
+    def by_judge(self) -> bool:
+        """Whether a model judges the quality: what it fails to judge is no fault of the answer."""
+        return isinstance(self.plan.task.scorers[0], Judge)
+
     def note(self, position: int, sample: Sample) -> None:
         """Remember group and target of the sample at this position."""
         self.groups[position] = sample.group
-        if self.over_labels and self.targets[position] is None:
-            self.targets[position] = target_label(self.plan.task.scorers[0], sample)
+        first = self.plan.task.scorers[0]
+        if self.over_labels and self.targets[position] is None and not isinstance(first, Judge):
+            self.targets[position] = target_label(first, sample)
 
 
 @dataclass(slots=True)
@@ -74,7 +81,8 @@ class Arm:
     """One set of settings on one split. Arrays have shape (samples, repeats); NaN: nothing there.
 
     seen: answers that arrived, failures included. value: of the first scorer. failure: the newest one, in
-    words. measured: the quality last computed, with the number of answers behind it.
+    words. judge_usd: list price of what judges said of its answers. measured: the quality last computed, with
+    the number of answers behind it.
     """
 
     number: int
@@ -93,6 +101,7 @@ class Arm:
     truncated: int = 0
     cached: int = 0
     spent_usd: float = 0.0
+    judge_usd: float = 0.0
     state: TrialState = "running"
     reason: str = ""
     measured: tuple[int, Estimate | None] | None = field(default=None, repr=False)
@@ -138,13 +147,17 @@ class Arm:
         """Quality per sample, shape (samples,): repeats averaged, NaN where there is nothing to count.
 
         start, stop: positions, the latter excluded; `None`: to the last. A sample whose answers failed or
-        could not be judged counts as 0 or not at all, as the spec says.
+        could not be judged counts as 0 or not at all, as the spec says; what a model failed to judge never
+        counts, since that says nothing of the answer.
         """
         value, seen = self.value[start:stop].astype(np.float64), self.seen[start:stop]
         if self.board.plan.task.metric == "accuracy":
             value = np.where(np.isnan(value), np.nan, value == 1.0)
         if self.board.plan.failures == "count_as_wrong":
-            value = np.where(seen & np.isnan(value), 0.0, value)
+            wrong = seen & np.isnan(value)
+            if self.board.by_judge:
+                wrong &= np.isnan(self.latency[start:stop])
+            value = np.where(wrong, 0.0, value)
         counted = (~np.isnan(value)).sum(axis=1)
         total = np.nansum(value, axis=1)
         return np.where(counted > 0, total / np.maximum(counted, 1), np.nan)

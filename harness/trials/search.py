@@ -96,7 +96,7 @@ class Search:
         everything = task.repeats * (
             self.plan.n_trials * len(task.rows.ids("search")) + finalists * len(task.rows.ids("confirm"))
         )
-        return everything if caps.calls is None else min(everything, caps.calls)
+        return everything if caps.calls is None else min(everything, caps.calls // (1 + task.judge_calls))
 
     # -- the pool
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StoreError, StoreLostError, UsageError
-from harness.records import Spend
+from harness.records import Paid, Spend
 from harness.store.answers import FailedCall
 from harness.store.journal import Journal
 from harness.store.schema import VERSION
@@ -219,7 +219,10 @@ def test_spent_adds_up_over_attempts(store, paid):
     """A resumed run goes on with the bill of its earlier processes, and with no other run's."""
     write(store, paid("a", usd=0.25), paid("b", usd=0.5, input_tokens=7))
     write(store, paid("a", usd=0.25), paid("c", usd=8.0, run="run-2"))
-    assert store.spent("run-1") == Spend(usd=1.0, calls=3, input_tokens=207, output_tokens=30)
+    paid_for_answers = Paid(usd=1.0, calls=3, input_tokens=207, output_tokens=30)
+    assert store.spent("run-1") == Spend(
+        usd=1.0, calls=3, input_tokens=207, output_tokens=30, by_purpose={"answer": paid_for_answers}
+    )
     assert store.spent("nobody") == Spend()
 
 
