@@ -143,7 +143,7 @@ class TuneResult(RunResult):
         """Write the recommended settings for an application; see `harness export --list` for targets."""
         folder = Path(path) if path is not None else self.folder / "exports"
         choice = self.recommendation
-        prompt = self.plan.task.prompts[choice.settings.prompt].source
+        prompt = self.plan.task.template(choice.settings.prompt)
         return write_export(target, choice, folder, force=force, prompt_text=prompt)
 
 

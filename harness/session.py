@@ -267,7 +267,7 @@ def _new_row(plan: Plan, overrides: Mapping[str, Any], now: datetime) -> RunRow:
         spec_file=None if plan.spec_file is None else str(Path(plan.spec_file).resolve()),
         spec_text=plan.spec_text,
         overrides={**overrides, **plan.pins},
-        prompts={name: prompt.source for name, prompt in plan.task.prompts.items()},
+        prompts={name: plan.task.template(name) for name in plan.task.prompts},
         plan=plan.fingerprint(),
         started_at=now,
         ended_at=None,

@@ -207,7 +207,7 @@ def _sampled(plan: Plan) -> list[Sample]:
 
 
 def _size(plan: Plan, prompt: str, sample: Sample) -> _CallSize:
-    texts = [message.content for message in plan.task.prompts[prompt].render(sample.inputs)]
+    texts = [message.content for message in plan.task.messages(prompt, sample)]
     return _CallSize(
         most_tokens=most_input_tokens(texts),
         tokens=estimated_tokens(sum(len(text) for text in texts)),

@@ -17,8 +17,9 @@ from harness.plan.labelled import Labelled
 from harness.plan.policy import Policy
 from harness.plan.problems import written
 from harness.plan.rows import Rows
-from harness.prompts import Prompt
-from harness.records import Endpoint, JsonValue, Settings, Split, Verb
+from harness.plan.shots import Shots
+from harness.prompts import Prompt, written_out
+from harness.records import Endpoint, JsonValue, Message, Sample, Settings, Split, Verb
 from harness.scores.judge import Judge
 from harness.scores.scorer import Scorer
 
@@ -179,7 +180,8 @@ class Budget:
 class Task:
     """What is asked and how answers are judged. scorer_forms: the scorers as the spec wrote them.
 
-    labelled: answers of known quality by the name of the judge that is measured with them.
+    labelled: answers of known quality by the name of the judge that is measured with them. shots: examples by
+    prompt variant, of those that show some.
     """
 
     name: str
@@ -192,6 +194,18 @@ class Task:
     labelled: Mapping[str, tuple[Labelled, ...]] = field(
         default_factory=dict[str, "tuple[Labelled, ...]"], repr=False
     )
+
+    shots: Mapping[str, Shots] = field(default_factory=dict[str, Shots], repr=False)
+
+    def messages(self, prompt: str, sample: Sample) -> tuple[Message, ...]:
+        """What is asked about this sample in this variant. Raises PromptError as `Prompt.render` does."""
+        shots = self.shots.get(prompt)
+        return self.prompts[prompt].render(sample.inputs, () if shots is None else shots.of(sample))
+
+    def template(self, prompt: str) -> str:
+        """The template of this variant for an application, its examples written out."""
+        source, shots = self.prompts[prompt].source, self.shots.get(prompt)
+        return source if shots is None or not shots.n else written_out(source, shots.first())
 
     @property
     def judges(self) -> tuple[Judge, ...]:
@@ -300,6 +314,7 @@ class Plan:
                 # Absent when unused: plans made before there was such a thing keep their names.
                 **({"reuse_limits": self.reuse_limits} if self.reuse_limits else {}),
                 **({"judges": self._judges()} if task.judges else {}),
+                **({"shots": task.shots} if task.shots else {}),
             }
         )
 

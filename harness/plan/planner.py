@@ -25,7 +25,8 @@ from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
 from harness.plan.problems import Problems
 from harness.plan.rows import Rows, Selection, open_rows
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
-from harness.plan.space import limits_of, make_space, one_point
+from harness.plan.shots import Shots, shot_variants
+from harness.plan.space import asking_for, limits_of, make_space, one_point
 from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.targets import TargetCheck
@@ -120,6 +121,7 @@ class _Draft:
         self.scorers: tuple[Scorer | Judge, ...] = ()
         self.panel = Panel()
         self.rows: Rows | None = None
+        self.shots: Mapping[str, Shots] = {}
         self.space: Space | None = None
         self.sampler = Sampler()
         self.notes: list[str] = []
@@ -135,9 +137,15 @@ class _Draft:
             self.scorers = self.panel.named(self.scorers)
             self.prompts = read_prompts(task, self.reading.source, self.folder, problems)
             self.rows = self._open_rows(task)
+            if search is not None:
+                seed = self.reading.spec.seed if self.reading.spec else 0
+                variants = shot_variants(search.n_shots, self.prompts, self.rows, seed, problems)
+                self.prompts, self.shots = dict(variants.prompts), variants.shots
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
             self.space = make_space(search, self.models, tuple(self.prompts), problems)
+            if task is not None and task.output is not None:
+                self.space = asking_for(self.space, task.output)
         self._refuse_untimed()
 
     def _refuse_untimed(self) -> None:
@@ -259,6 +267,7 @@ class _Draft:
             repeats=spec.task.repeats,
             scorer_forms=tuple(spec.task.scorers),
             labelled=self.panel.labelled,
+            shots={name: shots for name, shots in self.shots.items() if name in self.prompts},
         )
 
     def _open_rows(self, task: TaskSpec) -> Rows | None:

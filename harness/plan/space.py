@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from harness.catalogue.models import Accepts, Model
 from harness.plan.plan import Choices, Dimension, Range, Space
 from harness.plan.problems import Problems, shown, written
 from harness.plan.ranges import NumberRange, Options, Setting, WholeOptions, WholeRange
-from harness.plan.spec import SearchSpec
+from harness.plan.spec import SchemaSpec, SearchSpec
 from harness.records import JsonValue, Settings
 
 # Worst-case prices need an end to the answer, also when the spec does not search it.
@@ -57,6 +58,23 @@ def make_space(
         prompts=tuple(prompts),
         dimensions=dimensions,
         defaults={name: _defaults(model, first, dimensions[name]) for name, model in models.items()},
+    )
+
+
+def asking_for(space: Space, output: str | SchemaSpec) -> Space:
+    """The space whose settings all ask for JSON, or for JSON of a schema.
+
+    Source: `response_format` of the OpenAI API reference, "Create chat completion".
+    """
+    wanted: dict[str, JsonValue] = {"type": "json_object"}
+    if isinstance(output, SchemaSpec):
+        wanted = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": output.json_schema, "strict": True},
+        }
+    extra = {"response_format": cast("JsonValue", wanted)}
+    return replace(
+        space, defaults={name: replace(settings, extra=extra) for name, settings in space.defaults.items()}
     )
 
 

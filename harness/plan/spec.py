@@ -57,6 +57,18 @@ SamplerForm = Annotated[
 ]
 
 
+class SchemaSpec(Strict):
+    """A JSON schema that answers are asked to keep."""
+
+    json_schema: dict[str, JsonValue] = Field(alias="schema", min_length=1, description="The schema itself.")
+
+
+OutputForm = Annotated[
+    Annotated[Literal["json"], Tag(KIND + "plain")] | Annotated[SchemaSpec, Tag(KIND + "with options")],
+    Discriminator(_named),
+]
+
+
 class TaskSpec(Strict):
     """What is asked, on which examples, and how answers are judged."""
 
@@ -76,6 +88,11 @@ class TaskSpec(Strict):
     )
     metric: str = Field(
         min_length=1, description="How scores of all samples become one quality, as in accuracy."
+    )
+    output: OutputForm | None = Field(
+        default=None,
+        description="json: answers are asked to be JSON, or a mapping {schema: ...} with a JSON schema that "
+        "they are asked to keep. Sent as response_format, which not every provider takes.",
     )
     repeats: int = Field(default=1, ge=1, description="How often each sample is asked, from 1.")
     limit: int | None = Field(
@@ -104,6 +121,11 @@ class SearchSpec(Strict):
     stop: StopSetting | None = Field(default=None, description="Texts at which an answer ends.")
     reasoning_effort: TextSetting | None = Field(
         default=None, description="How much a reasoning model thinks before it answers."
+    )
+    n_shots: WholeSetting | None = Field(
+        default=None,
+        description="How many examples of the search split a prompt shows before the question; at most 8 "
+        "different numbers. A prompt has a line `shots:` for them, or loops over the variable shots.",
     )
     on_unsupported: Literal["error", "condition"] = Field(
         default="error",

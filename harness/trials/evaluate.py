@@ -138,7 +138,7 @@ def make_call(
         settings = replace(settings, seed=int(share(plan.seed, sample.id, repeat) * SEEDS))
     return Call(
         settings=settings,
-        messages=messages or plan.task.prompts[settings.prompt].render(sample.inputs),
+        messages=messages or plan.task.messages(settings.prompt, sample),
         sample_id=sample.id,
         task=plan.task.name,
         repeat=repeat,
