@@ -270,7 +270,7 @@ def _long_run(memory: Mapping[str, Any]) -> str:
     ]
     text = (
         f"## A long run\n\n{memory['n']:,} calls through the direct lane, {memory['concurrency']} in flight, "
-        f"to a server that answers at once; {memory['at']}.{_others([memory])}\n\n"
+        f"to a server that answers after {memory['latency_s']:g} s; {memory['at']}.{_others([memory])}\n\n"
     )
     return text + table(("answered", "wall s since the line above", "CPU s", "memory in MB"), rows)
 

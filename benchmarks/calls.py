@@ -249,7 +249,7 @@ def count(options: argparse.Namespace) -> dict[str, object]:
 
 
 def long_run(options: argparse.Namespace) -> dict[str, object]:
-    """Many calls to a server that answers at once: memory and pace at every ten thousandth answer."""
+    """Many calls: memory and pace at every ten thousandth answer."""
     n = MEMORY_CALLS_QUICK if options.quick else MEMORY_CALLS
     at, marks = now(), list[dict[str, float | None]]()
 
@@ -259,9 +259,9 @@ def long_run(options: argparse.Namespace) -> dict[str, object]:
             marks.append({**mark, "resident_mb": resident_mb(pid)})
             print(f"{mark['answered']} answered, {marks[-1]['resident_mb'] or 0:.0f} MB", flush=True)
 
-    with Server(0.0) as server, new_work(server, options, n) as work:
+    with Server(options.latency) as server, new_work(server, options, n) as work:
         run = measure(client_command("mark:ours_direct", work), server, limit_s=0.02 * n, on_line=on_line)
-    settings = {"n": n, "concurrency": options.concurrency}
+    settings = {"n": n, "concurrency": options.concurrency, "latency_s": options.latency}
     return {"at": at, **settings, "peak_mb": run.peak_mb, "foreign_share": run.foreign_share, "marks": marks}
 
 

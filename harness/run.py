@@ -116,8 +116,7 @@ def mirror(result: RunResult) -> None:
 
 
 def _search(session: Session) -> TuneResult:
-    search = Search(session.plan, session.ask, session.on_block)
-    session.watch = lambda: session.on_answer(search)
+    search = Search(session.plan, session.asks(lambda: session.on_answer(search)), session.on_block)
     state = session.attempt(search)
     plan = session.plan
     for arm in search.arms:
@@ -140,8 +139,7 @@ def _search(session: Session) -> TuneResult:
 def _measure(session: Session) -> EvalResult:
     plan, evaluated = session.plan, session.plan.evaluated
     assert evaluated is not None, "the plan of an evaluation says what is evaluated"
-    measurement = Measurement(plan, session.ask, session.on_block)
-    session.watch = lambda: session.on_answer(measurement)
+    measurement = Measurement(plan, session.asks(lambda: session.on_answer(measurement)), session.on_block)
     state = session.attempt(measurement)
     record = session.record(measurement, state)
     said = caveats(record.trials[0], plan.aim.limits, evaluated.chosen_by)

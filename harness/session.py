@@ -7,7 +7,7 @@ and writes no report.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -29,7 +29,7 @@ from harness.plan.provenance import provenance_of
 from harness.records import JudgeReport, Progress, RunRecord, RunState, Trial, Verb
 from harness.stats.bounds import shared
 from harness.store.store import RunRow, Store, TrialRow, open_store
-from harness.trials.evaluate import Answered, ask
+from harness.trials.evaluate import Ask, Pipeline
 from harness.trials.evidence import Arm
 from harness.trials.measured_judge import measure_judges, require_telling, with_corrected
 from harness.trials.mirror import Mirror, mirrored
@@ -90,7 +90,6 @@ class Session:
     mirror: Mirror | None
     began: float = field(init=False)
     next_glance: float = field(init=False)
-    watch: Callable[[], None] | None = field(default=None, init=False)
     last_glance_s: float = field(default=0.0, init=False)
     judges: tuple[JudgeReport, ...] = field(default=(), init=False)
     written: dict[tuple[str, int], TrialRow] = field(
@@ -100,9 +99,9 @@ class Session:
     def __post_init__(self) -> None:
         self.began = self.next_glance = self.clock.monotonic()
 
-    def ask(self, arms: Sequence[Arm], positions: Sequence[int]) -> Answered:
-        """Let arms answer samples, with `watch` called after each outcome."""
-        return ask(arms, positions, self.engine, self.watch)
+    def asks(self, watch: Callable[[], None]) -> Ask:
+        """A way to let arms answer samples; `watch` is called after each outcome."""
+        return Pipeline(self.engine, watch).ask
 
     def on_answer(self, work: Work) -> None:
         """Show how far the work is, now and then."""

@@ -9,11 +9,11 @@ know stands in `dispatch`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
-from typing import Self
+from typing import Self, cast
 
 from harness.calls.budget import Budget, Caps
 from harness.calls.dispatch import Dispatcher, Notify
@@ -88,18 +88,35 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, calls: Iterable[Call]) -> Iterator[Outcome]:
+    def run(self, calls: Iterable[Call]) -> Generator[Outcome]:
         """One outcome for each call, in order of completion.
 
         Closing the generator sends nothing more, waits for what is in flight, and keeps its answers.
         Raises StoreLostError when answers or bills can no longer be made durable, and whatever a provider
         raises beside its faults.
         """
-        source = iter(calls)
-        stream = Stream()
-        elsewhere: list[Call] = []
+        return self._outcomes(iter(calls), Stream(), [], ())
+
+    def ahead(self, calls: Sequence[Call]) -> Generator[Outcome]:
+        """As `run`, but all of them are sent before this returns, behind what waits already.
+
+        For a few calls whose outcomes are wanted later: they fill the line while others are waited for.
+        """
+        stream, elsewhere = Stream(), list[Call]()
+        stored = self._begin(calls, stream, elsewhere)
+        # Closing a generator that never ran would not stop its calls: this one runs up to its first outcome.
+        running = cast("Outcome", None)
+        outcomes = self._outcomes(iter(()), stream, elsewhere, (running, *stored))
+        next(outcomes)
+        return outcomes
+
+    def _outcomes(
+        self, source: Iterator[Call], stream: Stream, elsewhere: list[Call], first: Sequence[Outcome]
+    ) -> Generator[Outcome]:
+        """These first, then those of what is asked already and of the calls still to come from the source."""
         more = True
         try:
+            yield from first
             while ((more or elsewhere) and not stream.stopped) or stream.open:
                 if self._dispatcher.lost is not None:
                     raise self._dispatcher.lost

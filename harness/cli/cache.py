@@ -74,15 +74,16 @@ def prune(older_than: str | None, model: str | None, dry_run: bool, store: str |
 
 
 @cache.command()
+@click.option("--remove", is_flag=True, help="Take damaged answers out: they are asked again when needed.")
 @JSON
 @STORE
-def verify(as_json: bool, store: str | None) -> int:
-    """Check that all of the store can be read; ends with 1 if not."""
+def verify(remove: bool, as_json: bool, store: str | None) -> int:
+    """Check that the store can be read and is what was written; ends with 1 if not."""
     from harness.outputs import numbers
     from harness.store.contents import verify
 
     with _opened(store) as database:
-        found = verify(database)
+        found = verify(database, remove=remove)
         address = database.address
     if as_json:
         click.echo(json.dumps({"store": address, **asdict(found)}, indent=2))
@@ -96,6 +97,10 @@ def verify(as_json: bool, store: str | None) -> int:
         click.echo(f"  {fault}")
     if found.faults > len(found.listed):
         click.echo(f"  and {numbers.count(found.faults - len(found.listed))} more")
+    if found.removed:
+        click.echo(
+            f"removed {numbers.counted(found.removed, 'answer')}; what was paid for them stays in the ledger"
+        )
     return DAMAGED
 
 

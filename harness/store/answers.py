@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import zlib
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 
+from harness.errors import StoreLostError
 from harness.records import Call, CallFailure, Completion, FailureKind, Latency, Purpose, Reply, Usage
 
 _VECTOR_HEADER = 4  # bytes that hold the number of vectors
@@ -71,7 +73,10 @@ ANSWER_COLUMNS = (
     "total_s",
     "first_token_s",
     "at",
+    "checksum",
 )
+_SUMMED = ANSWER_COLUMNS[:-1]
+_VECTORS = ANSWER_COLUMNS.index("vectors")
 PAYMENT_COLUMNS = Payment._fields
 FAILURE_COLUMNS = FailedCall._fields
 
@@ -102,7 +107,7 @@ def storable_text(text: str) -> str:
 def answer_row(paid: PaidAnswer) -> tuple[object, ...]:
     """The row of `answers` for this reply, in the order of `ANSWER_COLUMNS`."""
     reply, usage, latency = paid.reply, paid.reply.usage, paid.latency
-    return (
+    values = (
         paid.payment.key,
         paid.model,
         reply.text,
@@ -119,6 +124,36 @@ def answer_row(paid: PaidAnswer) -> tuple[object, ...]:
         reply.first_token_s,
         paid.payment.at.timestamp(),
     )
+    return (*values, checksum(values))
+
+
+def checksum(values: Sequence[object]) -> int:
+    """CRC-32 of a row of `answers`: its values in the order of `ANSWER_COLUMNS`, without the checksum.
+
+    SQLite has no checksum of its pages: it gives back a text in which a bit has flipped. Whole numbers count
+    as the floats that they are in a column of floats.
+    """
+    plain = [float(value) if isinstance(value, int) else value for value in values]
+    packed = plain[_VECTORS]
+    sums = zlib.crc32(packed) if isinstance(packed, bytes) else 0
+    plain[_VECTORS] = None
+    return zlib.crc32(repr(plain).encode(), sums)
+
+
+def is_sound(row: Mapping[str, Any]) -> bool:
+    """Whether a row of `answers` is what was stored, as far as its checksum tells."""
+    kept = row["checksum"]
+    return kept is None or kept == checksum([row[name] for name in _SUMMED])
+
+
+def require_sound(row: Mapping[str, Any]) -> None:
+    """Raises StoreLostError unless the row is what was stored."""
+    if not is_sound(row):
+        raise StoreLostError(
+            f"the store gives back another answer of {row['model']} than it was given (key {row['key']}): "
+            "its disk or its file is damaged; put back a copy, or take out what is damaged with: "
+            "harness cache verify --remove"
+        )
 
 
 def payment_row(payment: Payment) -> tuple[object, ...]:

@@ -87,11 +87,12 @@ def _write_ahead(cursor: Any) -> None:
     while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
-            return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                 raise
-        time.sleep(SWITCH_PAUSE_S)
+            time.sleep(SWITCH_PAUSE_S)
+        else:
+            return
 
 
 def lock_making(connection: sqlalchemy.Connection) -> None:

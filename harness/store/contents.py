@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import UsageError
 from harness.records import Call, JsonValue, Settings
-from harness.store.answers import completion, packed_length
+from harness.store.answers import completion, is_sound, packed_length
 from harness.store.connections import transaction
 from harness.store.schema import tables
 from harness.store.store import LOOK_UP, Store
@@ -83,11 +83,15 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What was looked at, and what was wrong. listed: the first faults, in words."""
+    """What was looked at, and what was wrong.
+
+    removed: damaged answers taken out. listed: the first faults, in words.
+    """
 
     answers: int
     runs: int
     faults: int
+    removed: int
     listed: tuple[str, ...]
 
 
@@ -155,20 +159,34 @@ def prune(store: Store, which: Which, *, dry_run: bool = False) -> Pruned:
     return Pruned(answers=int(count), list_usd=float(usd), runs=int(runs), shrunk=shrunk)
 
 
-def verify(store: Store) -> Verified:
-    """Look at every page, answer and run. Raises StoreLostError when the database cannot be read."""
-    answers = 0
+def verify(store: Store, *, remove: bool = False) -> Verified:
+    """Look at every page, answer and run; with remove, take damaged answers out, to be asked again.
+
+    Raises StoreLostError when the database cannot be read.
+    """
+    answers = removed = 0
     faults = _Faults()
     for fault in _broken_pages(store):
         faults.add(fault)
     for batch in _batches(store, _raw_columns(store)):
         answers += len(batch)
-        for row in batch:
-            faults.add(_fault(row), f"answer {row['key']}")
+        damaged = {row["key"]: fault for row in batch if (fault := _fault(row)) is not None}
+        for key, fault in damaged.items():
+            faults.add(fault, f"answer {key}")
+        if remove:
+            _delete(store, list(damaged))
+            removed += len(damaged)
     runs = _run_names(store)
     for run in runs:
-        faults.add(_fault_of_run(store, run), f"run {run}")
-    return Verified(answers=answers, runs=len(runs), faults=faults.count, listed=tuple(faults.listed))
+        if (fault := _fault_of_run(store, run)) is not None:
+            faults.add(fault, f"run {run}")
+    return Verified(
+        answers=answers,
+        runs=len(runs),
+        faults=faults.count,
+        removed=removed,
+        listed=tuple(faults.listed),
+    )
 
 
 def export_rows(store: Store, model: str | None = None) -> Iterator[dict[str, JsonValue]]:
@@ -182,7 +200,7 @@ def export_rows(store: Store, model: str | None = None) -> Iterator[dict[str, Js
         for row in batch:
             answer = completion(row, _stand_in(row))
             vectors = answer.reply.vectors
-            named = {name: value for name, value in row.items() if name not in ("vectors", "at")}
+            named = {name: value for name, value in row.items() if name not in ("vectors", "at", "checksum")}
             yield {
                 **cast("dict[str, JsonValue]", named),
                 "vectors": None if vectors is None else [list(vector) for vector in vectors],
@@ -197,11 +215,10 @@ class _Faults:
         self.count = 0
         self.listed: list[str] = []
 
-    def add(self, fault: str | None, where: str = "database") -> None:
-        if fault is not None:
-            self.count += 1
-            if len(self.listed) < LISTED_FAULTS:
-                self.listed.append(f"{where}: {fault}")
+    def add(self, fault: str, where: str = "database") -> None:
+        self.count += 1
+        if len(self.listed) < LISTED_FAULTS:
+            self.listed.append(f"{where}: {fault}")
 
 
 def _models(store: Store) -> tuple[ModelAnswers, ...]:
@@ -365,7 +382,7 @@ def _fault(row: Mapping[str, Any]) -> str | None:
             return f"its {name} is {value!r}, expected a number from 0 on"
     if reply.vectors is not None and packed_length(reply.vectors) != len(packed):
         return "its vectors are cut off"
-    return None
+    return None if is_sound({**row, **texts}) else "it is not what was stored: its checksum differs"
 
 
 def _fault_of_run(store: Store, run: str) -> str | None:

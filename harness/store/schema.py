@@ -1,6 +1,6 @@
 """The tables of the store, and the error for losing them.
 
-A change of a table needs a new `VERSION` and a migration step.
+A change of a table needs a new `VERSION` and a step in `migrations`.
 
 `answers` is the cache: one row per paid answer. `payments` is the ledger: one row per request that was
 paid, by run. `failures` holds the calls of a run that brought no answer. `runs` and `trials` hold what a
@@ -17,7 +17,7 @@ from harness.errors import StoreLostError
 if TYPE_CHECKING:
     import sqlalchemy
 
-VERSION = 1
+VERSION = 2
 
 
 class Tables(NamedTuple):
@@ -50,7 +50,7 @@ def lost_store(what: str, error: Exception) -> StoreLostError:
 @cache
 def tables() -> Tables:
     """The tables of schema `VERSION`; built once a process, since SQLAlchemy loads late."""
-    from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, String, Table, Text
+    from sqlalchemy import BigInteger, Column, Float, Integer, LargeBinary, MetaData, String, Table, Text
 
     metadata = MetaData()
     about = Table("about", metadata, Column("name", String(64), primary_key=True), Column("value", Text))
@@ -72,6 +72,7 @@ def tables() -> Tables:
         Column("total_s", Float, nullable=False),
         Column("first_token_s", Float),
         Column("at", Float, nullable=False),  # seconds since 1970-01-01 UTC
+        Column("checksum", BigInteger),  # see `answers.checksum`; none in rows of version 1
         sqlite_with_rowid=False,  # one tree instead of two: half the cost of a write
     )
     payments = Table(

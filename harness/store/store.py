@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, cast
 from harness.errors import StoreError, UsageError
 from harness.loading import loading
 from harness.records import Paid, Purpose, RunRecord, RunState, Settings, Spend, Split, Verb
-from harness.store.answers import ANSWER_COLUMNS, FAILURE_COLUMNS
+from harness.store.answers import ANSWER_COLUMNS, FAILURE_COLUMNS, require_sound
 from harness.store.codec import decode, encode
 from harness.store.connections import driver_url, lock_making, set_up, transaction
+from harness.store.migrations import migrate
 from harness.store.schema import VERSION, Tables, tables
 from harness.store.statements import fetch, marks, select_sql
 
@@ -95,8 +96,14 @@ class Store:
         return transaction(self.database)
 
     def answers(self, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-        """The rows of those of these keys that were answered before, by key."""
-        return self._by_key("answers", ANSWER_COLUMNS, keys)
+        """The rows of those of these keys that were answered before, by key.
+
+        Raises StoreLostError when one of them is not what was stored.
+        """
+        found = self._by_key("answers", ANSWER_COLUMNS, keys)
+        for row in found.values():
+            require_sound(row)
+        return found
 
     def failures(self, run: str, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """The newest failure of each of these keys in this run, by key."""
@@ -350,14 +357,19 @@ def _prepare(database: sqlalchemy.Engine, *, shown: str) -> None:
                 "another file with HARNESS_STORE"
             )
         schema.metadata.create_all(connection)
-        version = connection.execute(schema.about.select().where(schema.about.c.name == "version")).first()
+        is_version = schema.about.c.name == "version"
+        version = connection.execute(schema.about.select().where(is_version)).first()
         if version is None:
             connection.execute(schema.about.insert().values(name="version", value=str(VERSION)))
-        elif version.value != str(VERSION):
+            return
+        known = {str(number): number for number in range(1, VERSION + 1)}
+        if version.value not in known:
             raise StoreError(
-                f"the store {shown} has version {version.value}, and this harness knows version {VERSION} "
-                "only; update harness, or name another store with HARNESS_STORE"
+                f"the store {shown} has version {version.value}, and this harness knows versions up to "
+                f"{VERSION}; update harness, or name another store with HARNESS_STORE"
             )
+        migrate(connection, known[version.value], VERSION)
+        connection.execute(schema.about.update().values(value=str(VERSION)).where(is_version))
 
 
 def _shown(url: sqlalchemy.URL) -> str:

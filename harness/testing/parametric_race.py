@@ -29,7 +29,7 @@ from harness.testing.parametric import (
     ParametricWorld,
 )
 from harness.trials.allowance import Allowance
-from harness.trials.evaluate import Answered
+from harness.trials.evaluate import NOTHING, Answered, Due
 from harness.trials.evidence import Arm
 from harness.trials.search import Search
 
@@ -67,7 +67,7 @@ def search_open(cells: Cells, world: ParametricWorld, add: Any, seed: int) -> No
     """Search this world with what the cells may spend. add: makes the row of settings."""
     rows: dict[int, int] = {}
 
-    def ask(arms: Sequence[Arm], positions: Sequence[int]) -> Answered:
+    def ask(arms: Sequence[Arm], positions: Sequence[int], _ahead: Due = NOTHING) -> Answered:
         for arm in arms:
             if arm.number not in rows:
                 rows[arm.number] = add(arm.settings)

@@ -21,13 +21,17 @@ def race(cells: Cells, _seed: int) -> None:
 
 def drive(racing: Race, cells: Cells) -> None:
     """Let the first rows race until the race is over; raises OverBudgetError when the money is."""
+    last = None
     while (block := racing.next(cells.left, _prices(cells, len(racing.values)))) is not None:
+        last = block
         try:
             racing.take(block, cells.ask(block.rows, block.start, block.stop))
         except OverBudgetError:
             _ask_some(racing, cells, block)
             raise
         cells.named = racing.leader
+    if last is not None and last.safe and racing.depth < last.until:
+        cells.ask(last.safe, racing.depth, last.until)  # was sent ahead before the race was known to be over
 
 
 def _ask_some(racing: Race, cells: Cells, block: Block) -> None:

@@ -16,9 +16,8 @@ from harness.stats.contenders import Contenders
 from harness.trials.race import ROUNDING, Block, Floats, Race
 
 FIRST = 8  # samples before the first look
-GROWTH = 1.06  # of the depth between two looks: who is out is asked for 3 % of its samples in vain
 FUTILE_N = 50  # samples before the data may be found too small
-FUTILE = 0.2  # chance that a rival is told apart by the last sample, below which nobody goes on for it
+FUTILE = 0.3  # chance that a rival is told apart by the last sample, below which nobody goes on for it
 
 Ending = Literal["", "resolved", "good enough", "cannot be told apart"]
 
@@ -34,6 +33,9 @@ class ConfidenceRace(Race):
     Where nothing can be counted a sample speaks for nobody: it counts as what the others got on average.
     Source: `stats.contenders`; stopping for futility is a choice of when to stop, which the error allows for.
     """
+
+    growth = 1.06  # who is out is asked for 3 % of its samples in vain
+    secure = 0.25  # few: a look may find all but one out
 
     def __init__(self, arms: int, samples: int, *, alpha: float, epsilon: float) -> None:
         super().__init__(arms, samples)
@@ -61,9 +63,8 @@ class ConfidenceRace(Race):
         if self.ending or len(self.alive) < 2 or self.depth >= whole:
             return None
         affordable = whole if of_all <= 0 else int(min(whole, left / of_all + ROUNDING))
-        stop = max(FIRST, self.depth + 1, math.ceil(self.depth * GROWTH))
-        stop = min(stop, self.depth + affordable, whole)
-        return Block(tuple(self.alive), self.depth, stop) if stop > self.depth else None
+        stop = min(max(FIRST, self._nearest(self.depth)), self.depth + affordable, whole)
+        return self._block(stop, affordable) if stop > self.depth else None
 
     def take(self, block: Block, values: Floats) -> None:
         """What the rows of a block scored, shape (rows, stop - start)."""
@@ -72,7 +73,7 @@ class ConfidenceRace(Race):
         self.depth = block.stop
         self._contenders.absorb(self._filled(rows, block))
         for row in [row for row in self.alive if row not in self._contenders.left]:
-            if row not in self.kept:
+            if self._may_go(row):
                 self._reject(row, "not the best, as far as the stated confidence goes")
         self.ending = self._ending()
 

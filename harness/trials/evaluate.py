@@ -6,9 +6,9 @@ so that time of day and prompt caches meet all settings alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -46,42 +46,121 @@ class Answered:
     gone: dict[str, str] = field(default_factory=dict[str, str])
 
 
-Ask: TypeAlias = "Callable[[Sequence[Arm], Sequence[int]], Answered]"
+class Due(NamedTuple):
+    """All these arms are to answer the samples at these positions, except what they answered before."""
+
+    arms: Sequence[Arm]
+    positions: Sequence[int]
 
 
-def ask(
-    arms: Sequence[Arm],
-    positions: Sequence[int],
-    engine: Engine,
-    watch: Callable[[], None] | None = None,
-) -> Answered:
-    """Let all these arms answer the samples at these positions, except what they answered before.
+NOTHING = Due((), ())
 
-    `watch` is called after each outcome. A model without credentials, credit or anybody who answers is gone
-    for these arms; the others go on.
+
+class Ask(Protocol):
+    """Lets arms answer samples; see `Pipeline.ask`."""
+
+    def __call__(self, arms: Sequence[Arm], positions: Sequence[int], ahead: Due = NOTHING, /) -> Answered:
+        """Let them."""
+        ...
+
+
+@dataclass(slots=True)
+class _Early:
+    """What was asked ahead. places: arm, by its identity, and position of each call."""
+
+    outcomes: Generator[Outcome]
+    under_way: dict[int, _Asked]
+    places: set[tuple[int, int]]
+
+
+class Pipeline:
+    """Asks arms through an engine, one block after the other. `watch` is called after each outcome.
+
+    While the last answers of a block are waited for, calls of the next one fill the line. Nobody sees their
+    answers before their block is asked: what a race decides never depends on how fast answers come.
     """
-    under_way: dict[int, _Asked] = {}
-    answered = Answered()
-    calls = _calls(arms, positions, under_way, without=answered.gone)
-    outcomes = _arrived(engine.run(calls), under_way)
-    for judged in judge_each(arms[0].board.plan, outcomes, engine.run, stops=True):
-        outcome = judged.outcome
-        if judged.replies.unsent or (isinstance(outcome, CallFailure) and outcome.kind in UNSENT):
+
+    def __init__(self, engine: Engine, watch: Callable[[], None] | None = None) -> None:
+        self._engine = engine
+        self._watch = watch
+        self._early: _Early | None = None
+
+    def ask(self, arms: Sequence[Arm], positions: Sequence[int], ahead: Due = NOTHING) -> Answered:
+        """Let all these arms answer the samples at these positions, except what they answered before.
+
+        ahead: what the next block asks in any case; its answers are noted there. A model without
+        credentials, credit or anybody who answers is gone for these arms; the others go on.
+        """
+        answered, under_way = Answered(), dict[int, _Asked]()
+        early, self._early = self._early, None
+        places = early.places if early else ()
+        calls = _calls(Due(arms, positions), under_way, without=answered.gone, asked=places)
+        waiting = _Waiting(calls)
+
+        def outcomes() -> Iterator[tuple[Outcome, dict[int, _Asked]]]:
+            for outcome in self._engine.run(waiting):
+                if waiting.over and under_way and self._early is None:
+                    self._early = self._begin(ahead, answered.gone)
+                yield outcome, under_way
+            if early is not None:
+                yield from ((outcome, early.under_way) for outcome in early.outcomes)
+
+        arrived = _arrived(outcomes(), answered, arms)
+        try:
+            for judged in judge_each(arms[0].board.plan, arrived, self._engine.run, stops=True):
+                if judged.replies.unsent:
+                    answered.complete = False
+                    continue
+                _take(judged)
+                if self._watch:
+                    self._watch()
+        except BaseException:
+            for begun in (early, self._early):
+                if begun is not None:
+                    begun.outcomes.close()
+            raise
+        return answered
+
+    def _begin(self, ahead: Due, gone: Mapping[str, str]) -> _Early:
+        under_way: dict[int, _Asked] = {}
+        calls = list(_calls(ahead, under_way, without=gone))
+        places = {(id(asked.arm), asked.position) for asked in under_way.values()}
+        return _Early(self._engine.ahead(calls), under_way, places)
+
+
+class _Waiting:
+    """Calls that wait to be sent. over: whether all of them were taken."""
+
+    def __init__(self, calls: Iterator[Call]) -> None:
+        self._calls = calls
+        self.over = False
+
+    def __iter__(self) -> Iterator[Call]:
+        yield from self._calls
+        self.over = True
+
+
+def _arrived(
+    outcomes: Iterable[tuple[Outcome, dict[int, _Asked]]], answered: Answered, arms: Sequence[Arm]
+) -> Iterator[Arrived[_Asked]]:
+    """The outcomes that tell something; what others mean for those to come is noted."""
+    for outcome, under_way in outcomes:
+        asked = under_way.pop(id(outcome.call))
+        if isinstance(outcome, CallFailure) and outcome.kind in UNSENT:
             answered.complete = False
             continue
         if isinstance(outcome, CallFailure) and outcome.kind in HOPELESS:
             cause = f"cannot be asked ({outcome.kind}): {outcome.message}"
             answered.gone.update(dict.fromkeys(_affected(outcome, arms), cause))
-        _take(judged)
-        if watch:
-            watch()
-    return answered
-
-
-def _arrived(outcomes: Iterator[Outcome], under_way: dict[int, _Asked]) -> Iterator[Arrived[_Asked]]:
-    for outcome in outcomes:
-        asked = under_way.pop(id(outcome.call))
         yield Arrived(asked, outcome, asked.sample)
+
+
+def _again(arm: Arm, positions: Sequence[int], engine: Engine) -> Iterator[Judged[_Asked]]:
+    """What this arm saw at these positions, and what judges said of it, read back from the store."""
+    under_way: dict[int, _Asked] = {}
+    outcomes = engine.recall(_calls(Due([arm], positions), under_way, again=True))
+    known = (Arrived(asked := under_way.pop(id(one.call)), one, asked.sample) for one in outcomes)
+    return judge_each(arm.board.plan, known, engine.recall)
 
 
 def _take(judged: Judged[_Asked]) -> None:
@@ -96,11 +175,9 @@ def remember(arm: Arm, seen: str, engine: Engine) -> None:
 
     seen: as `Arm.seen_text` wrote it.
     """
-    under_way: dict[int, _Asked] = {}
     arm.seen[:] = arm.seen_of(seen)
     positions = np.flatnonzero(arm.seen.any(axis=1)).tolist()
-    outcomes = _arrived(engine.recall(_calls([arm], positions, under_way, again=True)), under_way)
-    for judged in judge_each(arm.board.plan, outcomes, engine.recall):
+    for judged in _again(arm, positions, engine):
         _take(judged)
 
 
@@ -147,10 +224,8 @@ def make_call(
 
 def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
     """The per-sample table of one arm, read back from the store; nothing is sent for it."""
-    under_way: dict[int, _Asked] = {}
     plan, seen = arm.board.plan, np.flatnonzero(arm.seen.any(axis=1)).tolist()
-    outcomes = _arrived(engine.recall(_calls([arm], seen, under_way, again=True)), under_way)
-    for judged in judge_each(plan, outcomes, engine.recall):
+    for judged in _again(arm, seen, engine):
         outcome, sample = judged.outcome, judged.sample
         failed = isinstance(outcome, CallFailure)
         yield AnswerRow(
@@ -180,26 +255,28 @@ def _affected(failure: CallFailure, arms: Sequence[Arm]) -> set[str]:
 
 
 def _calls(
-    arms: Sequence[Arm],
-    positions: Sequence[int],
+    due: Due,
     under_way: dict[int, _Asked],
     *,
     again: bool = False,
     without: Container[str] = (),
+    asked: Container[tuple[int, int]] = (),
 ) -> Iterator[Call]:
-    """The calls that are due, or, `again`, those that were made. without: models that are left out."""
-    board = arms[0].board
-    plan = board.plan
-    for position in positions:
-        sample = plan.task.rows.sample(board.ids[position])
+    """The calls that are due, or, `again`, those that were made.
+
+    without: models that are left out. asked: places, see `_Early`, that are left out as well.
+    """
+    for position in due.positions if due.arms else ():
+        board = due.arms[0].board
+        sample = board.plan.task.rows.sample(board.ids[position])
         board.note(position, sample)
         rendered: dict[str, tuple[Message, ...]] = {}
-        for arm in arms:
-            if arm.settings.model in without:
+        for arm in due.arms:
+            if arm.settings.model in without or (id(arm), position) in asked:
                 continue
             for repeat in np.flatnonzero(arm.seen[position] == again).tolist():
                 messages = rendered.get(arm.settings.prompt)
-                call = make_call(plan, arm.settings, sample, repeat, messages)
+                call = make_call(board.plan, arm.settings, sample, repeat, messages)
                 rendered[arm.settings.prompt] = call.messages
                 under_way[id(call)] = _Asked(arm, position, sample)
                 yield call

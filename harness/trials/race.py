@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 STEEPNESS = 1.5  # of the depths C / rank^STEEPNESS: most of the budget goes to telling the last few apart
 FIRST_DEPTH = 4  # samples before the first reject, where half of the budget allows as many
 FIRST_SHARE = 0.5  # of the budget that a first look at all arms may take
-GROWTH, LEAP = 1.12, 1.5  # of the depth between two looks, at least and at most
+LEAP = 1.5  # of the depth between two looks, at most
 CLEAR_N = 16  # samples before a clear loser is out, whatever its rank
 CLEAR_P = 0.005  # one-sided p of a paired t below which an arm has clearly lost
 DIGITS = 12  # of a mean that count: sums of the same scores in two orders are equal
@@ -30,11 +30,16 @@ BISECTIONS = 50  # halvings that find the depths which use a budget up: to round
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What is asked next: these rows answer the samples from `start` to `stop`, the latter excluded."""
+    """What is asked next: these rows answer the samples from `start` to `stop`, the latter excluded.
+
+    safe: rows that answer those up to `until` as well, whatever this block brings, and may be asked ahead.
+    """
 
     rows: tuple[int, ...]
     start: int
     stop: int
+    safe: tuple[int, ...] = ()
+    until: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,9 @@ class Race:
     to name better arms at the same cost); pairing and the fresh plan are ours.
     """
 
+    growth = 1.12  # of the depth between two looks, at least
+    secure = 0.5  # of the survivors go on whatever the next look says; no look puts out as many as the rest
+
     def __init__(self, arms: int, samples: int) -> None:
         self.values: Floats = np.full((arms, samples), np.nan)
         self.edge: Floats = np.zeros(arms)
@@ -67,6 +75,7 @@ class Race:
         self.alive: list[int] = list(range(arms))
         self.depth = 0
         self.exits: dict[int, Exit] = {}
+        self.safe: tuple[int, ...] = ()
 
     @classmethod
     def resumed(cls, values: Floats, depth: int) -> Race:
@@ -96,11 +105,11 @@ class Race:
             if affordable < 1:
                 return None
             goal = math.ceil(self._last_depth(left, self.prices[ranked]) - ROUNDING)
-            last = next((row for row in reversed(ranked) if row not in self.kept), None)
+            last = next((row for row in reversed(ranked) if self._may_go(row)), None)
             if last is not None and goal <= self.depth and self.depth:
                 self._reject(last, f"the last of {len(ranked)}")
                 continue
-            return Block(tuple(self.alive), self.depth, self._stop(goal, affordable, of_all, left))
+            return self._block(self._stop(goal, affordable, of_all, left), affordable)
         return None
 
     def take(self, block: Block, values: Floats) -> None:
@@ -110,7 +119,7 @@ class Race:
         if self.depth < CLEAR_N:
             return
         leader = self.leader
-        for row in [row for row in self.alive if row != leader and row not in self.kept]:
+        for row in [row for row in self.alive if row != leader and self._may_go(row)]:
             standing = verdict(self._seen(row) + self.edge[row], self._seen(leader))
             if standing.difference < 0 and standing.p_loses < CLEAR_P:
                 self._reject(row, "clearly")
@@ -119,14 +128,32 @@ class Race:
         """Take an arm out for a reason of the caller's."""
         self.alive.remove(row)
 
+    def _may_go(self, row: int) -> bool:
+        return row not in self.kept and row not in self.safe
+
+    def _block(self, stop: int, affordable: int) -> Block:
+        """A block of all survivors; the better ones of them are safe until the look after the next one.
+
+        Of two, neither is: either may be out at once, and the race over.
+        """
+        ranked = self.ranked()
+        count = int(self.secure * len(ranked)) if self.depth and len(ranked) > 2 else 0
+        self.safe = tuple(ranked[:count])
+        until = min(self._nearest(stop), self.depth + affordable, self.values.shape[1])
+        return Block(tuple(self.alive), self.depth, stop, self.safe, until)
+
+    def _nearest(self, depth: int) -> int:
+        """The first depth after this one at which there may be a look."""
+        return max(depth + 1, math.ceil(depth * self.growth))
+
     def _stop(self, goal: int, affordable: int, of_all: float, left: float) -> int:
         """The depth of the next look: the planned one, but neither right here nor far away."""
         if self.depth == 0:
             first = FIRST_DEPTH if of_all <= 0 else int(left * FIRST_SHARE / of_all)
             nearest, farthest = max(1, min(FIRST_DEPTH, first)), CLEAR_N
         else:
-            nearest, farthest = math.ceil(self.depth * GROWTH), math.ceil(self.depth * LEAP)
-        stop = max(nearest, self.depth + 1, min(goal, farthest))
+            nearest, farthest = self._nearest(self.depth), math.ceil(self.depth * LEAP)
+        stop = max(nearest, min(goal, farthest))
         return min(stop, self.depth + affordable, self.values.shape[1])
 
     def _last_depth(self, left: float, prices: Floats) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import numpy as np
 
@@ -22,10 +23,10 @@ from harness.trials.allowance import Allowance
 from harness.trials.confidence import ConfidenceRace
 from harness.trials.doubt import surely_broken
 from harness.trials.duel import FIRST_BLOCK, Verdict, checkpoints, shrunk, unpromising, verdict, wins
-from harness.trials.evaluate import Ask
+from harness.trials.evaluate import NOTHING, Ask, Due
 from harness.trials.evidence import Arm, Board
 from harness.trials.proposals import Proposals
-from harness.trials.race import Race
+from harness.trials.race import ROUNDING, Race
 
 POOL_SHARE = 0.5  # of the search's allowance that the pool of defaults may use where there is more to try
 POOL_DEPTH = 12  # samples of each of them that it may use in any case: defaults are worth more than search
@@ -70,18 +71,16 @@ class Search:
         allowance = Allowance.of(plan, finalists=min(finals.MOST + 1, plan.n_trials))
         proposals = Proposals(plan.space, seed=plan.seed, sampler=plan.sampler)
         pool = self._pool(proposals, board, allowance)
-        more = self._more_to_try()
-        share = self._pool_share(pool, allowance) if more else 1.0
+        share = self._pool_share(pool, allowance) if self._more_to_try() else 1.0
         champion = self._race(self._new_race(pool), pool, allowance, share)
         self._tell(proposals, pool, champion)
-        while more and not self.stopped:
-            if not (round_of := self._propose(proposals, board)):
-                self.notes.append("the sampler proposed nothing new")
-                break
-            leader = self._challenge(round_of, champion, allowance)
+        following = self._propose(proposals, champion, allowance)
+        while following and not self.stopped:
+            # The next round is proposed before this one is over: its first look fills the line meanwhile.
+            round_of, following = following, self._propose(proposals, champion, allowance)
+            leader = self._challenge(round_of, champion, allowance, following)
             self._tell(proposals, round_of, champion)
             champion = leader
-            more = self._more_to_try()
         if (distinct := plan.space.distinct) is not None and len(self.arms) == distinct < plan.n_trials:
             self.notes.append("every setting of the space was tried")
         if plan.mode == "budget" or len(self.arms) > len(pool):
@@ -144,7 +143,8 @@ class Search:
             return self._alone(arms[0], allowance)
         while (block := race.next(1.0, allowance.costs(self.arms, arms, share=share))) is not None:
             self._mark_exits(race, arms)
-            whole = self._answer([arms[row] for row in block.rows], range(block.start, block.stop))
+            ahead = Due([arms[row] for row in block.safe], range(block.stop, block.until))
+            whole = self._answer([arms[row] for row in block.rows], range(block.start, block.stop), ahead)
             if not whole:
                 self.stopped = True
                 self._note_budget()
@@ -221,20 +221,36 @@ class Search:
 
     # -- challengers
 
-    def _propose(self, proposals: Proposals, board: Board) -> list[Arm]:
+    def _propose(self, proposals: Proposals, champion: Arm, allowance: Allowance) -> list[Arm]:
+        """New challengers; none when all was tried, or what is left cannot pay a look at two rounds."""
+        if not self._more_to_try():
+            return []
+        typical = float(np.mean(allowance.costs(self.arms, self.arms, share=REFINED_SHARE)))
+        if typical * 2 * ROUND * FIRST_BLOCK > 1:
+            self._note_budget()
+            return []
         asked = [proposals.ask() for _ in range(min(ROUND, self.plan.n_trials - len(self.arms)))]
-        return [self._arm(number, settings, board) for number, settings in filter(None, asked)]
+        made = [self._arm(number, settings, champion.board) for number, settings in filter(None, asked)]
+        if not made:
+            self.notes.append("the sampler proposed nothing new")
+        return made
 
-    def _challenge(self, challengers: Sequence[Arm], champion: Arm, allowance: Allowance) -> Arm:
+    def _challenge(
+        self, challengers: Sequence[Arm], champion: Arm, allowance: Allowance, following: Sequence[Arm]
+    ) -> Arm:
         """Race challengers against the champion, look by look; gives who leads now.
 
         All answer the same first samples. Who is unlikely to win gives way, who has likely won is through.
+        following: the challengers after these.
         """
         alive, won, done = list(challengers), list[Arm](), 0
         for goal in checkpoints(len(champion.board.ids)):
             racing = [champion, *alive]
             mark = min(goal, done + allowance.samples(self.arms, racing, share=REFINED_SHARE))
-            if mark <= done or not self._answer(racing, range(done, mark)):
+            both = allowance.samples(self.arms, [*racing, *following], share=REFINED_SHARE)
+            first_look = range(min(FIRST_BLOCK, len(champion.board.ids)))
+            ahead = Due(following, first_look) if done == 0 and both >= goal else NOTHING
+            if mark <= done or not self._answer(racing, range(done, mark), ahead):
                 self.stopped = True
                 self._note_budget()
                 break
@@ -271,14 +287,26 @@ class Search:
     def _decide(self, champion: Arm, allowance: Allowance) -> Arm:
         """Race the best of all that was tried on the samples that are left; gives the champion."""
         depth, best = champion.samples(), [champion]
-        for arm in finals.contenders(self.arms, champion)[1:]:
-            behind = range(arm.samples(), depth)
-            if len(behind) > allowance.samples(self.arms, [arm]) or not self._answer([arm], behind):
+        rivals = self._affordable(finals.contenders(self.arms, champion)[1:], depth, allowance)
+        for arm, later in zip_longest(rivals, rivals[1:]):
+            ahead = Due([later], range(later.samples(), depth)) if later else NOTHING
+            if not self._answer([arm], range(arm.samples(), depth), ahead):
                 self._note_budget()
                 break
             best.append(arm)
         race = Race.resumed(np.stack([arm.quality_values() for arm in best]), depth)
         return self._race(race, best, allowance, 1.0)
+
+    def _affordable(self, arms: Sequence[Arm], depth: int, allowance: Allowance) -> list[Arm]:
+        """The first of these arms, as many as can be paid up to this depth."""
+        costs = allowance.costs(self.arms, arms)
+        needed = np.cumsum(
+            [cost * max(0, depth - arm.samples()) for arm, cost in zip(arms, costs, strict=True)]
+        )
+        count = int(np.searchsorted(needed, 1 + ROUNDING, side="right"))
+        if count < len(arms):
+            self._note_budget()
+        return list(arms[:count])
 
     def _close(self) -> None:
         """Say of each arm that is still running how far it came."""
@@ -315,11 +343,14 @@ class Search:
         self.arms.append(arm)
         return arm
 
-    def _answer(self, arms: Sequence[Arm], positions: Sequence[int]) -> bool:
-        """Whether nothing was refused for want of budget. Raises ProviderError when no model is left."""
-        answered = self.ask(arms, positions)
-        for arm in arms:
-            if cause := answered.gone.get(arm.settings.model):
+    def _answer(self, arms: Sequence[Arm], positions: Sequence[int], ahead: Due = NOTHING) -> bool:
+        """Whether nothing was refused for want of budget. Raises ProviderError when no model is left.
+
+        ahead: what will be asked next whatever these answers are.
+        """
+        answered = self.ask(arms, positions, ahead)
+        for arm in (*self.arms, *self.finalists):
+            if arm.state == "running" and (cause := answered.gone.get(arm.settings.model)):
                 arm.state, arm.reason = "failed", f"{arm.settings.model} {cause}"
         if answered.gone and all(arm.state == "failed" for arm in arms):
             raise ProviderError(

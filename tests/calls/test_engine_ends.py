@@ -224,3 +224,42 @@ def test_a_lost_bill_surfaces_at_the_end_at_the_latest(make_engine, ask, store):
 
     with pytest.raises(StoreLostError, match="no such table: payments"):
         run()
+
+
+# -- asked ahead
+
+
+def test_what_is_asked_ahead_is_sent_at_once_and_told_later(make_engine, ask, store):
+    """Its answers are there when somebody wants them; meanwhile others are asked and told."""
+    provider = a_simulator()
+    engine = make_engine(provider)
+    later = engine.ahead(ask(30)[20:])
+    until(lambda: store.spent("run-1").calls == 10)
+    assert asked(engine.run(ask(20))) == asked(a_completion(call=call) for call in ask(20))
+    assert asked(later) == asked(a_completion(call=call) for call in ask(30)[20:])
+    assert provider.requests == 30
+
+
+def test_what_was_asked_ahead_is_told_from_the_store(make_engine, ask):
+    """An answer that was paid before is not paid again, and counts as cached."""
+    provider = a_simulator()
+    engine = make_engine(provider)
+    list(engine.run(ask(5)))
+    assert [outcome.cached for outcome in engine.ahead(ask(5))] == [True] * 5
+    assert provider.requests == 5
+
+
+def test_closing_what_was_asked_ahead_sends_nothing_more(make_engine, ask, store):
+    """Also when nobody took an outcome yet: what is in flight is waited for, the rest is never sent."""
+    hold = Held(free=0)
+    provider = ScriptedProvider(hold)
+    engine = make_engine(provider, concurrency=4)
+    later = engine.ahead(ask(20))
+    until(lambda: len(provider.calls) == 4)
+    closing = threading.Thread(target=later.close)
+    closing.start()
+    until(lambda: len(engine._dispatcher.under_way) == 4)
+    hold.released.set()
+    closing.join(PATIENCE_S)
+    assert not closing.is_alive()
+    assert (len(provider.calls), store.spent("run-1").calls) == (4, 4)

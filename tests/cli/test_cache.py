@@ -118,6 +118,18 @@ def test_verify_counts_what_is_not(desk: Any, finished: str) -> None:
     assert (as_json.code, json.loads(as_json.out)["faults"]) == (1, count)
 
 
+def test_verify_takes_damaged_answers_out(desk: Any, finished: str) -> None:
+    """Once told to; the run pays for these alone when it is made anew, and finds the same."""
+    total = desk.answered()
+    with closing(sqlite3.connect(desk.folder / ".harness" / "harness.db")) as database:
+        database.execute("UPDATE answers SET text = 'other' WHERE key = (SELECT min(key) FROM answers)")
+        database.commit()
+    done = desk.cli("cache", "verify", "--remove")
+    assert (done.code, desk.answered()) == (1, total - 1)
+    assert done.out.endswith("removed 1 answer; what was paid for them stays in the ledger\n")
+    assert desk.cli("cache", "verify").code == 0
+
+
 def test_garbage_in_the_file_is_no_store(desk: Any, finished: str) -> None:
     """It is refused on opening, as by every verb."""
     file = desk.folder / ".harness" / "harness.db"

@@ -310,6 +310,27 @@ def test_values_of_a_wrong_type_are_found_in_sqlite(
     assert (found.faults, fault in found.listed[0]) == (1, True)
 
 
+@pytest.mark.parametrize(
+    "change", ["text = text || '.'", "finish_reason = 'length'", "price_usd = price_usd / 2", "at = at + 1"]
+)
+def test_an_answer_that_was_changed_is_found_by_its_checksum(
+    filled: Store, damage: Callable[[str], None], change: str
+) -> None:
+    """It can be read, and it is not what was stored."""
+    damage(f"UPDATE answers SET {change} WHERE key = '{_key(3)}'")
+    found = verify(filled)
+    assert found.listed == (f"answer {_key(3)}: it is not what was stored: its checksum differs",)
+
+
+def test_damaged_answers_are_removed_on_demand(filled: Store, damage: Callable[[str], None]) -> None:
+    """They are asked again when needed; sound ones and the ledger stay."""
+    paid_before = contents(filled).paid_usd
+    damage(f"UPDATE answers SET text = 'other' WHERE key IN ('{_key(3)}', '{_key(4)}')")
+    assert (verify(filled, remove=True).removed, verify(filled).faults) == (2, 0)
+    after = contents(filled)
+    assert (after.answers, after.paid_usd) == (4, paid_before)
+
+
 def test_many_faults_are_counted_and_the_first_are_listed(store: Store, paid: Callable[..., Any]) -> None:
     """A systematic mistake is in every row."""
     write(store, *(paid(_key(number)) for number in range(LISTED_FAULTS + 5)))

@@ -11,11 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import inspect
 
 from harness.errors import StoreError, StoreLostError, UsageError
 from harness.records import Paid, Spend
 from harness.store.answers import FailedCall
+from harness.store.connections import lock_making
 from harness.store.journal import Journal
+from harness.store.migrations import STEPS, migrate
 from harness.store.schema import VERSION
 from harness.store.store import LOOK_UP, RunRow, TrialRow, open_store
 from harness.testing.builders import AT, a_failure, a_run_record, a_settings
@@ -55,6 +58,14 @@ def a_trial_row(number=0, **changes) -> TrialRow:
         seen="",
     )
     return replace(row, **changes)
+
+
+def versions_of(store) -> list[str]:
+    """The version that it says it has, as often as it says so."""
+    with store.database.connect() as connection:
+        return [
+            row.value for row in connection.exec_driver_sql("SELECT value FROM about WHERE name = 'version'")
+        ]
 
 
 def write(store, *answers) -> None:
@@ -115,9 +126,8 @@ def test_many_may_make_the_same_store_at_once(each_url):
     for thread in threads:
         thread.join()
     assert faults == []
-    with closing(open_store(each_url, {})) as store, store.database.connect() as connection:
-        rows = connection.exec_driver_sql("select name, value from about").all()
-    assert rows == [("version", str(VERSION))]
+    with closing(open_store(each_url, {})) as store:
+        assert versions_of(store) == [str(VERSION)]
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):
@@ -152,6 +162,54 @@ def test_a_store_of_another_version_is_refused(url, version):
         other.commit()
     with pytest.raises(StoreError, match=f"has version {version}.*update harness"):
         open_store(url, {})
+
+
+def test_a_store_of_the_first_version_goes_on(each_url, paid):
+    """Its answers stay, and those to come have a checksum; a program of that version could still write."""
+    with closing(open_store(each_url, {})) as store:
+        write(store, paid("old"))
+        with store.database.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE answers DROP COLUMN checksum")
+            connection.exec_driver_sql("UPDATE about SET value = '1' WHERE name = 'version'")
+    with closing(open_store(each_url, {})) as store:
+        write(store, paid("new"))
+        rows = store.answers(["old", "new"])
+        assert {key: row["checksum"] is None for key, row in rows.items()} == {"old": True, "new": False}
+        assert rows["old"]["text"] == rows["new"]["text"]
+        assert versions_of(store) == [str(VERSION)]
+
+
+def test_a_migration_that_fails_changes_nothing(each_url):
+    """All of it is one transaction: the store stays of the version that it had."""
+
+    def half(connection):
+        connection.exec_driver_sql("ALTER TABLE answers ADD COLUMN half_way BIGINT")
+        raise RuntimeError("power cut")
+
+    def open_and_fail(store):
+        with store.database.begin() as connection:
+            lock_making(connection)
+            migrate(connection, 1, 2, {1: half})
+
+    with closing(open_store(each_url, {})) as store:
+        with pytest.raises(RuntimeError, match="power cut"):
+            open_and_fail(store)
+        assert "half_way" not in [column["name"] for column in inspect(store.database).get_columns("answers")]
+
+
+def test_every_older_version_has_a_step():
+    """Whoever raises the version writes the step."""
+    assert sorted(STEPS) == list(range(1, VERSION))
+
+
+def test_an_answer_that_changed_on_the_disk_is_not_used(each_url, paid):
+    """SQLite has no checksum of its own: what it gives back is compared with ours."""
+    with closing(open_store(each_url, {})) as store:
+        write(store, paid("k"))
+        with store.database.begin() as connection:
+            connection.exec_driver_sql("UPDATE answers SET text = 'another' WHERE key = 'k'")
+        with pytest.raises(StoreLostError, match=r"another answer of sim/small.*key k.*cache verify"):
+            store.answers(["k"])
 
 
 @pytest.mark.parametrize("place", ["header", "middle", "short"])

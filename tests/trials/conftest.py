@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from harness.records import Call, Reply, Sample
 from harness.store.store import open_store
 from harness.testing.builders import a_call, a_completion, a_failure, a_reply, a_score, a_settings
 from harness.testing.simulator import SimulatedExperiment, Simulator, simulated_experiment
-from harness.trials.evaluate import ask
+from harness.trials.evaluate import Pipeline
 from harness.trials.evidence import Arm, Board
 from harness.trials.search import Search
 
@@ -82,7 +81,7 @@ class Lab:
                 caps=Caps(usd=budget.usd, calls=budget.calls, tokens=budget.tokens, minutes=budget.minutes),
                 seed=plan.seed,
             ) as engine:
-                search = Search(plan, partial(ask, engine=engine, watch=on_answer), **watchers)
+                search = Search(plan, Pipeline(engine, on_answer).ask, **watchers)
                 try:
                     search.run()
                 except Exception as error:  # noqa: BLE001 - the caller looks at it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -13,8 +14,10 @@ from harness.catalogue.models import Accepts
 from harness.store.store import open_store
 from harness.testing.fake_clock import FakeClock
 from harness.testing.scripted import ScriptedProvider
-from harness.trials.evaluate import answer_rows, ask, make_call, remember
+from harness.trials.evaluate import Due, Pipeline, answer_rows, make_call, remember
 from harness.trials.evidence import Arm, Board
+
+PATIENCE_S = 10.0
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def engine_of(lab, plan):
     """Makes engines over one store."""
     stores = []
 
-    def make(provider, **caps) -> Engine:
+    def make(provider, clock=None, **caps) -> Engine:
         stores.append(open_store(f"sqlite:///{lab.folder}/store.db"))
         return Engine(
             run="run-1",
@@ -37,7 +40,7 @@ def engine_of(lab, plan):
             models=plan.models,
             store=stores[-1],
             caps=Caps(**caps),
-            clock=FakeClock(),
+            clock=clock or FakeClock(),
         )
 
     yield make
@@ -56,7 +59,7 @@ def test_all_arms_meet_the_same_samples(plan, engine_of):
     provider = ScriptedProvider("yes")
     arms = arms_of(plan, "small", "large")
     with engine_of(provider) as engine:
-        assert ask(arms, range(5), engine)
+        assert Pipeline(engine).ask(arms, range(5))
     asked = [call.sample_id for call in provider.calls]
     ids = plan.task.rows.ids("search")
     assert sorted(asked) == sorted([*ids[:5], *ids[:5]])
@@ -68,8 +71,8 @@ def test_what_was_answered_before_is_not_asked_again(plan, engine_of):
     provider = ScriptedProvider("yes")
     (arm,) = arms_of(plan, "small")
     with engine_of(provider) as engine:
-        ask([arm], range(4), engine)
-        ask([arm], range(6), engine)
+        Pipeline(engine).ask([arm], range(4))
+        Pipeline(engine).ask([arm], range(6))
     assert len(provider.calls) == arm.samples() == 6
 
 
@@ -78,7 +81,7 @@ def test_answers_are_scored(plan, engine_of):
     rows = plan.task.rows
     (arm,) = arms_of(plan, "small")
     with engine_of(ScriptedProvider("yes")) as engine:
-        ask([arm], range(10), engine)
+        Pipeline(engine).ask([arm], range(10))
     expected = [float(rows.sample(i).target == "yes") for i in rows.ids("search")[:10]]
     assert arm.quality_values()[:10].tolist() == expected
 
@@ -88,7 +91,7 @@ def test_a_call_that_the_budget_refuses_is_not_evidence(plan, engine_of):
     provider = ScriptedProvider("yes")
     (arm,) = arms_of(plan, "small")
     with engine_of(provider, calls=3) as engine:
-        assert not ask([arm], range(8), engine).complete
+        assert not Pipeline(engine).ask([arm], range(8)).complete
     assert len(provider.calls) == arm.samples() == 3
     assert arm.failed == 0
 
@@ -97,7 +100,7 @@ def test_a_failed_call_is_evidence(plan, engine_of):
     """A request that the provider refuses is a failure of these settings."""
     (arm,) = arms_of(plan, "small")
     with engine_of(ScriptedProvider(ProviderFault("bad_request", "no"))) as engine:
-        assert ask([arm], range(4), engine).complete
+        assert Pipeline(engine).ask([arm], range(4)).complete
     assert (arm.samples(), arm.failed) == (4, 4)
 
 
@@ -118,7 +121,7 @@ def test_what_would_meet_every_call_is_not_asked_again(plan, engine_of, kind, go
     provider = ScriptedProvider(answer)
     arms = arms_of(plan, "medium", "small")
     with engine_of(provider) as engine:
-        answered = ask(arms, range(20), engine)
+        answered = Pipeline(engine).ask(arms, range(20))
     assert set(answered.gone) == gone
     assert answered.gone["sim/medium"] == f"cannot be asked ({kind}): refused by the test"
     assert answered.complete
@@ -132,7 +135,7 @@ def test_a_model_that_nobody_answers_for_is_given_up(plan, engine_of):
 
     arms = arms_of(plan, "medium", "small")
     with engine_of(ScriptedProvider(answer)) as engine:
-        answered = ask(arms, range(24), engine)
+        answered = Pipeline(engine).ask(arms, range(24))
     assert list(answered.gone) == ["sim/medium"]
     assert answered.gone["sim/medium"].startswith("cannot be asked (down): down since ")
     assert arms[1].samples() == 24
@@ -143,7 +146,7 @@ def test_whoever_watches_is_called_after_each_answer(plan, engine_of):
     (arm,) = arms_of(plan, "small")
     seen = []
     with engine_of(ScriptedProvider("yes")) as engine:
-        ask([arm], range(5), engine, lambda: seen.append(arm.samples()))
+        Pipeline(engine, lambda: seen.append(arm.samples())).ask([arm], range(5))
     assert seen == [1, 2, 3, 4, 5]
 
 
@@ -153,9 +156,9 @@ def test_an_arm_remembers_exactly_what_it_saw(plan, engine_of, positions):
     provider = ScriptedProvider("yes")
     first, other, second = (arms_of(plan, "small")[0] for _ in range(3))
     with engine_of(provider) as engine:
-        ask([first], positions, engine)
+        Pipeline(engine).ask([first], positions)
         # What another trial with the same settings answered is not this one's.
-        ask([other], range(20), engine)
+        Pipeline(engine).ask([other], range(20))
         asked = len(provider.calls)
         remember(second, first.seen_text(), engine)
     assert second.seen.tolist() == first.seen.tolist()
@@ -169,7 +172,7 @@ def test_rows_say_what_came_of_each_call(plan, engine_of):
     answer = {ids[0]: "yes", ids[1]: "no", ids[2]: ProviderFault("filtered", "no")}
     (arm,) = arms_of(plan, "small")
     with engine_of(ScriptedProvider(lambda call: answer[call.sample_id])) as engine:
-        ask([arm], range(3), engine)
+        Pipeline(engine).ask([arm], range(3))
         rows = list(answer_rows(arm, engine))
     assert [row.sample_id for row in rows] == list(ids[:3])
     assert [row.text for row in rows] == ["yes", "no", None]
@@ -208,3 +211,57 @@ def test_no_seed_where_it_means_nothing(plan):
     settings = plan.space.defaults["sim/small"]
     assert make_call(plan, settings, sample, 0).settings.seed is None
     assert make_call(seeded(plan), replace(settings, temperature=0.0), sample, 0).settings.seed is None
+
+
+# -- asked ahead
+
+
+def test_calls_of_the_next_block_fill_the_line_while_the_last_answers_are_waited_for(plan, engine_of):
+    """The slowest answer of a block comes only when what was asked ahead was sent."""
+    ids, sent = plan.task.rows.ids("search"), asyncio.Event()
+
+    async def answer(call):
+        if call.sample_id == ids[5]:
+            sent.set()
+        if call.sample_id == ids[0]:
+            async with asyncio.timeout(PATIENCE_S):
+                await sent.wait()
+        return "yes"
+
+    (arm,) = arms_of(plan, "small")
+    provider = ScriptedProvider(answer)
+    with engine_of(provider, FakeClock(autojump=False)) as engine:
+        pipeline = Pipeline(engine)
+        assert pipeline.ask([arm], range(4), Due([arm], range(4, 6))).complete
+        assert arm.samples() == 4
+        assert pipeline.ask([arm], range(4, 9)).complete
+    assert (arm.samples(), arm.failed) == (9, 0)
+    assert sorted(call.sample_id for call in provider.calls) == sorted(ids[:9])
+
+
+def test_what_was_asked_ahead_and_is_refused_is_told_with_its_block(plan, engine_of):
+    """The block before it was paid in full."""
+    (arm,) = arms_of(plan, "small")
+    with engine_of(ScriptedProvider("yes"), calls=5) as engine:
+        pipeline = Pipeline(engine)
+        assert pipeline.ask([arm], range(4), Due([arm], range(4, 8))).complete
+        assert not pipeline.ask([arm], range(4, 8)).complete
+    assert arm.samples() == 5
+
+
+def test_an_interrupt_stops_what_was_asked_ahead(plan, engine_of):
+    """Nothing more is sent afterwards."""
+    (arm,) = arms_of(plan, "small")
+
+    def stop():
+        if arm.samples() == 8:
+            raise KeyboardInterrupt
+
+    provider = ScriptedProvider("yes")
+    with engine_of(provider) as engine:
+        pipeline = Pipeline(engine, stop)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.ask([arm], range(8), Due([arm], range(8, 24)))
+        asked = len(provider.calls)
+        assert engine.spend().calls == asked
+    assert len(provider.calls) == asked

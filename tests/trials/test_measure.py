@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import pytest
 
@@ -15,7 +14,7 @@ from harness.plan.planner import make_plan
 from harness.store.store import open_store
 from harness.testing.builders import a_score
 from harness.testing.scripted import ScriptedProvider
-from harness.trials.evaluate import ask
+from harness.trials.evaluate import Answered, Pipeline
 from harness.trials.measure import Measurement
 
 
@@ -47,7 +46,7 @@ def measure(lab):
             store=store,
             caps=caps or Caps(),
         )
-        measurement = Measurement(plan, partial(ask, engine=engine))
+        measurement = Measurement(plan, Pipeline(engine).ask)
         try:
             with engine:
                 measurement.run()
@@ -126,9 +125,7 @@ def test_whoever_watches_hears_of_every_answer(lab):
     ) as engine:
         measurement = Measurement(
             plan,
-            partial(
-                ask, engine=engine, watch=lambda: heard.append(("answer", measurement.arms[0].samples()))
-            ),
+            Pipeline(engine, lambda: heard.append(("answer", measurement.arms[0].samples()))).ask,
             on_block=lambda it: heard.append(("block", it.arms[0].state)),
         )
         measurement.run()
@@ -141,6 +138,6 @@ def test_the_settings_are_those_of_the_plan(lab):
     """Given ones are measured as they are."""
     settings = {"model": "sim/large", "prompt": "plain", "temperature": 0.0}
     plan = make_plan(lab.experiment(40).spec, catalogue=lab.catalogue, settings=settings)
-    (arm,) = Measurement(plan, ask).arms
+    (arm,) = Measurement(plan, lambda *_: Answered()).arms
     assert arm.settings == plan.evaluated.settings
     assert (arm.settings.model, arm.settings.max_output_tokens) == ("sim/large", None)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.trials.confidence import ConfidenceRace
 from harness.trials.race import CLEAR_N, Block, Race
 
 
@@ -164,7 +166,7 @@ def test_gaps_are_no_gain():
 def test_the_order_of_arms_changes_no_decision(seed, budget):
     """The same arms in another order: the same exits and the same leader, but for exact ties."""
     scores, _ = a_world(7, 100, seed=seed)
-    scores = np.clip(scores + np.linspace(0, 1e-6, 7)[:, None], 0, 1.0)  # parts ties
+    scores = scores * (1 - 1e-6) + np.linspace(0, 1e-6, 7)[:, None]  # parts ties
     order = np.random.default_rng(seed).permutation(7)
     plain, mixed = Race(7, 100), Race(7, 100)
     run(plain, scores, budget)
@@ -189,3 +191,26 @@ def test_the_best_is_found_at_a_twentieth_of_the_grid():
 def test_a_block_is_what_it_says():
     """Rows and the two ends of its samples."""
     assert Block((0, 2), 4, 8) == Block(rows=(0, 2), start=4, stop=8)
+
+
+@pytest.mark.parametrize("kind", [Race, partial(ConfidenceRace, alpha=0.05, epsilon=0.01)])
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 999), arms=st.integers(2, 30), share=st.floats(0.05, 1.0))
+def test_what_may_be_asked_ahead_is_asked_next(kind, seed, arms, share):
+    """Whatever a block brings: the next one has the safe rows in it, and asks them as far as was said."""
+    scores, _ = a_world(arms, 200, seed=seed)
+    race = kind(*scores.shape)
+    _, blocks = run(race, scores, share * scores.size)
+    for block, following in itertools.pairwise(blocks):
+        assert set(block.safe) <= set(following.rows)
+        assert not block.safe or following.start == block.stop <= block.until <= following.stop
+
+
+def test_the_better_half_is_safe_from_the_second_look_on():
+    """Before anything is known nobody is; of two that are left neither is, as either may end the race."""
+    scores, _ = a_world(9, 400)
+    _, blocks = run(Race(*scores.shape), scores, 1500)
+    assert blocks[0].safe == ()
+    assert len(blocks[1].safe) == len(blocks[1].rows) // 2
+    assert all(not block.safe for block in blocks if len(block.rows) == 2)
+    assert len(blocks[-1].rows) == 2

@@ -1,0 +1,32 @@
+"""Older tables brought up to date: one step a version, all of them in the transaction that opens the store.
+
+In: a connection that holds the lock of making. Out: tables of schema `VERSION`, or tables left as they were:
+a process that dies half-way leaves the version that it found. A step adds columns that may be empty, so that
+a process of the older version that is still at work can go on writing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+    Step = Callable[[sqlalchemy.Connection], None]
+
+
+def _add_checksums(connection: sqlalchemy.Connection) -> None:
+    """1 to 2: answers that are stored from now on can be told from damaged ones."""
+    connection.exec_driver_sql("ALTER TABLE answers ADD COLUMN checksum BIGINT")
+
+
+STEPS: Mapping[int, Step] = {1: _add_checksums}
+
+
+def migrate(
+    connection: sqlalchemy.Connection, found: int, wanted: int, steps: Mapping[int, Step] = STEPS
+) -> None:
+    """Take the tables from version `found` to `wanted`. steps: by the version that each one leaves."""
+    for version in range(found, wanted):
+        steps[version](connection)
