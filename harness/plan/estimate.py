@@ -166,7 +166,7 @@ def _expected(plan: Plan, trials: int, costs: Sequence[_CallCost], judging: Judg
     return _Race(
         calls=(math.ceil(least * fewest), round(calls_left * most)),
         usd=(least * low_usd, left * high_usd),
-        judge_calls=(math.ceil(least * judge_calls[0]), round(left * judge_calls[1])),
+        judge_calls=(math.ceil(least * judge_calls[0]), round(calls_left * judge_calls[1])),
         judge_usd=(least * judge_low_usd, left * judge_high_usd),
     )
 
