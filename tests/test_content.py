@@ -25,7 +25,7 @@ CARDS = sorted((ROOT / "datasets").glob("*.yaml"))
 SPECS = sorted((ROOT / "experiments").glob("*.yaml"))
 NOTEBOOKS = sorted((ROOT / "experiments/notebooks").glob("*.ipynb"))
 CARD_KEYS = {"file", "sha256", "columns", "source", "licence", "attribution", "description"}
-TASK_KEYS = {"dataset", "prompt", "scorers", "metric", "repeats", "limit"}
+TASK_KEYS = {"dataset", "prompt", "scorers", "metric", "repeats", "limit", "stratify", "output"}
 
 each_card = pytest.mark.parametrize("card_file", CARDS, ids=lambda path: path.stem)
 each_spec = pytest.mark.parametrize("spec_file", SPECS, ids=lambda path: path.stem)

@@ -18,6 +18,7 @@ from harness.errors import DataError, UsageError
 from harness.plan.aim_spec import AimSpec, policy_of
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
+from harness.plan.frames import with_rows_written
 from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel, find_panel
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries
@@ -87,12 +88,14 @@ def make_plan(
     """The plan of a spec. Spends nothing and reads files only.
 
     base: folder that relative paths start from; default that of the spec, or the working folder.
-    cache: folder for converted data files. store: where `search.warm_start` finds earlier runs, open or as a
-    URL; `None`: HARNESS_STORE. overrides: see `Overrides`.
-    Raises SpecError with every fault of the spec, its templates and its data; UsageError for an override
-    that makes no sense.
+    cache: folder for converted data files, and for rows that a mapping holds in place of a data set's name.
+    store: where `search.warm_start` finds earlier runs, open or as a URL; `None`: HARNESS_STORE. overrides:
+    see `Overrides`. Raises SpecError with every fault of the spec, its templates and its data; UsageError for
+    an override that makes no sense.
     """
     _refuse_overrides(overrides)
+    if isinstance(spec, Mapping):
+        spec = with_rows_written(spec, cache)
     reading = _overridden(read_spec(spec), overrides)
     folder = base or (Path() if isinstance(spec, Mapping | Spec) else Path(spec).parent)
     draft = _Draft(reading, catalogue or load_catalogue(), folder, cache)
@@ -273,7 +276,9 @@ class _Draft:
     def _open_rows(self, task: TaskSpec) -> Rows | None:
         problems, spec = self.reading.problems, self.reading.spec
         confirm = (self.reading.aim or AimSpec()).confirm
-        selection = Selection(confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit)
+        selection = Selection(
+            confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit, stratify=task.stratify
+        )
         check, targets = TemplateCheck(self.prompts), TargetCheck(self.scorers)
 
         def fault(row: Row) -> str | None:

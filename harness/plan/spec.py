@@ -94,6 +94,12 @@ class TaskSpec(Strict):
         description="json: answers are asked to be JSON, or a mapping {schema: ...} with a JSON schema that "
         "they are asked to keep. Sent as response_format, which not every provider takes.",
     )
+    stratify: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Split so that both splits hold the same share of each value of this: target, or a field "
+        "of metadata. Left out: by id alone, so that a row keeps its side when others are added.",
+    )
     repeats: int = Field(default=1, ge=1, description="How often each sample is asked, from 1.")
     limit: int | None = Field(
         default=None, ge=4, description="Use only this many samples, at least 4; the same ones every time."
