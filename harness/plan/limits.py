@@ -35,6 +35,20 @@ def broken_limits(trial: Trial, limits: Mapping[str, float]) -> list[str]:
     return broken
 
 
+def excess(trial: Trial, limits: Mapping[str, float]) -> dict[str, float]:
+    """By limit: how far it is broken, as a share of it; 0 or less where it is kept. Optuna's constraints.
+
+    A figure that is unknown keeps no limit. Nothing for a trial that has seen nothing.
+    """
+    if not trial.samples:
+        return {}
+    broken: dict[str, float] = {}
+    for name, most in limits.items():
+        figure = FIGURES[name](trial)
+        broken[name] = 1.0 if figure is None else (figure - most) / (most or 1.0)
+    return broken
+
+
 def digits(figure: float) -> str:
     """The figure in four digits, without an exponent."""
     return f"{Decimal(f'{figure:.4g}'):f}"

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
+from harness.plan.limits import excess
 from harness.plan.plan import Plan
 from harness.plan.problems import shown
 from harness.records import RunRecord, Trial
 from harness.trials.study import (
     attributes_of,
     clear,
-    constraints_of,
     empty_study,
     opened,
     proposed,
@@ -124,7 +124,7 @@ class Mirror:
         for name, value in attributes_of(trial).items():
             if name in SHOWN:
                 live.trial.set_user_attr(name, value)
-        for name, broken in constraints_of(trial, self.plan).items():
+        for name, broken in excess(trial, self.plan.aim.limits).items():
             live.trial.set_constraint(name, broken)
         study.tell(live.trial, values, state)
         live.ended = True

@@ -7,8 +7,9 @@ resumed run rebuilds it by telling it what the store holds. A door to Optuna.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import optuna
 
 NEW_TRIES = 10  # proposals drawn before the rest of a finite space is gone through in order
-LIMITS = "limits"  # name of the constraint that a sampler is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class _Told:
     """What a proposal was worth: a value per objective, `None` when it failed."""
 
     values: tuple[float, ...] | None
-    broken: float | None
+    broken: Mapping[str, float]
 
 
 class Proposals:
@@ -81,7 +81,7 @@ class Proposals:
             if twin is None:
                 return self._take(trial, settings)
             # The sampler learns from a repeat what it knew already, so that it looks elsewhere.
-            self._report(trial, self._told.get(twin, _Told(None, None)))
+            self._report(trial, self._told.get(twin, _Told(None, {})))
         return next(iter(self._take_new(all_settings(self._space), 1)), None)
 
     def tell(
@@ -90,13 +90,13 @@ class Proposals:
         value: float | None,
         *,
         usd_per_1k_calls: float | None = None,
-        broken: float | None = None,
+        broken: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         """What this proposal was worth, comparable between short and long trials; `None`: it failed.
 
         usd_per_1k_calls: the second objective on a front, where a price that is unknown says nothing: there,
-        the trial counts as failed. broken: how far limits are broken, in any unit; 0 or less keeps them,
-        `None`: there are none.
+        the trial counts as failed. broken: by limit, how far it is broken, as a share of it; 0 or less:
+        it is kept.
         """
         values: tuple[float, ...] | None = None
         if value is not None and not (self._front and usd_per_1k_calls is None):
@@ -107,8 +107,8 @@ class Proposals:
     def _report(self, trial: optuna.trial.Trial, told: _Told) -> None:
         import optuna
 
-        if told.broken is not None:
-            trial.set_constraint(LIMITS, told.broken)
+        for name, share in told.broken.items():
+            trial.set_constraint(name, share)
         if told.values is None:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:

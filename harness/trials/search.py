@@ -15,7 +15,7 @@ from itertools import zip_longest
 import numpy as np
 
 from harness.errors import InconclusiveError, ProviderError
-from harness.plan.limits import broken_limits
+from harness.plan.limits import broken_limits, excess
 from harness.plan.plan import Plan
 from harness.records import Settings
 from harness.trials import finals
@@ -35,7 +35,6 @@ POOL_MOST = 256  # combinations of model and prompt raced at their defaults
 POOL_LOOK = 4  # samples that each of them can answer, or fewer are raced
 ROUND = 4  # proposals asked together, so that their calls fill the line
 CHEAPER = 0.9  # of the leader's price or time: for a smaller saving nobody gives up quality
-PENALTY = 1.0  # off the told value of what breaks a limit: worse than anything that keeps it
 
 
 @dataclass(slots=True)
@@ -112,9 +111,11 @@ class Search:
                 f"beside the {allowance.reserve_calls} calls that confirm {allowance.finalists} finalists: "
                 f"it is {self.plan.budget.words()}; raise it, or search fewer models or prompts"
             )
-        if all_of_them > most:
+        warm = len(space.warm)
+        if all_of_them + warm > most:
+            what = f" and {warm} settings to start from" if warm else ""
             self.notes.append(
-                f"{most} of {all_of_them} combinations of model and prompt were tried: n_trials is "
+                f"{most} of {all_of_them} combinations of model and prompt{what} were tried: n_trials is "
                 f"{self.plan.n_trials} and the budget {self.plan.budget.words()}"
             )
         # A space that fits into one race needs no proposals.
@@ -374,7 +375,6 @@ class Search:
 
         Values hang together through champions: each is told on the scale of the one it was compared with.
         """
-        limits = self.plan.aim.limits
         level = self.told.setdefault(champion.number, finals.mean(champion))
         for arm in arms:
             standing = self._standing(arm, champion)
@@ -382,15 +382,9 @@ class Search:
                 proposals.tell(arm.number, None)
                 continue
             value = level if arm is champion else level + shrunk(standing)
-            if arm.state == "infeasible" or not self._keeps(arm):
-                value -= PENALTY
             self.told[arm.number] = value
-            proposals.tell(
-                arm.number,
-                value,
-                usd_per_1k_calls=arm.usd_per_1k_calls(),
-                broken=float(arm.state == "infeasible" or not self._keeps(arm)) if limits else None,
-            )
+            broken = excess(arm.trial(), self.plan.aim.limits)
+            proposals.tell(arm.number, value, usd_per_1k_calls=arm.usd_per_1k_calls(), broken=broken)
         self.on_block(self)
 
     def _note_budget(self) -> None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
-from harness.plan.limits import FIGURES
+from harness.plan.limits import excess
 from harness.plan.parameters import parameters_of, suggested
 from harness.plan.plan import Plan
 from harness.plan.problems import looks_secret, shown
@@ -58,7 +58,7 @@ def make_study(record: RunRecord, plan: Plan) -> optuna.Study:
             params=asked.params,
             distributions=asked.distributions,
             user_attrs=attributes,
-            constraints=constraints_of(trial, plan),
+            constraints=excess(trial, plan.aim.limits),
             intermediate_values=seen_of(trial, plan),
         )
         frozen.datetime_start = _local(record.started_at) + trial.number * APART
@@ -196,20 +196,6 @@ def attributes_of(trial: Trial, confirmed: Trial | None = None) -> dict[str, Any
     if confirmed is not None:
         known |= {"confirm_samples": confirmed.samples, **_quality("confirm_", confirmed)}
     return {name: value for name, value in known.items() if value not in (None, "")}
-
-
-def constraints_of(trial: Trial, plan: Plan) -> dict[str, float]:
-    """By limit of the aim: how far it is broken, as a share of the limit; 0 or less where it is kept.
-
-    A figure that is unknown keeps no limit. Nothing for a trial that has seen nothing.
-    """
-    if not trial.samples:
-        return {}
-    broken: dict[str, float] = {}
-    for name, most in plan.aim.limits.items():
-        figure = FIGURES[name](trial)
-        broken[name] = 1.0 if figure is None else (figure - most) / (most or 1.0)
-    return broken
 
 
 def _quality(prefix: str, trial: Trial) -> dict[str, float]:

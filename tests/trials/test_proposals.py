@@ -302,7 +302,7 @@ def test_the_sampler_keeps_to_what_keeps_the_limits():
     broken = broken_above(0.5)
     for _ in range(30):
         number, settings = proposals.ask()
-        proposals.tell(number, settings.temperature, broken=broken(settings))
+        proposals.tell(number, settings.temperature, broken={"heat": broken(settings)})
         found.append(settings.temperature)
     assert sum(temperature <= 0.55 for temperature in found[10:]) >= 12
     assert Proposals(space, seed=2).ask()[1].temperature == found[0]
@@ -316,7 +316,7 @@ def on_a_front(sampler, count=40, seed=3):
         number, settings = proposals.ask()
         dear = settings.model == "a/x"
         value = (0.9 if dear else 0.6) - abs(settings.temperature - 0.7)
-        proposals.tell(number, value, usd_per_1k_calls=8.0 if dear else 0.5, broken=-1.0)
+        proposals.tell(number, value, usd_per_1k_calls=8.0 if dear else 0.5, broken={"price": -1.0})
         found.append(settings)
     return found
 

@@ -54,7 +54,8 @@ asked = proposals.defaults(6)
 while asked:
     for number, settings in asked:
         value = 1 - abs(settings.temperature - 0.7) - 0.1 * models.index(settings.model)
-        proposals.tell(number, value, usd_per_1k_calls=settings.max_output_tokens * value, broken=0.2 - value)
+        broken = {"floor": 0.2 - value}
+        proposals.tell(number, value, usd_per_1k_calls=settings.max_output_tokens * value, broken=broken)
         print(settings)
     asked = [] if number >= 21 else [proposals.ask() for _ in range(4)]
 """
