@@ -515,6 +515,49 @@ class AnswerRow:
     reused: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """The samples whose metadata has one value in one field. samples: answered; quality: `None` below two."""
+
+    field: str
+    value: str
+    samples: int
+    quality: Estimate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelFigures:
+    """How one label fared. targets, given: answers whose target it is, and that were given it.
+
+    precision, recall: of the answers that were given it, of those whose target it is, the share that was
+    right; `None` with too few to tell how sure. confused: targets with this label by the label given, most
+    first; "" for none.
+    """
+
+    label: str
+    targets: int
+    given: int
+    precision: Estimate | None
+    recall: Estimate | None
+    confused: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """What stands behind the quality of one trial on one split.
+
+    slices: by field and value; their intervals hold all together at the stated level, and so do those of
+    labels. labels: in alphabetical order, where the first scorer reads labels. scorers: mean of each further
+    scorer.
+    """
+
+    trial: int
+    split: Split
+    slices: tuple[Slice, ...] = ()
+    labels: tuple[LabelFigures, ...] = ()
+    scorers: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
+
+
 RunState = Literal["running", "complete", "stopped", "inconclusive", "failed"]
 
 
@@ -524,6 +567,7 @@ class RunRecord:
 
     trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
+    breakdowns: of the finalists, or of the one trial of an evaluation.
     verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
     settings come from, in words; empty for a search. judges: those that were measured.
     """
@@ -547,3 +591,4 @@ class RunRecord:
     verb: Verb = "tune"
     origin: str = ""
     judges: tuple[JudgeReport, ...] = ()
+    breakdowns: tuple[Breakdown, ...] = ()

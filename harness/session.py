@@ -33,6 +33,7 @@ from harness.trials.evaluate import Ask, Pipeline
 from harness.trials.evidence import Arm
 from harness.trials.measured_judge import measure_judges, require_telling, with_corrected
 from harness.trials.mirror import Mirror, mirrored
+from harness.trials.quality import breakdown
 
 GLANCE_S = 0.5  # between two progress snapshots while answers arrive
 GLANCE_SHARE = 0.05  # of the time that snapshots may take: those of resampled metrics are dear
@@ -191,6 +192,7 @@ class Session:
             verb=plan.verb,
             origin="" if plan.evaluated is None else plan.evaluated.origin,
             judges=with_corrected(self.judges, work.arms if plan.evaluated else confirmed),
+            breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
         )
 
     def conclude(self, work: Work, record: RunRecord) -> tuple[Path, ...]:
@@ -259,6 +261,8 @@ def _new_row(plan: Plan, overrides: Mapping[str, Any], now: datetime) -> RunRow:
     if evaluated is not None:
         # The settings themselves, not the file they came in: it may change before the run goes on.
         overrides, kind = {**overrides, "split": evaluated.split, "settings": evaluated.form}, "-eval"
+    # Objects of Python cannot be kept; the spec holds their names and checksums.
+    overrides = {name: value for name, value in overrides.items() if name != "scorers"}
     return RunRow(
         run=f"{plan.experiment}{kind}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
         experiment=plan.experiment,
@@ -315,6 +319,11 @@ def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:
         "before or sent in one piece; --no-cache asks them anew"
     )
     return [note]
+
+
+def _shown(plan: Plan, work: Work) -> list[Arm]:
+    """The arms of which more is told than their figures."""
+    return work.finalists if plan.evaluated is None else work.arms
 
 
 def _trials(work: Work, level: float | None = None) -> tuple[Trial, ...]:

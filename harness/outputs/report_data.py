@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.outputs import alternatives, numbers
+from harness.outputs.breakdowns import BreakdownData, breakdown_data
 from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
     FAILURES,
@@ -119,6 +120,7 @@ class ReportData:
     choice: Choice | None
     trials: tuple[TrialLine, ...]
     finalists: tuple[TrialLine, ...]
+    breakdown: BreakdownData | None
     top: tuple[TrialLine, ...]
     streamed: bool
     spend: tuple[tuple[str, str], ...]
@@ -157,6 +159,7 @@ def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportDat
         choice=None if choice is None else _choice(choice),
         trials=tuple(_trial_line(trial, record) for trial in record.trials),
         finalists=tuple(_trial_line(trial, record) for trial in finalists),
+        breakdown=breakdown_data(record),
         top=tuple(_trial_line(trial, record) for trial in best[:TOP_TRIALS]),
         streamed=any(t.first_token_p50_s is not None for t in (*record.trials, *record.finalists)),
         spend=spend_lines(record),

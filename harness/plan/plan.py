@@ -21,7 +21,7 @@ from harness.plan.shots import Shots
 from harness.prompts import Prompt, written_out
 from harness.records import Endpoint, JsonValue, Message, Sample, Settings, Split, Verb
 from harness.scores.judge import Judge
-from harness.scores.scorer import Scorer
+from harness.scores.scorer import RepeatScorer, Scorer
 
 Failures = Literal["count_as_wrong", "leave_out"]
 Mode = Literal["budget", "confidence"]
@@ -178,10 +178,12 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is asked and how answers are judged. scorer_forms: the scorers as the spec wrote them.
+    """What is asked and how answers are judged.
 
-    labelled: answers of known quality by the name of the judge that is measured with them. shots: examples by
-    prompt variant, of those that show some.
+    scorers: of single answers, the first gives the quality. repeat_scorers: of all answers to a sample.
+    scorer_forms: both as the spec wrote them. slices: metadata fields that quality is shown by; `None`: all
+    with few values. labelled: answers of known quality by the name of the judge that is measured with
+    them. shots: examples by prompt variant, of those that show some.
     """
 
     name: str
@@ -191,6 +193,8 @@ class Task:
     metric: str
     repeats: int
     scorer_forms: tuple[JsonValue, ...] = ()
+    repeat_scorers: tuple[RepeatScorer, ...] = ()
+    slices: tuple[str, ...] | None = None
     labelled: Mapping[str, tuple[Labelled, ...]] = field(
         default_factory=dict[str, "tuple[Labelled, ...]"], repr=False
     )
@@ -298,7 +302,7 @@ class Plan:
                 **evaluated,
                 "data": task.rows.fingerprint(),
                 "prompts": {name: prompt.source for name, prompt in task.prompts.items()},
-                "scorers": [(scorer.name, scorer.version) for scorer in task.scorers],
+                "scorers": [(one.name, one.version) for one in (*task.scorers, *task.repeat_scorers)],
                 "scorer_forms": task.scorer_forms,
                 "metric": task.metric,
                 "repeats": task.repeats,

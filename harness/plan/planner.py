@@ -22,10 +22,11 @@ from harness.plan.frames import with_rows_written
 from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel, find_panel
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries
+from harness.plan.own_scorers import lifted
 from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
-from harness.plan.problems import Problems
 from harness.plan.rows import Rows, Selection, open_rows
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
+from harness.plan.scoring import MetricCheck, find_scorers
 from harness.plan.shots import Shots, shot_variants
 from harness.plan.space import asking_for, limits_of, make_space, one_point
 from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
@@ -36,9 +37,8 @@ from harness.plan.warm_start import Sources, find_warm, from_pinned, pinned_form
 from harness.prompts import Prompt
 from harness.records import JsonValue, Split
 from harness.scores.judge import Judge
-from harness.scores.judges import build_judge
-from harness.scores.metrics import find_metric
-from harness.scores.scorer import Scorer, build_scorer
+from harness.scores.own import Permission
+from harness.scores.scorer import RepeatScorer, Scorer
 from harness.store.store import Store, open_store
 
 SMALLEST_LIMIT = 4
@@ -52,7 +52,9 @@ class Overrides(TypedDict, total=False):
     limit: samples. repeat: answers a sample. max_cost: USD. max_concurrency: calls in flight a provider.
     sampler: as in a spec, or an object of Optuna. warm: settings to try early, as `Plan.pins` has them, in
     place of what `search.warm_start` names. split, settings: measure one set of settings on these samples in
-    place of searching; without settings the untuned default, without a split on all of them.
+    place of searching; without settings the untuned default, without a split on all of them. allow_code: the
+    spec may name code of its own, and run code that models write. scorers: objects that the spec names as
+    given in Python, for a run that goes on.
     """
 
     limit: int | None
@@ -65,6 +67,8 @@ class Overrides(TypedDict, total=False):
     warm: Sequence[JsonValue] | None
     split: Split | None
     settings: Given | None
+    allow_code: bool | None
+    scorers: Sequence[Any] | None
 
 
 _LOWEST: Mapping[str, float] = {
@@ -96,9 +100,11 @@ def make_plan(
     _refuse_overrides(overrides)
     if isinstance(spec, Mapping):
         spec = with_rows_written(spec, cache)
-    reading = _overridden(read_spec(spec), overrides)
+    plain, given = lifted(spec, overrides.get("scorers") or ())
+    permission = Permission(allow_code=bool(overrides.get("allow_code")), given=given)
+    reading = _overridden(read_spec(cast("Path | str | Mapping[str, object] | Spec", plain)), overrides)
     folder = base or (Path() if isinstance(spec, Mapping | Spec) else Path(spec).parent)
-    draft = _Draft(reading, catalogue or load_catalogue(), folder, cache)
+    draft = _Draft(reading, catalogue or load_catalogue(), folder, cache, permission)
     draft.look_up()
     split, given = overrides.get("split"), overrides.get("settings")
     searches = split is None and given is None
@@ -114,14 +120,18 @@ def make_plan(
 class _Draft:
     """A plan in the making: what is known so far, and the faults found on the way."""
 
-    def __init__(self, reading: SpecReading, catalogue: Catalogue, folder: Path, cache: Path) -> None:
+    def __init__(
+        self, reading: SpecReading, catalogue: Catalogue, folder: Path, cache: Path, permission: Permission
+    ) -> None:
         self.reading = reading
         self.folder = folder
         self.cache = cache
         self.catalogue = with_own_entries(catalogue, reading.providers or {}, reading.problems)
         self.models: dict[str, Model] = {}
         self.prompts: dict[str, Prompt] = {}
+        self.permission = permission
         self.scorers: tuple[Scorer | Judge, ...] = ()
+        self.repeat_scorers: tuple[RepeatScorer, ...] = ()
         self.panel = Panel()
         self.rows: Rows | None = None
         self.shots: Mapping[str, Shots] = {}
@@ -135,7 +145,7 @@ class _Draft:
         """Ask catalogue, templates, scorers and data, whatever of them the spec names soundly."""
         task, search, problems = self.reading.task, self.reading.search, self.reading.problems
         if task is not None:
-            self.scorers = _scorers(task, problems)
+            self.scorers, self.repeat_scorers = find_scorers(task, self.permission, problems)
             self.panel = find_panel(self.scorers, self.catalogue, self.folder, problems)
             self.scorers = self.panel.named(self.scorers)
             self.prompts = read_prompts(task, self.reading.source, self.folder, problems)
@@ -266,6 +276,8 @@ class _Draft:
             rows=rows,
             prompts=self.prompts,
             scorers=self.scorers,
+            repeat_scorers=self.repeat_scorers,
+            slices=None if spec.task.slices is None else tuple(spec.task.slices),
             metric=spec.task.metric,
             repeats=spec.task.repeats,
             scorer_forms=tuple(spec.task.scorers),
@@ -280,16 +292,20 @@ class _Draft:
             confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit, stratify=task.stratify
         )
         check, targets = TemplateCheck(self.prompts), TargetCheck(self.scorers)
+        metric = MetricCheck(task, self.scorers, problems)
 
         def fault(row: Row) -> str | None:
-            return check.row(row.inputs) or targets.row(row)
+            return check.row(row.inputs) or targets.row(row) or metric.row(row)
 
         try:
-            return open_rows(find_rows(task.dataset, self.folder, self.cache), selection, fault)
+            rows = open_rows(find_rows(task.dataset, self.folder, self.cache), selection, fault)
         except UsageError as error:
             problems.add(("task", "dataset"), str(error))
         except DataError as error:
             problems.extend(error.problems)
+        else:
+            metric.finish()
+            return rows
         finally:
             problems.extend(check.finish())
         return None
@@ -324,27 +340,6 @@ def _overridden(reading: SpecReading, overrides: Overrides) -> SpecReading:
 def _updated(part: Part, **values: float | None) -> Part:
     given = {name: value for name, value in values.items() if value is not None}
     return part if part is None else cast("Part", part.model_copy(update=given))
-
-
-def _scorers(task: TaskSpec, problems: Problems) -> tuple[Scorer | Judge, ...]:
-    scorers: list[Scorer | Judge] = []
-    for number, form in enumerate(task.scorers):
-        try:
-            scorers.append(build_judge(form) or build_scorer(form))
-        except UsageError as error:
-            problems.add(("task", "scorers", number), str(error))
-    names = [scorer.name for scorer in scorers]
-    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        problems.add(("task", "scorers"), f"has two scorers called {name!r}; keep one of them")
-    try:
-        metric = find_metric(task.metric)
-    except UsageError as error:
-        problems.add(("task", "metric"), str(error))
-    else:
-        if not metric.decomposable and scorers and isinstance(scorers[0], Judge):
-            message = f"is {metric.name!r}, which looks at labels, and judge {scorers[0].name!r} reads none"
-            problems.add(("task", "metric"), f"{message}; take mean or accuracy")
-    return tuple(scorers)
 
 
 def _aim(aim: AimSpec) -> Aim:

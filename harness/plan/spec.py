@@ -89,6 +89,10 @@ class TaskSpec(Strict):
     metric: str = Field(
         min_length=1, description="How scores of all samples become one quality, as in accuracy."
     )
+    slices: list[str] | None = Field(
+        default=None,
+        description="Metadata fields by whose values quality is shown. Left out: fields of at most 12.",
+    )
     output: OutputForm | None = Field(
         default=None,
         description="json: answers are asked to be JSON, or a mapping {schema: ...} with a JSON schema that "

@@ -15,7 +15,17 @@ import numpy as np
 from harness.calls.engine import Engine
 from harness.fingerprint import share
 from harness.plan.plan import Plan
-from harness.records import AnswerRow, Call, CallFailure, Message, Outcome, Sample, Score, Settings
+from harness.records import (
+    AnswerRow,
+    Call,
+    CallFailure,
+    Completion,
+    Message,
+    Outcome,
+    Sample,
+    Score,
+    Settings,
+)
 from harness.scores.judge import Judge
 from harness.trials.evidence import Arm
 from harness.trials.judging import NOTHING_SAID, Arrived, Judged, answer_of, judge_each
@@ -163,13 +173,6 @@ def _again(arm: Arm, positions: Sequence[int], engine: Engine) -> Iterator[Judge
     return judge_each(arm.board.plan, known, engine.recall)
 
 
-def _take(judged: Judged[_Asked]) -> None:
-    asked, plan = judged.asked, judged.asked.arm.board.plan
-    scores = score_all(plan, judged.outcome, judged.sample, judged.replies.texts)
-    asked.arm.take(asked.position, judged.outcome, scores)
-    asked.arm.judge_usd += judged.replies.usd
-
-
 def remember(arm: Arm, seen: str, engine: Engine) -> None:
     """Fill an empty arm with the answers that it saw in an earlier process; nothing is sent.
 
@@ -195,6 +198,15 @@ def score_all(
         scorer.score(answer, replies[scorer.name]) if isinstance(scorer, Judge) else scorer.score(answer)
         for scorer in plan.task.scorers
     )
+
+
+def score_repeats(plan: Plan, outcomes: Sequence[Outcome], sample: Sample) -> tuple[Score, ...]:
+    """One score per scorer that judges repeats; none unless all repeats are there and one has an answer."""
+    answered = [outcome for outcome in outcomes if isinstance(outcome, Completion)]
+    if len(outcomes) < plan.task.repeats or not answered:
+        return ()
+    answers = sorted((answer_of(one, sample) for one in answered), key=lambda answer: answer.repeat)
+    return tuple(scorer.score_repeats(answers) for scorer in plan.task.repeat_scorers)
 
 
 def make_call(
@@ -223,10 +235,15 @@ def make_call(
 
 
 def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
-    """The per-sample table of one arm, read back from the store; nothing is sent for it."""
+    """The per-sample table of one arm, read back from the store; nothing is sent for it.
+
+    Scores of all repeats together stand in the row of the last one.
+    """
     plan, seen = arm.board.plan, np.flatnonzero(arm.seen.any(axis=1)).tolist()
+    of_sample: list[Outcome] = []
     for judged in _again(arm, seen, engine):
         outcome, sample = judged.outcome, judged.sample
+        of_sample = [one for one in of_sample if one.call.sample_id == sample.id] + [outcome]
         failed = isinstance(outcome, CallFailure)
         yield AnswerRow(
             trial=arm.number,
@@ -240,9 +257,24 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
             latency_s=None if failed else outcome.latency.total_s,
             cached=not failed and outcome.cached,
             reused=not failed and outcome.reused,
-            scores=score_all(plan, outcome, sample, judged.replies.texts),
+            scores=score_all(plan, outcome, sample, judged.replies.texts)
+            + score_repeats(plan, of_sample, sample),
             target=sample.target,
         )
+
+
+def _take(judged: Judged[_Asked]) -> None:
+    """Score an outcome and add it to its arm; with the last repeat of a sample, the repeats as well."""
+    asked, outcome = judged.asked, judged.outcome
+    arm, plan = asked.arm, asked.arm.board.plan
+    arm.take(asked.position, outcome, score_all(plan, outcome, asked.sample, judged.replies.texts))
+    arm.judge_usd += judged.replies.usd
+    if plan.task.repeat_scorers:
+        outcomes = arm.waiting.setdefault(asked.position, [])
+        outcomes.append(outcome)
+        if len(outcomes) == plan.task.repeats:
+            del arm.waiting[asked.position]
+            arm.take_repeats(asked.position, score_repeats(plan, outcomes, asked.sample))
 
 
 def _affected(failure: CallFailure, arms: Sequence[Arm]) -> set[str]:
