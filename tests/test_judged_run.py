@@ -216,6 +216,31 @@ def test_a_dead_judge_spends_little_on_answers(court):
     assert result.trial.samples == 64
 
 
+def test_a_panel_goes_on_without_one_of_three(court):
+    """Two verdicts of three judges are a majority; the dead one costs nobody the run."""
+
+    def fault(call: Any) -> ProviderFault | None:
+        return ProviderFault("credentials", "no key") if call.settings.model == "judge/two" else None
+
+    made = court(
+        SimulatedJudge(by_reference, sensitivity=1.0, specificity=1.0, fault=fault),
+        arguments={"models": [ONE, "judge/two", "sim/large"]},
+    )
+    made.answers = ScriptedProvider(lambda call: '{"verdict": "yes"}' if call.purpose == "judge" else "yes")
+    result = made.evaluate()
+    assert result.record.state == "complete"
+    assert 0 < result.trial.unscored_rate < 1
+    assert result.quality.value == 1.0
+
+
+def test_a_budget_that_does_not_cover_the_labels_is_told(court):
+    """Before any answer is paid."""
+    made = court(SimulatedJudge(by_reference), labelled=40, sections={"budget": {"calls": 30, "usd": None}})
+    result = made.evaluate()
+    assert result.record.state == "inconclusive"
+    assert any("does not cover the 40 labelled answers" in note for note in result.record.notes)
+
+
 def test_what_a_judge_misses_counts_for_nobody(court):
     """Half of the verdicts fail: the quality is that of the other half, not halved."""
 
@@ -341,6 +366,7 @@ def test_faults_of_labelled_answers_are_told_with_their_lines(court, tmp_path):
     ("task", "said"),
     [
         ({"scorers": [{"correctness": {"models": ["nobody/x"]}}]}, "nobody"),
+        ({"scorers": [{"correctness": {"models": ["openai/EMBEDDING"]}}]}, "vectors, not verdicts"),
         ({"scorers": [{"preference": {"models": [ONE], "against": "draft"}}]}, "no text 'draft'"),
         ({"scorers": [{"correctness": {"models": [ONE]}}], "metric": "macro_f1"}, "looks at labels"),
         (

@@ -22,7 +22,8 @@ SMALL_LOCAL_MODEL = (
 )
 FAILURES: Mapping[str, str] = {
     "count_as_wrong": (
-        "A call that brought no answer and an answer that nobody could judge both count as wrong (score 0)."
+        "A call that brought no answer and an answer that no scorer could judge both count as wrong (score "
+        "0). What a model that judges gave no verdict on is left out."
     ),
     "leave_out": (
         "Calls that brought no answer and answers that nobody could judge are left out of quality. Their "

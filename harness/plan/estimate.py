@@ -194,9 +194,9 @@ def call_usd(plan: Plan) -> dict[tuple[str, str], float]:
     }
 
 
-def judge_usd(plan: Plan) -> float:
-    """What judging one answer is likely to cost in USD, on the high side."""
-    return judge_cost(plan, _sampled(plan)[:PRICED_ROWS]).usd if plan.task.judges else 0.0
+def judging_cost(plan: Plan) -> JudgeCost:
+    """What judging is likely to cost, on the high side; nothing in a task without judges."""
+    return judge_cost(plan, _sampled(plan)[:PRICED_ROWS] if plan.task.judges else ())
 
 
 def _sampled(plan: Plan) -> list[Sample]:

@@ -60,7 +60,7 @@ def find_panel(
     labelled: dict[str, tuple[Labelled, ...]] = {}
     for judge in (one for one in scorers if isinstance(one, Judge)):
         try:
-            found = [find_model(name, catalogue) for name in judge.models]
+            found = [_text_model(name, catalogue) for name in judge.models]
             models |= {model.full_name: model for model in found}
             judges[judge.name] = replace(judge, models=tuple(model.full_name for model in found))
             if known := read_labelled(judge, folder):
@@ -70,3 +70,10 @@ def find_panel(
         except DataError as error:
             problems.extend(error.problems)
     return Panel(models=models, judges=judges, labelled=labelled)
+
+
+def _text_model(name: str, catalogue: Catalogue) -> Model:
+    model = find_model(name, catalogue)
+    if model.model_class == "EMBEDDING":
+        raise UsageError(f"{model.full_name} gives vectors, not verdicts; name another model")
+    return model

@@ -298,6 +298,7 @@ class Spec(Strict):
     aim: AimSpec = Field(default_factory=AimSpec, description="What makes settings good.")
     budget: BudgetSpec = Field(description="What the run may cost.")
     failures: Literal["count_as_wrong", "leave_out"] = Field(
-        description="What a call without an answer means for quality: count_as_wrong or leave_out."
+        description="What a call without an answer, or an answer that a scorer cannot judge, means for "
+        "quality: count_as_wrong or leave_out. What a judge gives no verdict on is left out in any case."
     )
     seed: int = Field(default=0, ge=0, description="Decides the order of samples and all randomness of ours.")

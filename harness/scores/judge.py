@@ -123,6 +123,11 @@ class Judge:
         each = len(replies) // len(self.models)
         return tuple(self._verdict(replies[n * each : (n + 1) * each]) for n in range(len(self.models)))
 
+    def has_verdict(self, replies: Sequence[str | None]) -> bool:
+        """Whether more than half of the judges gave a verdict."""
+        known = sum(verdict.value is not None for verdict in self.verdicts(replies))
+        return 2 * known > len(self.models)
+
     def score(self, answer: Answer, replies: Sequence[str | None]) -> Score:
         """The judgement of all judges together; unscored when too few gave a verdict, or by a draw."""
         return self.combined(answer, self.verdicts(replies))

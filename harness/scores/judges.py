@@ -5,6 +5,7 @@ In: an answer, and replies. Out: questions and values; how they are put and read
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
@@ -181,10 +182,12 @@ JUDGES: Mapping[str, type[Judge]] = {"rubric": Rubric, "correctness": Correctnes
 def build_judge(form: str | Mapping[str, JsonValue]) -> Judge | None:
     """The judge that an entry of `task.scorers` asks for; `None` when it names no judge.
 
-    Raises UsageError for a wrong or missing argument.
+    Raises UsageError for a wrong or missing argument, and for a name that is nearly one of a judge.
     """
     name = form if isinstance(form, str) else next(iter(form), "")
     if name not in JUDGES:
+        if meant := difflib.get_close_matches(str(name).casefold(), JUDGES, n=1, cutoff=0.8):
+            raise UsageError(f"unknown scorer {name!r}; did you mean the judge {meant[0]!r}?")
         return None
     given = None if isinstance(form, str) else form[name]
     kind = JUDGES[name]

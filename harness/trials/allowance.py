@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.plan.estimate import call_usd, judge_usd
+from harness.plan.estimate import call_usd, judging_cost
 from harness.plan.plan import Plan
 from harness.trials.evidence import Arm
 
@@ -48,16 +48,18 @@ class Allowance:
         reserve = finalists * len(plan.task.rows.ids("confirm")) * repeats * per_answer
         if plan.budget.calls is not None:
             reserve = min(reserve, int(plan.budget.calls * MOST_RESERVED))
-        capped = plan.budget.usd is not None
+        # Judges are measured before anything is searched.
+        judging, capped = judging_cost(plan), plan.budget.usd is not None
+        calls = None if plan.budget.calls is None else max(0, plan.budget.calls - judging.measured_calls)
         return cls(
-            plan.budget.calls,
-            plan.budget.usd,
+            calls,
+            None if plan.budget.usd is None else max(0.0, plan.budget.usd - judging.measured_usd),
             repeats,
             finalists,
             reserve,
             call_usd(plan) if capped else {},
             plan.task.judge_calls,
-            judge_usd(plan) if capped else 0.0,
+            judging.usd,
         )
 
     def costs(

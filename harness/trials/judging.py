@@ -40,13 +40,14 @@ class Replies:
     """What judges said of one answer, by the judge's name; `None`: a call that failed or was not sent.
 
     usd: list price of it. unsent: whether a judge was not asked, for want of budget or because the run was
-    stopped: then the answer has no score yet. hopeless: why a judge cannot be asked any more.
+    stopped: then the answer has no score yet. hopeless: why a model of a judge cannot be asked any more, by
+    the judge's name.
     """
 
     texts: dict[str, list[str | None]] = field(default_factory=dict[str, "list[str | None]"])
     usd: float = 0.0
     unsent: bool = False
-    hopeless: str = ""
+    hopeless: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ def judge_each(
         for one, said in zip(some, replies, strict=True):
             yield Judged(one.asked, one.outcome, one.sample, said)
         if stops:
-            _stop_without_judge(replies)
+            for judge in plan.task.judges:
+                _stop_without(judge, replies)
 
 
 def judge_call(plan: Plan, judge: Judge, question: Question, sample_id: str) -> Call:
@@ -109,12 +111,12 @@ def judge_call(plan: Plan, judge: Judge, question: Question, sample_id: str) -> 
 
 def ask_judge(
     plan: Plan, judge: Judge, answers: Iterable[Answer], send: Send
-) -> Iterator[tuple[Answer, Sequence[str | None]]]:
-    """These answers with the judge's replies; `None` where a call failed or was not sent."""
+) -> Iterator[tuple[Answer, Replies]]:
+    """These answers with what this judge said of them."""
     source = iter(answers)
     while some := list(islice(source, TOGETHER)):
         said = _put(plan, [(place, judge, answer) for place, answer in enumerate(some)], send)
-        yield from ((answer, said[place].texts[judge.name]) for place, answer in enumerate(some))
+        yield from ((answer, said[place]) for place, answer in enumerate(some))
 
 
 def _judge(plan: Plan, some: Sequence[Arrived[T]], send: Send) -> list[Replies]:
@@ -151,17 +153,17 @@ def _note(replies: Replies, name: str, number: int, outcome: Outcome) -> None:
     if isinstance(outcome, CallFailure):
         replies.unsent = replies.unsent or outcome.kind in UNSENT
         if outcome.kind in HOPELESS:
-            replies.hopeless = f"{outcome.call.settings.model} ({outcome.kind}): {outcome.message}"
+            replies.hopeless[name] = f"{outcome.call.settings.model} ({outcome.kind}): {outcome.message}"
         return
     replies.texts[name][number] = outcome.reply.text or ""
     replies.usd += outcome.price_usd or 0.0
 
 
-def _stop_without_judge(replies: Sequence[Replies]) -> None:
-    """Raise InconclusiveError when a judge is gone and nobody else of it said anything of these answers."""
-    gone = next((said.hopeless for said in replies if said.hopeless), "")
-    asked = [said for said in replies if said.texts]
-    if gone and not any(all(None not in texts for texts in said.texts.values()) for said in asked):
+def _stop_without(judge: Judge, replies: Sequence[Replies]) -> None:
+    """Raise InconclusiveError when this judge lost a model for good, and has no verdict on any answer."""
+    gone = next((said.hopeless[judge.name] for said in replies if judge.name in said.hopeless), "")
+    asked = [said.texts[judge.name] for said in replies if judge.name in said.texts]
+    if gone and not any(judge.has_verdict(texts) for texts in asked):
         raise InconclusiveError(
             f"the judge cannot be asked: {gone}; answers are unscored from here on, so the run ends. Mend it "
             "and run again: answers that were paid are not paid twice"

@@ -37,11 +37,17 @@ def measure_judges(plan: Plan, send: Send) -> tuple[JudgeReport, ...]:
 
 
 def measure_judge(plan: Plan, judge: Judge, labelled: Sequence[Labelled], send: Send) -> JudgeReport:
-    """This judge, asked about answers of known quality."""
+    """This judge, asked about answers of known quality. Raises InconclusiveError when the budget ends it."""
     answers, level = [one.answer for one in labelled], plan.aim.confidence
     passed: list[bool | None] = []
     firsts: list[tuple[int, bool]] = []
-    for place, (answer, replies) in enumerate(ask_judge(plan, judge, answers, send)):
+    for place, (answer, said) in enumerate(ask_judge(plan, judge, answers, send)):
+        if said.unsent:
+            raise InconclusiveError(
+                f"the budget, {plan.budget.words()}, does not cover the {len(labelled)} labelled answers of "
+                f"judge {judge.name!r}; raise it"
+            )
+        replies = said.texts[judge.name]
         value = judge.score(answer, replies).value
         passed.append(None if value is None else value >= judge.pass_at)
         firsts += [(place, first) for first in judge.firsts(replies)]

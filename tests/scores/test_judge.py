@@ -226,6 +226,7 @@ def test_a_judge_is_built_from_the_words_of_a_spec():
         ({"correctness": {"models": ["a/b"], "pass_at": 0.0}}, "pass_at is 0.0"),
         ({"correctness": {"models": ["a/b"], "max_output_tokens": 0}}, "max_output_tokens is 0"),
         ("correctness", "models"),
+        ({"rubrics": {}}, "did you mean the judge 'rubric'"),
         ({"preference": {"modells": ["a/b"]}}, "modells"),
     ],
 )
