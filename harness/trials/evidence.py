@@ -54,6 +54,10 @@ class Board:
     metric: Metric
     groupings: Groupings
     codes: dict[str, int] = field(default_factory=dict[str, int])
+    noted: bytearray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.noted = bytearray(len(self.ids))
 
     @classmethod
     def of(cls, plan: Plan, split: Split) -> Board:
@@ -73,10 +77,12 @@ class Board:
 
     def note(self, position: int, sample: Sample) -> None:
         """Remember groups and target of the sample at this position."""
+        if self.noted[position]:
+            return
+        self.noted[position] = True
         self.groups[position] = sample.group
-        if self.targets[position] is None:
-            self.targets[position] = target_label(self.plan.task.scorers[0], sample)
-            self.groupings.note(position, sample.metadata)
+        self.targets[position] = target_label(self.plan.task.scorers[0], sample)
+        self.groupings.note(position, sample.metadata)
 
     def code(self, label: str | None) -> int:
         """The number of a label; 0 for none."""
