@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.outputs import alternatives, numbers
-from harness.outputs.breakdowns import BreakdownData, breakdown_data
+from harness.outputs.breakdowns import BreakdownData, breakdown_data, scorer_lines
 from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
     FAILURES,
@@ -81,7 +81,7 @@ class Versus:
 class Choice:
     """The recommendation in words. headline: its confirmed quality, large, and interval with n, small.
 
-    first_token: empty when no answer was streamed.
+    first_token: empty when no answer was streamed. scorers: means of further scorers on the confirm split.
     """
 
     settings: tuple[tuple[str, str], ...]
@@ -98,6 +98,7 @@ class Choice:
     reason: str
     caveats: tuple[str, ...]
     versus: tuple[Versus, ...]
+    scorers: tuple[tuple[str, str], ...]
     ties: tuple[int, ...]
     certainty: str
     separations: tuple[str, ...]
@@ -156,7 +157,7 @@ def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportDat
         state=record.state,
         unfinished=UNFINISHED.get(record.state, ""),
         verdict=verdict(record),
-        choice=None if choice is None else _choice(choice),
+        choice=None if choice is None else _choice(choice, record),
         trials=tuple(_trial_line(trial, record) for trial in record.trials),
         finalists=tuple(_trial_line(trial, record) for trial in finalists),
         breakdown=breakdown_data(record),
@@ -188,7 +189,7 @@ def _rule(record: RunRecord) -> str:
     return aim if chosen_by in aim else f"{chosen_by} (the spec asks for {aim})"
 
 
-def _choice(choice: Recommendation) -> Choice:
+def _choice(choice: Recommendation, record: RunRecord) -> Choice:
     trial = choice.trial
     value, _, rest = numbers.quality(trial.quality).partition(" ")
     pairs = (("the untuned default", choice.versus_default), ("the runner-up", choice.versus_runner_up))
@@ -210,6 +211,7 @@ def _choice(choice: Recommendation) -> Choice:
         reason=choice.reason,
         caveats=(*choice.caveats, *small_model(choice.settings)),
         versus=tuple(_versus(name, pair) for name, pair in pairs if pair is not None),
+        scorers=scorer_lines(record, trial),
         ties=choice.ties,
         certainty=choice.certainty,
         separations=alternatives.separations(choice),

@@ -82,6 +82,10 @@ class ChecksSamples(Protocol):
         """Why no answer to this sample could be judged; `None` when it can."""
         ...
 
+    def target_label(self, sample: Sample) -> str | None:
+        """The label that it reads from the target; `None` for none."""
+        ...
+
 
 def judged(
     scorer: AnyScorer, answer: Answer, value: float | None, *, label: str | None = None, reason: str = ""
@@ -108,6 +112,20 @@ def sample_fault(scorer: Scorer, sample: Sample) -> str | None:
     texts = target_texts(sample.target)
     score = scorer.score(Answer(sample=sample, text=texts[0] if texts else "", finish_reason="stop"))
     return score.reason if score.value is None else None
+
+
+def target_label(scorer: AnyScorer, sample: Sample) -> str | None:
+    """The label that this scorer reads from the sample's own target; the first one of alternatives.
+
+    It names a target as the scorer names answers (an alias becomes its label), which is what a metric
+    over labels compares. `None` for a scorer that reads no labels, or a target it cannot read.
+    """
+    if isinstance(scorer, ChecksSamples):
+        return scorer.target_label(sample)
+    texts = target_texts(sample.target)
+    if not texts or isinstance(scorer, RepeatScorer):
+        return None
+    return scorer.score(Answer(sample=sample, text=texts[0])).label
 
 
 def target_texts(target: JsonValue) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
-from harness.scores.answer import Answer, Scorer, judged, sample_fault
+from harness.scores.answer import Answer, Scorer, judged, sample_fault, target_label
 
 if TYPE_CHECKING:
     from harness.records import Sample, Score
@@ -46,6 +46,10 @@ class AllOf:
         """Why no answer to this sample could be judged."""
         return _fault(self.scorers, sample)
 
+    def target_label(self, sample: Sample) -> str | None:
+        """The label of the first part that reads one from the target."""
+        return _target_label(self.scorers, sample)
+
 
 @dataclass(frozen=True)
 class AnyOf:
@@ -75,6 +79,10 @@ class AnyOf:
     def fault(self, sample: Sample) -> str | None:
         """Why no answer to this sample could be judged."""
         return _fault(self.scorers, sample)
+
+    def target_label(self, sample: Sample) -> str | None:
+        """The label of the first part that reads one from the target."""
+        return _target_label(self.scorers, sample)
 
 
 @dataclass(frozen=True)
@@ -128,6 +136,10 @@ class Weighted:
         """Why no answer to this sample could be judged."""
         return _fault(self.scorers, sample)
 
+    def target_label(self, sample: Sample) -> str | None:
+        """The label of the first part that reads one from the target."""
+        return _target_label(self.scorers, sample)
+
 
 def _require_parts(name: str, scorers: Sequence[Scorer]) -> None:
     if not scorers:
@@ -137,6 +149,11 @@ def _require_parts(name: str, scorers: Sequence[Scorer]) -> None:
 def _fault(scorers: Sequence[Scorer], sample: Sample) -> str | None:
     faults = ((scorer.name, sample_fault(scorer, sample)) for scorer in scorers)
     return next((f"{name}: {fault}" for name, fault in faults if fault is not None), None)
+
+
+def _target_label(scorers: Sequence[Scorer], sample: Sample) -> str | None:
+    labels = (target_label(scorer, sample) for scorer in scorers)
+    return next((label for label in labels if label is not None), None)
 
 
 def _label(scores: Sequence[Score]) -> str | None:

@@ -97,6 +97,10 @@ class PythonTests:
             return f"the tests in the target are no Python: {error}"
         return None
 
+    def target_label(self, _: Sample, /) -> str | None:
+        """None: tests are no label, and finding out must not run them."""
+        return None
+
     def _run(self, program: str) -> Ran:
         key = fingerprint(program)
         known = self._known.get(key)

@@ -16,8 +16,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from harness.errors import UsageError
-from harness.records import JsonValue, Sample
-from harness.scores.answer import Answer, AnyScorer, RepeatScorer, Scorer, judged, target_texts
+from harness.records import JsonValue
+from harness.scores.answer import (
+    Answer,
+    AnyScorer,
+    RepeatScorer,
+    Scorer,
+    judged,
+    target_label,
+    target_texts,
+)
 from harness.scores.arguments import Makers, build, first_argument
 from harness.scores.behaviour import Complete, Length, Refusal
 from harness.scores.choice import Choice
@@ -86,18 +94,6 @@ def build_scorer(
     an unknown scorer, a wrong or missing argument, code without permission, and for two classes of one name.
     """
     return _Builder(_registry(classes), permission).scorer(form)
-
-
-def target_label(scorer: AnyScorer, sample: Sample) -> str | None:
-    """The label that this scorer reads from the sample's own target; the first one of alternatives.
-
-    It names a target as the scorer names answers (an alias becomes its label), which is what a metric
-    over labels compares. `None` for a scorer that reads no labels, or a target it cannot read.
-    """
-    texts = target_texts(sample.target)
-    if not texts or isinstance(scorer, RepeatScorer):
-        return None
-    return scorer.score(Answer(sample=sample, text=texts[0])).label
 
 
 class _Builder:

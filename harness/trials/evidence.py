@@ -55,6 +55,10 @@ class Board:
     metric: Metric
     groupings: Groupings
     codes: dict[str, int] = field(default_factory=dict[str, int])
+    noted: bytearray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.noted = bytearray(len(self.ids))
 
     @classmethod
     def of(cls, plan: Plan, split: Split) -> Board:
@@ -68,9 +72,9 @@ class Board:
         return cls(plan, split, ids, groups, targets, metric, Groupings(len(ids), named))
 
     @property
-    def over_labels(self) -> bool:
-        """Whether the metric looks at labels rather than at the mean of the scores."""
-        return self.metric.of_labels
+    def of_the_whole(self) -> bool:
+        """Whether the metric says nothing of one sample: it looks at labels, or at groups."""
+        return self.metric.of_labels or self.metric.reads == "groups"
 
     @property
     def judges(self) -> frozenset[str]:
@@ -79,11 +83,13 @@ class Board:
 
     def note(self, position: int, sample: Sample) -> None:
         """Remember groups and target of the sample at this position."""
+        if self.noted[position]:
+            return
+        self.noted[position] = True
         self.groups[position] = sample.group
-        if self.targets[position] is None:
-            first = self.plan.task.scorers[0]
-            self.targets[position] = None if isinstance(first, Judge) else target_label(first, sample)
-            self.groupings.note(position, sample.metadata)
+        first = self.plan.task.scorers[0]
+        self.targets[position] = None if isinstance(first, Judge) else target_label(first, sample)
+        self.groupings.note(position, sample.metadata)
 
     def code(self, label: str | None) -> int:
         """The number of a label; 0 for none."""

@@ -62,7 +62,7 @@ class Search:
         """
         plan = self.plan
         board = Board.of(plan, "search")
-        if board.over_labels:
+        if board.of_the_whole:
             self.notes.append(
                 "race, ties and differences compare single samples by their scores: "
                 f"{plan.task.metric} has no value for one sample"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import UsageError
-from harness.scores.answer import sample_fault
+from harness.scores.answer import sample_fault, target_label
 from harness.scores.behaviour import Complete, Length
 from harness.scores.choice import Choice
 from harness.scores.combined import AllOf, AnyOf, Weighted
@@ -61,6 +61,7 @@ def test_the_label_is_that_of_the_first_part_with_one(answer):
     choice = Choice(("yes", "no"))
     for scorer in (AllOf((Length(9), choice)), AnyOf((Length(9), choice)), Weighted((Length(9), choice))):
         assert scorer.score(answer("Yes", "yes")).label == "yes"
+        assert target_label(scorer, answer("", "YES").sample) == "yes"
     assert AllOf((Length(9),)).score(answer("Yes")).label is None
 
 

@@ -6,6 +6,7 @@ import gzip
 import importlib.metadata
 import json
 import os
+import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,9 @@ import pytest
 
 from harness.errors import UsageError
 from harness.records import Sample
-from harness.scores.answer import Answer, sample_fault
+from harness.scores.answer import Answer, sample_fault, target_label
 from harness.scores.python_tests import PythonTests
-from harness.scores.sandbox import Ran, run, unavailable
+from harness.scores.sandbox import Ran, _read, run, unavailable
 from harness.scores.sandboxed import REFUSED, program
 from harness.scores.scorer import Permission, build_scorer
 
@@ -254,6 +255,15 @@ def test_tests_that_are_no_python_leave_the_sample_unscored(code, scorer, target
 
 
 @isolated
+def test_a_target_is_never_run_to_read_a_label():
+    """Tests are no label; a table of labels has no reason to run them."""
+    scorer = PythonTests()
+    sample = Sample(id="s", inputs={}, target="while True: pass", split="search")
+    assert target_label(scorer, sample) is None
+    assert scorer._known == {}
+
+
+@isolated
 def test_one_program_is_run_once(code):
     """A report judges the same answers again."""
     scorer = PythonTests(seconds=2.0)
@@ -398,3 +408,21 @@ def test_programs_run_side_by_side(code, scorer):
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(one, range(4))) == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("said", "stopped", "code", "ran"),
+    [
+        ("secretpassed", "", 0, Ran(passed=True)),
+        ("passed", "", 0, Ran(passed=False, reason="passed")),
+        ("", "", -signal.SIGXCPU, Ran(passed=False, reason="not done after 2 s")),
+        ("", "", -signal.SIGKILL, Ran(passed=False, reason="not done after 2 s")),
+        ("", "filled its folder", -signal.SIGKILL, Ran(passed=False, reason="filled its folder")),
+        ("", "", -signal.SIGSEGV, Ran(passed=False, reason="ended by SIGSEGV")),
+        ("", "", 0, Ran(passed=False, reason="ended before its tests did")),
+        ("secretcannot isolate: x", "", 2, Ran(passed=False, reason="cannot isolate: x", safe=False)),
+    ],
+)
+def test_how_a_program_ended_is_read_from_what_it_said_and_its_status(said, stopped, code, ran):
+    """Only the secret of this run makes it pass, and every other end has a reason."""
+    assert _read(said, "secret", stopped, code, 2.0) == ran
