@@ -383,7 +383,7 @@ def test_faults_of_judges_are_told_before_anything_is_spent(court, task, said):
 
 
 @pytest.mark.parametrize(("verb", "expected"), [("plan", 0), ("eval", 3)])
-def test_the_command_line_and_judges(court, tmp_path, verb, expected, capsys, monkeypatch):  # noqa: PLR0917
+def test_the_command_line_and_judges(court, tmp_path, verb, expected, capsys, monkeypatch):
     """A plan shows what judging costs; a judge whose key is not set is told before anything is spent."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)

@@ -6,12 +6,11 @@ only: nothing is sent, and no key is looked at.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack, cast, get_args
+from typing import Any, Unpack, cast
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import DataError, UsageError
@@ -21,15 +20,18 @@ from harness.plan.data_source import CACHE_FOLDER, find_rows
 from harness.plan.frames import with_rows_written
 from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel, find_panel
-from harness.plan.lookup import find_models, make_endpoints, with_own_entries
+from harness.plan.lengths import LengthCheck, longest_prompt
+from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
+from harness.plan.mapping import is_mapped, mapping_faults
+from harness.plan.overrides import Overrides, overridden, refuse_overrides
 from harness.plan.own_scorers import lifted
 from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
 from harness.plan.rows import Rows, Selection, open_rows
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
 from harness.plan.scoring import MetricCheck, find_scorers
 from harness.plan.shots import Shots, shot_variants
-from harness.plan.space import asking_for, limits_of, make_space, one_point
-from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
+from harness.plan.space import absences, asking_for, limits_of, make_space, one_point
+from harness.plan.spec import SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.targets import TargetCheck
 from harness.plan.templates import TemplateCheck, read_prompts
@@ -41,43 +43,9 @@ from harness.scores.own import Permission
 from harness.scores.scorer import RepeatScorer, Scorer
 from harness.store.store import Store, open_store
 
-SMALLEST_LIMIT = 4
+# Limits that hold although nobody wrote them: answers that are cut off are no answers, whatever their score.
+ASSUMED: Mapping[str, float] = {"truncation_rate": 0.02}
 UNTUNED = "the untuned default"
-Part = TypeVar("Part", TaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None)
-
-
-class Overrides(TypedDict, total=False):
-    """What a command line may change without touching the spec; `None` changes nothing.
-
-    limit: samples. repeat: answers a sample. max_cost: USD. max_concurrency: calls in flight a provider.
-    sampler: as in a spec, or an object of Optuna. warm: settings to try early, as `Plan.pins` has them, in
-    place of what `search.warm_start` names. split, settings: measure one set of settings on these samples in
-    place of searching; without settings the untuned default, without a split on all of them. allow_code: the
-    spec may name code of its own, and run code that models write. scorers: objects that the spec names as
-    given in Python, for a run that goes on.
-    """
-
-    limit: int | None
-    repeat: int | None
-    seed: int | None
-    n_trials: int | None
-    max_cost: float | None
-    max_concurrency: int | None
-    sampler: Any
-    warm: Sequence[JsonValue] | None
-    split: Split | None
-    settings: Given | None
-    allow_code: bool | None
-    scorers: Sequence[Any] | None
-
-
-_LOWEST: Mapping[str, float] = {
-    "limit": SMALLEST_LIMIT,
-    "repeat": 1,
-    "seed": 0,
-    "n_trials": 1,
-    "max_concurrency": 1,
-}
 
 
 def make_plan(
@@ -94,15 +62,15 @@ def make_plan(
     base: folder that relative paths start from; default that of the spec, or the working folder.
     cache: folder for converted data files, and for rows that a mapping holds in place of a data set's name.
     store: where `search.warm_start` finds earlier runs, open or as a URL; `None`: HARNESS_STORE. overrides:
-    see `Overrides`. Raises SpecError with every fault of the spec, its templates and its data; UsageError for
-    an override that makes no sense.
+    see `overrides.Overrides`. Raises SpecError with every fault of the spec, its templates and its data;
+    UsageError for an override that makes no sense.
     """
-    _refuse_overrides(overrides)
+    refuse_overrides(overrides)
     if isinstance(spec, Mapping):
         spec = with_rows_written(spec, cache)
     plain, given = lifted(spec, overrides.get("scorers") or ())
     permission = Permission(allow_code=bool(overrides.get("allow_code")), given=given)
-    reading = _overridden(read_spec(cast("Path | str | Mapping[str, object] | Spec", plain)), overrides)
+    reading = overridden(read_spec(cast("Path | str | Mapping[str, object] | Spec", plain)), overrides)
     folder = base or (Path() if isinstance(spec, Mapping | Spec) else Path(spec).parent)
     draft = _Draft(reading, catalogue or load_catalogue(), folder, cache, permission)
     draft.look_up()
@@ -117,16 +85,34 @@ def make_plan(
     return draft.plan(spec_file, overrides.get("max_concurrency"))
 
 
+def data_fingerprint(
+    spec: Path | str | Mapping[str, object], *, cache: Path = CACHE_FOLDER, **overrides: Unpack[Overrides]
+) -> str | None:
+    """The fingerprint of the rows of a spec alone, whatever else of it is sound; `None`: they are not."""
+    reading = overridden(read_spec(spec), overrides)
+    folder = Path() if isinstance(spec, Mapping) else Path(spec).parent
+    draft = _Draft(reading, load_catalogue(), folder, cache, Permission())
+    draft.look_up()
+    return None if draft.rows is None else draft.rows.fingerprint()
+
+
 class _Draft:
     """A plan in the making: what is known so far, and the faults found on the way."""
 
     def __init__(
-        self, reading: SpecReading, catalogue: Catalogue, folder: Path, cache: Path, permission: Permission
+        self,
+        reading: SpecReading,
+        catalogue: Catalogue,
+        folder: Path,
+        cache: Path,
+        permission: Permission,
     ) -> None:
         self.reading = reading
         self.folder = folder
         self.cache = cache
-        self.catalogue = with_own_entries(catalogue, reading.providers or {}, reading.problems)
+        self.shipped = catalogue
+        own = with_own_files(catalogue, reading.catalogue or (), folder, reading.problems)
+        self.catalogue = with_own_entries(own, reading.providers or {}, reading.problems)
         self.models: dict[str, Model] = {}
         self.prompts: dict[str, Prompt] = {}
         self.permission = permission
@@ -149,17 +135,29 @@ class _Draft:
             self.panel = find_panel(self.scorers, self.catalogue, self.folder, problems)
             self.scorers = self.panel.named(self.scorers)
             self.prompts = read_prompts(task, self.reading.source, self.folder, problems)
-            self.rows = self._open_rows(task)
-            if search is not None:
-                seed = self.reading.spec.seed if self.reading.spec else 0
-                variants = shot_variants(search.n_shots, self.prompts, self.rows, seed, problems)
-                self.prompts, self.shots = dict(variants.prompts), variants.shots
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
+        if task is not None:
+            self.rows = self._open_rows(task)
+        if search is not None:
+            seed = self.reading.spec.seed if self.reading.spec else 0
+            variants = shot_variants(search.n_shots, self.prompts, self.rows, seed, problems)
+            self.prompts, self.shots = dict(variants.prompts), variants.shots
             self.space = make_space(search, self.models, tuple(self.prompts), problems)
             if task is not None and task.output is not None:
                 self.space = asking_for(self.space, task.output)
+            self._ask_mappings(search, self.space)
         self._refuse_untimed()
+
+    def _ask_mappings(self, search: SearchSpec, space: Space) -> None:
+        """Note what litellm would not send, of settings that no test of ours has seen it send."""
+        for model in self.models.values():
+            facts = self.catalogue.provider(model.provider)
+            if is_mapped(model, facts, self.shipped, custom=bool(search.extra)):
+                continue
+            for name, fault in mapping_faults(model, facts, space):
+                place = ("search", "extra", name) if name in search.extra else ("search", name)
+                self.reading.problems.add(place, f"{fault}; remove the setting or the model")
 
     def _refuse_untimed(self) -> None:
         """Note a limit on the first token for a provider that answers in one piece."""
@@ -219,6 +217,12 @@ class _Draft:
 
     def _choose_sampler(self, search: SearchSpec, override: Any) -> None:
         policy, problems = _aim(self.reading.aim or AimSpec()).policy, self.reading.problems
+        if search.escalate and policy.name != "floor":
+            problems.add(
+                ("search", "escalate"),
+                f"is true, but nothing says what is good enough: the policy is {policy.words()}; write "
+                "aim.policy: {floor: 0.85}, or remove escalate",
+            )
         try:
             self.sampler = chosen_sampler(search.sampler, override, search.front, policy.name)
             if self.space is not None and problems.none:
@@ -261,14 +265,23 @@ class _Draft:
             mode=spec.search.mode,
             sampler=self.sampler,
             reuse_limits=limits_of(spec.search) if spec.search.reuse_across_limits else (),
+            escalate=spec.search.escalate and self.evaluated is None,
             optuna_storage=spec.search.optuna_storage,
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
             catalogue_fingerprint=self.catalogue.fingerprint(),
-            notes=(*_notes(spec.search, used), *self.panel.notes(self.models), *self.notes),
+            notes=(
+                *_notes(spec.search, used),
+                *self.panel.notes(self.models),
+                *self._absences(spec.search, space),
+                *self.notes,
+            ),
             pins=self.pins,
             evaluated=self.evaluated,
             judge_models=self.panel.models,
         )
+
+    def _absences(self, search: SearchSpec, space: Space) -> list[str]:
+        return [] if self.evaluated is not None else absences(space, search.settings(), self.models)
 
     def _task(self, spec: Spec, rows: Rows) -> Task:
         return Task(
@@ -293,9 +306,11 @@ class _Draft:
         )
         check, targets = TemplateCheck(self.prompts), TargetCheck(self.scorers)
         metric = MetricCheck(task, self.scorers, problems)
+        lengths = LengthCheck(self.prompts, list(self.models.values()), self._longest(task))
 
         def fault(row: Row) -> str | None:
-            return check.row(row.inputs) or targets.row(row) or metric.row(row)
+            inputs = row.inputs
+            return check.row(inputs) or targets.row(row) or metric.row(row) or lengths.row(inputs)
 
         try:
             rows = open_rows(find_rows(task.dataset, self.folder, self.cache), selection, fault)
@@ -310,42 +325,19 @@ class _Draft:
             problems.extend(check.finish())
         return None
 
-
-def _refuse_overrides(overrides: Overrides) -> None:
-    for name, lowest in _LOWEST.items():
-        value = overrides.get(name)
-        if value is not None and cast("int", value) < lowest:
-            raise UsageError(f"{name} is {value!r}, expected at least {lowest}")
-    cost = overrides.get("max_cost")
-    if cost is not None and not 0 < cost < math.inf:
-        raise UsageError(f"max_cost is {cost!r}, expected US dollars above 0")
-    split = overrides.get("split")
-    if split is not None and split not in get_args(Split):
-        raise UsageError(f"split is {split!r}, expected one of {', '.join(get_args(Split))}")
-
-
-def _overridden(reading: SpecReading, overrides: Overrides) -> SpecReading:
-    """The reading with the command line's values, in the parts and in the whole alike."""
-    parts = {
-        "task": _updated(reading.task, limit=overrides.get("limit"), repeats=overrides.get("repeat")),
-        "search": _updated(reading.search, n_trials=overrides.get("n_trials")),
-        "budget": _updated(reading.budget, usd=overrides.get("max_cost")),
-    }
-    spec = reading.spec
-    if spec is not None:
-        spec = _updated(spec.model_copy(update=parts), seed=overrides.get("seed"))
-    return replace(reading, spec=spec, task=parts["task"], search=parts["search"], budget=parts["budget"])
-
-
-def _updated(part: Part, **values: float | None) -> Part:
-    given = {name: value for name, value in values.items() if value is not None}
-    return part if part is None else cast("Part", part.model_copy(update=given))
+    def _longest(self, task: TaskSpec) -> dict[str, int]:
+        """The longest prompt of each model, where it is known."""
+        search = self.reading.search
+        least = min(limits_of(search), default=1) if search is not None else 1
+        found = {n: longest_prompt(m, least, task.max_input_tokens) for n, m in self.models.items()}
+        return {name: most for name, most in found.items() if most is not None}
 
 
 def _aim(aim: AimSpec) -> Aim:
     limits = {name: value for name, value in aim.within if value is not None}
     return Aim(
         limits=limits,
+        assumed={name: most for name, most in ASSUMED.items() if name not in limits},
         policy=policy_of(aim.policy),
         confirm=aim.confirm,
         confidence=aim.confidence,
