@@ -16,11 +16,12 @@ from harness.calls.budget import Caps
 from harness.calls.engine import Engine
 from harness.calls.provider import Provider
 from harness.clock import Clock, SystemClock
-from harness.errors import InconclusiveError, UsageError
+from harness.errors import HarnessError, InconclusiveError, UsageError
 from harness.outputs.report import write_report
 from harness.plan.plan import Plan
-from harness.plan.planner import make_plan
+from harness.plan.planner import data_fingerprint, make_plan
 from harness.plan.provenance import provenance_of
+from harness.plan.spec_reader import read_addresses
 from harness.records import AnswerRow, Recommendation, RunRecord, Split, Trial, TrialState, Verb
 from harness.result import EvalResult, TuneResult
 from harness.store.store import RunRow, Store, TrialRow, open_store
@@ -81,10 +82,14 @@ def _record_of(row: RunRow) -> RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a finished run recommends. prompt_text: the template of its prompt, as it was measured."""
+    """What a finished run recommends. prompt_text: the template of its prompt, as it was measured.
+
+    addresses: by provider, where the run's spec names one.
+    """
 
     recommendation: Recommendation
     prompt_text: str
+    addresses: Mapping[str, str]
 
 
 def chosen(
@@ -109,7 +114,21 @@ def chosen(
     if recommendation is None:
         why = "; ".join(record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
-    return Chosen(recommendation, row.prompts[recommendation.settings.prompt])
+    return Chosen(recommendation, row.prompts[recommendation.settings.prompt], read_addresses(row.spec_text))
+
+
+def data_now(run: str, *, store: str | None = None) -> str | None:
+    """The fingerprint of the data of a run as it is today; `None`: run, spec or data are not there."""
+    try:
+        database = open_store(store)
+        try:
+            row = database.run(run)
+        finally:
+            database.close()
+        spec = json.loads(row.spec_text) if row.spec_file is None else Path(row.spec_file)
+        return data_fingerprint(spec, **row.overrides)
+    except HarnessError:
+        return None
 
 
 def rebuild_report(

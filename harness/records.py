@@ -138,14 +138,15 @@ class Usage:
     """Tokens as billed, each `None` when the provider did not say.
 
     input_tokens: all prompt tokens, cached ones included. cached_input_tokens: the part of them read
-    from the provider's prompt cache. output_tokens: all generated tokens, reasoning included.
-    reasoning_tokens: the part of them spent on hidden reasoning.
+    from the provider's prompt cache; cache_write_tokens: another part, written to it. output_tokens: all
+    generated tokens, reasoning included. reasoning_tokens: the part of them spent on hidden reasoning.
     """
 
     input_tokens: int | None = None
     cached_input_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,8 +377,9 @@ class Recommendation:
     number; their intervals hold all together at the stated level. ties: finalists that cannot be told apart
     from the choice; certainty says so in a sentence. versus_*: two of the differences; `None` when the choice
     is that trial itself, or there is no other. separations: what it would take to break the ties with these
-    two. by_class: one champion a model class, in the order of `MODEL_CLASSES`. pareto: finalists worth a
-    look, best quality first.
+    two. by_class: one champion a model class, in the order of `MODEL_CLASSES`. class_gain: whether the
+    largest class beats the smallest beyond noise and what that costs, a sentence; empty for one class.
+    pareto: finalists worth a look, best quality first.
     """
 
     experiment: str
@@ -398,6 +400,7 @@ class Recommendation:
     separations: tuple[Separation, ...] = ()
     by_class: tuple[Champion, ...] = ()
     pareto: tuple[FrontTrial, ...] = ()
+    class_gain: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

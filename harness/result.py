@@ -16,9 +16,10 @@ from harness.advice.finalist import Finalist, Goal, Searched
 from harness.errors import InconclusiveError
 from harness.outputs import display
 from harness.outputs.exports.registry import export as write_export
+from harness.outputs.exports.selection import read_character, selection_of
 from harness.outputs.report import find_report
 from harness.plan.plan import Plan
-from harness.plan.spec_reader import read_policy
+from harness.plan.spec_reader import read_addresses, read_policy
 from harness.records import (
     Champion,
     Estimate,
@@ -139,12 +140,32 @@ class TuneResult(RunResult):
 
         return make_study(self.record, self.plan)
 
-    def export(self, target: str, path: str | Path | None = None, *, force: bool = False) -> list[Path]:
-        """Write the recommended settings for an application; see `harness export --list` for targets."""
-        folder = Path(path) if path is not None else self.folder / "exports"
+    def export(
+        self,
+        target: str,
+        path: str | Path | None = None,
+        *,
+        force: bool = False,
+        into: str | Path | None = None,
+        embedding: str | None = None,
+    ) -> list[Path]:
+        """Write the recommended settings for an application, and a manifest of what becomes of them there.
+
+        target: see `harness export --list`. into: a character of Eliza, of which only the settings change.
+        embedding: "provider/name" of an embedding model that was not studied. Gives the files, the manifest
+        last. Raises UsageError, before anything is written, when the target cannot hold the settings or a
+        file is in the way that no export wrote.
+        """
+        folder = Path(path) if path is not None else self.folder / "exports" / target
         choice = self.recommendation
-        prompt = self.plan.task.prompts[choice.settings.prompt].source
-        return write_export(target, choice, folder, force=force, prompt_text=prompt)
+        selection = selection_of(
+            [choice],
+            prompt_text=self.plan.task.prompts[choice.settings.prompt].source,
+            addresses=read_addresses(self.plan.spec_text),
+            embedding=embedding,
+            character=None if into is None else read_character(Path(into)),
+        )
+        return list(write_export(target, selection, folder, force=force).paths)
 
 
 @dataclass(slots=True, repr=False)
@@ -196,6 +217,7 @@ def goal_of(plan: Plan, policy: str | Mapping[str, object] | None = None) -> Goa
     return Goal(
         policy=plan.aim.policy if policy is None else read_policy(policy),
         limits=plan.aim.limits,
+        assumed=plan.aim.assumed,
         level=plan.aim.confidence,
         seed=plan.seed,
         repeats=plan.task.repeats,

@@ -157,19 +157,21 @@ def test_a_result_without_a_recommendation_says_why(result):
 
 
 def test_the_recommendation_is_exported(result, tmp_path):
-    """Where it is asked for, with the settings in it; what lies in the way is kept unless forced."""
+    """Where it is asked for, with the settings in it; what somebody changed is kept unless forced."""
     files = result.export("json", tmp_path / "out")
     assert files
     assert all(path.is_relative_to(tmp_path / "out") for path in files)
     assert result.recommendation.settings.model_name in files[0].read_text(encoding="utf-8")
-    with pytest.raises(UsageError):
+    assert result.export("json", tmp_path / "out") == files
+    files[0].write_text("mine")
+    with pytest.raises(UsageError, match="not as an export of json left it"):
         result.export("json", tmp_path / "out")
     assert result.export("json", tmp_path / "out", force=True) == files
 
 
 def test_an_export_holds_the_template_of_the_recommended_prompt(result, tmp_path):
     """An application needs the words, not their name in the spec."""
-    (path,) = result.export("json", tmp_path / "out")
+    path, _ = result.export("json", tmp_path / "out")
     prompt = json.loads(path.read_text(encoding="utf-8"))["prompt"]
     assert prompt["variant"] == result.recommendation.settings.prompt
     assert prompt["template"] == result.plan.task.prompts[prompt["variant"]].source

@@ -2,50 +2,147 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from harness.outputs.exports.registry import Written
+    from harness.outputs.exports.selection import Selection
+    from harness.records import JsonValue
 
 
 @click.command()
 @click.argument("target", required=False)
-@click.argument("run", default="latest")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder; default reports/RUN/exports.")
+@click.argument("runs", nargs=-1)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder; default reports/RUN/exports/TARGET."
+)
 @click.option(
     "--policy",
     help="Choose anew: best, knee, cheapest_within:0.01, fastest_within:0.01, floor:0.85, or "
     "weights:quality=0.7,price=0.2,latency=0.1.",
+)
+@click.option("--into", type=click.Path(path_type=Path), help="Eliza: change this character's settings only.")
+@click.option("--embedding", metavar="MODEL", help="Eliza: embedding model, where no run studied one.")
+@click.option("--max-input-tokens", type=click.IntRange(min=1), help="Eliza 0.x: where input is cut.")
+@click.option(
+    "--check",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Write nothing: say whether the exports there still hold; 1 when prices, models or data moved.",
 )
 @click.option("--force", is_flag=True, help="Write over files that are there.")
 @click.option("--list", "list_targets", is_flag=True, help="List the targets.")
 @click.option("--store", help="Database URL; default HARNESS_STORE, else one under .harness.")
 def export(
     target: str | None,
-    run: str,
+    runs: tuple[str, ...],
     output: Path | None,
     policy: str | None,
+    into: Path | None,
+    embedding: str | None,
+    max_input_tokens: int | None,
+    check: Path | None,
     force: bool,
     list_targets: bool,
     store: str | None,
-) -> None:
-    """Write RUN's recommended settings for TARGET (json, yaml, openai, ...)."""
+) -> int:
+    """Write the recommended settings of RUN for TARGET (json, eliza-1, openai, ...).
+
+    Model classes that RUN did not study are filled in from further runs. A manifest beside the files says
+    what becomes of each setting there.
+    """
     from harness.errors import UsageError
     from harness.outputs.exports.registry import TARGETS
     from harness.outputs.exports.registry import export as write_export
-    from harness.past import REPORTS, chosen
-    from harness.plan.policy import form_of
+    from harness.past import REPORTS
 
     if list_targets:
         for name, known in sorted(TARGETS.items()):
-            click.echo(f"{name:<10} {known.description}")
-        return
+            click.echo(f"{name:<14} {known.description}")
+        return 0
+    if check is not None:
+        return _check(check, store)
     if target is None:
         raise UsageError(f"no target given; expected one of {', '.join(sorted(TARGETS))}")
-    found = chosen(run, None if policy is None else form_of(policy), store=store)
-    folder = output or REPORTS / found.recommendation.run / "exports"
-    paths = write_export(target, found.recommendation, folder, force=force, prompt_text=found.prompt_text)
+    selection = _selection(runs or ("latest",), policy, store, into, embedding, max_input_tokens)
+    folder = output or REPORTS / selection.choice.run / "exports" / target
+    _show(write_export(target, selection, folder, force=force))
+    return 0
+
+
+def _selection(
+    runs: tuple[str, ...],
+    policy: str | None,
+    store: str | None,
+    into: Path | None,
+    embedding: str | None,
+    max_input_tokens: int | None,
+) -> Selection:
+    from harness.outputs.exports.selection import read_character, selection_of
+    from harness.past import chosen
+    from harness.plan.policy import form_of
+
+    found = [chosen(run, None if policy is None else form_of(policy), store=store) for run in runs]
+    return selection_of(
+        [one.recommendation for one in found],
+        prompt_text=found[0].prompt_text,
+        addresses={name: address for one in reversed(found) for name, address in one.addresses.items()},
+        embedding=embedding,
+        max_input_tokens=max_input_tokens,
+        character=None if into is None else read_character(into),
+    )
+
+
+def _check(folder: Path, store: str | None) -> int:
+    """Say of each export in this folder whether it still holds; 1 when one does not."""
+    from datetime import UTC, datetime
+    from typing import cast
+
+    from harness.catalogue.models import load_catalogue
+    from harness.errors import UsageError
+    from harness.outputs.exports.expiry import moved
+    from harness.outputs.exports.registry import MANIFEST, read_manifest
+    from harness.past import data_now
+
+    paths = sorted(folder.rglob(f"*.{MANIFEST}"))
+    if not paths:
+        raise UsageError(f"{folder} holds no *.{MANIFEST}; name the folder of an export")
+    catalogue, today, expired = load_catalogue(), datetime.now(UTC).date(), False
     for path in paths:
+        manifest = read_manifest(path)
+        data = data_now(str(manifest["run"]), store=store)
+        rests_on = cast("Mapping[str, JsonValue]", manifest["rests_on"])
+        for fault in moved(rests_on, catalogue, today=today, data_sha256=data):
+            expired = True
+            click.echo(f"{path}: {fault}")
+        if data is None:
+            click.echo(f"{path}: note: the data of run {manifest['run']} is not here, and is not compared")
+    if not expired:
+        click.echo("still holds: models, prices and date are as they were")
+    return 1 if expired else 0
+
+
+def _show(written: Written) -> None:
+    from harness.outputs.exports.manifest import changed, table
+
+    for line in table(written.export.fates):
+        click.echo(line)
+    for remark in written.export.remarks:
+        click.echo(f"note: {remark}")
+    for path in written.paths:
         click.echo(f"wrote {path}")
+    differing = changed(written.export.fates)
+    if differing:
+        names = ", ".join(dict.fromkeys(fate.setting for fate in differing))
+        click.secho(
+            f"WARNING: what runs there is not what was measured: {names} (see the reasons above)",
+            err=True,
+            bold=True,
+        )
 
 
 COMMANDS = (export,)

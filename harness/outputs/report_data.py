@@ -102,6 +102,7 @@ class Choice:
     certainty: str
     separations: tuple[str, ...]
     champions: tuple[alternatives.Alternative, ...]
+    class_gain: str
     front: tuple[alternatives.Alternative, ...]
 
 
@@ -122,6 +123,7 @@ class ReportData:
     finalists: tuple[TrialLine, ...]
     breakdown: BreakdownData | None
     top: tuple[TrialLine, ...]
+    variety: tuple[alternatives.VarietyLine, ...]
     streamed: bool
     spend: tuple[tuple[str, str], ...]
     cap_used: float | None
@@ -160,6 +162,7 @@ def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportDat
         finalists=tuple(_trial_line(trial, record) for trial in finalists),
         breakdown=breakdown_data(record),
         top=tuple(_trial_line(trial, record) for trial in best[:TOP_TRIALS]),
+        variety=alternatives.variety(record.trials),
         streamed=any(t.first_token_p50_s is not None for t in (*record.trials, *record.finalists)),
         spend=spend_lines(record),
         cap_used=cap_used,
@@ -213,6 +216,7 @@ def _choice(choice: Recommendation, record: RunRecord) -> Choice:
         certainty=choice.certainty,
         separations=alternatives.separations(choice),
         champions=alternatives.champions(choice),
+        class_gain=choice.class_gain,
         front=alternatives.front(choice),
     )
 

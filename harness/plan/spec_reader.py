@@ -8,7 +8,7 @@ Must not look anything up outside the file.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
@@ -42,7 +42,7 @@ from harness.plan.spec import (
     Spec,
     TaskSpec,
 )
-from harness.plan.yaml_source import YamlSource, from_mapping, read_yaml
+from harness.plan.yaml_source import YamlSource, from_mapping, parse_yaml, read_yaml
 from harness.records import JsonValue
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
@@ -87,6 +87,7 @@ class SpecReading:
     spec: Spec | None = None
     task: TaskSpec | None = None
     search: SearchSpec | None = None
+    catalogue: Sequence[str] | None = None
     providers: Mapping[str, ProviderSpec] | None = None
     aim: AimSpec | None = None
     budget: BudgetSpec | None = None
@@ -103,7 +104,7 @@ def read_spec(spec: Path | str | Mapping[str, object] | Spec) -> SpecReading:
     if whole is not None:
         return replace(_parts(reading, whole), spec=whole if problems.none else None)
     sections: dict[str, Any] = {}
-    for name in ("task", "search", "providers", "aim", "budget"):
+    for name in ("task", "search", "catalogue", "providers", "aim", "budget"):
         try:
             adapter = TypeAdapter[Any](cast("Any", Spec.model_fields[name].annotation))
             sections[name] = adapter.validate_python(rest[name]) if name in rest else None
@@ -149,6 +150,18 @@ def read_policy(form: object) -> Policy:
     raise UsageError("; ".join(f"{problem.key}: {problem.message}" for problem in problems.found))
 
 
+def read_addresses(text: str) -> dict[str, str]:
+    """The addresses that a spec's text names, by provider; the text of a spec that a run began with."""
+    whole = parse_yaml("<spec>", text).value
+    providers = whole.get("providers") if isinstance(whole, dict) else None
+    found: dict[str, str] = {}
+    for name, entry in (providers if isinstance(providers, dict) else {}).items():
+        address = entry.get("api_base") if isinstance(entry, dict) else None
+        if isinstance(address, str):
+            found[name] = address
+    return found
+
+
 def _source(spec: Path | str | Mapping[str, object] | Spec) -> YamlSource:
     if isinstance(spec, Spec):
         spec = cast("Mapping[str, object]", spec.model_dump(mode="json", by_alias=True, exclude_unset=True))
@@ -171,6 +184,7 @@ def _parts(reading: SpecReading, spec: Spec) -> SpecReading:
         reading,
         task=spec.task,
         search=spec.search,
+        catalogue=spec.catalogue,
         providers=spec.providers,
         aim=spec.aim,
         budget=spec.budget,

@@ -57,7 +57,7 @@ def read_yaml(path: Path) -> YamlSource:
         return _broken(file, "", None, f"cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
         return _broken(file, "", None, f"is not UTF-8 text (byte {error.start + 1}); save the file as UTF-8")
-    return _parse(file, text)
+    return parse_yaml(file, text)
 
 
 def from_mapping(mapping: Mapping[str, object], text: str) -> YamlSource:
@@ -65,7 +65,8 @@ def from_mapping(mapping: Mapping[str, object], text: str) -> YamlSource:
     return YamlSource(file=PYTHON_SPEC, text=text, value=_plain(mapping))
 
 
-def _parse(file: str, text: str) -> YamlSource:
+def parse_yaml(file: str, text: str) -> YamlSource:
+    """The values of this text with their lines, and faults of syntax. file: its name, for messages."""
     # Imported here: the command line's help must not pay for a YAML reader.
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError

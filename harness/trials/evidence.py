@@ -33,6 +33,7 @@ from harness.scores.scorer import target_label
 from harness.stats.bounds import mean_bounds, percentile_bounds, share_bounds, two_sided
 from harness.trials.groupings import Groupings
 from harness.trials.quality import measure
+from harness.trials.variety import Variety
 
 Floats = NDArray[np.float64]
 
@@ -119,6 +120,7 @@ class Arm:
     spent_usd: float = 0.0
     state: TrialState = "running"
     reason: str = ""
+    variety: Variety = field(default_factory=Variety, repr=False)
     measured: tuple[int, Estimate | None] | None = field(default=None, repr=False)
 
     @classmethod
@@ -139,6 +141,8 @@ class Arm:
             return
         self._take_figures(at, outcome)
         first = scores[0]
+        if self.board.plan.task.repeats > 1:
+            self.variety.take(position, outcome.reply.text or "", first.label)
         if first.value is None:
             self.unscored += 1
         else:
@@ -241,8 +245,11 @@ class Arm:
             cached_rate=self.cached / calls if calls else 0.0,
             spent_usd=self.spent_usd,
             reason=self.reason,
-            metrics={name: self._mean(values) for name, values in self.others.items()}
-            | {name: float(np.nanmean(values)) for name, values in self.together.items()},
+            metrics={
+                **{name: self._mean(values) for name, values in self.others.items()},
+                **{name: float(np.nanmean(values)) for name, values in self.together.items()},
+                **self.variety.metrics(),
+            },
             bounds={} if level is None or not calls else self._bounds(level),
         )
 

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from harness.cli import cli
 from harness.cli.live import SHOWN_TRIALS, LiveView
+from harness.outputs.exports.registry import TARGETS
 from harness.records import Progress, Settings, Spend
 from harness.testing import builders
 
@@ -227,7 +228,11 @@ def test_report_is_made_anew_from_the_store(desk: Any, finished: str) -> None:
 def test_export_as_json(desk: Any, finished: str) -> None:
     """The JSON export holds model and parameters."""
     made = desk.cli("export", "json", "-o", "out")
-    assert (made.code, made.out) == (0, f"wrote {Path('out/settings.json')}\n")
+    assert (made.code, made.err) == (0, "")
+    assert made.out.splitlines()[-2:] == [
+        f"wrote {Path('out/settings.json')}",
+        f"wrote {Path('out/json.manifest.json')}",
+    ]
     settings = json.loads((desk.folder / "out" / "settings.json").read_text())
     assert settings["run"] == finished
     assert (settings["model"]["provider"], settings["model"]["name"]) == ("mine", "tiny")
@@ -254,8 +259,8 @@ def test_export_as_yaml(desk: Any, finished: str) -> None:
     """The YAML export says the same as the JSON export."""
     assert desk.cli("export", "yaml", finished).code == desk.cli("export", "json", finished).code == 0
     folder = desk.folder / "reports" / finished / "exports"
-    assert YAML(typ="safe").load(folder / "settings.yaml") == json.loads(
-        (folder / "settings.json").read_text()
+    assert YAML(typ="safe").load(folder / "yaml" / "settings.yaml") == json.loads(
+        (folder / "json" / "settings.json").read_text()
     )
 
 
@@ -276,7 +281,7 @@ def test_export_under_another_policy(desk: Any, finished: str) -> None:
 def test_targets_are_listed(desk: Any) -> None:
     """`export --list` names each target with a description."""
     names = [line.split()[0] for line in desk.cli("export", "--list").out.splitlines()]
-    assert names == ["json", "openai", "yaml"]
+    assert names == sorted(TARGETS)
 
 
 def test_empty_store_says_how_to_begin(desk: Any) -> None:
@@ -285,11 +290,26 @@ def test_empty_store_says_how_to_begin(desk: Any) -> None:
     assert (listed.code, listed.out) == (0, "no runs yet; begin with `harness tune SPEC`\n")
 
 
-def test_models_are_listed_with_class_and_price(desk: Any) -> None:
-    """`models list` shows the catalogue."""
-    listed = desk.cli("models", "list")
+@pytest.mark.parametrize("verb", [("models",), ("models", "list")])
+def test_models_are_listed_with_class_and_price(desk: Any, verb: tuple[str, ...]) -> None:
+    """`models` shows the catalogue, and so does `models list`."""
+    listed = desk.cli(*verb)
     assert listed.code == 0
-    assert any("local/smollm2-135m-instruct" in line and "SMALL" in line for line in listed.out.splitlines())
+    assert any("smollm2-135m-instruct" in line and "SMALL*" in line for line in listed.out.splitlines())
+
+
+def test_models_with_a_file_of_ones_own_as_json(desk: Any) -> None:
+    """What the file adds is among the values, for programs."""
+    file = desk.folder / "house.yaml"
+    file.write_text(
+        'provider: house\nwire: openai\nlitellm_prefix: openai\nsource: ours\nas_of: "2026-11-01"\n'
+        "settings: {none: {}}\nmodels: {tiny: {class: SMALL, takes: none, prices: {input: 1, output: 2}}}\n",
+        encoding="utf-8",
+    )
+    listed = desk.cli("models", "--json", "--catalogue", str(file))
+    found = {one["full_name"]: one for one in json.loads(listed.out)}
+    assert found["house/tiny"]["prices"]["output"] == 2
+    assert "openai/gpt-4o-mini" in found
 
 
 def test_version_is_one_line(desk: Any) -> None:

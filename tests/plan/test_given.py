@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import SpecError, UsageError
 from harness.outputs.exports import json_export
+from harness.outputs.exports.selection import selection_of
 from harness.plan.given import read_given, settings_form
 from harness.plan.planner import make_plan
 from harness.records import Settings
@@ -77,7 +78,7 @@ def test_a_recommendation_says_who_recommends(read: Any, give: str) -> None:
     if give == "record":
         found = read(choice)
     else:
-        exported = json_export.files(choice, "{{ text }}")["settings.json"]
+        exported = json_export.write(selection_of([choice], prompt_text="{{ text }}")).files["settings.json"]
         found = read(encode(choice, indent=2) if give == "recommendation.json" else exported, file=give)
     assert found.settings == SETTINGS
     assert (found.recommended_by, found.experiment) == ("run-1", "ticket-triage")

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from harness.outputs.exports.manifest import Fate, plain_fates
 from harness.records import (
+    SENT_FIELDS,
     Bounds,
     Champion,
     Estimate,
@@ -18,6 +20,7 @@ from harness.records import (
     Provenance,
     Recommendation,
     Separation,
+    Settings,
     Trial,
 )
 
@@ -42,6 +45,12 @@ def document(choice: Recommendation, prompt_text: str | None = None) -> dict[str
         "evidence": _evidence(choice),
         "provenance": provenance(choice.provenance),
     }
+
+
+def fates(settings: Settings) -> tuple[Fate, ...]:
+    """Every setting arrives, under its own name."""
+    names = (*SENT_FIELDS, *settings.extra)
+    return plain_fates(settings, {"model": "model", **{name: f"parameters.{name}" for name in names}})
 
 
 def _prompt(variant: str, text: str | None) -> dict[str, JsonValue]:

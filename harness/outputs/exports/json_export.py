@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
-from harness.outputs.exports.document import document
-from harness.records import Recommendation
+from harness.outputs.exports.document import document, fates
+from harness.outputs.exports.manifest import Export
+from harness.outputs.exports.selection import Selection
 
 DESCRIPTION = "model, prompt, parameters, evidence and provenance as JSON"
 
 
-def files(choice: Recommendation, prompt_text: str | None = None) -> Mapping[str, str]:
+def write(selection: Selection) -> Export:
     """One file, settings.json; see `document` for its layout."""
-    text = json.dumps(document(choice, prompt_text), indent=2, ensure_ascii=False, allow_nan=False)
-    return {"settings.json": text + "\n"}
+    content = document(selection.choice, selection.prompt_text)
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    return Export(files={"settings.json": text + "\n"}, fates=fates(selection.settings))

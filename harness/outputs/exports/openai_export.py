@@ -7,9 +7,10 @@ The arguments make the request that was measured: names as the wire has them, cu
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
-from harness.records import SENT_FIELDS, JsonValue, Recommendation
+from harness.outputs.exports.manifest import Export, plain_fates
+from harness.outputs.exports.selection import Selection
+from harness.records import SENT_FIELDS, JsonValue, Settings
 
 DESCRIPTION = "keyword arguments for the OpenAI Python package, and a script that uses them"
 # OpenAI's own models refuse max_tokens from the reasoning models on; other servers know no other name.
@@ -67,19 +68,23 @@ if __name__ == "__main__":
 '''
 
 
-def files(choice: Recommendation, _prompt_text: str | None = None) -> Mapping[str, str]:
+def write(selection: Selection) -> Export:
     """Two files: openai.json with the keyword arguments, openai_example.py with a call that runs.
 
     The prompt is no keyword argument: the JSON and YAML exports hold it.
     """
-    text = json.dumps(keyword_arguments(choice), indent=2, ensure_ascii=False, allow_nan=False)
-    script = EMBEDDING_SCRIPT if choice.trial.model_class == "EMBEDDING" else CHAT_SCRIPT
-    return {"openai.json": text + "\n", "openai_example.py": script}
+    settings = selection.settings
+    text = json.dumps(keyword_arguments(settings), indent=2, ensure_ascii=False, allow_nan=False)
+    script = EMBEDDING_SCRIPT if selection.choice.trial.model_class == "EMBEDDING" else CHAT_SCRIPT
+    keys = {name: _wire_name(name, settings.provider) for name in ("model", *SENT_FIELDS)}
+    keys |= {name: f"extra_body.{name}" for name in settings.extra}
+    return Export(
+        files={"openai.json": text + "\n", "openai_example.py": script}, fates=plain_fates(settings, keys)
+    )
 
 
-def keyword_arguments(choice: Recommendation) -> dict[str, JsonValue]:
+def keyword_arguments(settings: Settings) -> dict[str, JsonValue]:
     """What to pass to `client.chat.completions.create` or `client.embeddings.create`, without the input."""
-    settings = choice.settings
     arguments: dict[str, JsonValue] = {"model": settings.model_name}
     for name, value in settings.sent().items():
         if name in SENT_FIELDS and name not in settings.extra:

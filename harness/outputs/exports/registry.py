@@ -1,108 +1,167 @@
 """Which export targets there are, and the one door through which their files reach the disk.
 
-In: a target's name, a recommendation, a folder. Out: files, all or none. Must never write a credential, and
-never over a file that is there, unless told to.
+In: a target's name, a selection, a folder. Out: files with a manifest, all or none. Must never write a
+credential, and never over a file that no export wrote, unless told to.
 """
 
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
 from harness.errors import UsageError
-from harness.outputs.exports import json_export, openai_export, yaml_export
-from harness.outputs.files import write_text
-from harness.records import JsonValue, Recommendation
+from harness.outputs.exports import (
+    anthropic_export,
+    dotenv_export,
+    eliza_0,
+    eliza_1,
+    gemini_export,
+    inspect_export,
+    json_export,
+    langchain_export,
+    litellm_proxy_export,
+    mlflow_export,
+    openai_export,
+    promptfoo_export,
+    pydantic_ai_export,
+    toml_export,
+    yaml_export,
+)
+from harness.outputs.exports.credentials import refuse_credentials
+from harness.outputs.exports.expiry import basis, retired
+from harness.outputs.exports.manifest import Export, changed, fate_documents
+from harness.outputs.exports.selection import Selection
+from harness.outputs.files import encodable, write_text
+from harness.records import JsonValue
 
-# Names and values that give a credential away; "max_tokens" must not be among them.
-CREDENTIAL_NAME = re.compile(
-    r"(^|[_.-])(api_?key|authorization|bearer|credentials?|password|passwd|secret|access_?token|auth_?token)($|[_.-])",
-    re.IGNORECASE,
-)
-CREDENTIAL_VALUE = re.compile(
-    r"\b(sk-[\w-]{16,}|Bearer\s+\S{8,}|AKIA[0-9A-Z]{16}|gsk_\w{16,}|AIza[\w-]{30,})"
-)
+MANIFEST_VERSION = 1
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An export format. files: names and contents, made of a recommendation and its prompt's template."""
+    """An export format. write: the files, and what becomes of each setting. into: takes a character file."""
 
     description: str
-    files: Callable[[Recommendation, str | None], Mapping[str, str]]
+    write: Callable[[Selection], Export]
+    into: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an export left on disk: its files, the manifest last, and what it says."""
+
+    paths: tuple[Path, ...]
+    export: Export
 
 
 TARGETS: Mapping[str, Target] = MappingProxyType(
     {
-        "json": Target(json_export.DESCRIPTION, json_export.files),
-        "yaml": Target(yaml_export.DESCRIPTION, yaml_export.files),
-        "openai": Target(openai_export.DESCRIPTION, openai_export.files),
+        "eliza-0.1": Target(eliza_0.DESCRIPTIONS["0.1"], eliza_0.write_0_1, into=True),
+        "eliza-0.25": Target(eliza_0.DESCRIPTIONS["0.25"], eliza_0.write_0_25, into=True),
+        "eliza-1": Target(eliza_1.DESCRIPTION, eliza_1.write, into=True),
+        "anthropic": Target(anthropic_export.DESCRIPTION, anthropic_export.write),
+        "dotenv": Target(dotenv_export.DESCRIPTION, dotenv_export.write),
+        "gemini": Target(gemini_export.DESCRIPTION, gemini_export.write),
+        "inspect": Target(inspect_export.DESCRIPTION, inspect_export.write),
+        "json": Target(json_export.DESCRIPTION, json_export.write),
+        "langchain": Target(langchain_export.DESCRIPTION, langchain_export.write),
+        "litellm-proxy": Target(litellm_proxy_export.DESCRIPTION, litellm_proxy_export.write),
+        "mlflow": Target(mlflow_export.DESCRIPTION, mlflow_export.write),
+        "openai": Target(openai_export.DESCRIPTION, openai_export.write),
+        "promptfoo": Target(promptfoo_export.DESCRIPTION, promptfoo_export.write),
+        "pydantic-ai": Target(pydantic_ai_export.DESCRIPTION, pydantic_ai_export.write),
+        "toml": Target(toml_export.DESCRIPTION, toml_export.write),
+        "yaml": Target(yaml_export.DESCRIPTION, yaml_export.write),
     }
 )
 
 
-def export(
-    target: str,
-    recommendation: Recommendation,
-    folder: Path,
-    *,
-    force: bool = False,
-    prompt_text: str | None = None,
-) -> list[Path]:
-    """Write the target's files into the folder and give their paths.
+def export(target: str, selection: Selection, folder: Path, *, force: bool = False) -> Written:
+    """Write the target's files and its manifest into the folder.
 
-    prompt_text: source of the recommended prompt's template; `None`: the files hold its name alone.
-    Raises UsageError, before anything is written, when the target is unknown, when a file is in the way
-    and `force` is not given, and when a setting or the prompt looks like a credential.
+    Raises UsageError, before anything is written, when the target is unknown or cannot hold the selection,
+    when a file is in the way that this export did not write and `force` is not given, and when a setting or
+    the prompt looks like a credential.
     """
     found = TARGETS.get(target)
     if found is None:
         raise UsageError(_unknown(target))
-    _refuse_credentials(recommendation, prompt_text)
-    contents = {folder / name: text for name, text in found.files(recommendation, prompt_text).items()}
-    in_the_way = [str(path) for path in contents if path.exists()]
-    if in_the_way and not force:
+    if selection.character is not None and not found.into:
+        takers = ", ".join(name for name, known in TARGETS.items() if known.into)
+        raise UsageError(f"{target} has no file to write into; --into goes with {takers}")
+    refuse_credentials(selection)
+    made = found.write(selection)
+    made = replace(made, remarks=(*made.remarks, *retired(selection)))
+    refuse_credentials(selection, made.files)
+    manifest_path = folder / f"{target}.{MANIFEST}"
+    contents = {folder / name: encodable(text) for name, text in made.files.items()}
+    _refuse_overwriting(contents, manifest_path, target, force=force)
+    manifest = manifest_text(target, selection, made)
+    paths = [write_text(path, text) for path, text in contents.items()]
+    return Written((*paths, write_text(manifest_path, manifest)), made)
+
+
+def manifest_text(target: str, selection: Selection, made: Export) -> str:
+    """The manifest: what becomes of each setting, what the export rests on, and the names of its files."""
+    choice = selection.choice
+    document: dict[str, JsonValue] = {
+        "format": "harness export manifest",
+        "format_version": MANIFEST_VERSION,
+        "target": target,
+        "experiment": choice.experiment,
+        "run": choice.run,
+        "policy": choice.policy,
+        "same_as_measured": not changed(made.fates),
+        "settings": fate_documents(made.fates),
+        "remarks": list(made.remarks),
+        "rests_on": basis(selection),
+        "files": {name: _sha256(encodable(text)) for name, text in made.files.items()},
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_manifest(path: Path) -> Mapping[str, JsonValue]:
+    """The manifest in this file. Raises UsageError when it is none."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read as a manifest: {error}; export anew") from error
+    if not isinstance(document, dict) or "rests_on" not in document or "files" not in document:
+        raise UsageError(f"{path}: is no manifest of `harness export`; export anew, or name another folder")
+    return cast("Mapping[str, JsonValue]", document)
+
+
+def _refuse_overwriting(contents: Mapping[Path, str], manifest: Path, target: str, *, force: bool) -> None:
+    """Raise UsageError when a file is there that the last export of this target did not leave as it is."""
+    if force:
+        return
+    ours: Mapping[str, JsonValue] = {}
+    if manifest.exists():
+        ours = cast("Mapping[str, JsonValue]", read_manifest(manifest)["files"])
+    in_the_way = [
+        str(path)
+        for path in contents
+        if path.exists() and ours.get(path.name) != hashlib.sha256(path.read_bytes()).hexdigest()
+    ]
+    if in_the_way:
         raise UsageError(
-            f"{', '.join(in_the_way)} already there, and an export overwrites nothing by itself; "
-            "choose another folder, or force it"
+            f"{', '.join(in_the_way)} already there, and not as an export of {target} left it; choose "
+            "another folder, or force it"
         )
-    return [write_text(path, text) for path, text in contents.items()]
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def _unknown(target: str) -> str:
     close = difflib.get_close_matches(target.lower(), TARGETS, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"export target {target!r} is unknown, expected one of {', '.join(sorted(TARGETS))}{hint}"
-
-
-def _refuse_credentials(recommendation: Recommendation, prompt_text: str | None) -> None:
-    sent = cast("JsonValue", recommendation.settings.sent())
-    if prompt_text is not None and CREDENTIAL_VALUE.search(prompt_text):
-        raise UsageError(
-            "the prompt's template holds what looks like a credential, and exports must hold none; "
-            "take it out"
-        )
-    for place, name, value in _leaves(sent, "settings", ""):
-        secret = isinstance(value, str) and CREDENTIAL_VALUE.search(value)
-        if secret or CREDENTIAL_NAME.search(name):
-            raise UsageError(
-                f"{place} looks like a credential, and exports must hold none; take it out of the spec and "
-                "let the application read it from its environment"
-            )
-
-
-def _leaves(value: JsonValue, place: str, name: str) -> Iterator[tuple[str, str, JsonValue]]:
-    """Every value inside, with its place, and the name of the key that it stands under."""
-    if isinstance(value, dict):
-        for key, part in value.items():
-            yield from _leaves(part, f"{place}.{key}", key)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _leaves(part, place, name)
-    else:
-        yield place, name, value

@@ -6,17 +6,24 @@ Every text is quoted, because readers of YAML 1.1 take a bare `on` for true and 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from typing import Any, cast
 
-from harness.outputs.exports.document import document
-from harness.records import JsonValue, Recommendation
+from harness.outputs.exports.document import document, fates
+from harness.outputs.exports.manifest import Export
+from harness.outputs.exports.selection import Selection
+from harness.records import JsonValue
 
 DESCRIPTION = "model, prompt, parameters, evidence and provenance as YAML"
 
 
-def files(choice: Recommendation, prompt_text: str | None = None) -> Mapping[str, str]:
+def write(selection: Selection) -> Export:
     """One file, settings.yaml; see `document` for its layout."""
+    text = yaml_text(document(selection.choice, selection.prompt_text))
+    return Export(files={"settings.yaml": text}, fates=fates(selection.settings))
+
+
+def yaml_text(content: JsonValue) -> str:
+    """JSON-like values as YAML that readers of every version take for the same values."""
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="rt", pure=True)
@@ -25,8 +32,8 @@ def files(choice: Recommendation, prompt_text: str | None = None) -> Mapping[str
     # Breaking long lines would save nothing and make differences between two exports hard to read.
     yaml.width = 10_000
     stream = io.StringIO()
-    cast("Any", yaml).dump(_quoted(document(choice, prompt_text)), stream)
-    return {"settings.yaml": stream.getvalue()}
+    cast("Any", yaml).dump(_quoted(content), stream)
+    return stream.getvalue()
 
 
 def _representer() -> type[Any]:

@@ -14,11 +14,19 @@ import pytest
 from ruamel.yaml import YAML
 
 from harness.errors import UsageError
+from harness.outputs.exports import registry
 from harness.outputs.exports.openai_export import keyword_arguments
-from harness.outputs.exports.registry import TARGETS, export
+from harness.outputs.exports.registry import TARGETS
+from harness.outputs.exports.selection import selection_of
 from harness.prompts import Prompt
 
 TEMPLATE = 'system:\nYou label "tickets": yes  \n\nuser:\n  Which label? # 1\n\t{{ text }}\n'
+
+
+def export(target, choice, folder, *, force=False, prompt_text=None):
+    """The files of an export, without its manifest."""
+    selection = selection_of([choice], prompt_text=prompt_text)
+    return registry.export(target, selection, folder, force=force).paths[:-1]
 
 
 def chosen(make, **fields):
@@ -117,7 +125,7 @@ def test_yaml_reads_alike_under_the_older_rules(make, tmp_path):
 )
 def test_output_limit_has_the_name_that_the_server_knows(make, model, limit):
     """OpenAI's own models take max_completion_tokens, compatible servers max_tokens."""
-    arguments = keyword_arguments(chosen(make, model=model, max_output_tokens=64))
+    arguments = keyword_arguments(chosen(make, model=model, max_output_tokens=64).settings)
     assert arguments == {"model": model.partition("/")[2], "temperature": 0.2, limit: 64}
 
 

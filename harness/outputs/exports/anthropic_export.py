@@ -1,0 +1,89 @@
+"""Settings as keyword arguments for Anthropic's Python package, and a script that uses them.
+
+The arguments make the request that was measured; the script reads them from the file beside it. From
+2.0 on the package has no argument for temperature, and its version of the API refuses it: it goes past both.
+"""
+
+from __future__ import annotations
+
+import json
+
+from harness.errors import UsageError
+from harness.outputs.exports.frameworks import SAMPLING_HEADERS
+from harness.outputs.exports.manifest import Export, plain_fates
+from harness.outputs.exports.selection import Selection
+from harness.records import JsonValue, Settings
+
+DESCRIPTION = "keyword arguments for the Anthropic Python package, and a script that uses them"
+SAMPLING = ("temperature", "top_p")
+KEYS = {
+    "model": "model",
+    "temperature": "extra_body.temperature",
+    "top_p": "extra_body.top_p",
+    "max_output_tokens": "max_tokens",
+    "stop": "stop_sequences",
+    "reasoning_effort": "output_config.effort",
+}
+
+SCRIPT = '''"""Ask the recommended settings one question: python anthropic_example.py "Hello"
+
+Needs the package `anthropic` and ANTHROPIC_API_KEY. What was measured is these settings with the prompt
+that `harness export json RUN` writes into settings.json, under prompt.template.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from anthropic import Anthropic
+
+SETTINGS = json.loads(Path(__file__).with_name("anthropic.json").read_text(encoding="utf-8"))
+
+
+def answer(messages):
+    """The text of the model's answer."""
+    reply = Anthropic().messages.create(messages=messages, **SETTINGS)
+    return "".join(block.text for block in reply.content if block.type == "text")
+
+
+if __name__ == "__main__":
+    print(answer([{"role": "user", "content": " ".join(sys.argv[1:]) or "Say hello."}]))
+'''
+
+
+def write(selection: Selection) -> Export:
+    """Two files: anthropic.json with the keyword arguments, anthropic_example.py with a call that runs.
+
+    Raises UsageError when the recommended model is another provider's, or no output limit was measured,
+    without which Anthropic takes no request.
+    """
+    settings = selection.settings
+    if settings.provider != "anthropic":
+        raise UsageError(
+            f"the recommended model is {settings.model}, and Anthropic's package asks its own only; export "
+            "another target"
+        )
+    if settings.max_output_tokens is None:
+        raise UsageError(f"{settings.model} was measured without max_output_tokens, and Anthropic needs one")
+    text = json.dumps(keyword_arguments(settings), indent=2, ensure_ascii=False, allow_nan=False)
+    keys = KEYS | {name: f"extra_body.{name}" for name in settings.extra}
+    fates = plain_fates(settings, keys, "Anthropic's Messages have no such parameter")
+    return Export(files={"anthropic.json": text + "\n", "anthropic_example.py": SCRIPT}, fates=fates)
+
+
+def keyword_arguments(settings: Settings) -> dict[str, JsonValue]:
+    """What to pass to `client.messages.create`, without the messages."""
+    arguments: dict[str, JsonValue] = {"model": settings.model_name}
+    for name, value in settings.sent().items():
+        if name in KEYS and name not in ("reasoning_effort", *SAMPLING):
+            arguments[KEYS[name]] = value
+    if settings.reasoning_effort not in (None, "none"):
+        # As litellm asks for it, which is how it was measured.
+        arguments["thinking"] = {"type": "adaptive", "display": "summarized"}
+        arguments["output_config"] = {"effort": settings.reasoning_effort}
+    sampling = {name: value for name in SAMPLING if (value := getattr(settings, name)) is not None}
+    if sampling:
+        arguments["extra_headers"] = dict(SAMPLING_HEADERS)
+    if sampling or settings.extra:
+        arguments["extra_body"] = sampling | dict(settings.extra)
+    return arguments

@@ -1,0 +1,309 @@
+"""Settings as a character of Eliza 0.x: one modelConfig for all classes, names of models in the environment.
+
+The core reads `modelConfig.x || default`: a zero would become a default of 0.4 to 0.7, so it is written as a
+tiny number, or left out where the default is 0. 0.1.x and 0.25.x differ in the name of the output limit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from harness.errors import UsageError
+from harness.outputs.exports.eliza import (
+    PENALTIES,
+    SAMPLING,
+    Placed,
+    character_file,
+    character_text,
+    environment_text,
+    given_character,
+    place,
+    require_embedding,
+    unsendable,
+    with_class,
+)
+from harness.outputs.exports.eliza_facts import Table, eliza_facts
+from harness.outputs.exports.json_splice import Path
+from harness.outputs.exports.manifest import Export, Fate, lost
+from harness.outputs.exports.selection import Selection
+from harness.records import JsonValue, ModelClass, Settings
+
+DESCRIPTIONS = {
+    "0.1": "a character of Eliza 0.1.8 and 0.1.9 (JSON and TypeScript) and its .env",
+    "0.25": "a character of Eliza 0.25.x (JSON and TypeScript) and its .env",
+}
+TOKEN_KEYS = {"0.1": "max_response_length", "0.25": "maxOutputTokens"}
+TEXT_CLASSES: tuple[ModelClass, ...] = ("SMALL", "MEDIUM", "LARGE")
+TINY = 1e-6  # sent as it is, and no sampler can tell it from 0
+TABLE_INPUT_TOKENS = 128_000  # where every table of a hosted provider cuts the input
+OWN_ADDRESS = ("anthropic", "google", "local")  # an address in the character does not reach these
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The export as it grows: changes to the character, variables, fates, remarks."""
+
+    changes: dict[Path, JsonValue] = field(default_factory=dict[Path, JsonValue])
+    variables: dict[str, str] = field(default_factory=dict[str, str])
+    fates: list[Fate] = field(default_factory=list[Fate])
+    remarks: list[str] = field(default_factory=list[str])
+
+
+def write_0_1(selection: Selection) -> Export:
+    """The files for Eliza 0.1.x."""
+    return _write(selection, "0.1")
+
+
+def write_0_25(selection: Selection) -> Export:
+    """The files for Eliza 0.25.x."""
+    return _write(selection, "0.25")
+
+
+def _write(selection: Selection, release: str) -> Export:
+    table = _table(selection)
+    require_embedding(selection, selection.settings.provider)
+    placed = place(selection, [c for c in TEXT_CLASSES if c in table.names or c in selection.by_class])
+    draft = _Draft()
+    _provider(draft, selection, table)
+    _models(draft, placed, table)
+    _sampling(draft, selection.settings, table, TOKEN_KEYS[release])
+    _input_limit(draft, selection, placed)
+    _differences(draft, selection.settings, placed, table)
+    _embedding(draft, selection)
+    draft.remarks.append(
+        "Objects (generateObject) are asked for with Eliza's own settings, whatever stands here."
+    )
+    files = {
+        character_file(selection): character_text(selection, _fresh(selection, table, release), draft.changes)
+    }
+    if selection.character is None:
+        files["tuned.character.ts"] = _typescript(files[character_file(selection)], table)
+    if draft.variables:
+        files[".env"] = environment_text(draft.variables)
+    return Export(files=files, fates=tuple(draft.fates), remarks=tuple(draft.remarks))
+
+
+def _table(selection: Selection) -> Table:
+    provider = selection.settings.provider
+    tables = eliza_facts().tables
+    if provider in tables:
+        return tables[provider]
+    if provider in selection.addresses:
+        return tables["openai"]
+    raise UsageError(
+        f"Eliza 0.x does not know the provider {provider!r}, and the spec names no api_base for it; expected "
+        f"one of {', '.join(sorted(tables))}, or a provider with an address in OpenAI's format"
+    )
+
+
+def _fresh(selection: Selection, table: Table, release: str) -> dict[str, JsonValue]:
+    choice = selection.choice
+    character: dict[str, JsonValue] = {
+        "name": "Tuned",
+        **({"clients": []} if release == "0.1" else {}),
+        "modelProvider": table.provider,
+        "bio": [f"Runs the settings that harness recommends for {choice.experiment} (run {choice.run})."],
+        "lore": [],
+        "messageExamples": [],
+        "postExamples": [],
+        "topics": [],
+        "adjectives": [],
+        "plugins": [],
+        "style": {"all": [], "chat": [], "post": []},
+        "settings": {},
+    }
+    return character
+
+
+def _provider(draft: _Draft, selection: Selection, table: Table) -> None:
+    given = given_character(selection)
+    if given.get("modelProvider") != table.provider:
+        draft.changes["modelProvider",] = table.provider
+    if given and given.get("modelProvider") != table.provider:
+        draft.remarks.append(
+            f"modelProvider was {given.get('modelProvider')!r}; recommended is {table.provider!r}."
+        )
+    provider = selection.settings.provider
+    if provider in selection.addresses and provider not in OWN_ADDRESS:
+        draft.changes["modelEndpointOverride",] = selection.addresses[provider]
+
+
+def _models(draft: _Draft, placed: Placed, table: Table) -> None:
+    """The name of the model of each class, in the environment or among the character's secrets."""
+    draft.fates += placed.fates
+    instead = {fate.model_class for fate in placed.fates}
+    for model_class, settings in placed.by_class.items():
+        name = table.names.get(model_class)
+        if name is None:
+            draft.fates.append(lost("model", settings.model, table.no_name, model_class=model_class))
+            continue
+        if table.place == "secrets":
+            draft.changes["settings", "secrets", name] = settings.model_name
+        else:
+            draft.variables[name] = settings.model_name
+        if model_class not in instead:
+            draft.fates.append(
+                Fate(
+                    setting="model",
+                    requested=settings.model,
+                    exported=settings.model_name,
+                    key=name,
+                    model_class=model_class,
+                )
+            )
+
+
+def _sampling(draft: _Draft, choice: Settings, table: Table, token_key: str) -> None:
+    """The one modelConfig of the character: the recommended settings."""
+    values = choice.sent()
+    for name in SAMPLING:
+        key = token_key if name == "max_output_tokens" else name
+        path = ("settings", "modelConfig", key)
+        draft.changes[path] = None
+        if name in table.sends:
+            _sent(draft, path, name, values.get(name), table)
+    draft.fates = [_ignored(fate, table) if fate.setting in table.ignores else fate for fate in draft.fates]
+    draft.fates += unsendable(choice, table.sends, table.unsent, SAMPLING)
+
+
+def _ignored(fate: Fate, table: Table) -> Fate:
+    return replace(fate, effect="not sent by provider", reason=table.unsent, changes=bool(fate.requested))
+
+
+def _sent(draft: _Draft, path: Path, name: str, value: JsonValue, table: Table) -> None:
+    """One setting that the provider's library sends on."""
+    default = table.fills.get(name, 0.0)
+    key = ".".join(path)
+    if value is None and name in PENALTIES and default:
+        draft.changes[path] = TINY
+        why = f"nothing was sent when it was measured; left out, Eliza would send {default:g}"
+        draft.fates.append(Fate(setting=name, requested=None, exported=TINY, reason=why, key=key))
+    elif value is None and name == "temperature":
+        why = f"nothing was sent when it was measured, but Eliza then sends its own {default:g}"
+        draft.fates.append(
+            Fate(setting=name, requested=None, effect="not expressible", reason=why, changes=True)
+        )
+    elif value == 0 and not default:
+        draft.fates.append(Fate(setting=name, requested=value, reason="left out: then Eliza sends 0"))
+    elif value == 0:
+        draft.changes[path] = TINY
+        why = f"Eliza takes 0 for nothing and would send {default:g}; this is sent as it is"
+        draft.fates.append(Fate(setting=name, requested=value, exported=TINY, reason=why, key=key))
+    elif value is not None:
+        draft.changes[path] = value
+        draft.fates.append(Fate(setting=name, requested=value, exported=value, key=key))
+
+
+def _input_limit(draft: _Draft, selection: Selection, placed: Placed) -> None:
+    """Where Eliza cuts its input: as asked for, else where the smallest of the models would overflow."""
+    limit, why = selection.max_input_tokens, ""
+    if limit is None:
+        rooms = [
+            model.context_tokens - (settings.max_output_tokens or 0)
+            for settings in placed.by_class.values()
+            if (model := selection.known(settings)) is not None and model.context_tokens is not None
+        ]
+        limit = min(rooms, default=TABLE_INPUT_TOKENS)
+        why = f"the context of the smallest model less its answer; Eliza would cut at {TABLE_INPUT_TOKENS}"
+    if limit >= TABLE_INPUT_TOKENS and selection.max_input_tokens is None:
+        return
+    path = ("settings", "modelConfig", "maxInputTokens")
+    draft.changes[path] = limit
+    draft.fates.append(
+        Fate(
+            setting="max_input_tokens",
+            requested=selection.max_input_tokens,
+            exported=limit,
+            reason=why,
+            key=".".join(path),
+        )
+    )
+    draft.remarks.append(
+        f"Input is cut to maxInputTokens={limit}, as OpenAI's tokens count: its beginning is lost in silence."
+    )
+
+
+def _differences(draft: _Draft, choice: Settings, placed: Placed, table: Table) -> None:
+    """What is lost of the settings of the other classes, because they share the modelConfig of the choice."""
+    shared = {name: value for name, value in choice.sent().items() if name in table.sends}
+    for model_class, settings in placed.by_class.items():
+        if settings == choice:
+            continue
+        own = settings.sent()
+        for name in table.sends:
+            if own.get(name) != shared.get(name):
+                stands = _words(shared.get(name))
+                why = f"one modelConfig serves all classes; the recommended {stands} stands there"
+                fate = lost(name, own.get(name), why, model_class=model_class)
+                draft.fates.append(fate)
+        draft.fates += with_class(unsendable(settings, table.sends, table.unsent, SAMPLING), model_class)
+
+
+def _words(value: JsonValue) -> str:
+    return "absence" if value is None else json.dumps(value)
+
+
+def _embedding(draft: _Draft, selection: Selection) -> None:
+    settings = selection.by_class.get("EMBEDDING")
+    if settings is None:
+        draft.remarks.append(
+            "No embedding model was chosen: Eliza computes BGE-small-en-v1.5 (384 numbers) where it runs."
+        )
+        return
+    switch = eliza_facts().switches.get(settings.provider)
+    if switch is None:
+        why = "Eliza 0.x never asks it, even where it lists it; it computes BGE-small-en-v1.5 where it runs"
+        draft.fates.append(lost("model", settings.model, why, model_class="EMBEDDING"))
+        draft.remarks.append(f"{settings.model} cannot be used for embeddings in Eliza 0.x.")
+        return
+    draft.variables[switch.switch] = "true"
+    draft.variables[switch.name] = settings.model_name
+    draft.fates.append(
+        Fate(
+            setting="model",
+            requested=settings.model,
+            exported=settings.model_name,
+            key=switch.name,
+            model_class="EMBEDDING",
+        )
+    )
+    model = selection.known(settings)
+    wanted = settings.extra.get("dimensions") or (None if model is None else model.dimensions)
+    if wanted is not None:
+        _dimensions(draft, wanted, switch.dimensions)
+
+
+def _dimensions(draft: _Draft, wanted: JsonValue, fixed: int) -> None:
+    same = wanted == fixed
+    why = "" if same else f"Eliza 0.x always asks for {fixed} numbers"
+    draft.fates.append(
+        Fate(
+            setting="dimensions",
+            requested=wanted,
+            exported=fixed,
+            effect="effective" if same else "not expressible",
+            reason=why,
+            model_class="EMBEDDING",
+            changes=not same,
+        )
+    )
+
+
+def _typescript(character: str, table: Table) -> str:
+    """The same character as a module: the enumeration of 0.x refuses the provider's name as text."""
+    document: Mapping[str, JsonValue] = json.loads(character)
+    lines = [
+        f"  {json.dumps(name)}: ModelProviderName.{table.member},"
+        if name == "modelProvider"
+        else f"  {json.dumps(name)}: {_nested(value)},"
+        for name, value in document.items()
+    ]
+    head = 'import { type Character, ModelProviderName } from "@elizaos/core";\n\n'
+    body = "\n".join(lines)
+    return f"{head}export const character: Character = {{\n{body}\n}};\n\nexport default character;\n"
+
+
+def _nested(value: JsonValue) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).replace("\n", "\n  ")

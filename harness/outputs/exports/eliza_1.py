@@ -1,0 +1,302 @@
+"""Settings as a character of Eliza 1.x: settings keys of each class, and a plugin for each provider.
+
+The core reads `settings[k] || ...`: a zero would become a default of 0.7, so it is written as the text "0".
+The command line passes names of models from .env, but no sampling settings: those stand in the character.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.errors import UsageError
+from harness.outputs.exports.eliza import (
+    PENALTIES,
+    character_file,
+    character_text,
+    environment_text,
+    given_character,
+    place,
+    require_embedding,
+    unsendable,
+    with_class,
+)
+from harness.outputs.exports.eliza_facts import Plugin, eliza_facts
+from harness.outputs.exports.json_splice import Path
+from harness.outputs.exports.manifest import Export, Fate, lost
+from harness.outputs.exports.selection import Selection, replace_class
+from harness.records import JsonValue, ModelClass, Settings
+
+DESCRIPTION = "a character of Eliza 1.x (JSON and TypeScript) and its .env"
+KEYS: Mapping[str, str] = {
+    "temperature": "TEMPERATURE",
+    "max_output_tokens": "MAX_TOKENS",
+    "frequency_penalty": "FREQUENCY_PENALTY",
+    "presence_penalty": "PRESENCE_PENALTY",
+    "top_p": "TOP_P",
+    "seed": "SEED",
+}
+TEXT_CLASSES: tuple[ModelClass, ...] = ("SMALL", "LARGE")
+# The lengths that the core knows; any other ends a plugin's start with an error.
+OPENAI_ADDRESS = "https://api.openai.com/v1"  # what the OpenAI plugin asks by itself
+LENGTHS = (384, 512, 768, 1024, 1536, 3072)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The export as it grows: changes to the character, variables, fates, remarks."""
+
+    changes: dict[Path, JsonValue] = field(default_factory=dict[Path, JsonValue])
+    variables: dict[str, str] = field(default_factory=dict[str, str])
+    fates: list[Fate] = field(default_factory=list[Fate])
+    remarks: list[str] = field(default_factory=list[str])
+
+    def name(self, key: str, value: str) -> None:
+        """A model's name or an address: works in the character, and from .env too."""
+        self.changes["settings", key] = value
+        self.variables[key] = value
+
+
+def write(selection: Selection) -> Export:
+    """The files for Eliza 1.x."""
+    plugin = _plugin(selection, selection.settings.provider)
+    require_embedding(selection, selection.settings.provider)
+    draft = _Draft()
+    selection = _without_medium(selection, draft)
+    placed = place(selection, TEXT_CLASSES)
+    draft.fates += placed.fates
+    instead = {fate.model_class for fate in placed.fates}
+    for model_class, settings in placed.by_class.items():
+        draft.name(plugin.names[model_class], settings.model_name)
+        if model_class not in instead:
+            draft.fates.append(_named(settings, plugin.names[model_class], model_class))
+        _sampling(draft, settings, plugin, model_class)
+    provider = selection.settings.provider
+    if plugin.address is not None and provider in selection.addresses:
+        draft.name(plugin.address, selection.addresses[provider])
+    embedding = _embedding(draft, selection, plugin)
+    plugins = [plugin.package]
+    if embedding is not None and embedding != plugin.package:
+        plugins.append(embedding)
+    _remark(draft, selection, plugins)
+    fresh = _fresh(selection, plugins)
+    text = character_text(selection, fresh, draft.changes)
+    files = {character_file(selection): text, ".env": environment_text(draft.variables)}
+    if selection.character is None:
+        files["tuned.character.ts"] = _typescript(text)
+    return Export(files=files, fates=tuple(draft.fates), remarks=tuple(draft.remarks))
+
+
+def _plugin(selection: Selection, provider: str) -> Plugin:
+    plugins = eliza_facts().plugins
+    if provider in plugins:
+        return plugins[provider]
+    if provider == "together":
+        raise UsageError(
+            "Eliza 1.x has no plugin for Together, and its OpenAI plugin asks /v1/responses, which Together "
+            "does not serve; measure at openrouter (a provider with an api_base), or export eliza-0.25"
+        )
+    if provider in selection.addresses:
+        return plugins["openai"]
+    raise UsageError(
+        f"Eliza 1.x has no plugin for {provider!r}, and the spec names no api_base for it; expected one of "
+        f"{', '.join(sorted(plugins))}, or a provider with an address in OpenAI's format"
+    )
+
+
+def _without_medium(selection: Selection, draft: _Draft) -> Selection:
+    """MEDIUM is LARGE in 1.x: it stands there when recommended, or where LARGE was not studied."""
+    medium, large = selection.by_class.get("MEDIUM"), selection.by_class.get("LARGE")
+    if medium is None:
+        return selection
+    recommended = medium == selection.settings
+    if large is None or recommended:
+        if large is not None:
+            why = "MEDIUM is another name of LARGE in Eliza 1.x, and the recommended MEDIUM stands there"
+            draft.fates.append(lost("model", large.model, why, model_class="LARGE"))
+        draft.remarks.append("MEDIUM is another name of LARGE in Eliza 1.x: its settings stand under LARGE.")
+        return replace_class(selection, "LARGE", medium)
+    if medium != large:
+        why = "MEDIUM is another name of LARGE in Eliza 1.x, and the settings of LARGE stand there"
+        draft.fates.append(lost("model", medium.model, why, model_class="MEDIUM"))
+    return selection
+
+
+def _named(settings: Settings, key: str, model_class: ModelClass) -> Fate:
+    return Fate(
+        setting="model",
+        requested=settings.model,
+        exported=settings.model_name,
+        key=f"settings.{key}",
+        model_class=model_class,
+    )
+
+
+def _sampling(draft: _Draft, settings: Settings, plugin: Plugin, model_class: ModelClass) -> None:
+    """The settings keys of one class. What the plugin does not send has none: it would only look as if."""
+    values, sends = settings.sent(), plugin.sends[model_class]
+    fixed = plugin.fixed.get(model_class, {})
+    for name, key in KEYS.items():
+        path = ("settings", f"TEXT_{model_class}_{key}")
+        draft.changes[path] = None
+        if name in sends:
+            fate = _sent(draft, path, name, values.get(name), plugin.fills[name])
+            draft.fates += with_class([fate], model_class)
+        elif name in fixed and values.get(name) != fixed[name]:
+            why = f"{plugin.package} always sends {fixed[name]:g} for {model_class}"
+            draft.fates.append(
+                Fate(
+                    setting=name,
+                    requested=values.get(name),
+                    effect="not expressible",
+                    reason=why,
+                    model_class=model_class,
+                    changes=True,
+                )
+            )
+    known = {*sends, *fixed}
+    draft.fates += unsendable(settings, known, plugin.unsent, KEYS, model_class=model_class)
+
+
+def _sent(draft: _Draft, path: Path, name: str, value: JsonValue, default: float) -> Fate:
+    """One setting that the plugin sends on, and its fate. default: what it sends without a key."""
+    exported, why = value, ""
+    if value is None and name not in PENALTIES:
+        why = f"not sent when it was measured, but the plugin then sends its own {default:g}"
+        return Fate(setting=name, requested=None, effect="not expressible", reason=why, changes=True)
+    if value is None:
+        exported, why = "0", f"not sent when it was measured; left out, the plugin would send {default:g}"
+    elif value == 0:
+        exported, why = "0", f"Eliza takes the number 0 for nothing and would send {default:g}"
+    draft.changes[path] = exported
+    return Fate(setting=name, requested=value, exported=exported, reason=why, key=".".join(path))
+
+
+def _embedding(draft: _Draft, selection: Selection, text_plugin: Plugin) -> str | None:
+    """The embedding's settings, else the text provider's own; gives the package of a further plugin."""
+    settings = selection.by_class.get("EMBEDDING")
+    if settings is None:
+        return _own_embedding(draft, selection, text_plugin)
+    plugin = _plugin(selection, settings.provider)
+    key = plugin.names.get("EMBEDDING")
+    if key is None:
+        raise UsageError(f"{plugin.package} has no embeddings; choose an embedding model of another provider")
+    if plugin != text_plugin and "EMBEDDING" in text_plugin.names:
+        why = f"{text_plugin.package} answers embeddings too, and the first plugin is the one that is asked"
+        draft.fates.append(lost("model", settings.model, why, model_class="EMBEDDING"))
+        return _own_embedding(draft, selection, text_plugin)
+    _embedding_address(draft, selection, settings.provider)
+    draft.name(key, settings.model_name)
+    draft.fates.append(_named(settings, key, "EMBEDDING"))
+    model = selection.known(settings)
+    native = None if model is None else model.dimensions
+    wanted = settings.extra.get("dimensions")
+    if wanted is not None and wanted != native:
+        why = f"{plugin.package} asks for no other length than the model's own"
+        draft.fates.append(lost("dimensions", wanted, why, model_class="EMBEDDING"))
+    _length(draft, plugin, native, settings.model)
+    return plugin.package
+
+
+def _embedding_address(draft: _Draft, selection: Selection, provider: str) -> None:
+    """Where the OpenAI plugin asks for embeddings, when that is not where it asks for texts."""
+    text = selection.addresses.get(selection.settings.provider)
+    facts = selection.catalogue.providers.get(provider)
+    here = selection.addresses.get(provider) or (None if facts is None else facts.api_base)
+    plugins = eliza_facts().plugins
+    own = provider == "openai" or provider not in plugins
+    if own and here is not None and here != (text or OPENAI_ADDRESS):
+        draft.name("OPENAI_EMBEDDING_URL", here)
+
+
+def _own_embedding(draft: _Draft, selection: Selection, plugin: Plugin) -> str | None:
+    """Name the catalogue's embedding model: the plugins' defaults are partly retired."""
+    provider, key = selection.settings.provider, plugin.names.get("EMBEDDING")
+    model = next(
+        (
+            model
+            for model in selection.catalogue.models
+            if (model.provider, model.model_class) == (provider, "EMBEDDING") and model.default_of_class
+        ),
+        None,
+    )
+    if model is None or key is None:
+        draft.remarks.append(f"No embedding model was chosen: {plugin.package} takes its own default.")
+        return None
+    draft.name(key, model.name)
+    why = "no embedding model was studied: the catalogue's, so that none is taken that is retired"
+    draft.fates.append(
+        Fate(
+            setting="model",
+            requested=None,
+            exported=model.name,
+            reason=why,
+            key=f"settings.{key}",
+            model_class="EMBEDDING",
+        )
+    )
+    _length(draft, plugin, model.dimensions, model.full_name)
+    return None
+
+
+def _length(draft: _Draft, plugin: Plugin, length: int | None, model: str) -> None:
+    """Tell the plugin how long a vector is: with a wrong length it gives every text the same vector."""
+    if plugin.dimensions_key is None:
+        return
+    if length is None:
+        draft.remarks.append(
+            f"How long a vector of {model} is, is not known here: unless it is {plugin.dimensions}, set "
+            f"{plugin.dimensions_key} to it."
+        )
+        return
+    if length not in LENGTHS:
+        raise UsageError(
+            f"{model} gives vectors of {length} numbers, and Eliza 1.x takes {', '.join(map(str, LENGTHS))}; "
+            "choose another embedding model"
+        )
+    path = ("settings", plugin.dimensions_key)
+    draft.changes[path] = None if length == plugin.dimensions else str(length)
+    if length != plugin.dimensions:
+        draft.fates.append(
+            Fate(
+                setting="dimensions",
+                requested=length,
+                exported=str(length),
+                key=".".join(path),
+                model_class="EMBEDDING",
+            )
+        )
+
+
+def _remark(draft: _Draft, selection: Selection, plugins: Sequence[str]) -> None:
+    given = given_character(selection)
+    held = given.get("plugins", [])
+    missing = [name for name in plugins if given and isinstance(held, list) and name not in held]
+    if missing:
+        draft.remarks.append(
+            f"{', '.join(missing)} is not among the character's plugins; add it, or all this does nothing."
+        )
+    secrets = given.get("secrets")
+    outranked = [key for _, key in draft.changes if isinstance(secrets, dict) and key in secrets]
+    if outranked:
+        draft.remarks.append(
+            f"The character's secrets hold {', '.join(outranked)} too, which outrank settings; take them out."
+        )
+    if selection.choice.trial.model_class == "SMALL" and "LARGE" in selection.by_class:
+        draft.remarks.append("Replies are written by LARGE; the recommended SMALL decides whether to reply.")
+
+
+def _fresh(selection: Selection, plugins: Sequence[str]) -> dict[str, JsonValue]:
+    choice = selection.choice
+    return {
+        "name": "Tuned",
+        "bio": [f"Runs the settings that harness recommends for {choice.experiment} (run {choice.run})."],
+        "plugins": list(plugins),
+        "settings": {},
+    }
+
+
+def _typescript(character: str) -> str:
+    body = character.rstrip("\n")
+    head = 'import type { Character } from "@elizaos/core";\n\n'
+    return f"{head}export const character: Character = {body};\n\nexport default character;\n"

@@ -1,0 +1,90 @@
+"""What Eliza's released packages do with settings, as data with a source and a date.
+
+In: `eliza.yaml` beside this file. Out: plain records. Must not decide anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+from harness.records import ModelClass
+from harness.store.codec import decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One provider of Eliza 0.x. provider: its name in a character; member: the same in its enumeration.
+
+    names: of the setting that holds the model's name, by class; place: where that one is read. sends: what of
+    `modelConfig` reaches the request; ignores: what of it does nothing there. fills: what is sent in place of
+    a value that is missing or 0. no_name: why a class has no such setting. unsent: why one is not sent, or
+    ignored.
+    """
+
+    provider: str
+    member: str
+    names: Mapping[ModelClass, str]
+    sends: tuple[str, ...]
+    fills: Mapping[str, float]
+    ignores: tuple[str, ...] = ()
+    place: Literal["environment", "secrets"] = "environment"
+    no_name: str = "it has no setting for this name"
+    unsent: str = "its library drops it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """How Eliza 0.x is told to take its embeddings from this provider, always with so many dimensions."""
+
+    switch: str
+    name: str
+    dimensions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """One provider of Eliza 1.x.
+
+    names: settings keys of the model's name, by class. sends: what reaches the request, by class; fills: what
+    is sent for a setting that has no key; fixed: what is sent in any case. address: settings key of the
+    endpoint. dimensions_key, dimensions: settings key of an embedding's length, and the length that is taken
+    without it. unsent: why a setting is not sent.
+    """
+
+    package: str
+    names: Mapping[ModelClass, str]
+    sends: Mapping[ModelClass, tuple[str, ...]]
+    fills: Mapping[str, float]
+    unsent: str
+    fixed: Mapping[ModelClass, Mapping[str, float]] = field(
+        default_factory=dict[ModelClass, Mapping[str, float]]
+    )
+    address: str | None = None
+    dimensions_key: str | None = None
+    dimensions: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElizaFacts:
+    """Everything known of Eliza, by provider as harness names it."""
+
+    source: str
+    as_of: str
+    tables: Mapping[str, Table]
+    switches: Mapping[str, Switch]
+    plugins: Mapping[str, Plugin]
+
+
+@cache
+def eliza_facts() -> ElizaFacts:
+    """What ships with the package."""
+    from ruamel.yaml import YAML
+
+    file = resources.files("harness.outputs.exports").joinpath("eliza.yaml")
+    values = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    return decode(ElizaFacts, json.dumps(values), file="eliza.yaml")

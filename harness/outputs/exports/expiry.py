@@ -1,0 +1,103 @@
+"""Until when an export may be trusted: what it rests on, and what of it has moved since.
+
+In: a selection, or the `rests_on` of a manifest with today's catalogue and data. Out: JSON-like values, and
+what has moved in words. Must not read files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import date, timedelta
+from typing import cast
+
+from harness.catalogue.models import Catalogue, Model
+from harness.outputs.exports.selection import Selection
+from harness.records import JsonValue
+
+# Providers change models and prices within months; a season later the choice deserves another look.
+CONFIRM_AFTER = timedelta(days=90)
+
+
+def basis(selection: Selection) -> dict[str, JsonValue]:
+    """What an export of this selection rests on: models with prices and ends, data, and a date."""
+    choice = selection.choice
+    names = sorted({settings.model for settings in (selection.settings, *selection.by_class.values())})
+    return {
+        "data_sha256": choice.provenance.data,
+        "spec_sha256": choice.provenance.spec,
+        "prices_as_of": choice.provenance.prices_as_of,
+        "confirm_by": confirm_by(selection).isoformat(),
+        "models": {name: _facts(_model(selection.catalogue, name)) for name in names},
+    }
+
+
+def confirm_by(selection: Selection) -> date:
+    """When the choice has to be measured again: a season after its run, or when a model of it ends."""
+    ends = [selection.choice.provenance.started_at.date() + CONFIRM_AFTER]
+    for settings in (selection.settings, *selection.by_class.values()):
+        model = _model(selection.catalogue, settings.model)
+        if model is not None and model.deprecation_date is not None:
+            ends.append(date.fromisoformat(model.deprecation_date))
+    return min(ends)
+
+
+def retired(selection: Selection) -> Iterator[str]:
+    """A sentence for each model of the selection that its provider serves no more."""
+    for name in dict.fromkeys(one.model for one in (selection.settings, *selection.by_class.values())):
+        model = _model(selection.catalogue, name)
+        if model is not None and model.retired:
+            yield (
+                f"{name} is retired (as of {model.as_of}): the target will be refused; measure its successor "
+                f"{model.provider}/{model.successor}, and export that."
+            )
+
+
+def moved(
+    rests_on: Mapping[str, JsonValue], catalogue: Catalogue, *, today: date, data_sha256: str | None
+) -> Iterator[str]:
+    """What has moved since the export, one sentence each; nothing when it still holds.
+
+    data_sha256: of the data now; `None`: it could not be read, and is not compared.
+    """
+    models = cast("Mapping[str, Mapping[str, JsonValue] | None]", rests_on.get("models", {}))
+    for name, then in models.items():
+        yield from _model_moved(name, then, _model(catalogue, name), today)
+    then_sha256 = rests_on.get("data_sha256")
+    if data_sha256 is not None and data_sha256 != then_sha256:
+        yield f"the data has changed: its hash is {data_sha256[:12]}, was {str(then_sha256)[:12]}"
+    due = date.fromisoformat(str(rests_on["confirm_by"]))
+    if today > due:
+        yield f"the choice was to be confirmed by {due}, and today is {today}"
+
+
+def _model_moved(
+    name: str, then: Mapping[str, JsonValue] | None, now: Model | None, today: date
+) -> Iterator[str]:
+    if then is None:  # a model of the spec's own: the catalogue never knew it
+        return
+    if now is None or now.retired:
+        successor = "" if now is None else f"; its successor is {now.provider}/{now.successor}"
+        yield f"{name} is retired, or no longer in the catalogue{successor}"
+        return
+    facts = _facts(now)
+    assert facts is not None
+    if facts["prices"] != then.get("prices"):
+        yield f"the price of {name} is {facts['prices']}, was {then.get('prices')} (as of {now.as_of})"
+    if facts["deprecation_date"] != then.get("deprecation_date"):
+        yield f"{name} now ends on {facts['deprecation_date']}, was {then.get('deprecation_date')}"
+    if now.deprecation_date is not None and date.fromisoformat(now.deprecation_date) <= today:
+        yield f"{name} has ended on {now.deprecation_date}"
+
+
+def _model(catalogue: Catalogue, name: str) -> Model | None:
+    return next((model for model in catalogue.models if model.full_name == name), None)
+
+
+def _facts(model: Model | None) -> dict[str, JsonValue] | None:
+    if model is None:
+        return None
+    return {
+        "prices": None if model.prices is None else cast("JsonValue", asdict(model.prices)),
+        "deprecation_date": model.deprecation_date,
+    }

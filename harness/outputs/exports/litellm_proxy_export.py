@@ -1,0 +1,60 @@
+"""Settings as the configuration of a litellm proxy: one model name for each class that was studied."""
+
+from __future__ import annotations
+
+from harness.outputs.exports.frameworks import without_address
+from harness.outputs.exports.manifest import Export, Fate, plain_fates
+from harness.outputs.exports.selection import Selection
+from harness.outputs.exports.yaml_export import yaml_text
+from harness.records import SENT_FIELDS, JsonValue, ModelClass, Settings
+
+DESCRIPTION = "config.yaml of a litellm proxy, with a model name for each class"
+LIMIT = "max_output_tokens"
+# OpenAI's own models refuse max_tokens from the reasoning models on; other servers know no other name.
+NEWER_LIMIT_PROVIDERS = ("openai",)
+
+
+def write(selection: Selection) -> Export:
+    """One file, config.yaml: start it with `litellm --config config.yaml`.
+
+    The names are recommended, small, medium, large and embedding, as far as there are settings for them.
+    """
+    entries: list[JsonValue] = [_entry(selection, "recommended", selection.settings)]
+    fates = list(_fates(selection.settings, selection.choice.trial.model_class))
+    for model_class, settings in selection.by_class.items():
+        entries.append(_entry(selection, model_class.lower(), settings))
+        if settings != selection.settings:
+            fates += _fates(settings, model_class)
+    config: dict[str, JsonValue] = {"model_list": entries, "litellm_settings": {"drop_params": False}}
+    remark = "The proxy starts only with a key of its own in the environment, LITELLM_MASTER_KEY."
+    return Export(files={"config.yaml": yaml_text(config)}, fates=tuple(fates), remarks=(remark,))
+
+
+def _entry(selection: Selection, name: str, settings: Settings) -> dict[str, JsonValue]:
+    facts = selection.catalogue.providers.get(settings.provider)
+    address = selection.addresses.get(settings.provider) or (None if facts is None else facts.api_base)
+    if facts is not None and facts.wire == "embedded" and address is None:
+        raise without_address(settings)
+    prefix = "openai" if facts is None else facts.litellm_prefix
+    key = None if facts is None else facts.api_key_env
+    parameters: dict[str, JsonValue] = {"model": f"{prefix}/{settings.model_name}"}
+    parameters |= {_key(one, settings): value for one, value in settings.sent().items() if one in SENT_FIELDS}
+    if settings.extra:
+        parameters["extra_body"] = dict(settings.extra)
+    if address is not None:
+        parameters["api_base"] = address
+    # An endpoint of one's own may want no key, but litellm sends none without a value.
+    parameters["api_key"] = f"os.environ/{key}" if key is not None else "none"
+    return {"model_name": name, "litellm_params": parameters}
+
+
+def _key(name: str, settings: Settings) -> str:
+    if name != LIMIT:
+        return name
+    return "max_completion_tokens" if settings.provider in NEWER_LIMIT_PROVIDERS else "max_tokens"
+
+
+def _fates(settings: Settings, model_class: ModelClass | None) -> tuple[Fate, ...]:
+    keys = {name: f"litellm_params.{_key(name, settings)}" for name in ("model", *SENT_FIELDS)}
+    keys |= {name: f"litellm_params.extra_body.{name}" for name in settings.extra}
+    return plain_fates(settings, keys, model_class=model_class)

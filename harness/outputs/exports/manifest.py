@@ -1,0 +1,134 @@
+"""What becomes of each setting in a target, and what the export rests on.
+
+In: the fates that a writer states. Out: a JSON document that stands beside the export, and lines for people.
+Must not know any target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.outputs import numbers
+from harness.records import JsonValue, ModelClass, Settings
+
+Effect = Literal["effective", "not sent by provider", "not expressible"]
+# With these a setting does what leaving it out does, so that it may be lost without harm.
+NEUTRAL: Mapping[str, JsonValue] = {"frequency_penalty": 0, "presence_penalty": 0, "top_p": 1, "stop": []}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """What becomes of one setting.
+
+    requested: as it was measured, `None`: not sent. exported: as it stands in the export, `None`: nowhere.
+    key: where it stands there. model_class: `None` where the target knows no classes. changes: what runs in
+    the target may answer otherwise than what was measured.
+    """
+
+    setting: str
+    requested: JsonValue
+    exported: JsonValue = None
+    effect: Effect = "effective"
+    reason: str = ""
+    key: str = ""
+    model_class: ModelClass | None = None
+    changes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """The files of one export by name, what becomes of the settings, and what else its user has to know."""
+
+    files: Mapping[str, str]
+    fates: tuple[Fate, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def lost(
+    setting: str,
+    requested: JsonValue,
+    reason: str,
+    *,
+    effect: Effect = "not expressible",
+    model_class: ModelClass | None = None,
+) -> Fate:
+    """The fate of a setting that does not arrive; harmless when leaving it out does the same."""
+    harmless = setting in NEUTRAL and requested == NEUTRAL[setting]
+    return Fate(
+        setting=setting,
+        requested=requested,
+        effect=effect,
+        reason=reason,
+        model_class=model_class,
+        changes=not harmless,
+    )
+
+
+def plain_fates(
+    settings: Settings,
+    keys: Mapping[str, str],
+    reason: str = "",
+    *,
+    model_class: ModelClass | None = None,
+    absent: Collection[str] = (),
+) -> tuple[Fate, ...]:
+    """Fates where a setting arrives exactly when it has a key. keys: by name of the setting.
+
+    absent: names among `keys` that are left out after all. reason: why the others do not arrive.
+    """
+    named: dict[str, JsonValue] = {"model": settings.model, **settings.sent()}
+    return tuple(
+        Fate(setting=name, requested=value, exported=value, key=keys[name], model_class=model_class)
+        if name in keys and name not in absent
+        else lost(name, value, reason, model_class=model_class)
+        for name, value in named.items()
+    )
+
+
+def changed(fates: Sequence[Fate]) -> tuple[Fate, ...]:
+    """The fates with which the target does something else than what was measured."""
+    return tuple(fate for fate in fates if fate.changes)
+
+
+def fate_documents(fates: Sequence[Fate]) -> list[JsonValue]:
+    """The fates as JSON-like objects, in their order."""
+    return [
+        {
+            **({} if fate.model_class is None else {"class": fate.model_class}),
+            "setting": fate.setting,
+            "requested": fate.requested,
+            "exported": fate.exported,
+            **({"key": fate.key} if fate.key else {}),
+            "effective": fate.effect,
+            "changes_what_was_measured": fate.changes,
+            **({"reason": fate.reason} if fate.reason else {}),
+        }
+        for fate in fates
+    ]
+
+
+def table(fates: Sequence[Fate]) -> Iterator[str]:
+    """The fates as lines of equal columns, a heading first, for a terminal."""
+    rows = [("class", "setting", "requested", "exported", "effective", "reason")]
+    rows += [
+        (
+            fate.model_class or "",
+            fate.setting,
+            _shown(fate.requested),
+            _shown(fate.exported),
+            "yes" if fate.effect == "effective" else fate.effect,
+            fate.reason,
+        )
+        for fate in fates
+    ]
+    classless = all(not row[0] for row in rows[1:])
+    columns = list(zip(*(row[1:] if classless else row for row in rows), strict=True))
+    widths = [max(len(cell) for cell in column) for column in columns]
+    for cells in zip(*columns, strict=True):
+        yield "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _shown(value: JsonValue) -> str:
+    return "-" if value is None else numbers.setting(value)

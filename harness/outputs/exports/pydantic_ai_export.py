@@ -1,0 +1,84 @@
+"""Settings as a model name and ModelSettings of Pydantic AI, and a script that uses them."""
+
+from __future__ import annotations
+
+import json
+
+from harness.outputs.exports.frameworks import SAMPLING_HEADERS, Named, named, samples
+from harness.outputs.exports.manifest import Export, plain_fates
+from harness.outputs.exports.selection import Selection
+from harness.records import JsonValue, Settings
+
+DESCRIPTION = "model and ModelSettings of Pydantic AI, and a script that uses them"
+PROVIDERS = {"openai": "openai-chat", "anthropic": "anthropic", "google": "google"}
+KEYS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "max_output_tokens": "max_tokens",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+    "stop": "stop_sequences",
+    "seed": "seed",
+}
+
+SCRIPT = '''"""Ask the recommended settings one question: python pydantic_ai_example.py "Hello"
+
+Needs `pydantic-ai-slim` with the extra of the provider, and its key in the environment (OPENAI_BASE_URL where
+the file names an address). What was measured is these settings with the prompt that `harness export json RUN`
+writes into settings.json, under prompt.template.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from pydantic_ai import Agent, ModelSettings
+
+EXPORTED = json.loads(Path(__file__).with_name("pydantic_ai.json").read_text(encoding="utf-8"))
+SETTINGS = ModelSettings(**EXPORTED["model_settings"])
+
+if __name__ == "__main__":
+    if "base_url" in EXPORTED:
+        os.environ.setdefault("OPENAI_BASE_URL", EXPORTED["base_url"])
+    agent = Agent(EXPORTED["model"], model_settings=SETTINGS)
+    print(agent.run_sync(" ".join(sys.argv[1:]) or "Say hello.").output)
+'''
+
+
+def write(selection: Selection) -> Export:
+    """Two files: pydantic_ai.json with model and settings, pydantic_ai_example.py with a call that runs."""
+    settings = selection.settings
+    where = named(selection, settings, PROVIDERS, "openai-chat")
+    keys = {"model": "model"} | {name: f"model_settings.{key}" for name, key in _keys(where).items()}
+    if _takes_extra(where):
+        keys |= {name: f"model_settings.extra_body.{name}" for name in settings.extra}
+    text = json.dumps(exported(settings, where), indent=2, ensure_ascii=False, allow_nan=False)
+    fates = plain_fates(settings, keys, f"Pydantic AI's model of {where.provider} takes no such setting")
+    return Export(files={"pydantic_ai.json": text + "\n", "pydantic_ai_example.py": SCRIPT}, fates=fates)
+
+
+def exported(settings: Settings, where: Named) -> dict[str, JsonValue]:
+    """Model and settings, and the address where it is not the provider's own."""
+    known = _keys(where)
+    held: dict[str, JsonValue] = {
+        known[name]: value for name, value in settings.sent().items() if name in known
+    }
+    if settings.extra and _takes_extra(where):
+        held["extra_body"] = dict(settings.extra)
+    if where.provider == "anthropic" and samples(settings):
+        held["extra_headers"] = dict(SAMPLING_HEADERS)
+    whole: dict[str, JsonValue] = {"model": f"{where.provider}:{where.model}", "model_settings": held}
+    return whole if where.address is None else whole | {"base_url": where.address}
+
+
+def _keys(where: Named) -> dict[str, str]:
+    if where.provider == "openai-chat":
+        return KEYS | {"reasoning_effort": "openai_reasoning_effort"}
+    if where.provider == "anthropic":
+        return {name: KEYS[name] for name in ("temperature", "top_p", "max_output_tokens", "stop")}
+    return KEYS
+
+
+def _takes_extra(where: Named) -> bool:
+    return where.provider in ("openai-chat", "anthropic")

@@ -1,0 +1,122 @@
+"""What is exported: a recommendation, and the best settings of each model class beside it.
+
+In: recommendations of one or several runs. Out: one `Selection`, which every writer is given. Must not know
+any target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.catalogue.models import Catalogue, Model, load_catalogue
+from harness.errors import CatalogueError, UsageError
+from harness.records import MODEL_CLASSES, ModelClass, Recommendation, Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The settings to export.
+
+    choice: the recommendation; targets without model classes get it alone. by_class: settings of each class
+    that was studied, the choice's own among them. prompt_text: source of the choice's prompt template, `None`
+    where it is not known. addresses: by provider, where the spec of the run names one (`api_base`).
+    max_input_tokens: where the target is to cut its input; `None`: not asked for. character: name and text
+    of a file that the settings are to be written into; `None`: a new file. unstudied: classes whose model
+    was named at export and not measured.
+    """
+
+    choice: Recommendation
+    by_class: Mapping[ModelClass, Settings]
+    prompt_text: str | None = None
+    addresses: Mapping[str, str] = field(default_factory=dict[str, str])
+    max_input_tokens: int | None = None
+    character: tuple[str, str] | None = None
+    unstudied: tuple[ModelClass, ...] = ()
+    catalogue: Catalogue = field(default_factory=load_catalogue)
+
+    @property
+    def settings(self) -> Settings:
+        """The recommended settings."""
+        return self.choice.settings
+
+    def known(self, settings: Settings) -> Model | None:
+        """What the catalogue says of the model of these settings; `None`: nothing."""
+        try:
+            return self.catalogue.find(settings.model)
+        except CatalogueError:
+            return None
+
+
+def selection_of(
+    choices: Sequence[Recommendation],
+    *,
+    prompt_text: str | None = None,
+    addresses: Mapping[str, str] | None = None,
+    embedding: str | None = None,
+    max_input_tokens: int | None = None,
+    character: tuple[str, str] | None = None,
+    catalogue: Catalogue | None = None,
+) -> Selection:
+    """The first recommendation, with the classes that it did not study filled in from the others.
+
+    embedding: "provider/name" of an embedding model that no run studied. Raises UsageError when it is none
+    of the catalogue's, or is retired.
+    """
+    catalogue = catalogue or load_catalogue()
+    by_class: dict[ModelClass, Settings] = {}
+    for choice in choices:
+        for model_class, settings in _classes(choice).items():
+            by_class.setdefault(model_class, settings)
+    unstudied: tuple[ModelClass, ...] = ()
+    if embedding is not None:
+        by_class["EMBEDDING"] = Settings(model=_embedding(embedding, catalogue).full_name, prompt="")
+        unstudied = ("EMBEDDING",)
+    ordered: dict[ModelClass, Settings] = {c: by_class[c] for c in MODEL_CLASSES if c in by_class}
+    return Selection(
+        choice=choices[0],
+        by_class=ordered,
+        prompt_text=prompt_text,
+        addresses=addresses or {},
+        max_input_tokens=max_input_tokens,
+        character=character,
+        unstudied=unstudied,
+        catalogue=catalogue,
+    )
+
+
+def replace_class(selection: Selection, model_class: ModelClass, settings: Settings) -> Selection:
+    """The same with these settings for this class."""
+    return replace(selection, by_class={**selection.by_class, model_class: settings})
+
+
+def _classes(choice: Recommendation) -> dict[ModelClass, Settings]:
+    """Best settings by class; the recommendation stands for its own class, whatever its champion."""
+    found: dict[ModelClass, Settings] = {one.model_class: one.trial.settings for one in choice.by_class}
+    if choice.trial.model_class is not None:
+        found[choice.trial.model_class] = choice.settings
+    return found
+
+
+def _embedding(name: str, catalogue: Catalogue) -> Model:
+    try:
+        model = catalogue.find(name)
+    except CatalogueError as error:
+        raise UsageError(str(error)) from error
+    if model.model_class != "EMBEDDING":
+        raise UsageError(
+            f"{name!r} is of class {model.model_class}, expected an embedding model such as "
+            "openai/text-embedding-3-small"
+        )
+    return model
+
+
+def read_character(path: Path) -> tuple[str, str]:
+    """Name and text of a character file, its line ends as they are. Raises UsageError when unreadable."""
+    try:
+        return path.name, path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path}: cannot be read: {error}; expected a character file (JSON, UTF-8)"
+        ) from error

@@ -1,0 +1,86 @@
+"""`harness export --check`: whether what was exported still holds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+
+def exported(desk: Any, finished: str) -> Any:
+    """The path of the manifest of an export of the finished run."""
+    assert desk.cli("export", "json", finished, "-o", "out").code == 0
+    return desk.folder / "out" / "json.manifest.json"
+
+
+def changed(path: Any, **rests_on: Any) -> None:
+    """Write what the export rests on as if it had been another."""
+    manifest = json.loads(path.read_text())
+    manifest["rests_on"] |= rests_on
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.fixture
+def tuned(desk: Any, answers: Any) -> str:
+    """The name of a run whose spec and data lie on the desk."""
+    desk.spec(api_base=answers.url)
+    assert desk.cli("tune", "words.yaml", "-q").code == 0
+    return desk.runs()[0]
+
+
+def test_an_export_of_today_holds(desk: Any, finished: str) -> None:
+    """Nothing moved: 0, and it says so."""
+    exported(desk, finished)
+    checked = desk.cli("export", "--check", "out")
+    assert (checked.code, checked.err) == (0, "")
+    assert "still holds" in checked.out
+
+
+def test_changed_data_fails_and_is_named(desk: Any, tuned: str) -> None:
+    """The choice was measured on other rows."""
+    exported(desk, tuned)
+    rows = (desk.folder / "words.jsonl").read_text().splitlines()
+    desk.write("words.jsonl", "\n".join(rows[:-1]) + "\n")
+    checked = desk.cli("export", "--check", "out")
+    assert checked.code == 1
+    assert "json.manifest.json: the data has changed" in checked.out
+
+
+def test_a_passed_date_fails_and_is_named(desk: Any, finished: str) -> None:
+    """A choice is not for ever."""
+    changed(exported(desk, finished), confirm_by="2026-01-31")
+    checked = desk.cli("export", "--check", "out")
+    assert checked.code == 1
+    assert "was to be confirmed by 2026-01-31" in checked.out
+
+
+def test_a_moved_price_and_a_retired_model_fail_and_are_named(desk: Any, finished: str) -> None:
+    """The catalogue of today decides."""
+    old = {"prices": {"input": 9.0, "output": 9.0, "cached_input": None, "long_prompt": None}}
+    models = {
+        name: old | {"deprecation_date": None} for name in ("openai/gpt-4.1", "anthropic/claude-3-opus")
+    }
+    changed(exported(desk, finished), models=models)
+    checked = desk.cli("export", "--check", "out")
+    assert checked.code == 1
+    assert "the price of openai/gpt-4.1 is" in checked.out
+    assert "anthropic/claude-3-opus is retired" in checked.out
+    assert "its successor is anthropic/claude-opus-4-6" in checked.out
+
+
+def test_data_that_is_not_here_is_told_and_not_guessed(desk: Any, tuned: str) -> None:
+    """Where an export runs there need be no data: that alone fails nothing."""
+    exported(desk, tuned)
+    (desk.folder / "words.jsonl").unlink()
+    checked = desk.cli("export", "--check", "out")
+    assert checked.code == 0
+    assert "is not compared" in checked.out
+
+
+def test_a_folder_without_exports_is_a_mistake(desk: Any) -> None:
+    """Nothing checked is not "fine"."""
+    (desk.folder / "empty").mkdir()
+    checked = desk.cli("export", "--check", "empty")
+    assert checked.code == 2
+    assert "manifest.json" in checked.err

@@ -1,0 +1,330 @@
+"""Real packages of the targets, installed into a folder that is kept, and what they make of an export."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.outputs.exports import registry
+from harness.outputs.exports.registry import Written
+from harness.outputs.exports.selection import selection_of
+from harness.records import Champion, ModelClass, Recommendation, Settings
+
+HERE = Path(__file__).parent
+CACHE = Path(os.environ.get("HARNESS_TEST_PACKAGES") or HERE.parents[2] / ".harness" / "packages")
+TYPESCRIPT = "typescript@5.7.3"
+# Versions of what these packages depend on were last seen to work together on this day.
+BEFORE = "2026-11-25"
+ELIZA: Mapping[str, Sequence[str]] = {
+    # 0.1.9 imports sharp without asking for it.
+    "eliza-0.1": ("@elizaos/core@0.1.9", "sharp@0.33.5", TYPESCRIPT),
+    "eliza-0.25": ("@elizaos/core@0.25.9", TYPESCRIPT),
+    "eliza-1": (
+        "@elizaos/core@1.7.2",
+        "@elizaos/plugin-openai@1.6.0",
+        "@elizaos/plugin-anthropic@1.5.12",
+        "@elizaos/plugin-google-genai@1.1.0",
+        "@elizaos/plugin-ollama@1.2.4",
+        "@elizaos/plugin-openrouter@1.5.17",
+        TYPESCRIPT,
+    ),
+}
+INSTALL_S = 300.0
+RUN_S = 120.0
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time works on this folder: tests run in several."""
+    fcntl = pytest.importorskip("fcntl", reason="file locks are those of POSIX")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def installed(name: str, packages: Sequence[str], *commands: Sequence[str]) -> Path:
+    """The folder in which these commands installed these packages, now or in an earlier run.
+
+    Without network the test is skipped, but not in continuous integration: there it fails.
+    """
+    digest = hashlib.sha256(json.dumps([packages, commands]).encode()).hexdigest()[:12]
+    folder = CACHE / f"{name}-{digest}"
+    with _alone(folder):
+        done = folder / ".installed"
+        if not done.exists():
+            for command in commands:
+                _install(command, folder, name)
+            done.touch()
+    return folder
+
+
+def _install(command: Sequence[str], folder: Path, name: str) -> None:
+    try:
+        made = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False
+        )
+        failed = made.returncode != 0
+        said = (made.stderr or made.stdout)[-600:]
+    except subprocess.TimeoutExpired:
+        failed, said = True, f"no end after {INSTALL_S:.0f} s"
+    if failed:
+        why = f"the packages of {name} cannot be installed here: {said}"
+        pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def install_npm() -> Callable[..., Path]:
+    """Gives a folder with these packages of npm. Their own scripts do not run."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: the packages of the target cannot be loaded")
+
+    def find(name: str, packages: Sequence[str], *options: str) -> Path:
+        quiet = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--before", BEFORE, *options)
+        return installed(name, packages, ("npm", "init", "-y"), ("npm", "install", *quiet, *packages))
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def install_npm_pack() -> Callable[[str, Path], Path]:
+    """Gives the module of one package, unpacked beside the packages of another folder."""
+
+    def find(package: str, beside: Path) -> Path:
+        name = package.lstrip("@").replace("/", "-").replace("@", "-")
+        commands = (("npm", "pack", "--silent", package), ("tar", "xzf", f"{name}.tgz"))
+        link = ("ln", "-sfn", str(beside / "node_modules"), "node_modules")
+        return installed(name, (package,), *commands, link) / "package" / "dist" / "index.js"
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def eliza_packages(install_npm: Callable[..., Path]) -> Callable[[str], Path]:
+    """Gives the folder with the real packages of an Eliza target."""
+    return lambda target: install_npm(target, ELIZA[target])
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the real packages made of an export: `requests` by class, each with its address and body."""
+
+    findings: Mapping[str, Any]
+
+    @property
+    def requests(self) -> Mapping[str, Any]:
+        """By class, what was asked."""
+        return self.findings["requests"]
+
+    def sent(self, model_class: str, setting: str) -> Any:
+        """The value of a setting in the request of this class, whatever its name there; `None`: absent."""
+        return sent(self.requests[model_class], setting)
+
+
+NAMES: Mapping[str, Sequence[str]] = {
+    "temperature": ("temperature",),
+    "max_output_tokens": (
+        "max_tokens",
+        "max_output_tokens",
+        "max_completion_tokens",
+        "maxOutputTokens",
+        "num_predict",
+    ),
+    "frequency_penalty": ("frequency_penalty", "frequencyPenalty"),
+    "presence_penalty": ("presence_penalty", "presencePenalty"),
+    "top_p": ("top_p", "topP"),
+    "seed": ("seed",),
+    "stop": ("stop", "stop_sequences", "stopSequences"),
+}
+
+
+def sent(request: Mapping[str, Any], setting: str) -> Any:
+    """The value of a setting in a captured request; `None`: absent."""
+    body = request["body"]
+    if setting == "model":
+        return body.get("model") or request["to"].partition("/models/")[2].partition(":")[0]
+    places = (body, body.get("options", {}), body.get("generationConfig", {}))
+    found = [place[name] for place in places for name in NAMES[setting] if name in place]
+    assert len(found) <= 1, found
+    return found[0] if found else None
+
+
+@pytest.fixture
+def read_sent() -> Callable[[Mapping[str, Any], str], Any]:
+    """Reads a setting from a captured request."""
+    return sent
+
+
+@pytest.fixture
+def load_eliza(eliza_packages: Callable[[str], Path]) -> Callable[..., Loaded]:
+    """Loads the export in a folder with the real packages of its target."""
+
+    def load(target: str, folder: Path, character: str = "tuned.character.json", **lengths: int) -> Loaded:
+        script = "generation_1.mjs" if target == "eliza-1" else "generation_0.mjs"
+        command = ["node", str(HERE / "eliza" / script), str(eliza_packages(target)), character]
+        done = subprocess.run(
+            [*command, json.dumps(lengths)],
+            cwd=folder,
+            env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            capture_output=True,
+            text=True,
+            timeout=RUN_S,
+            check=False,
+        )
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+        (found,) = [line for line in done.stdout.splitlines() if line.startswith("FINDINGS ")]
+        return Loaded(json.loads(found.removeprefix("FINDINGS ")))
+
+    return load
+
+
+@pytest.fixture
+def study(make: Any) -> Callable[..., Recommendation]:
+    """A recommendation of these settings by class; the one of `chosen` is the choice."""
+
+    def recommend(chosen: ModelClass = "LARGE", **by_class: Settings) -> Recommendation:
+        champions = tuple(
+            Champion(
+                model_class=model_class,
+                trial=make.trial(n, settings=settings, model_class=model_class, split="confirm"),
+                versus=None,
+            )
+            for n, (model_class, settings) in enumerate(by_class.items())
+        )
+        settings = by_class[chosen]
+        trial = make.trial(2, settings=settings, model_class=chosen, split="confirm")
+        return make.recommendation(settings=settings, trial=trial, by_class=champions)
+
+    return recommend
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Written]:
+    """Exports a recommendation into a folder named for its target."""
+
+    def export(target: str, *choices: Recommendation, force: bool = False, **given: Any) -> Written:
+        return registry.export(target, selection_of(choices, **given), tmp_path / target, force=force)
+
+    return export
+
+
+ANSWERS: Mapping[str, Mapping[str, Any]] = {
+    "/chat/completions": {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "bug"}},
+        ],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    },
+    "/messages": {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "content": [{"type": "text", "text": "bug"}],
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    },
+    ":generateContent": {
+        "candidates": [
+            {"index": 0, "finishReason": "STOP", "content": {"role": "model", "parts": [{"text": "bug"}]}},
+        ],
+        "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2},
+        "modelVersion": "m",
+    },
+}
+
+
+class Upstream:
+    """Every provider at once, on 127.0.0.1: keeps what it was asked, and answers "bug"."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        upstream = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                version = self.headers.get("anthropic-version")
+                upstream.asked.append({"to": self.path, "body": body, "version": version})
+                path = self.path.partition("?")[0]
+                found = [text for end, text in ANSWERS.items() if path.endswith(end)]
+                said = json.dumps(found[0] if found else {}).encode()
+                self.send_response(200 if found else 404)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(said)))
+                self.end_headers()
+                self.wfile.write(said)
+
+            def log_message(self, *_: Any) -> None:
+                """Stay silent."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def environment(self) -> dict[str, str]:
+        """The variables with which the packages of all providers ask here, and know a key."""
+        keys = ("OPENAI", "ANTHROPIC", "GEMINI", "GOOGLE", "TOGETHER")
+        return {
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            **{f"{key}_API_KEY": "no-key" for key in keys},
+            "OPENAI_BASE_URL": f"{self.url}/v1",
+            "ANTHROPIC_BASE_URL": self.url,
+            "GOOGLE_GEMINI_BASE_URL": self.url,
+            "NO_PROXY": "127.0.0.1",
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """A stand-in for all providers."""
+    server = Upstream()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def python_with() -> Callable[..., Path]:
+    """Gives the Python of an environment of its own with these packages."""
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if uv is None:
+        pytest.skip("uv is not installed: no environment for the packages of the targets")
+
+    def find(name: str, *packages: str) -> Path:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        folder = installed(
+            f"{name}-{version}",
+            packages,
+            (uv, "venv", "--quiet", "--python", sys.executable, "venv"),
+            (uv, "pip", "install", "--quiet", "--python", "venv/bin/python", *packages),
+        )
+        return folder / "venv" / "bin" / "python"
+
+    return find

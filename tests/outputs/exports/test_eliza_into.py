@@ -1,0 +1,178 @@
+"""`--into`: of a character that is there, only the settings change."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError
+from harness.outputs.exports.selection import read_character
+from harness.records import Settings
+
+HERE = Path(__file__).parent
+CHOICE = Settings(
+    model="openai/gpt-4.1", prompt="plain", temperature=0.0, max_output_tokens=900, presence_penalty=0.6
+)
+OWN = {
+    "eliza-0.25": {
+        "name": "Ada",
+        "modelProvider": "openai",
+        "settings": {"modelConfig": {"frequency_penalty": 0.4, "temperature": 0.9}, "voice": {"model": "en"}},
+        "bio": ["Counts."],
+    },
+    "eliza-1": {
+        "name": "Ada",
+        "plugins": ["@elizaos/plugin-openai"],
+        "settings": {"TEXT_LARGE_FREQUENCY_PENALTY": 0.4, "TEXT_LARGE_TEMPERATURE": 0.9, "avatar": "ada.png"},
+        "bio": ["Counts."],
+    },
+}
+
+
+@pytest.fixture
+def into(tmp_path, write, study):
+    """Exports into this text; gives what was written and the new text."""
+
+    def export(target, text, **given):
+        path = tmp_path / "ada.character.json"
+        path.write_bytes(text.encode())
+        written = write(target, study(LARGE=CHOICE), character=read_character(path), **given)
+        assert path.read_bytes() == text.encode(), "the file that was given stays as it is"
+        return written, written.paths[0].read_bytes().decode()
+
+    return export
+
+
+@pytest.mark.parametrize("target", list(OWN))
+@pytest.mark.parametrize("indent", [2, "\t"])
+@pytest.mark.parametrize("line", ["\n", "\r\n"])
+def test_all_but_the_settings_stays_byte_for_byte(into, target, indent, line):
+    """Order, indentation and line ends are those of the file."""
+    text = json.dumps(OWN[target], indent=indent).replace("\n", line) + line
+    _, new = into(target, text)
+    begin = text.index('"settings"')
+    end = text.index('"bio"')
+    assert new.startswith(text[:begin])
+    assert new.endswith(text[end:])
+    assert new.replace(line, "").count("\n") == new.replace(line, "").count("\r") == 0
+
+
+@pytest.mark.parametrize("target", list(OWN))
+def test_a_value_that_was_not_measured_does_not_stay_in_force(into, target):
+    """An old penalty would be sent beside the new settings; what has nothing to do with them stays."""
+    _, new = into(target, json.dumps(OWN[target], indent=2))
+    settings = json.loads(new)["settings"]
+    if target == "eliza-1":
+        assert settings["TEXT_LARGE_TEMPERATURE"] == "0"
+        assert settings["avatar"] == "ada.png"
+        assert "TEXT_LARGE_FREQUENCY_PENALTY" not in settings
+    else:
+        assert settings["modelConfig"]["temperature"] == 1e-6
+        assert settings["voice"] == {"model": "en"}
+        assert "frequency_penalty" not in settings["modelConfig"]
+
+
+def test_a_plugin_that_is_missing_is_told(into):
+    """Without the plugin no key is read; the list is the user's."""
+    written, new = into("eliza-1", json.dumps(OWN["eliza-1"] | {"plugins": ["@elizaos/plugin-ollama"]}))
+    assert json.loads(new)["plugins"] == ["@elizaos/plugin-ollama"]
+    assert any("@elizaos/plugin-openai is not among" in remark for remark in written.export.remarks)
+
+
+def test_a_secret_that_outranks_a_setting_is_told(into):
+    """Secrets are read first in 1.x."""
+    written, _ = into("eliza-1", json.dumps(OWN["eliza-1"] | {"secrets": {"OPENAI_LARGE_MODEL": "gpt-4o"}}))
+    assert any("OPENAI_LARGE_MODEL" in remark and "outrank" in remark for remark in written.export.remarks)
+
+
+@pytest.mark.parametrize("place", ["secrets", "settings"])
+def test_a_character_with_a_key_is_not_copied(into, place):
+    """Whatever the key is called, and the message does not repeat it."""
+    own = json.loads(json.dumps(OWN["eliza-1"]))
+    own.setdefault(place, {})["OPENAI_API_KEY"] = "a-key-of-mine"
+    with pytest.raises(UsageError, match="OPENAI_API_KEY looks like a credential") as caught:
+        into("eliza-1", json.dumps(own))
+    assert "a-key-of-mine" not in str(caught.value)
+
+
+def test_a_target_without_characters_takes_none(into):
+    """The mistake is named with the targets that do."""
+    with pytest.raises(UsageError, match=r"--into goes with eliza-0\.1, eliza-0\.25, eliza-1"):
+        into("json", "{}")
+
+
+@pytest.fixture(scope="session")
+def real_character(eliza_packages, tmp_path_factory, install_npm_pack):
+    """Gives the text of the character that a package brings."""
+
+    def find(package):
+        if package == "@elizaos/core@0.1.9":
+            folder = eliza_packages("eliza-0.1")
+            module, name = folder / "node_modules/@elizaos/core/dist/index.js", "defaultCharacter"
+        else:
+            module, name = install_npm_pack(package, eliza_packages("eliza-1")), "character"
+        done = subprocess.run(
+            ["node", str(HERE / "eliza" / "characters.mjs"), str(module), name],
+            cwd=tmp_path_factory.mktemp("nowhere"),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith("CHARACTER ")]
+        return json.dumps(json.loads(line.removeprefix("CHARACTER ")), indent=2, ensure_ascii=False) + "\n"
+
+    return find
+
+
+@pytest.mark.packages
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("target", "package"),
+    [
+        ("eliza-0.1", "@elizaos/core@0.1.9"),
+        ("eliza-0.25", "@elizaos/core@0.1.9"),
+        ("eliza-1", "@elizaos/project-starter@1.7.2"),
+        ("eliza-1", "@elizaos/project-tee-starter@1.7.2"),
+    ],
+)
+def test_a_diff_of_a_real_character_shows_the_settings_alone(
+    into, load_eliza, real_character, target, package
+):
+    """The characters that three packages bring: every changed line is a setting, and the file still loads."""
+    text = real_character(package)
+    written, new = into(target, text)
+    old, changed = json.loads(text), json.loads(new)
+    kept = {name: value for name, value in old.items() if name not in ("settings", "modelProvider")}
+    assert {name: value for name, value in changed.items() if name in kept} == kept
+    assert set(changed) - set(old) <= {"settings"}
+    diff = list(difflib.unified_diff(text.splitlines(), new.splitlines(), lineterm="", n=0))[2:]
+    lines = [line[1:].strip().rstrip(",") for line in diff if not line.startswith("@@")]
+    expected = (
+        "modelProvider",
+        "settings",
+        "modelConfig",
+        "TEXT_",
+        "OPENAI_",
+        "temperature",
+        "max",
+        "presence",
+    )
+    odd = [
+        line for line in lines if not line.strip('"{} ').startswith(expected) and line not in ("{", "}", "")
+    ]
+    assert lines
+    assert [line for line in odd if line not in text] == []
+    if target == "eliza-1":
+        told = any("is not among the character's plugins" in remark for remark in written.export.remarks)
+        assert told == ("@elizaos/plugin-openai" not in changed["plugins"])
+        # The others want a database and a chat service.
+        written.paths[0].write_text(json.dumps(changed | {"plugins": ["@elizaos/plugin-openai"]}))
+    loaded = load_eliza(target, written.paths[0].parent, "ada.character.json")
+    assert loaded.sent("LARGE", "model") == "gpt-4.1"
+    assert loaded.sent("LARGE", "max_output_tokens") == 900
+    assert loaded.sent("LARGE", "temperature") == pytest.approx(0, abs=2e-6)
