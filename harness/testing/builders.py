@@ -14,6 +14,7 @@ from typing import Any
 from harness.records import (
     AnswerRow,
     Bounds,
+    Breakdown,
     Call,
     CallFailure,
     Champion,
@@ -22,6 +23,7 @@ from harness.records import (
     Endpoint,
     Estimate,
     FrontTrial,
+    LabelFigures,
     Latency,
     Message,
     PairedDifference,
@@ -34,6 +36,7 @@ from harness.records import (
     Score,
     Separation,
     Settings,
+    Slice,
     Spend,
     Trial,
     Usage,
@@ -168,6 +171,30 @@ def a_champion(**changes: Any) -> Champion:
 def a_front_trial(**changes: Any) -> FrontTrial:
     """A finalist that none beats in quality and price."""
     return replace(FrontTrial(trial=a_trial(2, split="confirm"), against=("price",)), **changes)
+
+
+def a_slice(**changes: Any) -> Slice:
+    """20 samples in English, 8 of 10 of them right."""
+    return replace(Slice(field="language", value="en", samples=20, quality=an_estimate(n=20)), **changes)
+
+
+def a_label_line(**changes: Any) -> LabelFigures:
+    """The label "billing": 10 targets, 8 of them found, 1 taken for "bug" and 1 without a label."""
+    figures = LabelFigures(
+        label="billing",
+        targets=10,
+        given=9,
+        precision=an_estimate(8 / 9, n=9),
+        recall=an_estimate(0.8, n=10),
+        confused={"billing": 8, "bug": 1, "": 1},
+    )
+    return replace(figures, **changes)
+
+
+def a_breakdown(**changes: Any) -> Breakdown:
+    """What stands behind trial 0 on the search split: one slice and one label."""
+    breakdown = Breakdown(trial=0, split="search", slices=(a_slice(),), labels=(a_label_line(),))
+    return replace(breakdown, **changes)
 
 
 def a_provenance(**changes: Any) -> Provenance:
