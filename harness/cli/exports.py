@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from harness.outputs.exports.registry import Written
     from harness.outputs.exports.selection import Selection
+    from harness.past import Chosen
     from harness.records import JsonValue
 
 
@@ -58,7 +59,8 @@ def export(
     from harness.errors import UsageError
     from harness.outputs.exports.registry import TARGETS
     from harness.outputs.exports.registry import export as write_export
-    from harness.past import REPORTS
+    from harness.past import REPORTS, chosen
+    from harness.plan.policy import form_of
 
     if list_targets:
         for name, known in sorted(TARGETS.items()):
@@ -68,27 +70,30 @@ def export(
         return _check(check, store)
     if target is None:
         raise UsageError(f"no target given; expected one of {', '.join(sorted(TARGETS))}")
-    selection = _selection(runs or ("latest",), policy, store, into, embedding, max_input_tokens)
+    known = TARGETS.get(target)
+    found = [
+        chosen(
+            run,
+            None if policy is None else form_of(policy),
+            store=store,
+            policies=known is not None and known.policies,
+        )
+        for run in runs or ("latest",)
+    ]
+    selection = _selection(found, into, embedding, max_input_tokens)
     folder = output or REPORTS / selection.choice.run / "exports" / target
     _show(write_export(target, selection, folder, force=force))
     return 0
 
 
 def _selection(
-    runs: tuple[str, ...],
-    policy: str | None,
-    store: str | None,
-    into: Path | None,
-    embedding: str | None,
-    max_input_tokens: int | None,
+    found: list[Chosen], into: Path | None, embedding: str | None, max_input_tokens: int | None
 ) -> Selection:
     from harness.outputs.exports.selection import read_character, selection_of
-    from harness.past import chosen
-    from harness.plan.policy import form_of
 
-    found = [chosen(run, None if policy is None else form_of(policy), store=store) for run in runs]
     return selection_of(
         [one.recommendation for one in found],
+        labelled=[pair for one in found for pair in one.labelled],
         prompt_text=found[0].prompt_text,
         addresses={name: address for one in reversed(found) for name, address in one.addresses.items()},
         embedding=embedding,
