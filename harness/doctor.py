@@ -1,4 +1,4 @@
-"""Is everything here that a run needs? Asked before it begins; nothing is sent, nothing is made.
+"""Is everything here that a run needs? Asked before it begins; nothing is made, nothing sent unless asked.
 
 In: a spec or none, and the environment. Out: versions, store, MLflow's target, and each provider with its
 lane, address, key and weights, and what is missing. A key is looked at for being there, and never shown.
@@ -15,6 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from harness.calls.lanes import open_provider
+from harness.calls.provider import Provider
+from harness.calls.trial_call import TrialCall, trial_calls
 from harness.calls.weights import installed, models_folder
 from harness.catalogue.models import Catalogue, Model, ProviderFacts, load_catalogue
 from harness.errors import HarnessError
@@ -73,7 +76,8 @@ class Checkup:
     """Everything that was looked at. missing: what stands in the way, each with what to do about it.
 
     mlflow: where runs are mirrored; mlflow_named: whether the environment says so. spec: its file; `None`:
-    the providers are those of the catalogue, and none is needed. notes: what is no obstacle.
+    the providers are those of the catalogue, and none is needed. notes: what is no obstacle. live: what one
+    call to each model showed; empty when nothing was sent.
     """
 
     python: str
@@ -85,27 +89,46 @@ class Checkup:
     providers: tuple[ProviderHealth, ...]
     missing: tuple[str, ...]
     notes: tuple[str, ...]
+    live: tuple[TrialCall, ...] = ()
 
 
-def examine(spec: Path | None, *, store: str | None, environ: Mapping[str, str], today: date) -> Checkup:
-    """Look at everything that a run of this spec needs; without one, at what the catalogue knows."""
+def examine(
+    spec: Path | None,
+    *,
+    store: str | None,
+    environ: Mapping[str, str],
+    today: date,
+    live: bool = False,
+    providers: Mapping[str, Provider] | None = None,
+) -> Checkup:
+    """Look at everything that a run of this spec needs; without one, at what the catalogue knows.
+
+    live: send one smallest call to every model whose key is there. providers: by name, in place of those of
+    the endpoints, for tests.
+    """
     look = _Look(load_catalogue(), environ, today)
     health = store_health(store, environ)
     missing = [health.problem] if health.problem else []
-    providers: tuple[ProviderHealth, ...] = ()
+    health_of: tuple[ProviderHealth, ...] = ()
     notes: list[str] = []
+    models: list[Model] = []
+    endpoints: Mapping[str, Endpoint] = {}
     if spec is None:
-        current = [model for model in look.catalogue.models if not model.retired]
-        providers = look.providers(make_endpoints(current, look.catalogue, {}, None), current)
+        models = [model for model in look.catalogue.models if not model.retired]
+        endpoints = make_endpoints(models, look.catalogue, {}, None)
+        health_of = look.providers(endpoints, models)
     else:
         try:
             plan = make_plan(spec)
         except HarnessError as error:
             missing += str(error).splitlines()
         else:
-            providers = look.providers(plan.endpoints, plan.models.values())
-            missing += [lack for provider in providers for lack in _lacks(provider)]
+            models, endpoints = list(plan.models.values()), plan.endpoints
+            health_of = look.providers(endpoints, models)
+            missing += [lack for provider in health_of for lack in _lacks(provider)]
             notes += plan.notes
+    asked = _ask(models, endpoints, health_of, environ, providers) if live else []
+    missing += [f"{one.model} could not be asked: {one.fault}" for one in asked if one.fault]
     return Checkup(
         python=platform.python_version(),
         versions=_versions(),
@@ -113,10 +136,29 @@ def examine(spec: Path | None, *, store: str | None, environ: Mapping[str, str],
         mlflow=tracking_target(environ),
         mlflow_named=bool(environ.get("MLFLOW_TRACKING_URI")),
         spec=None if spec is None else str(spec),
-        providers=providers,
+        providers=health_of,
         missing=tuple(missing),
-        notes=(*notes, *_old_prices(providers)),
+        notes=(*notes, *_old_prices(health_of)),
+        live=tuple(asked),
     )
+
+
+def _ask(
+    models: Iterable[Model],
+    endpoints: Mapping[str, Endpoint],
+    health_of: Iterable[ProviderHealth],
+    environ: Mapping[str, str],
+    given: Mapping[str, Provider] | None,
+) -> list[TrialCall]:
+    """One call to each model of which nothing is missing; without a spec, of those with a key alone."""
+    able = {one.name for one in health_of if not _lacks(one) and (one.key_set or one.lane != "litellm")}
+    texts = [model for model in models if model.provider in able]
+    opened = given or {
+        name: open_provider(endpoint, [m for m in texts if m.provider == name], environ)
+        for name, endpoint in endpoints.items()
+        if name in able
+    }
+    return trial_calls([model for model in texts if model.provider in opened], endpoints, opened)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +236,8 @@ def _lacks(provider: ProviderHealth) -> list[str]:
     lacks: list[str] = []
     if provider.key_env is not None and not provider.key_set:
         lacks.append(
-            f"{provider.key_env} is not set, and {provider.name} needs it; set it in the environment, or "
-            "leave the provider out of search.models"
+            f"{provider.key_env} is not set, and {provider.name} needs it; set it in the environment or in "
+            ".env, or leave the provider out of search.models"
         )
     lacks += [
         f"the weights of {provider.name}/{model.name} are not here; fetch them with "

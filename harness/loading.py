@@ -1,10 +1,13 @@
-"""Loading heavy libraries, at their doors."""
+"""Loading heavy libraries, at their doors; litellm, which two rooms ask, is loaded here alone."""
 
 from __future__ import annotations
 
 import gc
+import logging
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
@@ -20,3 +23,18 @@ def loading() -> Generator[None]:
     finally:
         if searching:
             gc.enable()
+
+
+def load_litellm() -> Any:
+    """litellm, tamed: no look-up of prices or tokenizers on the network, nothing printed."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("LITELLM_OFFLINE_MODE", "true")
+    with loading():
+        import litellm
+
+    if "LITELLM_LOG" not in os.environ:
+        # What goes wrong is told by the fault of the call; litellm logs it before, with tracebacks.
+        logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
+    litellm.suppress_debug_info = True
+    litellm.disable_hf_tokenizer_download = True
+    return litellm

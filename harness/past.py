@@ -51,13 +51,18 @@ def load_run(
     store: str | None = None,
     reports: str | Path = REPORTS,
     clock: Clock | None = None,
+    scorers: Sequence[Any] = (),
 ) -> TuneResult | EvalResult:
-    """A finished run, read back from the store; nothing is sent. Raises UsageError when it is not there."""
+    """A finished run, read back from the store; nothing is sent. Raises UsageError when it is not there.
+
+    scorers: the functions and objects that its spec was given in Python.
+    """
     clock = clock or SystemClock()
     database = open_store(store)
     try:
         row = database.run(run)
-        record, plan, folder = _record_of(row), plan_of(row), Path(reports) / row.run
+        record, folder = _record_of(row), Path(reports) / row.run
+        plan = plan_of(row, {"scorers": scorers})
         if row.verb == "eval":
             return EvalResult(record, plan, folder)
         with open_engine(plan, row.run, database, {}, clock, use_cache=True) as engine:
@@ -137,13 +142,17 @@ def data_now(run: str, *, store: str | None = None) -> str | None:
 
 
 def rebuild_report(
-    run: str = "latest", *, store: str | None = None, reports: str | Path = REPORTS
+    run: str = "latest",
+    *,
+    store: str | None = None,
+    reports: str | Path = REPORTS,
+    scorers: Sequence[Any] = (),
 ) -> TuneResult | EvalResult:
-    """Write the report of a finished run anew, from the store alone."""
+    """Write the report of a finished run anew, from the store alone. scorers: as for `load_run`."""
     database = open_store(store)
     try:
         row = database.run(run)
-        result = load_run(row.run, store=store, reports=reports)
+        result = load_run(row.run, store=store, reports=reports, scorers=scorers)
         with open_engine(result.plan, row.run, database, {}, SystemClock(), use_cache=True) as engine:
             arms = arms_of(result.record, result.plan, engine, database)
             result.files = tuple(write_report(result.record, rows_of(arms, engine), result.folder))
@@ -155,14 +164,22 @@ def rebuild_report(
 def plan_of(row: RunRow, overrides: Mapping[str, Any] | None = None) -> Plan:
     """The plan of this run, made again. Raises UsageError when it is not the plan that the run began with."""
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    kept = dict(row.overrides)
+    # Code was allowed for the spec as it was, and not for what somebody may have made of it since.
+    if row.spec_file is not None and not _unchanged(Path(row.spec_file), row.spec_text):
+        kept.pop("allow_code", None)
     spec = json.loads(row.spec_text) if row.spec_file is None else Path(row.spec_file)
-    plan = make_plan(spec, **{**row.overrides, **given})
+    plan = make_plan(spec, **{**kept, **given})
     if plan.fingerprint() != row.plan:
         raise UsageError(
             f"the spec of run {row.run!r} has changed since it began, or its data, prompts or prices have; "
             "put them back, or begin a new run (answers to unchanged calls are not paid again)"
         )
     return plan
+
+
+def _unchanged(spec: Path, text: str) -> bool:
+    return spec.is_file() and spec.read_bytes() == text.encode("utf-8", "surrogatepass")
 
 
 def open_engine(

@@ -138,14 +138,15 @@ class Usage:
     """Tokens as billed, each `None` when the provider did not say.
 
     input_tokens: all prompt tokens, cached ones included. cached_input_tokens: the part of them read
-    from the provider's prompt cache. output_tokens: all generated tokens, reasoning included.
-    reasoning_tokens: the part of them spent on hidden reasoning.
+    from the provider's prompt cache; cache_write_tokens: another part, written to it. output_tokens: all
+    generated tokens, reasoning included. reasoning_tokens: the part of them spent on hidden reasoning.
     """
 
     input_tokens: int | None = None
     cached_input_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,8 +377,9 @@ class Recommendation:
     number; their intervals hold all together at the stated level. ties: finalists that cannot be told apart
     from the choice; certainty says so in a sentence. versus_*: two of the differences; `None` when the choice
     is that trial itself, or there is no other. separations: what it would take to break the ties with these
-    two. by_class: one champion a model class, in the order of `MODEL_CLASSES`. pareto: finalists worth a
-    look, best quality first.
+    two. by_class: one champion a model class, in the order of `MODEL_CLASSES`. class_gain: whether the
+    largest class beats the smallest beyond noise and what that costs, a sentence; empty for one class.
+    pareto: finalists worth a look, best quality first.
     """
 
     experiment: str
@@ -398,6 +400,7 @@ class Recommendation:
     separations: tuple[Separation, ...] = ()
     by_class: tuple[Champion, ...] = ()
     pareto: tuple[FrontTrial, ...] = ()
+    class_gain: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -471,6 +474,49 @@ class AnswerRow:
     reused: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """The samples whose metadata has one value in one field. samples: answered; quality: `None` below two."""
+
+    field: str
+    value: str
+    samples: int
+    quality: Estimate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelFigures:
+    """How one label fared. targets, given: answers whose target it is, and that were given it.
+
+    precision, recall: of the answers that were given it, of those whose target it is, the share that was
+    right; `None` with too few to tell how sure. confused: targets with this label by the label given, most
+    first; "" for none.
+    """
+
+    label: str
+    targets: int
+    given: int
+    precision: Estimate | None
+    recall: Estimate | None
+    confused: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """What stands behind the quality of one trial on one split.
+
+    slices: by field and value; their intervals hold all together at the stated level, and so do those of
+    labels. labels: in alphabetical order, where the first scorer reads labels. scorers: mean of each further
+    scorer.
+    """
+
+    trial: int
+    split: Split
+    slices: tuple[Slice, ...] = ()
+    labels: tuple[LabelFigures, ...] = ()
+    scorers: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
+
+
 RunState = Literal["running", "complete", "stopped", "inconclusive", "failed"]
 
 
@@ -480,6 +526,7 @@ class RunRecord:
 
     trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
+    breakdowns: of the finalists, or of the one trial of an evaluation.
     verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
     settings come from, in words; empty for a search.
     """
@@ -502,3 +549,4 @@ class RunRecord:
     notes: tuple[str, ...] = ()
     verb: Verb = "tune"
     origin: str = ""
+    breakdowns: tuple[Breakdown, ...] = ()

@@ -225,6 +225,7 @@ def goal_of(plan: Plan, policy: str | Mapping[str, object] | None = None) -> Goa
     return Goal(
         policy=plan.aim.policy if policy is None else read_policy(policy),
         limits=plan.aim.limits,
+        assumed=plan.aim.assumed,
         level=plan.aim.confidence,
         seed=plan.seed,
         repeats=plan.task.repeats,

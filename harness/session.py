@@ -32,6 +32,7 @@ from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import Ask, Pipeline
 from harness.trials.evidence import Arm
 from harness.trials.mirror import Mirror, mirrored
+from harness.trials.quality import breakdown
 
 GLANCE_S = 0.5  # between two progress snapshots while answers arrive
 GLANCE_SHARE = 0.05  # of the time that snapshots may take: those of resampled metrics are dear
@@ -186,6 +187,7 @@ class Session:
             notes=(*work.notes, *_untimed(plan, (*work.arms, *work.finalists)), *plan.notes),
             verb=plan.verb,
             origin="" if plan.evaluated is None else plan.evaluated.origin,
+            breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
         )
 
     def conclude(self, work: Work, record: RunRecord) -> tuple[Path, ...]:
@@ -254,6 +256,8 @@ def _new_row(plan: Plan, overrides: Mapping[str, Any], now: datetime) -> RunRow:
     if evaluated is not None:
         # The settings themselves, not the file they came in: it may change before the run goes on.
         overrides, kind = {**overrides, "split": evaluated.split, "settings": evaluated.form}, "-eval"
+    # Objects of Python cannot be kept; the spec holds their names and checksums.
+    overrides = {name: value for name, value in overrides.items() if name != "scorers"}
     return RunRow(
         run=f"{plan.experiment}{kind}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
         experiment=plan.experiment,
@@ -310,6 +314,11 @@ def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:
         "before or sent in one piece; --no-cache asks them anew"
     )
     return [note]
+
+
+def _shown(plan: Plan, work: Work) -> list[Arm]:
+    """The arms of which more is told than their figures."""
+    return work.finalists if plan.evaluated is None else work.arms
 
 
 def _trials(work: Work, level: float | None = None) -> tuple[Trial, ...]:

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from harness.calls.provider import ProviderFault
 from harness.doctor import Checkup, examine
+from harness.records import Reply, Usage
+from harness.testing.scripted import ScriptedProvider
 
 TODAY = date(2026, 11, 25)
 KEY = "sk-planted-canary-0123456789"
@@ -163,7 +166,8 @@ def test_without_a_spec_nothing_is_needed(look: Any) -> None:
     found = look(None, TOGETHER_API_KEY=KEY)
     assert found.missing == ()
     keys = {provider.name: provider.key_set for provider in found.providers}
-    assert keys == {"anthropic": False, "google": False, "local": False, "openai": False, "together": True}
+    assert {name for name, is_set in keys.items() if is_set} == {"together"}
+    assert {"anthropic", "google", "local", "openai", "ollama", "vertex"} <= keys.keys()
     assert all(provider.models for provider in found.providers)
 
 
@@ -183,3 +187,39 @@ def test_nothing_is_made_by_looking(look: Any, tmp_path: Path) -> None:
     """No store, no folder, no report."""
     look("openai/gpt-4o-mini")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.jsonl", "spec.yaml"]
+
+
+def test_live_asks_every_model_once_and_says_what_differs(tmp_path: Path, monkeypatch: Any) -> None:
+    """A model that is served no more is told of; a fault that is not the catalogue's stands in the way."""
+    monkeypatch.chdir(tmp_path)
+    Path("rows.jsonl").write_text(
+        "".join(f'{{"id": "{n}", "text": "t{n}", "target": "x"}}\n' for n in range(20))
+    )
+    Path("spec.yaml").write_text(
+        SPEC.format(models="openai/SMALL, openai/MEDIUM, openai/LARGE", providers="")
+    )
+
+    def answer(call: Any) -> Any:
+        if call.settings.model_name == "gpt-4o":
+            return ProviderFault("not_found", "gone")
+        if call.settings.model_name == "gpt-4.1":
+            return ProviderFault("quota", "no credit")
+        return Reply(text="ok", usage=Usage(input_tokens=9, output_tokens=1), served_by="gpt-4o-mini")
+
+    provider = ScriptedProvider(answer)
+    found = examine(
+        Path("spec.yaml"),
+        store=None,
+        environ={"OPENAI_API_KEY": KEY},
+        today=TODAY,
+        live=True,
+        providers={"openai": provider},
+    )
+    assert [one.differs for one in found.live] == [(), ("it is not served: gone",), ()]
+    assert found.missing == ("openai/gpt-4.1 could not be asked: quota: no credit",)
+    assert len(provider.calls) == 3
+
+
+def test_nothing_is_sent_unless_asked(look: Any) -> None:
+    """Without the flag nobody is called."""
+    assert look("openai/gpt-4o-mini", OPENAI_API_KEY=KEY).live == ()

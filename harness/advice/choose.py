@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.advice.caveats import caveats
+from harness.advice.classes import class_gain
 from harness.advice.finalist import DEFAULT, Finalist, Goal, Searched
 from harness.advice.front import champions, front
-from harness.advice.limits import check, keeps, nobody_keeps, unshown_caveats
+from harness.advice.limits import check, cut_off, keeps, nobody_keeps, unshown_caveats
 from harness.advice.policies import by_quality, comparable, pick
 from harness.advice.ties import certainty, differences, separations, ties
 from harness.errors import InconclusiveError
+from harness.plan.limits import broken_limits
 from harness.records import PairedDifference, Provenance, Recommendation, Trial
 
 
@@ -41,15 +43,19 @@ def recommend(
             "no trial has enough scored answers on both splits; look at the failure rates, then raise the "
             "budget or the number of samples"
         )
-    feasible = [f for f in able if keeps(check(f.confirm, goal.limits))]
-    if not feasible:
+    keeping = [f for f in able if keeps(check(f.confirm, goal.limits))]
+    if not keeping:
         raise InconclusiveError(nobody_keeps([f.confirm for f in able], goal.limits))
+    feasible = [f for f in keeping if not broken_limits(f.confirm, goal.assumed)]
+    if not feasible:
+        raise InconclusiveError(cut_off([f.confirm for f in keeping], goal.assumed))
     picked = pick(feasible, goal)
     chosen = picked.finalist
     rivals = [f for f in able if f is not chosen]
     runner_up = _runner_up(chosen, feasible)
     found = differences(chosen, rivals, goal)
     tied = ties(rivals, found)
+    best = champions(chosen, able, searched, found, goal)
     near = [f for f in rivals if f.number in tied and f.number in (DEFAULT, runner_up and runner_up.number)]
     return Recommendation(
         experiment=experiment,
@@ -73,7 +79,8 @@ def recommend(
         certainty=certainty(rivals, tied, goal.level),
         differences=found,
         separations=separations(chosen, near, found, goal),
-        by_class=champions(chosen, able, searched, found, goal),
+        by_class=best,
+        class_gain=class_gain(best, able, searched, goal),
         pareto=front([f.confirm for f in able]),
     )
 

@@ -75,15 +75,17 @@ class Finalist:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What the choice should be good at. limits: upper bounds by figure name.
+    """What the choice should be good at. limits: upper bounds by figure name, which have to be sure.
 
-    level: confidence of whatever is said of several finalists together. repeats: calls a sample.
+    assumed: upper bounds of figures as they were measured, which hold although nobody wrote them. level:
+    confidence of whatever is said of several finalists together. repeats: calls a sample.
     """
 
     level: float
     seed: int
     policy: Policy = field(default_factory=Policy)
     limits: Mapping[str, float] = field(default_factory=dict[str, float])
+    assumed: Mapping[str, float] = field(default_factory=dict[str, float])
     repeats: int = 1
 
 

@@ -13,6 +13,7 @@ from harness.advice.finalist import Finalist, Goal, Searched, difference
 from harness.advice.limits import check, keeps
 from harness.advice.policies import by_quality, pick
 from harness.errors import InconclusiveError
+from harness.plan.limits import broken_limits
 from harness.records import MODEL_CLASSES, Champion, FrontTrial, ModelClass, PairedDifference, Trial
 
 Axis = Literal["price", "latency"]
@@ -75,7 +76,11 @@ def champions(
 
 
 def _of_finalists(own: Sequence[Finalist], goal: Goal) -> tuple[Finalist, str]:
-    kept = [finalist for finalist in own if keeps(check(finalist.confirm, goal.limits))]
+    kept = [
+        finalist
+        for finalist in own
+        if keeps(check(finalist.confirm, goal.limits)) and not broken_limits(finalist.confirm, goal.assumed)
+    ]
     try:
         if kept:
             return pick(kept, goal).finalist, ""
@@ -83,6 +88,7 @@ def _of_finalists(own: Sequence[Finalist], goal: Goal) -> tuple[Finalist, str]:
         return min(kept, key=by_quality), str(error)
     best = min(own, key=by_quality)
     missed = [one.words() for one in check(best.confirm, goal.limits) if one.standing != "keeps"]
+    missed += broken_limits(best.confirm, goal.assumed)
     return best, f"not sure to keep the limits: {'; '.join(missed)}"
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.advice.finalist import percent
-from harness.plan.limits import FIGURES, digits
+from harness.plan.limits import FIGURES, broken_limits, digits
 from harness.plan.problems import written
 from harness.records import Bounds, Trial
 from harness.stats.bounds import units_to_show
@@ -78,6 +78,17 @@ def check(trial: Trial, limits: Mapping[str, float]) -> list[Check]:
 def keeps(checks: Sequence[Check]) -> bool:
     """Whether all limits are kept."""
     return all(one.standing == "keeps" for one in checks)
+
+
+def cut_off(trials: Sequence[Trial], assumed: Mapping[str, float]) -> str:
+    """Why none of these trials can be recommended although it keeps what was written down, and what helps."""
+    trial = max(trials, key=lambda one: (_quality(one), -one.number))
+    limit = trial.settings.max_output_tokens
+    broken = "; ".join(broken_limits(trial, assumed))
+    return (
+        f"the best trial, {trial.number}, is not recommended: its {broken} at max_output_tokens {limit}; let "
+        "answers be longer, or allow it with aim.within.truncation_rate"
+    )
 
 
 def breaks(trial: Trial, limits: Mapping[str, float]) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.calls.faults import cut_off, kind_of, kind_of_error, retry_after_s, safe
+from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, retry_after_s, safe
 from harness.calls.http_client import HttpClient, HttpConnection
 from harness.calls.provider import ProviderFault
 from harness.calls.sse import EventReader
@@ -90,7 +90,7 @@ class DirectProvider:
             raise ProviderFault(
                 kind_of(answer.status, text),
                 self._safe(f"status {answer.status}: {text}"),
-                retry_after_s=retry_after_s(answer.headers),
+                retry_after_s=retry_after_s(answer.headers, text),
             )
         return self._read(raw)
 
@@ -112,9 +112,12 @@ class DirectProvider:
             if answer.get("error"):
                 raise self._stated(answer["error"])
             choice = answer["choices"][0]
+            message = choice["message"]
+            text = _text(message["content"])
+            declined = not text and message.get("refusal")
             return Reply(
-                text=_text(choice["message"]["content"]),
-                finish_reason=_reason(choice.get("finish_reason")),
+                text=text,
+                finish_reason=DECLINED if declined else _reason(choice.get("finish_reason")),
                 usage=read_usage(answer.get("usage")),
                 served_by=_word(answer.get("model")),
             )
@@ -174,6 +177,7 @@ class _Pieces:
     served_by: str | None = None
     chosen: bool = False
     closed: bool = False
+    declined: bool = False
 
     @property
     def ended(self) -> bool:
@@ -193,9 +197,10 @@ class _Pieces:
 
     def reply(self) -> Reply:
         """The whole answer."""
+        text = "".join(self.texts)
         return Reply(
-            text="".join(self.texts),
-            finish_reason=self.finish_reason,
+            text=text,
+            finish_reason=DECLINED if self.declined and not text else self.finish_reason,
             usage=self.usage,
             served_by=self.served_by,
             first_token_s=self.first_token_s,
@@ -209,9 +214,11 @@ class _Pieces:
             if choice.get("index"):
                 continue
             self.chosen = True
-            text = _text((choice.get("delta") or {}).get("content"))
+            delta = choice.get("delta") or {}
+            text = _text(delta.get("content"))
             if text:
                 self.texts.append(text)
+            self.declined = self.declined or bool(delta.get("refusal"))
             self.finish_reason = _reason(choice.get("finish_reason")) or self.finish_reason
 
 
@@ -249,6 +256,7 @@ def read_usage(usage: Mapping[str, Any] | None) -> Usage:
         cached_input_tokens=count(prompt.get("cached_tokens")),
         output_tokens=count(usage.get("completion_tokens")),
         reasoning_tokens=count(output.get("reasoning_tokens")),
+        cache_write_tokens=count(prompt.get("cache_write_tokens")),
     )
 
 

@@ -16,11 +16,20 @@ from harness.calls.provider import ProviderFault
 from harness.records import FailureKind
 
 _QUOTA = re.compile(
-    r"insufficient_quota|exceeded your current quota|credit balance|billing|out of credits", re.IGNORECASE
+    r"insufficient_quota|exceeded your current quota|credit balance|credit_balance|billing|out of credits"
+    r"|spend.?limit",
+    re.IGNORECASE,
 )
+# Said with a status that is not about limits: Anthropic gives 400 where there is no money left.
+_NO_MONEY = re.compile(
+    r"insufficient_quota|credit.balance.(is.)?(too.low|exhausted)|spend.?limit", re.IGNORECASE
+)
+# Google says "exceeded your current quota ... billing" of a minute's limit too: the name of the quota tells.
+_A_MINUTES = re.compile(r"quotaId\W+\w*PerMinute", re.IGNORECASE)
+_RETRY_DELAY = re.compile(r"retryDelay\W+(?P<seconds>\d+(\.\d+)?)s\b")
 _TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|maximum context length|context window|prompt is too long"
-    r"|input token count|too many tokens|request too large",
+    r"|input token count|too many tokens|request too large|exceeds the context length",
     re.IGNORECASE,
 )
 _FILTERED = re.compile(
@@ -30,12 +39,14 @@ _RATE_LIMIT = re.compile(r"rate.?limit|too many requests|throttl", re.IGNORECASE
 _INVALID = re.compile(r"invalid_request_error|BadRequestError", re.IGNORECASE)
 _KEY_LIKE = re.compile(r"\b(sk-[\w-]{6,}|AIza[\w-]{10,}|Bearer\s+[\w.~+/-]{8,}=*)")
 MESSAGE_CHARACTERS = 300
+# Of an answer that the model declined to give, or that a filter held back: litellm's word for both.
+DECLINED = "content_filter"
 
 
 def kind_of(status: int, text: str) -> FailureKind:
     """The kind of failure behind an HTTP status and the text (codes included) that came with it."""
     if status == 429:
-        return "quota" if _QUOTA.search(text) else "rate_limit"
+        return "quota" if _QUOTA.search(text) and not _A_MINUTES.search(text) else "rate_limit"
     if status in (401, 403):
         return "credentials"
     if status == 402:
@@ -46,6 +57,8 @@ def kind_of(status: int, text: str) -> FailureKind:
         return "timeout"
     if status in (409, 425) or status >= 500:
         return "overloaded"
+    if _NO_MONEY.search(text):
+        return "quota"
     if status == 413 or _TOO_LONG.search(text):
         return "too_long"
     return "filtered" if _FILTERED.search(text) else "bad_request"
@@ -81,17 +94,21 @@ def cut_off(text: str) -> ProviderFault:
     return ProviderFault("malformed", "unreadable answer: there is none in the stream", billed=True)
 
 
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
+def retry_after_s(headers: Mapping[str, str], text: str = "") -> float | None:
     """Seconds that the provider asks to wait (RFC 9110, 10.2.3); `None`: it does not, or not readably.
 
-    A date counts from the `Date` of the same answer, so that no clock of ours takes part.
+    A date counts from the `Date` of the same answer, so that no clock of ours takes part. text: of the error;
+    Google asks there (google.rpc.RetryInfo), and only headers win over it.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        text = headers.get(name, "")
-        if re.fullmatch(r"\d+(\.\d+)?", text.strip()):
-            return float(text) * unit
+        stated = headers.get(name, "").strip()
+        if re.fullmatch(r"\d+(\.\d+)?", stated):
+            return float(stated) * unit
     then, now = _moment(headers.get("retry-after", "")), _moment(headers.get("date", ""))
-    return then - now if then is not None and now is not None and then > now else None
+    if then is not None and now is not None and then > now:
+        return then - now
+    asked = _RETRY_DELAY.search(text)
+    return float(asked["seconds"]) if asked else None
 
 
 def _moment(text: str) -> float | None:

@@ -58,6 +58,6 @@ def _key(endpoint: Endpoint, environ: Mapping[str, str]) -> str | None:
     if not key:
         raise ProviderError(
             f"{endpoint.api_key_env} is not set, and provider {endpoint.provider!r} needs it; set it in the "
-            "environment, or leave the provider out of search.models"
+            "environment or in .env, or leave the provider out of search.models"
         )
     return key

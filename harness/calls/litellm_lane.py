@@ -1,4 +1,4 @@
-"""litellm behind the seam, for providers whose wire format is not OpenAI's. Only this file imports it.
+"""litellm behind the seam, for providers whose wire format is not OpenAI's.
 
 In: a call. Out: a reply, from exactly one request. litellm's own retries, caches, callbacks, logging and
 `drop_params` stay off: a setting that the model does not take is refused, never dropped.
@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from harness.calls.faults import cut_off, kind_of, kind_of_error, retry_after_s, safe
+from harness.calls.direct_lane import count
+from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, retry_after_s, safe
 from harness.calls.provider import ProviderFault
 from harness.clock import Clock, SystemClock
-from harness.loading import loading
+from harness.loading import load_litellm
 from harness.records import Call, FailureKind, Reply, Usage
 
 NO_KEY = "no-key"
+NEEDS = "litellm needs the package {!r}, which is not installed; run `pip install {}`"
+EXTRAS: Mapping[str, str] = {"mcp": "'llm-harness[responses]'"}
 _CHAIN = 20  # exceptions followed back to the first cause; litellm wraps some three or four times
 # litellm's exception classes by name, nearest class first; whatever is not here is read by its status.
 KINDS: Mapping[str, FailureKind] = {
@@ -57,11 +59,14 @@ _BY_STATUS = (
 _UNREADABLE = re.compile(
     r"Empty or invalid response|provider returned (?:a response with no )?'choices'"
     r"|Unable to get json response|APIConnectionError: '\w+'\s+Traceback|Invalid response object"
-    r"|line \d+ column \d+ \(char \d+\)"
+    r"|line \d+ column \d+ \(char \d+\)|Error converting to valid response"
+    r"|\d+ validation errors? for "
 )
 _BROKEN = re.compile(r"Cannot connect|Connection error|Server disconnected|payload is not completed")
 # Classes of the HTTP libraries, and of Python, for a line that broke or never stood.
 _LINE = frozenset({"TransportError", "ClientConnectionError", "ClientPayloadError", "ConnectionError"})
+# Classes of Google's and Amazon's libraries for credentials that are not there, or no good.
+_NO_CREDENTIALS = frozenset({"GoogleAuthError", "NoCredentialsError", "PartialCredentialsError"})
 # Classes of the HTTP libraries that say the request never went out, so that nobody can have billed it.
 _NEVER_SENT = frozenset({"ClientConnectorError"})
 _NEVER_SENT_BY_HTTPX = frozenset({"ConnectError", "ConnectTimeout"})
@@ -131,13 +136,22 @@ class LitellmProvider:
         if self._stream:
             arguments |= {"stream": True, "stream_options": {"include_usage": True}}
         for name, value in call.settings.sent().items():
-            arguments["max_tokens" if name == "max_output_tokens" else name] = value
+            if name in call.settings.extra and self._is_google(call):
+                arguments.setdefault("extra_body", {"generationConfig": {}})["generationConfig"][name] = value
+            else:
+                arguments["max_tokens" if name == "max_output_tokens" else name] = value
         if self._api_base:
             # Without a key, litellm would take OpenAI's from the environment and send it to this address.
             arguments |= {"api_base": self._api_base, "api_key": NO_KEY}
         if self._key:
             arguments["api_key"] = self._key
         return arguments
+
+    def _is_google(self, call: Call) -> bool:
+        """Whether litellm translates to Google's format: it then drops every parameter not on its list."""
+        return self._prefix == "gemini" or (
+            self._prefix == "vertex_ai" and call.settings.model_name.startswith("gemini")
+        )
 
     async def _gather(self, stream: Any, sent: float) -> Reply:
         """The reply that litellm's stream adds up to. sent: when the request went out, by our clock."""
@@ -165,7 +179,16 @@ class LitellmProvider:
         )
 
     def _fault(self, error: Exception) -> ProviderFault:
+        for cause in _causes(error):
+            if isinstance(cause, ModuleNotFoundError):
+                # litellm loads it on first use, and takes its absence for a broken line.
+                needed = (cause.name or "").partition(".")[0]
+                return ProviderFault(
+                    "bad_request", f"for this model, {NEEDS.format(needed, EXTRAS.get(needed, needed))}"
+                )
         text, names = str(error), _names(error)
+        if _NO_CREDENTIALS & names:
+            return ProviderFault("credentials", safe(text.partition("Traceback (most")[0], self._key))
         headers = cast("Mapping[str, str]", getattr(error, "litellm_response_headers", None) or {})
         response = getattr(error, "response", None)
         if not headers and response is not None:
@@ -174,33 +197,23 @@ class LitellmProvider:
         cause = getattr(error, "original_exception", None)
         begun = cause is not None or getattr(error, "status_code", 0) is None
         kind = _kind_begun(cause or error, text) if begun else _kind(error, text)
+        # Of Google, it asks for a stream only once that is read: a refusal then looks like one in the middle.
+        begun = begun and "HTTPStatusError" not in names
         lost = kind in ("timeout", "malformed") or (kind == "connection" and not _never_sent(names))
         return ProviderFault(
             kind,
             # litellm appends tracebacks to some messages, with the paths of this machine.
             safe(f"{type(error).__name__}: {text.partition('Traceback (most')[0]}", self._key),
-            retry_after_s=retry_after_s(headers),
+            retry_after_s=retry_after_s(headers, text),
             billed=begun or (lost and "HTTPStatusError" not in names),
         )
-
-
-def load_litellm() -> Any:
-    """litellm, tamed: no look-up of prices or tokenizers on the network, nothing printed."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    os.environ.setdefault("LITELLM_OFFLINE_MODE", "true")
-    with loading():
-        import litellm
-
-    litellm.suppress_debug_info = True
-    litellm.disable_hf_tokenizer_download = True
-    return litellm
 
 
 def _kind(error: Exception, text: str) -> FailureKind:
     if (named := _named(error)) is not None:
         return named
     status = int(getattr(error, "status_code", 0) or 500)
-    if status != 400 and _UNREADABLE.search(text):
+    if status < 400 or (status != 400 and _UNREADABLE.search(text)):
         return "malformed"
     if _broken(error, text):
         return "connection"
@@ -269,12 +282,18 @@ def _read(answer: Any) -> Reply:
         usage = getattr(answer, "usage", None)
         return Reply(
             text=_text(choice.message.content),
-            finish_reason=choice.finish_reason,
+            finish_reason=DECLINED if _declines(choice.message) else choice.finish_reason,
             usage=_usage(usage),
             served_by=answer.model,
         )
     except (AttributeError, IndexError, TypeError) as error:
         raise ProviderFault("malformed", f"unreadable answer: {error!r}", billed=True) from error
+
+
+def _declines(said: Any) -> bool:
+    """Whether a message is the model's refusal to answer; of a stream, litellm does not tell."""
+    own = getattr(said, "provider_specific_fields", None) or {}
+    return not said.content and bool(own.get("refusal"))
 
 
 def _text(content: object) -> str:
@@ -289,11 +308,16 @@ def _usage(usage: Any) -> Usage:
         return Usage()
     prompt = getattr(usage, "prompt_tokens_details", None)
     output = getattr(usage, "completion_tokens_details", None)
+    said, total = usage.completion_tokens, usage.total_tokens
+    if isinstance(said, int) and isinstance(total, int):
+        # Of an answer that Google held back, litellm leaves out the thoughts, except in the total.
+        said = max(said, total - usage.prompt_tokens)
     return Usage(
-        input_tokens=usage.prompt_tokens,
-        cached_input_tokens=getattr(prompt, "cached_tokens", None),
-        output_tokens=usage.completion_tokens,
-        reasoning_tokens=getattr(output, "reasoning_tokens", None),
+        input_tokens=count(usage.prompt_tokens),
+        cached_input_tokens=count(getattr(prompt, "cached_tokens", None)),
+        output_tokens=count(said),
+        reasoning_tokens=count(getattr(output, "reasoning_tokens", None)),
+        cache_write_tokens=count(getattr(prompt, "cache_write_tokens", None)),
     )
 
 

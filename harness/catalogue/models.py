@@ -25,13 +25,17 @@ FOLDER = Path(__file__).parent
 class Prices:
     """List prices in US dollars per million tokens; zero means declared free, never unknown.
 
-    cached_input: for the part of the prompt read from the provider's cache; `None`: as `input`.
-    long_prompt: what the whole call costs when its prompt is long; `None`: the same.
+    input: for the fresh part of the prompt. cached_input: for the part read from the provider's cache;
+    `None`: as `input`. cache_write: for the part written to it; `None`: as `input`. output: for what is
+    generated. reasoning: for the hidden part of it; `None`: as `output`. long_prompt: what the whole call
+    costs when its prompt is long; `None`: the same.
     """
 
     input: float
     output: float
     cached_input: float | None = None
+    cache_write: float | None = None
+    reasoning: float | None = None
     long_prompt: LongPrompt | None = None
 
     def of_prompt(self, input_tokens: int) -> Prices:
@@ -39,6 +43,12 @@ class Prices:
         if self.long_prompt is None or input_tokens <= self.long_prompt.above_tokens:
             return self
         return self.long_prompt.prices
+
+    @property
+    def dearest(self) -> tuple[float, float]:
+        """The most that a token of the prompt can cost, and a token of the answer."""
+        prompt = (self.input, self.cached_input or 0.0, self.cache_write or 0.0)
+        return max(prompt), max(self.output, self.reasoning or 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +65,16 @@ class Accepts:
 
     low, high: ends of the range, both included; `None`: no such end. choices: the only values taken;
     `None`: any within the range. default: the sane value a search starts from; `None`: not sent.
+    not_with: settings that may not be sent beside this one. only_with: values that other settings must have
+    for this one to be sent; `None` among them stands for "not sent".
     """
 
     low: float | None = None
     high: float | None = None
     choices: tuple[JsonValue, ...] | None = None
     default: JsonValue = None
+    not_with: tuple[str, ...] = ()
+    only_with: Mapping[str, tuple[JsonValue, ...]] = field(default_factory=dict[str, "tuple[JsonValue, ...]"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +83,13 @@ class Model:
 
     prices: `None` when unknown; such a model cannot be planned. settings: what it takes, by field name
     of `records.Settings`; one that is absent is not taken. context_tokens: prompt and answer together,
-    or the prompt where the provider counts them apart. dimensions: length of an embedding's vector.
-    weights: record in weights.yaml of a model that runs here. deprecation_date: announced end,
-    YYYY-MM-DD. default_of_class: this is the model that "provider/CLASS" means. answer_s: seconds from
-    sending to a complete short answer, a low and a high figure, for the estimate of a plan's time alone;
-    `None`: unknown. answer_s_source: what they rest on, with its date.
+    or the prompt where the provider counts them apart. max_input_tokens: the longest prompt, where it is
+    shorter than that. dimensions: length of an embedding's vector. weights: record in weights.yaml of a model
+    that runs here. deprecation_date: announced end, YYYY-MM-DD; of a retired model the day of its end, `None`
+    when nobody stated it. successor: the model to use in its place. default_of_class: this is the model that
+    "provider/CLASS" means. answer_s: seconds from sending to a complete short answer, a low and a high
+    figure, for the estimate of a plan's time alone; `None`: unknown. answer_s_source: what they rest on, with
+    its date.
     """
 
     provider: str
@@ -93,6 +109,7 @@ class Model:
     default_of_class: bool = False
     answer_s: tuple[float, float] | None = None
     answer_s_source: str = ""
+    max_input_tokens: int | None = None
 
     @property
     def full_name(self) -> str:
@@ -105,7 +122,10 @@ class ProviderFacts:
     """How a provider is spoken to.
 
     wire: the lane that knows its format. litellm_prefix: its name in litellm's model ids. api_base:
-    `None`: the lane knows the address. api_key_env: environment variable of the key; `None`: no key.
+    `None`: the lane knows the address. api_key_env: environment variable of the key; `None`: no key. free:
+    whatever it serves costs nothing, models unknown to the catalogue too. also: other names that people give
+    it. mapped_with: version of litellm that was seen to take all settings of its models. unlisted: what a
+    model takes that only the spec knows; `None`: nothing is stated.
     """
 
     name: str
@@ -113,6 +133,10 @@ class ProviderFacts:
     litellm_prefix: str
     api_base: str | None
     api_key_env: str | None
+    free: bool = False
+    also: tuple[str, ...] = ()
+    mapped_with: str = ""
+    unlisted: Mapping[str, Accepts] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +156,10 @@ class Catalogue:
         if model is None:
             raise CatalogueError(self._unknown(full_name))
         if model.retired:
+            ended = f"since {model.deprecation_date}" if model.deprecation_date else f"as of {model.as_of}"
             raise CatalogueError(
                 f"model {full_name!r} is retired: {model.provider} serves it no more "
-                f"(as of {model.as_of}); use its successor '{model.provider}/{model.successor}'"
+                f"({ended}); use its successor '{model.provider}/{model.successor}'"
             )
         return model
 
@@ -168,6 +193,7 @@ class Catalogue:
         """How to speak to this provider. Raises CatalogueError when it is unknown."""
         if name in self.providers:
             return self.providers[name]
+        self._refuse_other_name(name)
         raise CatalogueError(
             f"provider {name!r} is unknown{_did_you_mean(name, self.providers)}; known are "
             f"{', '.join(sorted(self.providers))}, others are declared in the spec"
@@ -197,14 +223,25 @@ class Catalogue:
         models = sorted(self.models, key=lambda model: model.full_name)
         return fingerprint({"models": models, "providers": self.providers, "as_of": self.as_of})
 
+    def _refuse_other_name(self, name: str) -> None:
+        for facts in self.providers.values():
+            if name.casefold().replace(" ", "_") in facts.also:
+                raise CatalogueError(
+                    f"provider {name!r} is called {facts.name!r} here; write {facts.name}/..."
+                )
+
     def _unknown(self, full_name: str) -> str:
         provider, slash, _ = full_name.partition("/")
         names = [model.full_name for model in self.models if not model.retired]
+        served = [name for name in names if name.partition("/")[2].lower() == full_name.lower()]
+        if served and not slash:
+            return f"model {full_name!r} has no provider; write one of {', '.join(served)}"
         if not slash:
             return f"model {full_name!r} has no provider; write it as provider/name" + _did_you_mean(
                 full_name, names
             )
         if provider not in self.providers:
+            self._refuse_other_name(provider)
             return (
                 f"model {full_name!r} is of an unknown provider{_did_you_mean(full_name, names)}; "
                 f"known are {', '.join(sorted(self.providers))}"
@@ -226,33 +263,50 @@ def load_catalogue() -> Catalogue:
 def price_usd(usage: Usage, prices: Prices) -> float:
     """What an answered call costs at list price, in US dollars.
 
-    usage: with known input and output tokens; one that is free may be unknown. Cached tokens that the
-    provider did not report are billed as fresh ones.
+    usage: with known input and output tokens; one that is free may be unknown. Tokens read from the cache
+    that the provider did not report are billed as fresh ones; where writing to the cache or hidden reasoning
+    has a price of its own and is not reported, all tokens that may have been are billed at the dearer price.
     Raises CatalogueError when a token count that costs money is unknown: never a price of 0.
     """
     input_tokens = _known(usage.input_tokens, prices.input, "input")
     output_tokens = _known(usage.output_tokens, prices.output, "output")
     rates = prices.of_prompt(input_tokens)
-    fresh_usd = input_tokens * rates.input
-    saved_usd = 0.0
-    if rates.cached_input is not None:
-        cached_tokens = min(usage.cached_input_tokens or 0, input_tokens)
-        saved_usd = cached_tokens * (rates.input - rates.cached_input)
-    return (fresh_usd - saved_usd + output_tokens * rates.output) / TOKENS_PER_PRICE
+    cached = min(usage.cached_input_tokens or 0, input_tokens)
+    written = _part(usage.cache_write_tokens, input_tokens - cached, rates.cache_write, rates.input)
+    hidden = _part(usage.reasoning_tokens, output_tokens, rates.reasoning, rates.output)
+    usd = (
+        (input_tokens - cached - written) * rates.input
+        + cached * (rates.input if rates.cached_input is None else rates.cached_input)
+        + written * (rates.cache_write or 0.0)
+        + (output_tokens - hidden) * rates.output
+        + hidden * (rates.reasoning or 0.0)
+    )
+    return usd / TOKENS_PER_PRICE
 
 
 def worst_case_usd(input_tokens: int, output_tokens: int, prices: Prices) -> float:
-    """The most a call can cost in US dollars when it has at most this many tokens: nothing is cached.
+    """The most a call can cost in US dollars when it has at most this many tokens, whatever is cached.
 
     Never less than `price_usd` of any usage within these counts.
     """
-    input_price = max(prices.input, prices.cached_input or 0.0)
-    output_price = prices.output
+    input_price, output_price = prices.dearest
     rates = prices.of_prompt(input_tokens)
     if rates is not prices:
-        input_price = max(input_price, rates.input, rates.cached_input or 0.0)
-        output_price = max(output_price, rates.output)
+        long_input, long_output = rates.dearest
+        input_price, output_price = max(input_price, long_input), max(output_price, long_output)
     return (input_tokens * input_price + output_tokens * output_price) / TOKENS_PER_PRICE
+
+
+def _part(tokens: int | None, most: int, own: float | None, usual: float) -> int:
+    """How many tokens to bill at a price of their own. tokens: `None` when nobody reported how many.
+
+    Then it is all that there may be, where they are the dearer ones.
+    """
+    if own is None:
+        return 0
+    if tokens is None:
+        return most if own > usual else 0
+    return min(tokens, most)
 
 
 def _known(tokens: int | None, price: float, kind: str) -> int:

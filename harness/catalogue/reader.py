@@ -7,8 +7,8 @@ a fault in a file is an error that names file and key.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
 
@@ -25,13 +25,14 @@ FREE = Prices(input=0.0, output=0.0)
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 WIRES: tuple[Wire, ...] = get_args(Wire)
 FILE_KEYS = (
-    *("provider", "wire", "litellm_prefix", "api_base", "api_key_env", "source", "as_of"),
-    *("answer_s", "classes", "settings", "models", "retired"),
+    *("provider", "also", "wire", "litellm_prefix", "api_base", "api_key_env", "source", "as_of"),
+    *("free", "mapped_with", "answer_s", "classes", "settings", "unlisted", "models", "retired"),
 )
 MODEL_KEYS = (
-    *("class", "takes", "prices", "context_tokens", "max_output_tokens", "dimensions"),
-    *("weights", "deprecation_date", "answer_s", "source", "as_of"),
+    *("class", "takes", "prices", "context_tokens", "max_input_tokens", "max_output_tokens", "dimensions"),
+    *("weights", "deprecation_date", "successor", "answer_s", "source", "as_of"),
 )
+PRICE_KEYS = ("input", "cached_input", "cache_write", "output", "reasoning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,12 @@ class _Section:
             raise self.fault(name, f"is {value!r}, expected a whole number from 1 on")
         return value
 
+    def flag(self, name: str) -> bool:
+        value = self.values.get(name, False)
+        if not isinstance(value, bool):
+            raise self.fault(name, f"is {value!r}, expected true or false")
+        return value
+
     def items(self, name: str) -> list[JsonValue]:
         value = self.values.get(name, [])
         if not isinstance(value, list):
@@ -138,6 +145,19 @@ def read_catalogue(folder: Path) -> Catalogue:
     return Catalogue(models=tuple(models), providers=providers, as_of=min(dates))
 
 
+def with_file(catalogue: Catalogue, path: Path) -> Catalogue:
+    """The catalogue with a provider file of somebody's own, which wins over what was there.
+
+    Models that it does not name stay. Raises CatalogueError naming file and key.
+    """
+    file = _file(path, YAML(typ="safe", pure=True))
+    facts = _provider(file)
+    known = {model.name for model in catalogue.models if model.provider == facts.name and not model.retired}
+    models = _models(file, facts.name, known)
+    extended = catalogue.extended(models, {facts.name: facts})
+    return replace(extended, as_of=min(catalogue.as_of, file.date("as_of")))
+
+
 def _file(path: Path, yaml: YAML) -> _Section:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"))
@@ -151,7 +171,9 @@ def _file(path: Path, yaml: YAML) -> _Section:
 
 
 def _provider(file: _Section) -> ProviderFacts:
-    wire = file.text("wire")
+    wire, unlisted = file.text("wire"), file.optional_text("unlisted")
+    if unlisted is not None and unlisted not in file.section("settings").values:
+        raise file.fault("unlisted", f"is {unlisted!r}, expected a set under settings")
     if wire not in WIRES:
         raise file.fault("wire", f"is {wire!r}, expected one of {', '.join(WIRES)}")
     return ProviderFacts(
@@ -160,10 +182,15 @@ def _provider(file: _Section) -> ProviderFacts:
         litellm_prefix=file.text("litellm_prefix"),
         api_base=file.optional_text("api_base"),
         api_key_env=file.optional_text("api_key_env"),
+        free=file.flag("free"),
+        also=tuple(str(name) for name in file.items("also")),
+        mapped_with=file.optional_text("mapped_with") or "",
+        unlisted=None if unlisted is None else _accepted(file.section("settings").section(unlisted)),
     )
 
 
-def _models(file: _Section, provider: str) -> list[Model]:
+def _models(file: _Section, provider: str, elsewhere: Collection[str] = ()) -> list[Model]:
+    """The models of a file. elsewhere: current models of this provider that other files describe."""
     marked = {file.section("classes").text(name): name for name in file.section("classes").values}
     accepted = {name: _accepted(settings) for name, settings in file.section("settings").sections()}
     current = {
@@ -176,7 +203,7 @@ def _models(file: _Section, provider: str) -> list[Model]:
     retired = [
         model
         for name, entry in file.section("retired").sections()
-        for model in _retired(file, name, entry, set(current))
+        for model in _retired(file, name, entry, {*current, *elsewhere})
     ]
     names = [*current, *(model.name for model in retired)]
     for name in names:
@@ -203,12 +230,14 @@ def _model(
         provider=file.text("provider"),
         name=name,
         model_class=model_class,
-        prices=_prices(entry, model_class),
+        prices=FREE if file.flag("free") else _prices(entry, model_class),
         answer_s=None if timed is None else _answer_s(timed.section("answer_s")),
         answer_s_source="" if timed is None else _stated_where(timed.section("answer_s")),
         settings=_limited(accepted[takes], max_output_tokens or context_tokens),
         context_tokens=context_tokens,
+        max_input_tokens=entry.count("max_input_tokens"),
         max_output_tokens=max_output_tokens,
+        successor=entry.optional_text("successor"),
         dimensions=entry.count("dimensions"),
         weights=entry.optional_text("weights"),
         deprecation_date=entry.date("deprecation_date") if "deprecation_date" in entry.values else None,
@@ -219,7 +248,7 @@ def _model(
 
 
 def _retired(file: _Section, name: str, entry: _Section, current: set[str]) -> Iterator[Model]:
-    entry.only("class", "successor", "also")
+    entry.only("class", "retired", "successor", "also")
     successor = entry.text("successor")
     if successor not in current:
         raise entry.fault("successor", f"is {successor!r}, expected a current model of this provider")
@@ -230,6 +259,7 @@ def _retired(file: _Section, name: str, entry: _Section, current: set[str]) -> I
             model_class=entry.model_class("class"),
             prices=None,
             retired=True,
+            deprecation_date=entry.date("retired") if "retired" in entry.values else None,
             successor=successor,
             source=file.text("source"),
             as_of=file.date("as_of"),
@@ -242,11 +272,11 @@ def _prices(entry: _Section, model_class: ModelClass) -> Prices | None:
     if entry.values["prices"] == "free":
         return FREE
     section = entry.section("prices")
-    section.only("input", "output", "cached_input", "long_prompt")
+    section.only(*PRICE_KEYS, "long_prompt")
     long_prompt = None
     if "long_prompt" in section.values:
         long = section.section("long_prompt")
-        long.only("above_tokens", "input", "output", "cached_input")
+        long.only("above_tokens", *PRICE_KEYS)
         above_tokens = long.count("above_tokens")
         if above_tokens is None:
             raise long.fault("above_tokens", "is missing: a long prompt needs a length")
@@ -259,6 +289,8 @@ def _rates(section: _Section, model_class: ModelClass, long_prompt: LongPrompt |
         input=section.number("input"),
         output=section.number("output"),
         cached_input=section.optional_number("cached_input"),
+        cache_write=section.optional_number("cache_write"),
+        reasoning=section.optional_number("reasoning"),
         long_prompt=long_prompt,
     )
     if prices.input <= 0:
@@ -268,6 +300,9 @@ def _rates(section: _Section, model_class: ModelClass, long_prompt: LongPrompt |
         raise section.fault("output", f"is {prices.output}, expected more than 0")
     if prices.cached_input is not None and not 0 <= prices.cached_input <= prices.input:
         raise section.fault("cached_input", f"is {prices.cached_input}, expected 0 to {prices.input} (input)")
+    for name in ("cache_write", "reasoning"):
+        if (getattr(prices, name) or 0.0) < 0:
+            raise section.fault(name, f"is {getattr(prices, name)}, expected 0 or more")
     return prices
 
 
@@ -285,11 +320,12 @@ def _stated_where(section: _Section) -> str:
 
 def _accepted(settings: _Section) -> dict[str, Accepts]:
     settings.only(*SENT_FIELDS)
-    return {name: _accepts(entry) for name, entry in settings.sections()}
+    return {name: _accepts(entry, settings) for name, entry in settings.sections()}
 
 
-def _accepts(entry: _Section) -> Accepts:
-    entry.only("low", "high", "choices", "default")
+def _accepts(entry: _Section, beside: _Section) -> Accepts:
+    """beside: the set of settings that the entry belongs to."""
+    entry.only("low", "high", "choices", "default", "not_with", "only_with")
     low, high = entry.optional_number("low"), entry.optional_number("high")
     if low is not None and high is not None and low > high:
         raise entry.fault("low", f"is {low}, which is above high, {high}")
@@ -301,7 +337,20 @@ def _accepts(entry: _Section) -> Accepts:
             raise entry.fault("default", f"is {default}, which lies outside {low} to {high}")
     if choices is not None and default is not None and default not in choices:
         raise entry.fault("default", f"is {default!r}, which is none of the choices {list(choices)}")
-    return Accepts(low=low, high=high, choices=choices, default=default)
+    only_with = entry.section("only_with")
+    not_with = tuple(str(name) for name in entry.items("not_with"))
+    for key, others in (("not_with", not_with), ("only_with", only_with.values)):
+        for other in others:
+            if other not in beside.values:
+                raise entry.fault(key, f"names {other!r}, which is no setting of {beside.key}")
+    return Accepts(
+        low=low,
+        high=high,
+        choices=choices,
+        default=default,
+        not_with=not_with,
+        only_with={other: tuple(only_with.items(other)) for other in only_with.values},
+    )
 
 
 def _limited(accepted: Mapping[str, Accepts], limit: int | None) -> dict[str, Accepts]:
@@ -309,5 +358,5 @@ def _limited(accepted: Mapping[str, Accepts], limit: int | None) -> dict[str, Ac
     settings = dict(accepted)
     output = settings.get("max_output_tokens")
     if output is not None and output.high is None:
-        settings["max_output_tokens"] = Accepts(low=output.low, high=limit, default=output.default)
+        settings["max_output_tokens"] = replace(output, high=limit)
     return settings

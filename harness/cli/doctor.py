@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from harness.calls.trial_call import TrialCall
     from harness.doctor import Checkup, ModelHealth, ProviderHealth
 
 MISSING = 2
@@ -21,18 +21,21 @@ MISSING = 2
 @click.argument("spec", type=click.Path(path_type=Path), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--store", help="Database URL; default HARNESS_STORE, else one under .harness.")
-def doctor(spec: Path | None, as_json: bool, store: str | None) -> int:
+@click.option("--live", is_flag=True, help="Send one smallest call to every model whose key is set.")
+def doctor(spec: Path | None, *, as_json: bool, store: str | None, live: bool) -> int:
     """Check what is needed to run SPEC: store, keys, weights, prices.
 
-    Without SPEC it shows the providers of the catalogue, none of which is needed. Nothing is sent, and no key
-    is ever shown. Ends with 2 when something is missing.
+    Without SPEC it shows the providers of the catalogue, none of which is needed. Nothing is sent without
+    --live, which says what differs from the catalogue, and no key is ever shown. Ends with 2 when something
+    is missing.
     """
     from dataclasses import asdict
     from datetime import UTC, datetime
 
     from harness.doctor import examine
+    from harness.environment import environment
 
-    found = examine(spec, store=store, environ=os.environ, today=datetime.now(UTC).date())
+    found = examine(spec, store=store, environ=environment(), today=datetime.now(UTC).date(), live=live)
     if as_json:
         click.echo(json.dumps({"ok": not found.missing, **asdict(found)}, indent=2))
     else:
@@ -57,6 +60,8 @@ def _lines(found: Checkup) -> Iterator[tuple[str, str]]:
         yield provider.name, _provider(provider)
         for text in _models(provider, briefly=found.spec is None):
             yield "", text
+    for one in found.live:
+        yield "live", _asked(one)
     for note in found.notes:
         yield "note", note
     for lack in found.missing:
@@ -66,6 +71,13 @@ def _lines(found: Checkup) -> Iterator[tuple[str, str]]:
             "ready",
             "all that is needed is here" if found.spec else "give a spec to check what it needs",
         )
+
+
+def _asked(one: TrialCall) -> str:
+    if one.fault:
+        return f"{one.model}: could not be asked, see below"
+    bill = "price unknown" if one.usd is None else f"{one.usd:.6f} USD"
+    return f"{one.model}: {'; '.join(one.differs) or 'as the catalogue says'} ({bill})"
 
 
 def _store(found: Checkup) -> str:

@@ -1,35 +1,65 @@
-"""Verbs about models: `models list`, `models pull`, `models serve`."""
+"""Verbs about models: `models`, `models list`, `models pull`, `models serve`."""
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 
 import click
 
+SHOWN = (
+    click.option("--all", "retired", is_flag=True, help="With models that are retired."),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON: all that is known of every model."),
+    click.option(
+        "--catalogue",
+        "files",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="A provider file of your own, as `catalogue` in a spec; may be given several times.",
+    ),
+)
 
-@click.group()
-def models() -> None:
+
+@click.group(invoke_without_command=True)
+@SHOWN[0]
+@SHOWN[1]
+@SHOWN[2]
+@click.pass_context
+def models(context: click.Context, *, retired: bool, as_json: bool, files: tuple[Path, ...]) -> None:
     """Show what models there are; fetch and serve those that run on this machine."""
+    if context.invoked_subcommand is None:
+        _show(retired=retired, as_json=as_json, files=files)
 
 
 @models.command("list")
-def list_models() -> None:
-    """List the models of the catalogue with class and price per million tokens."""
-    from harness.catalogue.models import load_catalogue
+@SHOWN[0]
+@SHOWN[1]
+@SHOWN[2]
+def list_models(*, retired: bool, as_json: bool, files: tuple[Path, ...]) -> None:
+    """List the models of the catalogue: class, price per million tokens, limits, settings that they take."""
+    _show(retired=retired, as_json=as_json, files=files)
 
-    for model in load_catalogue().models:
-        prices = model.prices
-        price = "unpriced" if prices is None else f"{prices.input:g} in, {prices.output:g} out"
-        note = f"  retired: use {model.successor}" if model.retired else ""
-        click.echo(f"{model.full_name:<52} {model.model_class:<10} {price}{note}")
+
+def _show(*, retired: bool, as_json: bool, files: tuple[Path, ...]) -> None:
+    from harness.catalogue.listing import table, values
+    from harness.catalogue.models import load_catalogue
+    from harness.catalogue.reader import with_file
+
+    catalogue = load_catalogue()
+    for file in files:
+        catalogue = with_file(catalogue, file)
+    if as_json:
+        click.echo(json.dumps(values(catalogue), indent=2))
+        return
+    for line in table(catalogue, retired=retired):
+        click.echo(line)
 
 
 @models.command()
 @click.argument("name")
 def pull(name: str) -> None:
     """Fetch the weights NAME, or check a GGUF file of your own; every byte is checked by sha256."""
-    from pathlib import Path
-
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 

@@ -27,6 +27,15 @@ REPORTS = click.option(
 )
 
 
+ALLOW_CODE = click.option(
+    "--allow-code",
+    is_flag=True,
+    default=None,
+    envvar="HARNESS_ALLOW_CODE",
+    help="Let SPEC run code: scorers of your own, and python_tests.",
+)
+
+
 def run_options(command: Command) -> Command:
     """The options of every verb that makes a run, in the order in which help shows them."""
     options = (
@@ -38,6 +47,7 @@ def run_options(command: Command) -> Command:
         _option("--seed", type=int, help="Seed of order, search and sampling."),
         _option("--no-cache", is_flag=True, help="Ask everything anew."),
         _option("--no-mlflow", is_flag=True, help="Do not mirror the run in MLflow."),
+        ALLOW_CODE,
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="Show no progress."),
         STORE,

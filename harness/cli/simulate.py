@@ -1,4 +1,4 @@
-"""The verb `simulate`: a simulated provider over HTTP, for tests, benchmarks and trying things out."""
+"""The verb `simulate`: simulated providers over HTTP, for tests, benchmarks and trying things out."""
 
 from __future__ import annotations
 
@@ -39,11 +39,17 @@ def simulate(
     rpm: int | None,
     seed: int,
 ) -> None:
-    """Serve a simulated provider in OpenAI's format on 127.0.0.1, until Ctrl-C.
+    """Serve simulated providers on 127.0.0.1, until Ctrl-C: all formats on one port.
+
+    \b
+    OpenAI, and what speaks like it   api_base: ADDRESS/v1
+    Anthropic                         api_base: ADDRESS
+    Google (Gemini)                   api_base: ADDRESS/v1beta
+    Ollama                            api_base: ADDRESS
 
     Prints its address on one line. /stats counts requests and its own bill, /log lists them, /reset begins
     anew.
-    """
+    """  # noqa: D301 - the mark of a paragraph whose lines click leaves as they are
     from harness.errors import UsageError
     from harness.testing.delays import Timing, parse_timing
     from harness.testing.faults import parse_faults

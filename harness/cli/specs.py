@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.runs import STORE
+from harness.cli.runs import ALLOW_CODE, STORE
 
 if TYPE_CHECKING:
     from harness.plan.estimate import PlanEstimate
@@ -36,12 +36,13 @@ def init(name: str, output: Path) -> None:
 @click.command()
 @SPEC
 @STORE
-def validate(spec: Path, store: str | None) -> None:
+@ALLOW_CODE
+def validate(spec: Path, store: str | None, allow_code: bool | None) -> None:
     """Check SPEC, its prompts and its data; tell every fault with file and line."""
     from harness.outputs import numbers
     from harness.plan.planner import make_plan
 
-    plan = make_plan(spec, store=store)
+    plan = make_plan(spec, store=store, allow_code=allow_code)
     card = plan.task.rows.card
     click.echo(
         f"{spec}: fine ({numbers.counted(len(plan.space.models), 'model')}, "
@@ -59,6 +60,7 @@ def validate(spec: Path, store: str | None) -> None:
 @click.option("--n-trials", type=int, help="Settings tried at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @STORE
+@ALLOW_CODE
 def plan(spec: Path, store: str | None, as_json: bool, **overrides: Any) -> None:
     """Say what SPEC would do, cost and be able to tell; spends nothing."""
     from harness.plan.estimate import estimate_plan

@@ -6,12 +6,15 @@ markup or files, and must not compute a figure.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.outputs import numbers
 from harness.outputs.verdict import reading
 from harness.records import Bounds, PairedDifference, Recommendation, Separation, Trial
+
+CONSISTENCY, DISTINCT = "consistency", "distinct_2"  # metrics of trials whose samples were repeated
+MOST_LINES = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,4 +95,33 @@ def _separation(one: Separation) -> str:
         f"To tell it from {other}, a true difference of {one.difference * 100:.1f} points takes about "
         f"{numbers.count(one.samples)} confirm samples for a chance of {numbers.share(one.power)}: "
         f"{numbers.count(one.more)} more{bill}."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VarietyLine:
+    """How alike the repeated answers of one trial are, and how much they differ in their words."""
+
+    temperature: str
+    number: int
+    model: str
+    consistency: str
+    diversity: str
+    samples: str
+
+
+def variety(trials: Sequence[Trial]) -> tuple[VarietyLine, ...]:
+    """Consistency and diversity by temperature, coolest first, of trials whose samples were repeated."""
+    told = [trial for trial in trials if CONSISTENCY in trial.metrics]
+    told.sort(key=lambda t: (t.settings.temperature is None, t.settings.temperature or 0.0, t.number))
+    return tuple(
+        VarietyLine(
+            temperature="not sent" if t.settings.temperature is None else f"{t.settings.temperature:g}",
+            number=t.number,
+            model=t.settings.model,
+            consistency=f"{t.metrics[CONSISTENCY]:.2f}",
+            diversity=f"{t.metrics[DISTINCT]:.2f}" if DISTINCT in t.metrics else "answers of one word",
+            samples=numbers.count(t.samples),
+        )
+        for t in told[:MOST_LINES]
     )

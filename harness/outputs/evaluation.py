@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from harness.outputs import numbers
+from harness.outputs.breakdowns import BreakdownData, breakdown_data, breakdown_document, scorer_lines
 from harness.outputs.exports.document import figures, provenance
 from harness.outputs.report_parts import (
     FAILURES,
@@ -62,6 +63,7 @@ class EvaluationData:
     first_token: str
     rates: str
     figures: tuple[tuple[str, str], ...]
+    breakdown: BreakdownData | None
     spend: tuple[tuple[str, str], ...]
     spent: str
     cap_used: float | None
@@ -99,6 +101,7 @@ def evaluation_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> Evalu
         first_token=first_token_phrase(trial),
         rates=_rates(trial),
         figures=_figures(record, trial),
+        breakdown=breakdown_data(record),
         spend=spend_lines(record),
         spent=numbers.money(record.spend.usd),
         cap_used=cap_used,
@@ -128,6 +131,7 @@ def document(record: RunRecord) -> dict[str, JsonValue]:
         "split": trial.split,
         **figures(trial),
         "scorers": dict(trial.metrics),
+        **breakdown_document(record),
         "failures": record.failures,
         "spend": {name: value for name, value in asdict(record.spend).items() if value is not None},
         "data": {name: value for name, value in asdict(record.data).items() if value != ""},
@@ -161,7 +165,7 @@ def _figures(record: RunRecord, trial: Trial) -> tuple[tuple[str, str], ...]:
     first = () if trial.first_token_p50_s is None else (numbers.seconds(trial.first_token_p50_s),)
     return (
         (record.metric.capitalize(), _quality(trial)),
-        *((f"Mean of {name}", f"{value:.2f}") for name, value in trial.metrics.items()),
+        *scorer_lines(record, trial),
         ("Samples answered", f"{numbers.count(trial.samples)} of {whole} ({SAMPLES[trial.split]})"),
         ("Price per 1,000 calls", numbers.price(trial.usd_per_1k_calls)),
         ("Latency p50", numbers.seconds(trial.latency_p50_s)),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import UsageError
 from harness.outputs.files import encodable, replacing
-from harness.records import SENT_FIELDS, AnswerRow, JsonValue, RunRecord, Score, Trial
+from harness.records import SENT_FIELDS, AnswerRow, Breakdown, JsonValue, RunRecord, Score, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +62,23 @@ def write_scores(rows: Iterable[AnswerRow], path: Path) -> Path:
         while batch := list(islice(lines, BATCH_LINES)):
             writer.write_batch(pa.RecordBatch.from_pylist(batch, schema=schema))
     return path
+
+
+def write_slices(record: RunRecord, path: Path) -> list[Path]:
+    """Write one line per trial and slice as Parquet; gives the path, or nothing where there are no slices.
+
+    Without slices, a table of an earlier report goes: it would contradict the page beside it. Raises
+    UsageError when the file cannot be written.
+    """
+    lines = [line for one in record.breakdowns for line in _slice_lines(one)]
+    if not lines:
+        path.unlink(missing_ok=True)
+        return []
+    import pandas as pd
+
+    with replacing(path) as partial:
+        pd.DataFrame(lines).to_parquet(partial, index=False, engine="pyarrow")
+    return [path]
 
 
 def read_scores(path: Path) -> pd.DataFrame:
@@ -168,6 +185,23 @@ def _scores_schema() -> Any:
         ("reused", flag),
     ]
     return pa.schema(columns)
+
+
+def _slice_lines(breakdown: Breakdown) -> Iterator[dict[str, object]]:
+    for one in breakdown.slices:
+        measured = one.quality
+        yield {
+            "trial": breakdown.trial,
+            "split": breakdown.split,
+            "field": encodable(one.field),
+            "slice": encodable(one.value),
+            "samples": one.samples,
+            "value": None if measured is None else measured.value,
+            "value_low": None if measured is None else measured.low,
+            "value_high": None if measured is None else measured.high,
+            "level": None if measured is None else measured.level,
+            "method": None if measured is None else measured.method,
+        }
 
 
 def _score_lines(row: AnswerRow) -> Iterator[dict[str, object]]:

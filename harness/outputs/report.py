@@ -15,7 +15,7 @@ from markupsafe import Markup
 from harness.errors import UsageError
 from harness.outputs import evaluation
 from harness.outputs.files import replacing, write_text
-from harness.outputs.frames import write_scores, write_trials
+from harness.outputs.frames import write_scores, write_slices, write_trials
 from harness.outputs.pages import render, source
 from harness.outputs.pictures import plotly_js, quality_picture, race_picture
 from harness.outputs.report_data import report_data
@@ -30,7 +30,8 @@ def write_report(record: RunRecord, rows: Iterable[AnswerRow], folder: Path) -> 
     """Write the files of the report into the folder; rows are read once.
 
     Of a sweep: report.html, report.md, recommendation.json, trials.parquet and scores.parquet. Of an
-    evaluation: report.html, report.md, evaluation.json and scores.parquet. Files of an earlier report are
+    evaluation: report.html, report.md, evaluation.json and scores.parquet. Where samples fall into slices,
+    slices.parquet as well. Files of an earlier report are
     replaced; without a recommendation, an earlier recommendation.json goes, for it would contradict the page
     beside it. Raises UsageError when the folder cannot be written.
     """
@@ -39,6 +40,7 @@ def write_report(record: RunRecord, rows: Iterable[AnswerRow], folder: Path) -> 
         return _write_evaluation(record, worst, rows, folder)
     scores = write_scores(worst.watching(rows), folder / "scores.parquet")
     trials = write_trials(record, folder / "trials.parquet")
+    slices = write_slices(record, folder / "slices.parquet")
     chosen = folder / "recommendation.json"
     if record.recommendation is None:
         chosen.unlink(missing_ok=True)
@@ -46,16 +48,17 @@ def write_report(record: RunRecord, rows: Iterable[AnswerRow], folder: Path) -> 
         write_text(chosen, encode(record.recommendation, indent=2) + "\n")
     page = write_text(folder / PAGE, html(record, worst.rows()))
     short = write_text(folder / "report.md", markdown(record))
-    return [page, short, *([chosen] if record.recommendation is not None else []), trials, scores]
+    return [page, short, *([chosen] if record.recommendation is not None else []), trials, *slices, scores]
 
 
 def _write_evaluation(record: RunRecord, worst: Worst, rows: Iterable[AnswerRow], folder: Path) -> list[Path]:
     scores = write_scores(worst.watching(rows), folder / "scores.parquet")
+    slices = write_slices(record, folder / "slices.parquet")
     facts = write_text(folder / "evaluation.json", evaluation.text(record))
     it = evaluation.evaluation_data(record, worst.rows())
     page = write_text(folder / PAGE, render("evaluation.html.jinja", it=it, scripts=()))
     short = write_text(folder / "report.md", render("evaluation.md.jinja", it=it))
-    return [page, short, facts, scores]
+    return [page, short, facts, *slices, scores]
 
 
 def html(record: RunRecord, worst: Iterable[AnswerRow] = ()) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.outputs import alternatives, numbers
+from harness.outputs.breakdowns import BreakdownData, breakdown_data
 from harness.outputs.report_parts import (
     FAILURES,
     UNFINISHED,
@@ -100,6 +101,7 @@ class Choice:
     certainty: str
     separations: tuple[str, ...]
     champions: tuple[alternatives.Alternative, ...]
+    class_gain: str
     front: tuple[alternatives.Alternative, ...]
 
 
@@ -118,7 +120,9 @@ class ReportData:
     choice: Choice | None
     trials: tuple[TrialLine, ...]
     finalists: tuple[TrialLine, ...]
+    breakdown: BreakdownData | None
     top: tuple[TrialLine, ...]
+    variety: tuple[alternatives.VarietyLine, ...]
     streamed: bool
     spend: tuple[tuple[str, str], ...]
     cap_used: float | None
@@ -155,7 +159,9 @@ def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportDat
         choice=None if choice is None else _choice(choice),
         trials=tuple(_trial_line(trial, record) for trial in record.trials),
         finalists=tuple(_trial_line(trial, record) for trial in finalists),
+        breakdown=breakdown_data(record),
         top=tuple(_trial_line(trial, record) for trial in best[:TOP_TRIALS]),
+        variety=alternatives.variety(record.trials),
         streamed=any(t.first_token_p50_s is not None for t in (*record.trials, *record.finalists)),
         spend=spend_lines(record),
         cap_used=cap_used,
@@ -208,6 +214,7 @@ def _choice(choice: Recommendation) -> Choice:
         certainty=choice.certainty,
         separations=alternatives.separations(choice),
         champions=alternatives.champions(choice),
+        class_gain=choice.class_gain,
         front=alternatives.front(choice),
     )
 

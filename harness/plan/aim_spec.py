@@ -26,7 +26,13 @@ class WithinSpec(Strict):
     )
     failure_rate: float | None = Field(default=None, ge=0, le=1, description="Share of calls without answer.")
     unscored_rate: float | None = Field(default=None, ge=0, le=1, description="Share of answers not judged.")
-    truncation_rate: float | None = Field(default=None, ge=0, le=1, description="Share of answers cut off.")
+    truncation_rate: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of answers cut off. Left out: nothing is recommended that cut off more than 0.02 "
+        "of its answers; 1 allows any share.",
+    )
 
 
 class WeightsSpec(Strict):

@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue
 
 from harness.catalogue.models import Catalogue, Model
 from harness.errors import CatalogueError, UsageError
+from harness.plan.conditions import restriction
 from harness.plan.lookup import find_model
 from harness.plan.problems import Place, Problems, suggestion
 from harness.plan.space import refused
@@ -97,6 +98,8 @@ def read_given(given: Given, prompts: Collection[str], catalogue: Catalogue) -> 
     if model is not None:
         for name, value in named.items():
             fault = refused(model, name, value)
+            together = restriction(model, name, {one: (given,) for one, given in named.items()})
+            fault = fault or (together.reason if together else None)
             if fault is not None:
                 problems.add((name,), f"{fault}; what is given is sent as it is, so change it or take it out")
     problems.raise_any()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from harness.catalogue.models import Accepts, Catalogue, Model, Prices, ProviderFacts
+from harness.catalogue.reader import with_file
 from harness.errors import CatalogueError
 from harness.plan.problems import Problems, suggestion
-from harness.plan.spec import AcceptsSpec, ModelSpec, ProviderSpec
+from harness.plan.spec import AcceptedSpec, AcceptsSpec, ModelSpec, ProviderSpec
 from harness.records import MODEL_CLASSES, Endpoint, ModelClass
 
 FREE = Prices(input=0.0, output=0.0)
@@ -20,6 +22,8 @@ HOSTED_CONCURRENCY, HOSTED_TIMEOUT_S = 16, 60.0
 # A model on this machine shares its cores: more at once is slower for each, and a long answer takes minutes.
 LOCAL_CONCURRENCY, LOCAL_TIMEOUT_S = 2, 120.0
 MAX_RETRIES = 4
+GENERAL: ModelClass = "MEDIUM"  # the class for general tasks, of which a provider's name alone is read
+OWN = "spec"  # source of a model that the spec alone knows
 # What the OpenAI chat-completions format defines, for an endpoint of one's own that states no settings.
 # Source: OpenAI API reference, "Create chat completion". Nothing is sent unless the spec asks for it.
 WIRE_FORMAT: Mapping[str, Accepts] = {
@@ -31,6 +35,16 @@ WIRE_FORMAT: Mapping[str, Accepts] = {
     "stop": Accepts(),
     "seed": Accepts(),
 }
+
+
+def with_own_files(catalogue: Catalogue, files: Iterable[str], folder: Path, problems: Problems) -> Catalogue:
+    """The catalogue with the provider files that the spec names, later ones winning; faults are noted."""
+    for number, file in enumerate(files):
+        try:
+            catalogue = with_file(catalogue, folder / file)
+        except CatalogueError as error:
+            problems.add(("catalogue", number), f"names {file!r}, which is of no use: {error}")
+    return catalogue
 
 
 def with_own_entries(
@@ -66,8 +80,13 @@ def find_models(names: Iterable[str], catalogue: Catalogue, problems: Problems) 
 
 
 def find_model(name: str, catalogue: Catalogue) -> Model:
-    """The model that "provider/name" or "provider/CLASS" means. Raises CatalogueError without a price too."""
-    provider, _, rest = name.partition("/")
+    """The model that "provider/name" or "provider/CLASS" means; "provider" alone is its MEDIUM model.
+
+    Raises CatalogueError, also for a model without a price.
+    """
+    provider, slash, rest = name.partition("/")
+    if not slash and provider in catalogue.providers:
+        rest = GENERAL
     model_class: ModelClass | None = next((one for one in MODEL_CLASSES if one == rest), None)
     model = catalogue.of_class(provider, model_class) if model_class else catalogue.find(name)
     if model.prices is None:
@@ -95,7 +114,7 @@ def make_endpoints(
     for name, has_weights in weighty.items():
         facts = catalogue.provider(name)
         spec = providers.get(name, ProviderSpec())
-        local = has_weights or facts.wire == "embedded"
+        local = has_weights or facts.free or facts.wire == "embedded"
         concurrency = spec.concurrency or (LOCAL_CONCURRENCY if local else HOSTED_CONCURRENCY)
         endpoints[name] = Endpoint(
             provider=name,
@@ -132,6 +151,7 @@ def _models(name: str, spec: ProviderSpec, catalogue: Catalogue, problems: Probl
     if spec.api_base is not None:
         # Nobody knows how fast the same model answers at another address.
         known = {n: replace(model, answer_s=None, answer_s_source="") for n, model in known.items()}
+    facts = catalogue.providers[name]
     if spec.free or spec.api_base is not None:
         for model in known.values():
             if model.name not in spec.models and not model.retired:
@@ -150,17 +170,17 @@ def _models(name: str, spec: ProviderSpec, catalogue: Catalogue, problems: Probl
                 name=model_name,
                 model_class=own.model_class or "SMALL",
                 prices=None,
-                settings=WIRE_FORMAT,
-                source="spec",
+                settings=WIRE_FORMAT if facts.unlisted is None else facts.unlisted,
+                source=OWN,
             )
-        yield _own_model(base, own, free=spec.free)
+        yield _own_model(base, own, free=spec.free or facts.free)
 
 
 def _own_model(base: Model, own: ModelSpec, *, free: bool) -> Model:
     prices = FREE if free else base.prices
     if own.prices is not None:
         given = own.prices
-        prices = Prices(input=given.input, output=given.output, cached_input=given.cached_input)
+        prices = Prices(**given.model_dump())
     timed = own.answer_s
     return replace(
         base,
@@ -170,6 +190,7 @@ def _own_model(base: Model, own: ModelSpec, *, free: bool) -> Model:
         answer_s_source=base.answer_s_source if timed is None else "as the spec states",
         settings=base.settings if own.settings is None else _accepted(own.settings),
         context_tokens=own.context_tokens or base.context_tokens,
+        max_input_tokens=own.max_input_tokens or base.max_input_tokens,
         max_output_tokens=own.max_output_tokens or base.max_output_tokens,
     )
 
@@ -177,8 +198,14 @@ def _own_model(base: Model, own: ModelSpec, *, free: bool) -> Model:
 def _accepted(settings: AcceptsSpec) -> dict[str, Accepts]:
     accepted: dict[str, Accepts] = {}
     for name in type(settings).model_fields:
-        given = getattr(settings, name)
+        given: AcceptedSpec | None = getattr(settings, name)
         if given is not None:
-            choices = None if given.choices is None else tuple(given.choices)
-            accepted[name] = Accepts(low=given.low, high=given.high, choices=choices, default=given.default)
+            accepted[name] = Accepts(
+                low=given.low,
+                high=given.high,
+                choices=None if given.choices is None else tuple(given.choices),
+                default=given.default,
+                not_with=tuple(given.not_with),
+                only_with={other: tuple(values) for other, values in given.only_with.items()},
+            )
     return accepted

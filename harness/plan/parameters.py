@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.fingerprint import canonical
-from harness.plan.plan import Choices, Dimension, Range, Space
-from harness.records import JsonValue, Settings
+from harness.plan.plan import Choices, Dimension, Range, Space, applies
+from harness.records import SENT_FIELDS, JsonValue, Settings
 
 if TYPE_CHECKING:
     import optuna
@@ -29,18 +29,39 @@ def suggested(trial: optuna.trial.Trial, space: Space, *, rounded: bool = True) 
     """The settings that this trial proposes. rounded: numbers with as many digits as one would ship."""
     model = str(trial.suggest_categorical("model", space.models))
     prompt = str(trial.suggest_categorical("prompt", space.prompts))
-    drawn: dict[str, Any] = {
-        dimension.name: _drawn(trial, _name(space, dimension, model), dimension, rounded=rounded)
-        for dimension in space.dimensions[model]
-    }
-    return replace(space.defaults[model], prompt=prompt, **drawn)
+    drawn: dict[str, Any] = {}
+    for dimension in space.dimensions[model]:
+        there = applies(dimension, drawn)
+        name = _name(space, dimension, model)
+        drawn[dimension.name] = _drawn(trial, name, dimension, rounded=rounded) if there else None
+    return with_values(replace(space.defaults[model], prompt=prompt), drawn)
+
+
+def value_of(settings: Settings, name: str) -> Any:
+    """The value of a setting by its name, a custom parameter's too; `None`: it is not sent."""
+    return getattr(settings, name) if name in SENT_FIELDS else settings.extra.get(name)
+
+
+def there(dimension: Dimension, settings: Settings) -> bool:
+    """Whether the dimension is there beside the other values of these settings."""
+    return dimension.when is None or value_of(settings, dimension.when[0]) in dimension.when[1]
+
+
+def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """The settings with these values by name; a name that is no field is a custom parameter."""
+    named = {name: value for name, value in values.items() if name in SENT_FIELDS}
+    custom = {**settings.extra, **{name: value for name, value in values.items() if name not in named}}
+    sent = {name: value for name, value in custom.items() if value is not None}
+    return replace(settings, **named, extra=sent)
 
 
 def parameters_of(settings: Settings, space: Space) -> dict[str, Any]:
     """The parameters of a trial that proposes these settings of the space."""
     parameters: dict[str, Any] = {"model": settings.model, "prompt": settings.prompt}
     for dimension in space.dimensions[settings.model]:
-        value = getattr(settings, dimension.name)
+        value = value_of(settings, dimension.name)
+        if not there(dimension, settings):
+            continue
         name = _name(space, dimension, settings.model)
         if isinstance(dimension, Choices):
             # The value as the space writes it: a default of 0 is the choice 0.0.
@@ -64,9 +85,18 @@ def all_settings(space: Space) -> Iterator[Settings]:
     for model, prompt in itertools.product(space.models, space.prompts):
         dimensions = space.dimensions[model]
         start = replace(space.defaults[model], prompt=prompt)
-        for row in itertools.product(*(_all_values(dimension) for dimension in dimensions)):
-            drawn: dict[str, Any] = {d.name: value for d, value in zip(dimensions, row, strict=True)}
-            yield replace(start, **drawn)
+        for drawn in _rows(dimensions, {}):
+            yield with_values(start, drawn)
+
+
+def _rows(dimensions: Sequence[Dimension], drawn: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every combination of values, the last dimension changing fastest; `None` for what is not there."""
+    if not dimensions:
+        yield drawn
+        return
+    first = dimensions[0]
+    for value in _all_values(first) if applies(first, drawn) else (None,):
+        yield from _rows(dimensions[1:], {**drawn, first.name: value})
 
 
 def _name(space: Space, dimension: Dimension, model: str) -> str:

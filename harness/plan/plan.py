@@ -7,18 +7,19 @@ opens nothing and decides nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast
 
 from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
+from harness.plan.conditions import When
 from harness.plan.policy import Policy
 from harness.plan.problems import written
 from harness.plan.rows import Rows
 from harness.prompts import Prompt
 from harness.records import Endpoint, JsonValue, Settings, Split, Verb
-from harness.scores.scorer import Scorer
+from harness.scores.scorer import RepeatScorer, Scorer
 
 Failures = Literal["count_as_wrong", "leave_out"]
 Mode = Literal["budget", "confidence"]
@@ -29,7 +30,8 @@ class Range:
     """A setting searched between two numbers, both ends included.
 
     integer: whole numbers only. log: searched on a logarithmic scale; low is then above 0.
-    step: distance between values, counted from low; `None`: any value.
+    step: distance between values, counted from low; `None`: any value. when: another dimension, and its
+    values beside which this one is there; `None`: always.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Range:
     integer: bool = False
     log: bool = False
     step: float | None = None
+    when: When | None = None
 
     @property
     def distinct(self) -> int | None:
@@ -62,10 +65,11 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """A setting searched among the values listed; a single one is a fixed setting."""
+    """A setting searched among the values listed; a single one is a fixed setting. when: as of `Range`."""
 
     name: str
     values: tuple[JsonValue, ...]
+    when: When | None = None
 
     @property
     def distinct(self) -> int:
@@ -81,11 +85,17 @@ class Choices:
 Dimension: TypeAlias = Range | Choices
 
 
+def applies(dimension: Dimension, beside: Mapping[str, object]) -> bool:
+    """Whether the dimension is there beside these values of others."""
+    return dimension.when is None or beside.get(dimension.when[0]) in dimension.when[1]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
     """All settings that may be tried.
 
-    dimensions: by model, only what the spec asked for; fixed values are `Choices` of one.
+    dimensions: by model, only what the spec asked for; fixed values are `Choices` of one, and what is there
+    beside some values of another dimension alone comes after it.
     defaults: by model, the untuned starting point inside the space, with the first prompt variant.
     warm: settings of the space that are tried early, besides the defaults: see `search.warm_start`.
     """
@@ -101,14 +111,30 @@ class Space:
         """How many different settings the space holds; `None` when they cannot be counted."""
         total = 0
         for model in self.models:
-            of_model = len(self.prompts)
-            for dimension in self.dimensions[model]:
-                count = dimension.distinct
-                if count is None:
-                    return None
-                of_model *= count
-            total += of_model
+            of_model = _combinations(self.dimensions[model])
+            if of_model is None:
+                return None
+            total += len(self.prompts) * of_model
         return total
+
+
+def _combinations(dimensions: Sequence[Dimension]) -> int | None:
+    """How many different settings these dimensions make; `None` when they cannot be counted."""
+    if any(dimension.distinct is None for dimension in dimensions):
+        return None
+    total = 1
+    for dimension in dimensions:
+        below = [one for one in dimensions if one.when is not None and one.when[0] == dimension.name]
+        if dimension.when is not None:
+            continue
+        if not below or isinstance(dimension, Range):
+            total *= dimension.distinct or 0
+            continue
+        total *= sum(
+            math.prod(one.distinct or 0 for one in below if applies(one, {dimension.name: value}))
+            for value in dimension.values
+        )
+    return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +156,8 @@ class Sampler:
 class Aim:
     """What makes settings good. limits: upper bounds by figure name, as in `usd_per_1k_calls`.
 
-    confirm: share of samples kept for the confirm split. confidence: of intervals, limits and races.
+    assumed: bounds that hold for the measured figure although nobody wrote them. confirm: share of samples
+    kept for the confirm split. confidence: of intervals, limits and races.
     indifference: quality behind the best that is good enough to end a race for confidence.
     """
 
@@ -139,11 +166,17 @@ class Aim:
     confirm: float
     confidence: float
     indifference: float = 0.01
+    assumed: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def tolerance(self) -> float:
         """Quality that may be given up for price or latency, from 0 to 1."""
         return self.policy.tolerance
+
+    @property
+    def steering(self) -> Mapping[str, float]:
+        """The limits that a search prefers to be kept: written ones and assumed ones."""
+        return {**self.assumed, **self.limits}
 
     def words(self) -> str:
         """The aim as a phrase, for people."""
@@ -175,7 +208,12 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is asked and how answers are judged. scorer_forms: the scorers as the spec wrote them."""
+    """What is asked and how answers are judged.
+
+    scorers: of single answers, the first gives the quality. repeat_scorers: of all answers to a sample.
+    scorer_forms: both as the spec wrote them. slices: metadata fields that quality is shown by; `None`: all
+    with few values.
+    """
 
     name: str
     rows: Rows
@@ -184,6 +222,8 @@ class Task:
     metric: str
     repeats: int
     scorer_forms: tuple[JsonValue, ...] = ()
+    repeat_scorers: tuple[RepeatScorer, ...] = ()
+    slices: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,10 +248,10 @@ class Plan:
     evaluated: what is measured, the only point of the space then; `None`: the space is searched.
     models: every model of the space, with the prices that count for this run.
     endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
-    unless the spec says so. optuna_storage: where the run is mirrored live, `None`: nowhere. notes: what a
-    reader of the plan should know, as in a model's announced end. pins: what `make_plan` has to be told,
-    besides the spec, to make this plan again: what a warm start found, and what could be told of a sampler
-    given in Python.
+    unless the spec says so. escalate: whether larger classes are tried only where smaller ones do not do.
+    optuna_storage: where the run is mirrored live, `None`: nowhere. notes: what a reader of the plan should
+    know, as in a model's announced end. pins: what `make_plan` has to be told, besides the spec, to make this
+    plan again: what a warm start found, and what could be told of a sampler given in Python.
     """
 
     experiment: str
@@ -232,6 +272,7 @@ class Plan:
     prices_as_of: str
     catalogue_fingerprint: str
     reuse_limits: tuple[int, ...] = ()
+    escalate: bool = False
     optuna_storage: str | None = None
     notes: tuple[str, ...] = ()
     pins: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
@@ -260,7 +301,7 @@ class Plan:
                 **evaluated,
                 "data": task.rows.fingerprint(),
                 "prompts": {name: prompt.source for name, prompt in task.prompts.items()},
-                "scorers": [(scorer.name, scorer.version) for scorer in task.scorers],
+                "scorers": [(one.name, one.version) for one in (*task.scorers, *task.repeat_scorers)],
                 "scorer_forms": task.scorer_forms,
                 "metric": task.metric,
                 "repeats": task.repeats,
@@ -275,6 +316,7 @@ class Plan:
                 "sampler": replace(self.sampler, given=None),
                 # Absent when unused: plans made before there was such a thing keep their names.
                 **({"reuse_limits": self.reuse_limits} if self.reuse_limits else {}),
+                **({"escalate": True} if self.escalate else {}),
             }
         )
 

@@ -19,12 +19,15 @@ from harness.plan.aim_spec import AimSpec, policy_of
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
 from harness.plan.given import Given, read_given
-from harness.plan.lookup import find_models, make_endpoints, with_own_entries
+from harness.plan.lengths import LengthCheck, longest_prompt
+from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
+from harness.plan.mapping import is_mapped, mapping_faults
+from harness.plan.own_scorers import lifted
 from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
-from harness.plan.problems import Problems
 from harness.plan.rows import Rows, Selection, open_rows
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
-from harness.plan.space import limits_of, make_space, one_point
+from harness.plan.scoring import MetricCheck, find_scorers
+from harness.plan.space import absences, limits_of, make_space, one_point
 from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.targets import TargetCheck
@@ -32,11 +35,13 @@ from harness.plan.templates import TemplateCheck, read_prompts
 from harness.plan.warm_start import Sources, find_warm, from_pinned, pinned_form
 from harness.prompts import Prompt
 from harness.records import JsonValue, Split
-from harness.scores.metrics import find_metric
-from harness.scores.scorer import Scorer, build_scorer
+from harness.scores.own import Permission
+from harness.scores.scorer import RepeatScorer, Scorer
 from harness.store.store import Store, open_store
 
 SMALLEST_LIMIT = 4
+# Limits that hold although nobody wrote them: answers that are cut off are no answers, whatever their score.
+ASSUMED: Mapping[str, float] = {"truncation_rate": 0.02}
 UNTUNED = "the untuned default"
 Part = TypeVar("Part", TaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None)
 
@@ -47,7 +52,9 @@ class Overrides(TypedDict, total=False):
     limit: samples. repeat: answers a sample. max_cost: USD. max_concurrency: calls in flight a provider.
     sampler: as in a spec, or an object of Optuna. warm: settings to try early, as `Plan.pins` has them, in
     place of what `search.warm_start` names. split, settings: measure one set of settings on these samples in
-    place of searching; without settings the untuned default, without a split on all of them.
+    place of searching; without settings the untuned default, without a split on all of them. allow_code: the
+    spec may name code of its own, and run code that models write. scorers: objects that the spec names as
+    given in Python, for a run that goes on.
     """
 
     limit: int | None
@@ -60,6 +67,8 @@ class Overrides(TypedDict, total=False):
     warm: Sequence[JsonValue] | None
     split: Split | None
     settings: Given | None
+    allow_code: bool | None
+    scorers: Sequence[Any] | None
 
 
 _LOWEST: Mapping[str, float] = {
@@ -89,9 +98,11 @@ def make_plan(
     that makes no sense.
     """
     _refuse_overrides(overrides)
-    reading = _overridden(read_spec(spec), overrides)
+    plain, given = lifted(spec, overrides.get("scorers") or ())
+    permission = Permission(allow_code=bool(overrides.get("allow_code")), given=given)
+    reading = _overridden(read_spec(cast("Path | str | Mapping[str, object] | Spec", plain)), overrides)
     folder = base or (Path() if isinstance(spec, Mapping | Spec) else Path(spec).parent)
-    draft = _Draft(reading, catalogue or load_catalogue(), folder, cache)
+    draft = _Draft(reading, catalogue or load_catalogue(), folder, cache, permission)
     draft.look_up()
     split, given = overrides.get("split"), overrides.get("settings")
     searches = split is None and given is None
@@ -110,7 +121,7 @@ def data_fingerprint(
     """The fingerprint of the rows of a spec alone, whatever else of it is sound; `None`: they are not."""
     reading = _overridden(read_spec(spec), overrides)
     folder = Path() if isinstance(spec, Mapping) else Path(spec).parent
-    draft = _Draft(reading, load_catalogue(), folder, cache)
+    draft = _Draft(reading, load_catalogue(), folder, cache, Permission())
     draft.look_up()
     return None if draft.rows is None else draft.rows.fingerprint()
 
@@ -118,14 +129,25 @@ def data_fingerprint(
 class _Draft:
     """A plan in the making: what is known so far, and the faults found on the way."""
 
-    def __init__(self, reading: SpecReading, catalogue: Catalogue, folder: Path, cache: Path) -> None:
+    def __init__(
+        self,
+        reading: SpecReading,
+        catalogue: Catalogue,
+        folder: Path,
+        cache: Path,
+        permission: Permission,
+    ) -> None:
         self.reading = reading
         self.folder = folder
         self.cache = cache
-        self.catalogue = with_own_entries(catalogue, reading.providers or {}, reading.problems)
+        self.shipped = catalogue
+        own = with_own_files(catalogue, reading.catalogue or (), folder, reading.problems)
+        self.catalogue = with_own_entries(own, reading.providers or {}, reading.problems)
         self.models: dict[str, Model] = {}
         self.prompts: dict[str, Prompt] = {}
+        self.permission = permission
         self.scorers: tuple[Scorer, ...] = ()
+        self.repeat_scorers: tuple[RepeatScorer, ...] = ()
         self.rows: Rows | None = None
         self.space: Space | None = None
         self.sampler = Sampler()
@@ -137,13 +159,26 @@ class _Draft:
         """Ask catalogue, templates, scorers and data, whatever of them the spec names soundly."""
         task, search, problems = self.reading.task, self.reading.search, self.reading.problems
         if task is not None:
-            self.scorers = _scorers(task, problems)
+            self.scorers, self.repeat_scorers = find_scorers(task, self.permission, problems)
             self.prompts = read_prompts(task, self.reading.source, self.folder, problems)
-            self.rows = self._open_rows(task)
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
+        if task is not None:
+            self.rows = self._open_rows(task)
+        if search is not None:
             self.space = make_space(search, self.models, tuple(self.prompts), problems)
+            self._ask_mappings(search, self.space)
         self._refuse_untimed()
+
+    def _ask_mappings(self, search: SearchSpec, space: Space) -> None:
+        """Note what litellm would not send, of settings that no test of ours has seen it send."""
+        for model in self.models.values():
+            facts = self.catalogue.provider(model.provider)
+            if is_mapped(model, facts, self.shipped, custom=bool(search.extra)):
+                continue
+            for name, fault in mapping_faults(model, facts, space):
+                place = ("search", "extra", name) if name in search.extra else ("search", name)
+                self.reading.problems.add(place, f"{fault}; remove the setting or the model")
 
     def _refuse_untimed(self) -> None:
         """Note a limit on the first token for a provider that answers in one piece."""
@@ -203,6 +238,12 @@ class _Draft:
 
     def _choose_sampler(self, search: SearchSpec, override: Any) -> None:
         policy, problems = _aim(self.reading.aim or AimSpec()).policy, self.reading.problems
+        if search.escalate and policy.name != "floor":
+            problems.add(
+                ("search", "escalate"),
+                f"is true, but nothing says what is good enough: the policy is {policy.words()}; write "
+                "aim.policy: {floor: 0.85}, or remove escalate",
+            )
         try:
             self.sampler = chosen_sampler(search.sampler, override, search.front, policy.name)
             if self.space is not None and problems.none:
@@ -245,13 +286,17 @@ class _Draft:
             mode=spec.search.mode,
             sampler=self.sampler,
             reuse_limits=limits_of(spec.search) if spec.search.reuse_across_limits else (),
+            escalate=spec.search.escalate and self.evaluated is None,
             optuna_storage=spec.search.optuna_storage,
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
             catalogue_fingerprint=self.catalogue.fingerprint(),
-            notes=(*_notes(spec.search, used), *self.notes),
+            notes=(*_notes(spec.search, used), *self._absences(spec.search, space), *self.notes),
             pins=self.pins,
             evaluated=self.evaluated,
         )
+
+    def _absences(self, search: SearchSpec, space: Space) -> list[str]:
+        return [] if self.evaluated is not None else absences(space, search.settings(), self.models)
 
     def _task(self, spec: Spec, rows: Rows) -> Task:
         return Task(
@@ -259,6 +304,8 @@ class _Draft:
             rows=rows,
             prompts=self.prompts,
             scorers=self.scorers,
+            repeat_scorers=self.repeat_scorers,
+            slices=None if spec.task.slices is None else tuple(spec.task.slices),
             metric=spec.task.metric,
             repeats=spec.task.repeats,
             scorer_forms=tuple(spec.task.scorers),
@@ -269,19 +316,32 @@ class _Draft:
         confirm = (self.reading.aim or AimSpec()).confirm
         selection = Selection(confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit)
         check, targets = TemplateCheck(self.prompts), TargetCheck(self.scorers)
+        metric = MetricCheck(task, self.scorers, problems)
+        lengths = LengthCheck(self.prompts, list(self.models.values()), self._longest(task))
 
         def fault(row: Row) -> str | None:
-            return check.row(row.inputs) or targets.row(row)
+            inputs = row.inputs
+            return check.row(inputs) or targets.row(row) or metric.row(row) or lengths.row(inputs)
 
         try:
-            return open_rows(find_rows(task.dataset, self.folder, self.cache), selection, fault)
+            rows = open_rows(find_rows(task.dataset, self.folder, self.cache), selection, fault)
         except UsageError as error:
             problems.add(("task", "dataset"), str(error))
         except DataError as error:
             problems.extend(error.problems)
+        else:
+            metric.finish()
+            return rows
         finally:
             problems.extend(check.finish())
         return None
+
+    def _longest(self, task: TaskSpec) -> dict[str, int]:
+        """The longest prompt of each model, where it is known."""
+        search = self.reading.search
+        least = min(limits_of(search), default=1) if search is not None else 1
+        found = {n: longest_prompt(m, least, task.max_input_tokens) for n, m in self.models.items()}
+        return {name: most for name, most in found.items() if most is not None}
 
 
 def _refuse_overrides(overrides: Overrides) -> None:
@@ -315,27 +375,11 @@ def _updated(part: Part, **values: float | None) -> Part:
     return part if part is None else cast("Part", part.model_copy(update=given))
 
 
-def _scorers(task: TaskSpec, problems: Problems) -> tuple[Scorer, ...]:
-    scorers: list[Scorer] = []
-    for number, form in enumerate(task.scorers):
-        try:
-            scorers.append(build_scorer(form))
-        except UsageError as error:
-            problems.add(("task", "scorers", number), str(error))
-    names = [scorer.name for scorer in scorers]
-    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        problems.add(("task", "scorers"), f"has two scorers called {name!r}; keep one of them")
-    try:
-        find_metric(task.metric)
-    except UsageError as error:
-        problems.add(("task", "metric"), str(error))
-    return tuple(scorers)
-
-
 def _aim(aim: AimSpec) -> Aim:
     limits = {name: value for name, value in aim.within if value is not None}
     return Aim(
         limits=limits,
+        assumed={name: most for name, most in ASSUMED.items() if name not in limits},
         policy=policy_of(aim.policy),
         confirm=aim.confirm,
         confidence=aim.confidence,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
 from harness.plan.problems import written
 
@@ -86,6 +86,10 @@ class StopOptions(Options[list[str]]):
     """Stop sequences searched among lists of them."""
 
 
+class AnyOptions(Options[JsonValue]):
+    """A custom parameter searched among any values."""
+
+
 def _kind(value: object) -> str:
     if isinstance(value, Options) or (isinstance(value, Mapping) and "choices" in value):
         return KIND + "choices"
@@ -120,6 +124,27 @@ StopSetting = Annotated[
     Annotated[StopOptions, Tag(KIND + "choices")] | Annotated[list[str], Tag(KIND + "fixed")],
     Discriminator(_listed),
 ]
+
+
+def _custom(value: object) -> str:
+    if isinstance(value, Options) or (isinstance(value, Mapping) and "choices" in value):
+        return KIND + "choices"
+    if isinstance(value, _Between):
+        return KIND + ("whole range" if isinstance(value, WholeRange) else "range")
+    if isinstance(value, Mapping) and {"low", "high"} <= cast("Mapping[str, Any]", value).keys():
+        ends = [cast("Mapping[str, Any]", value)[end] for end in ("low", "high")]
+        whole = all(isinstance(end, int) and not isinstance(end, bool) for end in ends)
+        return KIND + ("whole range" if whole else "range")
+    return KIND + "fixed"
+
+
+CustomSetting = Annotated[
+    Annotated[WholeRange, Tag(KIND + "whole range")]
+    | Annotated[NumberRange, Tag(KIND + "range")]
+    | Annotated[AnyOptions, Tag(KIND + "choices")]
+    | Annotated[JsonValue, Tag(KIND + "fixed")],
+    Discriminator(_custom),
+]
 Setting: TypeAlias = (
     NumberRange
     | WholeRange
@@ -127,6 +152,8 @@ Setting: TypeAlias = (
     | WholeOptions
     | TextOptions
     | StopOptions
+    | AnyOptions
+    | JsonValue
     | float
     | str
     | list[str]

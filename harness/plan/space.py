@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any, Literal, cast
 
 from harness.catalogue.models import Accepts, Model
-from harness.plan.plan import Choices, Dimension, Range, Space
+from harness.plan.conditions import advice, restriction
+from harness.plan.parameters import with_values
+from harness.plan.plan import Choices, Dimension, Range, Space, applies
 from harness.plan.problems import Problems, shown, written
 from harness.plan.ranges import NumberRange, Options, Setting, WholeOptions, WholeRange
 from harness.plan.spec import SearchSpec
-from harness.records import JsonValue, Settings
+from harness.records import SENT_FIELDS, JsonValue, Settings
 
 # Worst-case prices need an end to the answer, also when the spec does not search it.
 ALWAYS_SENT = "max_output_tokens"
@@ -34,19 +37,9 @@ def make_space(
     """
     asked = search.settings()
     dimensions = {
-        full_name: tuple(
-            _dimension(name, setting)
-            for name, setting in asked.items()
-            if search.on_unsupported == "error" or name in model.settings
-        )
+        full_name: _dimensions(model, asked, search.on_unsupported, problems)
         for full_name, model in models.items()
     }
-    for full_name, model in models.items():
-        for dimension in dimensions[full_name]:
-            fault = refused(model, dimension.name, asked[dimension.name])
-            if fault is not None:
-                advice = _advice(model, dimension.name)
-                problems.add(("search", dimension.name), f"{fault}{advice}")
     if search.sampler == "grid":
         _refuse_endless(dimensions, problems)
     if search.reuse_across_limits:
@@ -58,6 +51,50 @@ def make_space(
         dimensions=dimensions,
         defaults={name: _defaults(model, first, dimensions[name]) for name, model in models.items()},
     )
+
+
+def _dimensions(
+    model: Model,
+    asked: Mapping[str, Setting],
+    on_unsupported: Literal["error", "condition"],
+    problems: Problems,
+) -> tuple[Dimension, ...]:
+    """What is searched of this model; what is there beside some values of another setting comes last."""
+    always: list[Dimension] = []
+    sometimes: list[Dimension] = []
+    values = {name: tuple(_ends(setting)) for name, setting in asked.items()}
+    for name, setting in asked.items():
+        if name not in SENT_FIELDS:
+            always.append(_dimension(name, setting))
+            continue
+        if on_unsupported == "condition" and name not in model.settings:
+            continue
+        fault = refused(model, name, setting)
+        if fault is not None:
+            problems.add(("search", name), f"{fault}{_advice(model, name)}")
+        found = restriction(model, name, values)
+        if found is not None and on_unsupported == "error":
+            problems.add(("search", name), advice(found, name))
+        if found is None or on_unsupported == "error":
+            always.append(_dimension(name, setting))
+        elif found.when is not None:
+            sometimes.append(replace(_dimension(name, setting), when=found.when))
+    return (*always, *sometimes)
+
+
+def absences(space: Space, asked: Mapping[str, Setting], models: Mapping[str, Model]) -> list[str]:
+    """What is not searched for a model although the spec asks for it, a sentence a model and setting."""
+    values = {name: tuple(_ends(setting)) for name, setting in asked.items()}
+    told: list[str] = []
+    for full_name, model in models.items():
+        there = {dimension.name: dimension.when for dimension in space.dimensions[full_name]}
+        for name in asked:
+            if name in there and there[name] is None:
+                continue
+            found = restriction(model, name, values)
+            reason = f"{full_name} does not take it" if found is None else found.reason
+            told.append(f"{name} is searched in part: {reason}" if name in there else f"no {name}: {reason}")
+    return told
 
 
 def limits_of(search: SearchSpec) -> tuple[int, ...]:
@@ -94,11 +131,11 @@ def _require_reuse(search: SearchSpec, problems: Problems) -> None:
 
 def one_point(settings: Settings) -> Space:
     """The space that holds these settings alone."""
-    named = {name: value for name, value in settings.sent().items() if name not in settings.extra}
+    sent = settings.sent()
     return Space(
         models=(settings.model,),
         prompts=(settings.prompt,),
-        dimensions={settings.model: tuple(Choices(name, (value,)) for name, value in named.items())},
+        dimensions={settings.model: tuple(Choices(name, (value,)) for name, value in sent.items())},
         defaults={settings.model: settings},
     )
 
@@ -175,6 +212,8 @@ def _dimension(name: str, setting: Setting) -> Dimension:
 def _defaults(model: Model, prompt: str, dimensions: Iterable[Dimension]) -> Settings:
     values: dict[str, Any] = {}
     for dimension in dimensions:
+        if not applies(dimension, values):
+            continue
         accepts = model.settings.get(dimension.name, Accepts())
         value = _default(dimension, accepts.default)
         values[dimension.name] = tuple(value) if isinstance(value, list) else value
@@ -183,7 +222,7 @@ def _defaults(model: Model, prompt: str, dimensions: Iterable[Dimension]) -> Set
         limit = model.max_output_tokens
         if isinstance(default, int):
             values[ALWAYS_SENT] = default if limit is None else min(default, limit)
-    return Settings(model=model.full_name, prompt=prompt, **values)
+    return with_values(Settings(model=model.full_name, prompt=prompt), values)
 
 
 def _default(dimension: Dimension, catalogue: JsonValue) -> JsonValue:

@@ -14,7 +14,16 @@ from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from harness.plan.aim_spec import AimSpec
 from harness.plan.problems import written
-from harness.plan.ranges import KIND, NumberSetting, Setting, StopSetting, Strict, TextSetting, WholeSetting
+from harness.plan.ranges import (
+    KIND,
+    CustomSetting,
+    NumberSetting,
+    Setting,
+    StopSetting,
+    Strict,
+    TextSetting,
+    WholeSetting,
+)
 from harness.records import SENT_FIELDS, ModelClass
 
 
@@ -33,6 +42,11 @@ PROMPT_TEXT = (
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 ADDRESS = r"^https?://\S+$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+# Parts of a request that are no settings: custom parameters of these names would overwrite them.
+OURS = (
+    *("model", "messages", "seed", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"),
+    *("api_key", "api_base", "base_url", "drop_params", "max_retries", "num_retries", "timeout"),
+)
 SHA256 = r"^[0-9a-f]{64}$"
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
 Variants = Annotated[dict[Name, str], Field(min_length=1)]
@@ -76,9 +90,19 @@ class TaskSpec(Strict):
     metric: str = Field(
         min_length=1, description="How scores of all samples become one quality, as in accuracy."
     )
+    slices: list[str] | None = Field(
+        default=None,
+        description="Metadata fields by whose values quality is shown. Left out: fields of at most 12.",
+    )
     repeats: int = Field(default=1, ge=1, description="How often each sample is asked, from 1.")
     limit: int | None = Field(
         default=None, ge=4, description="Use only this many samples, at least 4; the same ones every time."
+    )
+    max_input_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="Longest prompt in tokens, where it is to be shorter than the models allow; a row that "
+        "makes a longer one is an error before anything is sent.",
     )
 
 
@@ -87,7 +111,8 @@ class SearchSpec(Strict):
 
     models: list[str] = Field(
         min_length=1,
-        description="provider/name, or provider/CLASS with SMALL, MEDIUM, LARGE or EMBEDDING.",
+        description="provider/name, or provider/CLASS with SMALL, MEDIUM, LARGE or EMBEDDING; a provider "
+        "alone is its MEDIUM model, the one for general tasks.",
     )
     temperature: NumberSetting | None = Field(default=None, description="Randomness of sampling.")
     top_p: NumberSetting | None = Field(default=None, description="Share of probability sampled from.")
@@ -104,9 +129,19 @@ class SearchSpec(Strict):
     reasoning_effort: TextSetting | None = Field(
         default=None, description="How much a reasoning model thinks before it answers."
     )
+    extra: dict[str, CustomSetting] = Field(
+        default_factory=dict[str, CustomSetting],
+        description="Custom parameters by the name that the provider gives them, as in top_k or min_p; sent "
+        "as they are, and searched where they are ranges or choices.",
+    )
     on_unsupported: Literal["error", "condition"] = Field(
         default="error",
         description="A setting that a model does not take: an error, or absent for that model alone.",
+    )
+    escalate: bool = Field(
+        default=False,
+        description="Search the smallest model class first, and a larger one only if it is not sure to reach "
+        "the target, which is aim.policy: {floor: ...}.",
     )
     n_trials: int = Field(default=60, ge=1, description="How many settings are tried at most.")
     mode: Literal["budget", "confidence"] = Field(
@@ -143,8 +178,17 @@ class SearchSpec(Strict):
 
     def settings(self) -> dict[str, Setting]:
         """The settings that were written down, by name."""
-        asked = {name: getattr(self, name) for name in SEARCHABLE}
+        asked = {name: getattr(self, name) for name in SEARCHABLE} | self.extra
         return {name: value for name, value in asked.items() if value is not None}
+
+    @model_validator(mode="after")
+    def _custom(self) -> SearchSpec:
+        for name in self.extra:
+            if name in SEARCHABLE:
+                raise ValueError(f"extra holds {name}, which is a setting; write it as search.{name}")
+            if name in OURS:
+                raise ValueError(f"extra holds {name}, which every call sets by itself; remove it")
+        return self
 
 
 SEARCHABLE: tuple[str, ...] = tuple(name for name in SearchSpec.model_fields if name in SENT_FIELDS)
@@ -158,6 +202,12 @@ class PricesSpec(Strict):
     cached_input: float | None = Field(
         default=None, ge=0, description="USD per million prompt tokens read from the provider's cache."
     )
+    cache_write: float | None = Field(
+        default=None, ge=0, description="USD per million prompt tokens written to the provider's cache."
+    )
+    reasoning: float | None = Field(
+        default=None, ge=0, description="USD per million tokens of hidden reasoning; left out: as output."
+    )
 
 
 class AcceptedSpec(Strict):
@@ -167,6 +217,13 @@ class AcceptedSpec(Strict):
     high: float | None = Field(default=None, description="Largest value taken.")
     choices: list[JsonValue] | None = Field(default=None, description="The only values taken.")
     default: JsonValue = Field(default=None, description="Value used when the setting is not searched.")
+    not_with: list[str] = Field(
+        default_factory=list[str], description="Settings that may not be sent beside this one."
+    )
+    only_with: dict[str, list[JsonValue]] = Field(
+        default_factory=dict[str, "list[JsonValue]"],
+        description="Values that other settings must have beside this one; null among them: not sent.",
+    )
 
 
 class AcceptsSpec(Strict):
@@ -203,6 +260,9 @@ class ModelSpec(Strict):
     )
     prices: PricesSpec | None = Field(default=None, description="Prices that count for this run.")
     context_tokens: int | None = Field(default=None, ge=1, description="Prompt and answer together.")
+    max_input_tokens: int | None = Field(
+        default=None, ge=1, description="Longest prompt; a longer one is refused before anything is sent."
+    )
     max_output_tokens: int | None = Field(default=None, ge=1, description="Longest answer the model gives.")
     answer_s: AnswerTimeSpec | None = Field(
         default=None, description="Seconds an answer takes; only the estimate of a plan's time uses it."
@@ -259,6 +319,11 @@ class Spec(Strict):
     description: str = Field(default="", description="The question, in a sentence.")
     task: TaskSpec = Field(description="What is asked and how answers are judged.")
     search: SearchSpec = Field(description="Models and settings to choose from.")
+    catalogue: list[str] = Field(
+        default_factory=list[str],
+        description="Files of your own in the form of the catalogue's provider files, relative to the spec: "
+        "what they say of a provider or model wins over the catalogue.",
+    )
     providers: dict[Name, ProviderSpec] = Field(
         default_factory=dict[str, ProviderSpec], description="Endpoints, limits and own models, by provider."
     )

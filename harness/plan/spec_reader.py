@@ -8,7 +8,7 @@ Must not look anything up outside the file.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
@@ -87,6 +87,7 @@ class SpecReading:
     spec: Spec | None = None
     task: TaskSpec | None = None
     search: SearchSpec | None = None
+    catalogue: Sequence[str] | None = None
     providers: Mapping[str, ProviderSpec] | None = None
     aim: AimSpec | None = None
     budget: BudgetSpec | None = None
@@ -103,7 +104,7 @@ def read_spec(spec: Path | str | Mapping[str, object] | Spec) -> SpecReading:
     if whole is not None:
         return replace(_parts(reading, whole), spec=whole if problems.none else None)
     sections: dict[str, Any] = {}
-    for name in ("task", "search", "providers", "aim", "budget"):
+    for name in ("task", "search", "catalogue", "providers", "aim", "budget"):
         try:
             adapter = TypeAdapter[Any](cast("Any", Spec.model_fields[name].annotation))
             sections[name] = adapter.validate_python(rest[name]) if name in rest else None
@@ -183,6 +184,7 @@ def _parts(reading: SpecReading, spec: Spec) -> SpecReading:
         reading,
         task=spec.task,
         search=spec.search,
+        catalogue=spec.catalogue,
         providers=spec.providers,
         aim=spec.aim,
         budget=spec.budget,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from harness.fingerprint import canonical
 from harness.plan.columns import Row
 from harness.records import JsonValue, Sample
-from harness.scores.scorer import Answer, Scorer, target_texts
+from harness.scores.answer import Scorer, sample_fault
 
 # Labels repeat and are asked about once. Free texts hardly repeat: past this many, none is remembered.
 MOST_REMEMBERED = 10_000
@@ -39,21 +39,24 @@ class TargetCheck:
         return fault
 
     def _fault(self, row: Row) -> str | None:
-        sample = Sample(
-            id=row.id,
-            inputs=row.inputs,
-            target=row.target,
-            split="search",
-            group=row.group,
-            metadata=row.metadata,
-        )
-        texts = target_texts(row.target)
-        answer = Answer(sample=sample, text=texts[0] if texts else "")
+        sample = sample_of(row)
         for scorer in self._scorers:
-            score = scorer.score(answer)
-            if score.value is None:
-                return f"{score.reason}; correct the row, or scorer {scorer.name!r}"
+            fault = sample_fault(scorer, sample)
+            if fault is not None:
+                return f"{fault}; correct the row, or scorer {scorer.name!r}"
         return None
+
+
+def sample_of(row: Row) -> Sample:
+    """The row as a sample, for a scorer to look at; which split it is in does not matter here."""
+    return Sample(
+        id=row.id,
+        inputs=row.inputs,
+        target=row.target,
+        split="search",
+        group=row.group,
+        metadata=row.metadata,
+    )
 
 
 def _key(target: JsonValue) -> tuple[bool, str]:

@@ -17,7 +17,7 @@ from typing import Any, cast
 from harness.catalogue.presets import load_presets
 from harness.errors import UsageError
 from harness.fingerprint import canonical
-from harness.plan.parameters import default_settings
+from harness.plan.parameters import default_settings, there, value_of, with_values
 from harness.plan.plan import Choices, Dimension, Space
 from harness.plan.problems import shown, suggestion, written
 from harness.records import SENT_FIELDS, JsonValue, RunRecord, Settings
@@ -143,14 +143,20 @@ def _fitting(source: str, settings: Sequence[Settings], space: Space) -> Warm:
         if reason:
             notes.append(f"warm_start {source}: settings of {one.model} are left out: {reason}")
             continue
-        dimensions = space.dimensions[one.model]
-        if new := [dimension.name for dimension in dimensions if getattr(one, dimension.name) is None]:
+        default = space.defaults[one.model]
+        live = [d for d in space.dimensions[one.model] if there(d, one)]
+        new = [d.name for d in live if value_of(one, d.name) is None]
+        if any(value_of(default, name) is None for name in new):
+            notes.append(f"warm_start {source}: settings of {one.model} are left out: no {', '.join(new)}")
+            continue
+        if new:
             notes.append(
                 f"warm_start {source}: settings of {one.model} did not send {', '.join(new)}; its default is "
                 "tried"
             )
-        held = {d.name: _as_held(d, getattr(one, d.name)) for d in dimensions if d.name not in new}
-        found.append(replace(space.defaults[one.model], prompt=one.prompt, **held))
+        held: dict[str, Any] = {d.name: None for d in space.dimensions[one.model] if d not in live}
+        held |= {d.name: _as_held(d, value_of(one, d.name)) for d in live if d.name not in new}
+        found.append(with_values(replace(default, prompt=one.prompt), held))
     return Warm(tuple(found), tuple(notes))
 
 
@@ -161,12 +167,12 @@ def _misfit(settings: Settings, space: Space) -> str:
     if settings.prompt not in space.prompts:
         return f"prompt {settings.prompt!r} is none of the variants"
     default = space.defaults[settings.model]
-    if settings.extra != default.extra:
-        return f"they send {', '.join(settings.extra) or 'no custom parameters'}"
     dimensions = {dimension.name: dimension for dimension in space.dimensions[settings.model]}
-    for name in SENT_FIELDS:
-        value = getattr(settings, name)
-        if value is None or value == getattr(default, name):
+    if strange := [name for name in settings.extra if name not in dimensions]:
+        return f"they send {', '.join(strange)}"
+    for name in (*SENT_FIELDS, *settings.extra):
+        value = value_of(settings, name)
+        if value is None or value == value_of(default, name):
             continue
         if name not in dimensions:
             return f"{name} is {shown(value)}, and it is not searched"
@@ -190,7 +196,7 @@ def _preset(entry: str, space: Space) -> Warm:
         held: dict[str, Any] = {}
         for setting, value in presets[name].items():
             dimension = dimensions.get(setting)
-            if dimension is not None and dimension.holds(value):
+            if dimension is not None and dimension.holds(value) and there(dimension, space.defaults[model]):
                 held[setting] = _as_held(dimension, value)
                 continue
             why = "not searched" if dimension is None else f"{_words(dimension)} is searched"

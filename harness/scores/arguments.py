@@ -7,9 +7,9 @@ arguments and their types. It knows no scorer by name.
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from harness.errors import UsageError
 from harness.records import JsonValue
@@ -26,10 +26,16 @@ WORDS: Mapping[object, str] = {
 }
 
 
-def build(kind: str, cls: type[T], arguments: Mapping[str, JsonValue]) -> T:
+Makers: TypeAlias = Mapping[object, Callable[[JsonValue], object]]
+NO_MAKERS: Makers = {}
+REQUIRED = "required"
+
+
+def build(kind: str, cls: type[T], arguments: Mapping[str, JsonValue], makers: Makers = NO_MAKERS) -> T:
     """An instance of the dataclass made from these arguments; lists become tuples.
 
-    kind: how messages call it, as in "scorer 'regex'". Raises UsageError for an unknown, missing or
+    kind: how messages call it, as in "scorer 'regex'". makers: by type, what makes a value of it from what a
+    spec says, for types that JSON does not have. Raises UsageError for an unknown, missing or
     ill-typed argument, and passes on the one that the class raises for a value it cannot use.
     """
     accepted = {field.name: field for field in _arguments(cls)}
@@ -40,7 +46,7 @@ def build(kind: str, cls: type[T], arguments: Mapping[str, JsonValue]) -> T:
             raise unknown_name(f"argument of {kind}", name, accepted, hint)
     given: dict[str, object] = {}
     for name, value in arguments.items():
-        fits, fitted = _fitted(value, hints[name])
+        fits, fitted = _fitted(value, hints[name], makers)
         if not fits:
             raise UsageError(f"{kind}: {name} is {value!r}, expected {_words(hints[name])}{hint}")
         given[name] = fitted
@@ -57,10 +63,16 @@ def first_argument(cls: type) -> str:
 
 def describe(cls: type) -> str:
     """The accepted arguments with types and defaults, in the order of the class."""
-    hints = get_type_hints(cls)
     return "; ".join(
-        f"{field.name}: {_words(hints[field.name])}{_default(field)}" for field in _arguments(cls)
+        f"{name}: {words}{', required' if default == REQUIRED else f', default {default}' if default else ''}"
+        for name, words, default in described(cls)
     )
+
+
+def described(cls: type) -> list[tuple[str, str, str]]:
+    """Name, type in words and default of each accepted argument; the default is empty where there is none."""
+    hints = get_type_hints(cls)
+    return [(field.name, _words(hints[field.name]), _default(field)) for field in _arguments(cls)]
 
 
 def _arguments(cls: type) -> list[Field[Any]]:
@@ -73,22 +85,29 @@ def _required(field: Field[Any]) -> bool:
 
 def _default(field: Field[Any]) -> str:
     if _required(field):
-        return ", required"
-    return "" if field.default in (MISSING, None, ()) else f", default {field.default!r}"
+        return REQUIRED
+    default = field.default
+    if isinstance(default, bool):
+        return str(default).lower()
+    return "" if default in (MISSING, None, ()) else repr(default)
 
 
-def _fitted(value: JsonValue, hint: Any) -> tuple[bool, object]:
+def _fitted(value: JsonValue, hint: Any, makers: Makers) -> tuple[bool, object]:
     """Whether the value fits the type, and the value as that type has it."""
+    if hint in makers:
+        return True, makers[hint](value)
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
-        tried = (_fitted(value, option) for option in get_args(hint))
+        # What has to be made is made only when nothing plain fits: `null` for none of it, and not an error.
+        options = sorted(get_args(hint), key=lambda option: option in makers)
+        tried = (_fitted(value, option, makers) for option in options)
         return next((result for result in tried if result[0]), (False, None))
     if origin is Literal:
         return any(value == option and type(value) is type(option) for option in get_args(hint)), value
     if origin is tuple:
-        return _fitted_list(value, get_args(hint)[0])
+        return _fitted_list(value, get_args(hint)[0], makers)
     if origin is not None and issubclass(origin, Mapping):
-        return _fitted_mapping(value, get_args(hint)[1])
+        return _fitted_mapping(value, get_args(hint)[1], makers)
     if hint is Any:
         return True, value
     # To Python, true is a whole number; to whoever writes a spec it is not.
@@ -97,19 +116,19 @@ def _fitted(value: JsonValue, hint: Any) -> tuple[bool, object]:
     return isinstance(value, int | float if hint is float else hint), value
 
 
-def _fitted_list(value: JsonValue, hint: Any) -> tuple[bool, object]:
+def _fitted_list(value: JsonValue, hint: Any, makers: Makers) -> tuple[bool, object]:
     if not isinstance(value, list):
         return False, None
-    parts = [_fitted(part, hint) for part in value]
+    parts = [_fitted(part, hint, makers) for part in value]
     return all(fits for fits, _ in parts), tuple(part for _, part in parts)
 
 
-def _fitted_mapping(value: JsonValue, hint: Any) -> tuple[bool, object]:
+def _fitted_mapping(value: JsonValue, hint: Any, makers: Makers) -> tuple[bool, object]:
     if not isinstance(value, dict) or not all(
         isinstance(key, str) for key in cast("dict[object, object]", value)
     ):
         return False, None
-    parts = {key: _fitted(part, hint) for key, part in value.items()}
+    parts = {key: _fitted(part, hint, makers) for key, part in value.items()}
     return all(fits for fits, _ in parts.values()), {key: part for key, (_, part) in parts.items()}
 
 
@@ -124,4 +143,4 @@ def _words(hint: Any) -> str:
         return f"list of ({_words(get_args(hint)[0])})"
     if origin is not None and issubclass(origin, Mapping):
         return f"mapping of text to ({_words(get_args(hint)[1])})"
-    return WORDS.get(hint, getattr(hint, "__name__", str(hint)))
+    return WORDS.get(hint, getattr(hint, "__name__", str(hint)).lower())

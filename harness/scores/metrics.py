@@ -1,6 +1,6 @@
 """Add up the scores of many answers to one figure.
 
-In: values, predicted labels and targets, one per answer. Out: a number from 0 to 1. What failed and
+In: values, predicted labels and targets, one per answer. Out: a number in the metric's range. What failed and
 unscored answers count is the spec's word, passed in as `failures`; nothing here assumes one.
 The only module that may load scikit-learn, and only when a metric asks for it.
 """
@@ -8,29 +8,50 @@ The only module that may load scikit-learn, and only when a metric asks for it.
 from __future__ import annotations
 
 import math
-from collections import Counter
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from harness.errors import StatsError
+from harness.errors import StatsError, UsageError
 from harness.scores.naming import unknown_name
 
 Failures = Literal["count_as_wrong", "leave_out"]
+Reads = Literal["scores", "repeats", "labels", "numbers", "groups"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """A figure over many answers. low and high: its range, ends included; high is best.
 
-    decomposable: it is the mean of one number per answer, see `contributions`.
+    reads: what it is computed from. "scores": the mean of one number per answer; "repeats": the mean of one
+    number per sample; "labels": labels that the first scorer reads; "numbers": such labels as numbers;
+    "groups": the scores of each group. kind and argument: the parts of a name that has two, as in
+    `recall:urgent` and `pass@5`.
     """
 
     name: str
     description: str
     low: float = 0.0
     high: float = 1.0
-    decomposable: bool = True
+    reads: Reads = "scores"
+    kind: str = ""
+    argument: str = ""
+
+    @property
+    def decomposable(self) -> bool:
+        """Whether single answers have a share in it, see `contributions`."""
+        return self.reads == "scores"
+
+    @property
+    def of_labels(self) -> bool:
+        """Whether it looks at the labels of answers, not at their scores."""
+        return self.reads in ("labels", "numbers")
+
+    @property
+    def k(self) -> int:
+        """How many repeats it needs."""
+        return int(self.argument) if self.reads == "repeats" else 1
 
 
 METRICS: Mapping[str, Metric] = {
@@ -42,10 +63,52 @@ METRICS: Mapping[str, Metric] = {
             name="macro_f1",
             description="F1 of each label among the targets, averaged with equal weight; "
             "an answer without a label is a wrong label",
-            decomposable=False,
+            reads="labels",
+        ),
+        Metric(
+            name="micro_f1",
+            description="F1 of all labels among the targets together; an answer without a label is missed",
+            reads="labels",
+        ),
+        Metric(
+            name="kappa",
+            description="agreement of labels and targets beyond chance (Cohen); no label is one more label",
+            low=-1.0,
+            reads="labels",
+        ),
+        Metric(name="precision:LABEL", description="share of right ones among answers LABEL", reads="labels"),
+        Metric(
+            name="recall:LABEL", description="share of targets LABEL that were answered so", reads="labels"
+        ),
+        Metric(name="f1:LABEL", description="F1 of LABEL alone", reads="labels"),
+        Metric(
+            name="spearman",
+            description="rank correlation of the numbers in answers and targets; an answer without a number "
+            "takes the middle rank",
+            low=-1.0,
+            reads="numbers",
+        ),
+        Metric(
+            name="pass@K",
+            description="chance that one of K answers to a sample has full marks, from K or more repeats "
+            "(unbiased, Chen et al. 2021)",
+            reads="repeats",
+        ),
+        Metric(
+            name="pass^K",
+            description="chance that all of K answers to a sample have full marks, from K or more repeats "
+            "(unbiased, Yao et al. 2024)",
+            reads="repeats",
+        ),
+        Metric(
+            name="worst_group:FIELD",
+            description="lowest mean of the scores among the groups of a metadata field, those of one sample "
+            "left out",
+            reads="groups",
         ),
     )
 }
+PARTS = re.compile(r"(?P<kind>pass[@^]|[a-z0-9_]+:)(?P<argument>.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +126,29 @@ class Settled:
 
 def find_metric(name: str) -> Metric:
     """The metric of this name. Raises UsageError that lists the valid names."""
-    if name not in METRICS:
+    parts = PARTS.fullmatch(name)
+    if parts is None:
+        if name not in METRICS:
+            raise unknown_name("metric", name, METRICS)
+        return METRICS[name]
+    kind, argument = parts["kind"], parts["argument"].strip()
+    general = next((one for one in METRICS.values() if one.name.startswith(kind)), None)
+    if general is None:
         raise unknown_name("metric", name, METRICS)
-    return METRICS[name]
+    placeholder = general.name.removeprefix(kind)
+    if general.reads == "repeats" and not (argument.isdecimal() and 1 <= int(argument) <= 1000):
+        raise UsageError(f"metric {name!r} needs a whole number from 1 to 1000 for K, as in '{kind}3'")
+    return replace(
+        general,
+        name=f"{kind}{argument}",
+        kind=kind.rstrip(":"),
+        argument=argument,
+        description=re.sub(
+            rf"\b{placeholder}\b",
+            lambda _: argument if general.reads == "repeats" else repr(argument),
+            general.description,
+        ),
+    )
 
 
 def settle(
@@ -110,53 +193,101 @@ def compute(
     values: Sequence[float | None],
     predicted: Sequence[str | None] = (),
     targets: Sequence[str] = (),
+    groups: Sequence[object] = (),
 ) -> float:
-    """The metric of these answers, from 0 to 1.
+    """The metric of these answers, in its range.
 
-    values: scores, settled beforehand. predicted, targets: labels, for metrics over labels; `None` is
-    an answer without a label, and wrong. Metrics over labels look at no values, so that what is to be
-    left out has to be left out of the arrays. Raises UsageError for an unknown metric; StatsError without
-    answers, for a value that is `None` where values count, and for arrays of different lengths.
+    values: scores, settled beforehand. predicted, targets: labels, for metrics over labels; `None` is an
+    answer without a label, and wrong. Metrics over labels look at no values, so that what is to be left out
+    has to be left out of the arrays. groups: of each answer; its sample for `pass@K` and `pass^K`, its group
+    for `worst_group`. Raises UsageError for an unknown metric; StatsError without answers, for a value that
+    is `None` where values count, and for arrays of different lengths.
     """
     metric = find_metric(name)
     if metric.decomposable:
         shares = contributions(name, values)
         _some(name, len(shares))
         return math.fsum(shares) / len(shares)
-    _same_length(values, predicted, targets)
-    _some(name, len(targets))
-    return _macro_f1(predicted, targets)
+    if metric.of_labels:
+        _same_length(predicted, targets)
+        _some(name, len(targets))
+        return _over_labels(metric, predicted, targets)
+    _same_length(values, groups)
+    _some(name, len(values))
+    gathered: dict[object, list[float]] = {}
+    for value, group in zip(_known(values), groups, strict=True):
+        gathered.setdefault(group, []).append(value)
+    if metric.reads == "groups":
+        return min(math.fsum(scores) / len(scores) for scores in gathered.values())
+    passed = [(sum(score == 1.0 for score in scores), len(scores)) for scores in gathered.values()]
+    known = [share for hits, n in passed if (share := passes(metric, hits, n)) is not None]
+    _some(name, len(known))
+    return math.fsum(known) / len(known)
 
 
-def quick_macro_f1(predicted: Sequence[str | None], targets: Sequence[str]) -> float:
-    """The figure of `compute("macro_f1", ...)` in plain arithmetic, for resampling.
+def passes(metric: Metric, hits: int, n: int) -> float | None:
+    """What one sample adds to `pass@K` or `pass^K`, from 0 to 1; `None` with fewer answers than K.
 
-    A bootstrap asks thousands of times, and scikit-learn takes 2 ms to check its input, 40 times as
-    long as the counting. Raises StatsError without answers and for different lengths.
-    Source: F1 = 2 hits / (predicted + targets), van Rijsbergen 1979, chapter 7; averaged over labels.
+    1 - C(n - hits, K) / C(n, K) and C(hits, K) / C(n, K): how often K of the n answers, drawn without
+    replacement, hold a right one, or nothing else. Source: Chen et al. 2021, arXiv 2107.03374, equation 1;
+    Yao et al. 2024, arXiv 2406.12045, section 3.
     """
-    _same_length(predicted, targets)
-    _some("macro_f1", len(targets))
-    wanted, named = Counter(targets), Counter(predicted)
-    hits = Counter(target for label, target in zip(predicted, targets, strict=True) if label == target)
-    return math.fsum(2 * hits[label] / (named[label] + wanted[label]) for label in wanted) / len(wanted)
+    k = metric.k
+    if n < k:
+        return None
+    if metric.kind == "pass^":
+        return math.comb(hits, k) / math.comb(n, k)
+    return 1 - math.comb(n - hits, k) / math.comb(n, k)
 
 
-def _macro_f1(predicted: Sequence[str | None], targets: Sequence[str]) -> float:
-    """Source: `sklearn.metrics.f1_score`, average "macro" over the labels of the targets, 0 for 0/0."""
+def numbers_of(labels: Sequence[str | None]) -> list[float]:
+    """Labels as numbers; what is none takes the median of the others, which says nothing of its rank."""
+    read = [_number(label) for label in labels]
+    known = sorted(value for value in read if value is not None)
+    middle = (known[(len(known) - 1) // 2] + known[len(known) // 2]) / 2 if known else 0.0
+    return [middle if value is None else value for value in read]
+
+
+def _number(label: str | None) -> float | None:
+    try:
+        value = float((label or "").rstrip("%"))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _over_labels(metric: Metric, predicted: Sequence[str | None], targets: Sequence[str]) -> float:
+    """Source: scikit-learn, 0 for 0/0; rank correlation: `stats.tables.spearman`."""
+    if metric.reads == "numbers":
+        from harness.stats.tables import spearman
+
+        return spearman(list(zip(numbers_of(predicted), numbers_of(targets), strict=True)))
     # A second or two of import, which the other metrics never pay.
-    from sklearn.metrics import f1_score
+    from sklearn.metrics import cohen_kappa_score
 
-    codes = {label: code for code, label in enumerate(sorted(set(targets)))}
-    return float(
-        f1_score(
-            [codes[target] for target in targets],
-            [-1 if label is None else codes.get(label, -1) for label in predicted],
-            labels=list(codes.values()),
-            average="macro",
-            zero_division=0,  # pyright: ignore[reportArgumentType] - the stub forgets 0, 1 and NaN
-        )
-    )
+    codes = {
+        label: code for code, label in enumerate(sorted({*targets, *(p for p in predicted if p is not None)}))
+    }
+    wanted = [codes[target] for target in targets]
+    found = [-1 if label is None else codes[label] for label in predicted]
+    if metric.name == "kappa":
+        # Without any variation there is nothing beyond chance, and scikit-learn warns of 0/0.
+        return 0.0 if len({*wanted, *found}) == 1 else float(cohen_kappa_score(wanted, found))
+    if metric.argument:
+        labels: list[int] = [codes.get(metric.argument, len(codes))]
+        return _sklearn(metric.kind, wanted, found, labels, "macro")
+    return _sklearn("f1", wanted, found, sorted(set(wanted)), metric.name.removesuffix("_f1"))
+
+
+def _sklearn(kind: str, wanted: list[int], found: list[int], labels: list[int], average: str) -> float:
+    from sklearn import metrics
+
+    figures: Mapping[str, Any] = {
+        "f1": metrics.f1_score,
+        "precision": metrics.precision_score,
+        "recall": metrics.recall_score,
+    }
+    return float(figures[kind](wanted, found, labels=labels, average=average, zero_division=0))
 
 
 def _known(values: Sequence[float | None]) -> tuple[float, ...]:

@@ -1,70 +1,146 @@
 """From the words of a spec to a scorer.
 
-In: one entry of `task.scorers`. Out: a `Scorer`, ready to judge. Builds only the classes it is
-given, and looks nothing up on disk or among installed packages.
+In: one entry of `task.scorers`. Out: a `Scorer` or a `RepeatScorer`, ready to judge. Builds the classes it is
+given; what a spec names beyond them is loaded by `own`, with permission alone.
 
     exact                                   no arguments
     choice: [billing, bug]                  a value for the scorer's first argument
     number: {tolerance: 0.01, pick: first}  arguments by name
+    all: [exact, {length: 20}]              a scorer made of scorers
+    my_team.scorers:Politeness              a class or function of one's own
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 from harness.errors import UsageError
-from harness.scores.answer import Answer, Scorer, judged, target_texts
-from harness.scores.arguments import build, first_argument
+from harness.records import JsonValue
+from harness.scores.answer import (
+    Answer,
+    AnyScorer,
+    RepeatScorer,
+    Scorer,
+    judged,
+    target_label,
+    target_texts,
+)
+from harness.scores.arguments import Makers, build, first_argument
+from harness.scores.behaviour import Complete, Length, Refusal
 from harness.scores.choice import Choice
+from harness.scores.combined import AllOf, AnyOf, Weighted
 from harness.scores.naming import unknown_name
 from harness.scores.number import Number
-from harness.scores.text import Contains, Exact, Regex
+from harness.scores.own import ALLOW, GIVEN, Permission, handed_over, named
+from harness.scores.python_tests import PythonTests
+from harness.scores.repeats import Consistency, Diversity
+from harness.scores.structured import Fields, Json, JsonSchema
+from harness.scores.text import Contains, Exact, IContains, Regex, StartsWith
+from harness.scores.words import Bleu, Chrf, Levenshtein, Rouge, SquadExact, TokenF1
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+__all__ = [
+    "BUILT_IN",
+    "Answer",
+    "AnyScorer",
+    "Permission",
+    "RepeatScorer",
+    "Scorer",
+    "build_scorer",
+    "judged",
+    "target_label",
+    "target_texts",
+]
 
-    from harness.records import JsonValue, Sample
-
-__all__ = ["BUILT_IN", "Answer", "Scorer", "build_scorer", "judged", "target_label", "target_texts"]
-
-BUILT_IN: tuple[type[Scorer], ...] = (Exact, Contains, Regex, Number, Choice)
+BUILT_IN: tuple[type[AnyScorer], ...] = (
+    Exact,
+    Contains,
+    IContains,
+    StartsWith,
+    Regex,
+    Number,
+    Choice,
+    SquadExact,
+    TokenF1,
+    Levenshtein,
+    Rouge,
+    Bleu,
+    Chrf,
+    Json,
+    JsonSchema,
+    Fields,
+    Refusal,
+    Length,
+    Complete,
+    PythonTests,
+    AllOf,
+    AnyOf,
+    Weighted,
+    Consistency,
+    Diversity,
+)
+Form: TypeAlias = "str | Mapping[str, JsonValue]"
+NOTHING_OWN = Permission()
 
 
 def build_scorer(
-    form: str | Mapping[str, JsonValue], *, classes: Sequence[type[Scorer]] = BUILT_IN
-) -> Scorer:
+    form: Form, *, classes: Sequence[type[AnyScorer]] = BUILT_IN, permission: Permission = NOTHING_OWN
+) -> AnyScorer:
     """The scorer that an entry of a spec asks for.
 
     form: `"exact"`, `{"choice": [...]}` (a value for the first argument; `None` for no arguments), or
     `{"choice": {"labels": [...]}}`. classes: the dataclasses to choose from, each under its default name.
-    Raises UsageError for another form, an unknown scorer, a wrong or missing argument, and for two
-    classes of one name.
+    permission: whether code may run, and objects handed over in Python. Raises UsageError for another form,
+    an unknown scorer, a wrong or missing argument, code without permission, and for two classes of one name.
     """
-    registry = _registry(classes)
-    name, given = _taken_apart(form)
-    if name not in registry:
-        raise unknown_name("scorer", name, registry)
-    scorer_class = registry[name]
-    if isinstance(given, Mapping):
-        arguments = given
-    else:
-        arguments = {} if given is None else {first_argument(scorer_class): given}
-    return build(f"scorer {name!r}", scorer_class, arguments)
+    return _Builder(_registry(classes), permission).scorer(form)
 
 
-def target_label(scorer: Scorer, sample: Sample) -> str | None:
-    """The label that this scorer reads from the sample's own target; the first one of alternatives.
+class _Builder:
+    """Builds scorers and their parts from one registry, under one permission."""
 
-    It names a target as the scorer names answers (an alias becomes its label), which is what a metric
-    over labels compares. `None` for a scorer that reads no labels, or a target it cannot read.
-    """
-    texts = target_texts(sample.target)
-    return scorer.score(Answer(sample=sample, text=texts[0])).label if texts else None
+    def __init__(self, registry: Mapping[str, type[AnyScorer]], permission: Permission) -> None:
+        self._registry, self._permission = registry, permission
+        self._makers: Makers = {Scorer: self._part}
+
+    def scorer(self, form: object) -> AnyScorer:
+        """The scorer of this form."""
+        name, given = _taken_apart(form)
+        if name == GIVEN:
+            return handed_over(cast("JsonValue", given), self._permission)
+        if ":" in name:
+            if not self._permission.allow_code:
+                raise UsageError(f"scorer {name!r} is code that the spec names; {ALLOW}")
+            return named(name, given, self._makers)
+        if name not in self._registry:
+            raise unknown_name("scorer", name, self._registry)
+        scorer_class = self._registry[name]
+        if getattr(scorer_class, "runs_code", False) and not self._permission.allow_code:
+            raise UsageError(f"scorer {name!r} runs code that models write; {ALLOW}")
+        whole = isinstance(given, Mapping) and not _is_value(scorer_class, given)
+        arguments = given if whole else {} if given is None else {first_argument(scorer_class): given}
+        return build(
+            f"scorer {name!r}", scorer_class, cast("Mapping[str, JsonValue]", arguments), self._makers
+        )
+
+    def _part(self, form: object) -> Scorer:
+        """A scorer of single answers, to be a part of another one."""
+        part = self.scorer(form)
+        if isinstance(part, RepeatScorer):
+            raise UsageError(
+                f"scorer {part.name!r} judges all answers to a sample together and is no part of another; "
+                "name it in the list of scorers"
+            )
+        return part
 
 
-def _registry(classes: Sequence[type[Scorer]]) -> dict[str, type[Scorer]]:
-    registry: dict[str, type[Scorer]] = {}
+def _is_value(scorer_class: type, given: Mapping[str, JsonValue]) -> bool:
+    """Whether a mapping is the first argument itself, as a schema may be, rather than arguments by name."""
+    return scorer_class is JsonSchema and "schema" not in given
+
+
+def _registry(classes: Sequence[type[AnyScorer]]) -> dict[str, type[AnyScorer]]:
+    registry: dict[str, type[AnyScorer]] = {}
     for scorer_class in classes:
         # What the protocol declares as a property is, on the class, the default of a dataclass field.
         name = cast("str", cast("Any", scorer_class).name)

@@ -1,4 +1,4 @@
-"""Scorers that compare texts: `exact`, `contains`, `regex`.
+"""Scorers that compare texts: `exact`, `contains`, `icontains`, `starts_with`, `regex`.
 
 In: an answer. Out: a score of 0 or 1, or unscored when the sample has no usable target. They judge
 the characters, not the meaning, and never change a target to fit an answer.
@@ -121,6 +121,54 @@ class Contains:
         passed = not missing if require == "all" else len(missing) < len(wanted)
         reason = "" if passed else "not in the answer: " + ", ".join(repr(want) for want in missing)
         return judged(self, answer, float(passed), reason=reason)
+
+
+@dataclass(frozen=True)
+class IContains(Contains):
+    """1 if the wanted texts occur in the answer whatever their case, else 0: `contains` with `ignore_case`.
+
+    texts, require: as for `contains`.
+    Source: the `icontains` of promptfoo.
+    """
+
+    ignore_case: bool = True
+    name: str = "icontains"
+
+
+@dataclass(frozen=True)
+class StartsWith:
+    """1 if the answer begins with one of the wanted texts, else 0.
+
+    texts: what is looked for; without it, the target, of which a list holds alternatives. White space before
+    the answer does not count. Unscored when `texts` is empty and the target is empty or unusable.
+    Source: the `starts-with` of promptfoo, without regard to white space.
+    """
+
+    texts: str | tuple[str, ...] = ()
+    ignore_case: bool = False
+    name: str = "starts_with"
+    version: int = field(default=1, init=False)
+
+    def __post_init__(self) -> None:
+        if self.texts == "" or "" in self._texts:
+            raise UsageError(
+                f"scorer {self.name!r}: texts is {self.texts!r}; every answer begins with an empty text"
+            )
+
+    @property
+    def _texts(self) -> tuple[str, ...]:
+        return (self.texts,) if isinstance(self.texts, str) else self.texts
+
+    def score(self, answer: Answer) -> Score:
+        """Value 0 or 1; no label."""
+        wanted = self._texts or target_texts(answer.sample.target)
+        if not wanted or "" in wanted:
+            return judged(self, answer, None, reason=NO_TARGET if not wanted else "target is empty")
+        begins = comparable(answer.text, ignore_case=self.ignore_case).lstrip()
+        prefixes = (comparable(want, ignore_case=self.ignore_case).lstrip() for want in wanted)
+        if any(begins.startswith(prefix) for prefix in prefixes):
+            return judged(self, answer, 1.0)
+        return judged(self, answer, 0.0, reason=f"the answer begins with {begins[:40]!r}")
 
 
 @dataclass(frozen=True)

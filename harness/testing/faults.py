@@ -30,6 +30,11 @@ FaultKind = Literal[
     "hang",  # the answer was made, and nothing ever comes
     "nousage",  # an answer without its token counts
     "wrongusage",  # an answer with token counts that are none
+    "toolong",  # the prompt is longer than the model takes
+    "blocked",  # the prompt is held back by a filter
+    "filtered",  # the answer is held back by a filter
+    "refusal",  # the model declines to answer
+    "empty",  # an answer without a word
 ]
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 STATUSES: Mapping[FaultKind, int] = {
@@ -39,6 +44,8 @@ STATUSES: Mapping[FaultKind, int] = {
     "529": 529,
     "401": 401,
     "quota": 429,
+    "toolong": 400,
+    "blocked": 400,
 }
 """Faults that are a status instead of an answer; they are never charged."""
 ASK_TO_WAIT: frozenset[FaultKind] = frozenset({"429", "503", "529"})

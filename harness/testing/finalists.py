@@ -75,11 +75,19 @@ def a_choice(
     searched: Sequence[Searched] = (),
     notes: Sequence[str] = (),
     limits: Mapping[str, float] | None = None,
+    assumed: Mapping[str, float] | None = None,
     level: float = 0.95,
     repeats: int = 1,
 ) -> Recommendation:
     """What is recommended among these. policy: as in a spec; the rest as in `Goal` and `recommend`."""
-    goal = Goal(policy=read_policy(policy), limits=limits or {}, level=level, seed=1, repeats=repeats)
+    goal = Goal(
+        policy=read_policy(policy),
+        limits=limits or {},
+        assumed=assumed or {},
+        level=level,
+        seed=1,
+        repeats=repeats,
+    )
     return recommend(
         list(finalists),
         goal,

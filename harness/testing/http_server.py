@@ -23,9 +23,10 @@ from harness.testing.delays import Delay
 from harness.testing.faults import HttpFaults
 from harness.testing.http_requests import RequestReader, Unreadable
 from harness.testing.http_service import Response, Service
+from harness.testing.protocols.openai_chat import OPENAI_CHAT
 from harness.testing.sources import FixedAnswers, Source
-from harness.testing.traffic import Entry, RequestLimit, TrafficStats
-from harness.testing.wire import OPENAI_CHAT, Refusal
+from harness.testing.traffic import Entry, Kept, RequestLimit, TrafficStats
+from harness.testing.wire import Refusal
 
 HOST = "127.0.0.1"
 BACKLOG = 4096
@@ -41,7 +42,8 @@ class SimulatorServer:
     source: who answers; default one fixed text. port 0: any free one. delay: how long an answer takes when
     the source does not say; seed: of these times. faults: a `FaultSchedule`, or any function of a `Moment`.
     rpm: requests a minute above which 429 is answered; `None`: no limit, and no headers about one.
-    grace_s: how long answers under way may take when the server is closed.
+    keep: keep the last requests whole, for `kept`. grace_s: how long answers under way may take when the
+    server is closed.
     Raises ProviderError when the port cannot be had.
     """
 
@@ -55,6 +57,7 @@ class SimulatorServer:
         rpm: int | None = None,
         seed: int = 0,
         grace_s: float = 1.0,
+        keep: bool = False,
     ) -> None:
         self._service = Service(
             source=source or FixedAnswers(),
@@ -62,6 +65,7 @@ class SimulatorServer:
             faults=faults,
             limit=None if rpm is None else RequestLimit(rpm, time.monotonic),
             seed=seed,
+            keep=keep,
         )
         self._port = port
         self._grace_s = grace_s
@@ -126,6 +130,10 @@ class SimulatorServer:
     def log(self) -> list[Entry]:
         """The journal, oldest request first."""
         return self._ask(self._service.log)
+
+    def kept(self) -> list[Kept]:
+        """The last requests with their bodies, oldest first; none without `keep`."""
+        return self._ask(self._service.kept)
 
     def reset(self) -> None:
         """Begin all counts and the journal anew."""
@@ -340,7 +348,7 @@ class _Connection(asyncio.Protocol):
 
 
 def _unreadable(found: Unreadable) -> bytes:
-    body = OPENAI_CHAT.refuse(Refusal(found.status, "bad_request", found.message))
+    body = OPENAI_CHAT.refuse(Refusal(found.status, "bad_request", found.message)).body
     head = f"HTTP/1.1 {found.status} Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
     return f"{head}content-length: {len(body)}\r\n\r\n".encode("ascii") + body
 

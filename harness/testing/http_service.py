@@ -16,15 +16,16 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Literal, cast
 
+from harness.records import Reply
 from harness.testing.delays import Delay
 from harness.testing.faults import STATUSES, Fault, HttpFaults, Moment, even_draws
 from harness.testing.http_requests import Request
+from harness.testing.protocols.openai_chat import OPENAI_CHAT
+from harness.testing.protocols.routes import wire_of
 from harness.testing.sources import Answered, Source
-from harness.testing.traffic import Entry, RequestLimit, Traffic, TrafficStats
-from harness.testing.wire import OPENAI_CHAT, Letter, Question, Refusal, UsageState, Wire, to_json
+from harness.testing.traffic import Entry, Kept, RequestLimit, Traffic, TrafficStats
+from harness.testing.wire import CREATED_AT, Letter, Question, Refusal, UsageState, Wire, to_json
 
-WIRES: Mapping[str, Wire] = {"/v1/chat/completions": OPENAI_CHAT, "/chat/completions": OPENAI_CHAT}
-"""Formats by path; every format has its own."""
 FIRST_TOKEN_SHARE = 0.25  # of the time of an answer, where nobody says more
 SLOW_PORTIONS = 10
 PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
@@ -61,7 +62,8 @@ class Service:
     """The provider behind the server.
 
     delay: of answers that the source itself does not time, `None`: at once; seed: of its draws.
-    limit: on requests; `None`: none is kept or told. wall: seconds since 1970, for the journal.
+    limit: on requests; `None`: none is kept or told. keep: whole requests, to be looked at. wall: seconds
+    since 1970, for the journal.
     """
 
     source: Source
@@ -69,18 +71,21 @@ class Service:
     faults: HttpFaults | None = None
     limit: RequestLimit | None = None
     seed: int = 0
+    keep: bool = False
     wall: Callable[[], float] = time.time
     traffic: Traffic = field(default_factory=Traffic)
 
     def respond(self, request: Request, *, closing: bool = False) -> Response:
         """The response to one request. closing: say that the connection ends after it."""
         headers = b"connection: close\r\n" if closing else b""
-        wire = WIRES.get(request.path)
+        if self.keep:
+            self.traffic.kept.append(Kept(request.path, request.body))
+        wire = wire_of(request.path)
         if wire is None:
             return self._office(request, headers)
         if request.method != "POST":
             refusal = Refusal(405, "method_not_allowed", f"Use POST for {request.path}.")
-            return Response(((0.0, _message(405, wire.refuse(refusal), headers)),))
+            return Response(((0.0, _error(wire, refusal, headers)),))
         entry = self.traffic.begin(hashlib.sha256(request.body).hexdigest(), self.wall())
         return self._converse(_Exchange(wire, request, entry, headers))
 
@@ -90,20 +95,17 @@ class Service:
         entry, wire = exchange.entry, exchange.wire
         if self.limit is not None:
             wait_s = self.limit.admit()
-            exchange.headers += self.limit.headers(wait_s)
+            exchange.headers += wire.limits(self.limit.level(), self.wall())
             if wait_s:
-                entry.retry_after_s = wait_s
-                return _refused(exchange, _RATE_LIMIT)
+                return _refused(exchange, _RATE_LIMIT, Fault("429", retry_after_s=wait_s))
         question = _question(wire, request=exchange.request)
         if isinstance(question, Refusal):
             return _refused(exchange, question)
         entry.model = question.model
         self.traffic.by_model[question.model] += 1
         fault = self._fault(entry)
-        if fault is not None and fault.kind in STATUSES:
-            exchange.headers += fault.retry_after_headers()
-            entry.retry_after_s = fault.retry_after_s
-            return _refused(exchange, _status_fault(fault, exchange.request))
+        if fault is not None and fault.kind in STATUSES and not _is_answer(wire, fault):
+            return _refused(exchange, _status_fault(fault, exchange.request), fault)
         answered = self.source.answer(question)
         if isinstance(answered, Refusal):
             return _refused(exchange, answered)
@@ -131,13 +133,14 @@ class Service:
         usage: UsageState = "true"
         if fault is not None:
             usage = {"nousage": "missing", "wrongusage": "wrong"}.get(fault.kind, "true")  # pyright: ignore[reportAssignmentType] - the values are literals
-        letter = Letter(f"chatcmpl-{entry.body[:24]}", question, answered.reply, usage)
-        if not question.stream:
-            body = exchange.wire.write(letter)
+        wire, reply = exchange.wire, _changed(answered.reply, fault)
+        letter = Letter(entry.body[:24], question, reply, usage)
+        if not question.stream or wire.events is None:
+            body = wire.write(letter)
             return [(total_s, _head(200, len(body), exchange.headers)), (total_s, body)]
-        events = exchange.wire.events(letter)
+        events = wire.events(letter)
         step_s = (total_s - first_s) / max(1, len(events) - 1)
-        head = _head(200, None, exchange.headers, "text/event-stream; charset=utf-8")
+        head = _head(200, None, exchange.headers, wire.stream_type)
         chunks = [(first_s + n * step_s, _chunk(event)) for n, event in enumerate(events)]
         return [(first_s, head), *chunks, (total_s, b"0\r\n\r\n")]
 
@@ -160,18 +163,22 @@ class Service:
             case "GET", "/v1/models" | "/models":
                 models = [_model(name) for name in self.source.models()]
                 found = {"object": "list", "data": models}
+            case "GET", "/api/tags":
+                found = {"models": [_tag(name) for name in self.source.models()]}
             case "GET", "/stats":
                 found = dataclasses.asdict(self.stats())
                 if "bodies=1" in request.query.split("&"):
                     found["bodies"] = self.bodies()
             case "GET", "/log":
                 found = {"entries": [dataclasses.asdict(entry) for entry in self.traffic.journal]}
+            case "POST", "/api/show":
+                found = {"template": "", "details": {}, "model_info": {}}
             case "POST", "/reset":
                 self.reset()
                 found = {"status": "reset"}
             case method, path:
                 refusal = Refusal(404, "not_found", f"Nothing answers {method} {path}.")
-                return Response(((0.0, _message(404, OPENAI_CHAT.refuse(refusal), headers)),))
+                return Response(((0.0, _error(OPENAI_CHAT, refusal, headers)),))
         return Response(((0.0, _message(200, to_json(found), headers)),))
 
     def stats(self) -> TrafficStats:
@@ -181,6 +188,10 @@ class Service:
     def bodies(self) -> dict[str, int]:
         """How often each body came, by its SHA-256 in hex."""
         return dict(self.traffic.bodies)
+
+    def kept(self) -> list[Kept]:
+        """The last requests, oldest first, where they are kept."""
+        return list(self.traffic.kept)
 
     def log(self) -> list[Entry]:
         """The journal as it is now, oldest request first."""
@@ -216,6 +227,24 @@ _BROKEN: Mapping[str, Refusal] = {
     "500": Refusal(500, "server_error", "The server had an error while processing your request."),
     "503": Refusal(503, "unavailable", "The engine is currently unavailable, please try again later."),
     "529": Refusal(529, "overloaded", "Overloaded"),
+    "toolong": Refusal(
+        400,
+        "context_length_exceeded",
+        "This model's maximum context length is 128000 tokens, but your messages resulted in 130000 tokens.",
+        "messages",
+    ),
+    "blocked": Refusal(
+        400,
+        "content_policy_violation",
+        "Your request was rejected as a result of our safety system.",
+    ),
+}
+# Faults that are an answer of another kind than the true one, by the finish reason they have.
+_OTHERWISE: Mapping[str, str] = {
+    "refusal": "refusal",
+    "filtered": "content_filter",
+    "blocked": "blocked",
+    "empty": "stop",
 }
 
 
@@ -226,13 +255,31 @@ def _question(wire: Wire, request: Request) -> Question | Refusal:
         body = None
     if not isinstance(body, dict):
         return Refusal(400, "invalid_json", "We could not parse the JSON body of your request.")
-    return wire.read(cast("dict[str, Any]", body))
+    return wire.read(cast("dict[str, Any]", body), request.path)
 
 
-def _refused(exchange: _Exchange, refusal: Refusal) -> Response:
-    exchange.entry.status = refusal.status
-    message = _message(refusal.status, exchange.wire.refuse(refusal), exchange.headers)
-    return Response(((0.0, message),), entry=exchange.entry)
+def _refused(exchange: _Exchange, refusal: Refusal, fault: Fault | None = None) -> Response:
+    """An error in place of an answer. fault: why, where it asks to wait."""
+    entry, wire = exchange.entry, exchange.wire
+    if fault is not None:
+        entry.retry_after_s = fault.retry_after_s
+        if not wire.waits_in_body or fault.retry_after_wrong is not None:
+            exchange.headers += fault.retry_after_headers()
+        refusal = dataclasses.replace(refusal, retry_after_s=fault.retry_after_s)
+    refused = wire.refuse(refusal)
+    entry.status = refused.status
+    return Response(((0.0, _message(refused.status, refused.body, exchange.headers)),), entry=entry)
+
+
+def _is_answer(wire: Wire, fault: Fault) -> bool:
+    """Whether this format answers where others refuse."""
+    return fault.kind == "blocked" and wire.blocks_in_answer
+
+
+def _changed(reply: Reply, fault: Fault | None) -> Reply:
+    """The reply as it is given: nothing said, for a reason, where the fault is one of that kind."""
+    reason = None if fault is None else _OTHERWISE.get(fault.kind)
+    return reply if reason is None else dataclasses.replace(reply, text="", finish_reason=reason)
 
 
 def _status_fault(fault: Fault, request: Request) -> Refusal:
@@ -290,6 +337,11 @@ def _merged(portions: list[tuple[float, bytes]]) -> tuple[tuple[float, bytes], .
     )
 
 
+def _error(wire: Wire, refusal: Refusal, headers: bytes) -> bytes:
+    refused = wire.refuse(refusal)
+    return _message(refused.status, refused.body, headers)
+
+
 def _message(status: int, body: bytes, headers: bytes = b"") -> bytes:
     return _head(status, len(body), headers) + body
 
@@ -307,3 +359,7 @@ def _chunk(data: bytes) -> bytes:
 
 def _model(name: str) -> dict[str, object]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "simulator"}
+
+
+def _tag(name: str) -> dict[str, object]:
+    return {"name": name, "model": name, "modified_at": CREATED_AT, "size": 0, "digest": "", "details": {}}

@@ -65,6 +65,7 @@ class MatrixProvider:
         usage = Usage(
             input_tokens=count_call_tokens(call),
             cached_input_tokens=0,
+            cache_write_tokens=0,
             output_tokens=tokens,
             reasoning_tokens=0,
         )

@@ -188,7 +188,11 @@ class ParametricWorld:
         right = self.answers(settings, repeat)[place] == 1
         text = "" if cut else f"\n{'right' if right else 'wrong'}"
         usage = Usage(
-            input_tokens=input_tokens, cached_input_tokens=0, output_tokens=billed, reasoning_tokens=0
+            input_tokens=input_tokens,
+            cached_input_tokens=0,
+            cache_write_tokens=0,
+            output_tokens=billed,
+            reasoning_tokens=0,
         )
         return Reply(
             text=FILLER + text,

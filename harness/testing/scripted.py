@@ -73,6 +73,7 @@ def as_reply(call: Call, text: str) -> Reply:
         usage=Usage(
             input_tokens=count_call_tokens(call),
             cached_input_tokens=0,
+            cache_write_tokens=0,
             output_tokens=count_tokens(text),
             reasoning_tokens=0,
         ),

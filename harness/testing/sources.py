@@ -16,6 +16,7 @@ from harness.errors import UsageError
 from harness.fingerprint import share
 from harness.plan.plan import Plan
 from harness.records import SENT_FIELDS, Latency, Message, Reply, Settings, Usage
+from harness.testing.vectors import DIMENSIONS, vectors_of
 from harness.testing.wire import Question, Refusal
 from harness.testing.worlds import TOKENS, WORDS, World, count_tokens
 
@@ -49,12 +50,25 @@ class FixedAnswers:
     """One text for every question, whatever the model: for benchmarks and tests of what lies around answers.
 
     prices: of every model, or by the name the request uses; a model that is not among them is refused.
+    cached_share: of each prompt that is read from the provider's cache; written_share: of the rest that is
+    written to it. reasoning_tokens: spent before each answer, on top of what its limit bounds.
     """
 
-    def __init__(self, text: str = "ok", prices: Prices | Mapping[str, Prices] = FIXED_PRICES) -> None:
+    def __init__(
+        self,
+        text: str = "ok",
+        prices: Prices | Mapping[str, Prices] = FIXED_PRICES,
+        *,
+        cached_share: float = 0.0,
+        written_share: float = 0.0,
+        reasoning_tokens: int = 0,
+    ) -> None:
         self._text = text
         self._tokens = count_tokens(text)
         self._prices = prices
+        self._cached_share = cached_share
+        self._written_share = written_share
+        self._reasoning_tokens = reasoning_tokens
 
     def models(self) -> Sequence[str]:
         """Those that have a price; two examples when all have the same."""
@@ -66,18 +80,25 @@ class FixedAnswers:
         if prices is None:
             return _no_model(question.model)
         text, tokens, reason = self._text, self._tokens, "stop"
+        if question.texts:
+            return embedded(question, prices)
         limit = question.settings.get("max_output_tokens")
         if isinstance(limit, int) and limit < tokens:
             text = " ".join(text.split()[: limit * WORDS // TOKENS])
             tokens, reason = limit, "length"
-        usage = Usage(
-            input_tokens=_input_tokens(question.messages),
-            cached_input_tokens=0,
-            output_tokens=tokens,
-            reasoning_tokens=0,
-        )
+        usage = self._usage(_input_tokens(question.messages), tokens)
         reply = Reply(text=text, finish_reason=reason, usage=usage, served_by=question.model)
         return Answered(reply, price_usd(usage, prices))
+
+    def _usage(self, input_tokens: int, output_tokens: int) -> Usage:
+        cached = int(self._cached_share * input_tokens)
+        return Usage(
+            input_tokens=input_tokens,
+            cached_input_tokens=cached,
+            cache_write_tokens=int(self._written_share * (input_tokens - cached)),
+            output_tokens=output_tokens + self._reasoning_tokens,
+            reasoning_tokens=self._reasoning_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +181,8 @@ class WorldAnswers:
         model = self._names.get(question.model)
         if model is None:
             return _no_model(question.model)
+        if question.texts:
+            return embedded(question, self.world.models[model].prices)
         refused = sorted(self.world.models[model].refuses & question.settings.keys())
         if refused:
             message = f"Unsupported parameter: '{refused[0]}' is not supported with this model."
@@ -185,6 +208,16 @@ class WorldAnswers:
         own = self.world.latency(settings, sample_id, repeat, output_tokens=tokens)
         first = None if own.first_token_s is None else own.first_token_s * self.pace
         return Latency(queue_s=0.0, total_s=own.total_s * self.pace, first_token_s=first)
+
+
+def embedded(question: Question, prices: Prices) -> Answered:
+    """The vectors of a question's texts; those of like texts are near each other."""
+    asked = question.settings.get("dimensions")
+    dimensions = asked if isinstance(asked, int) else DIMENSIONS
+    tokens = sum(count_tokens(text) for text in question.texts)
+    usage = Usage(input_tokens=tokens, output_tokens=0)
+    vectors = vectors_of(question.texts, dimensions)
+    return Answered(Reply(vectors=vectors, usage=usage, served_by=question.model), price_usd(usage, prices))
 
 
 def messages_key(messages: Sequence[Message]) -> bytes:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from harness.errors import UsageError
-from harness.testing.faults import wait_headers
 
 # Bounds the memory of a long benchmark; a test that reads the journal sends far fewer requests.
 LONGEST_JOURNAL = 200_000
+MOST_KEPT = 10_000  # whole requests, where they are kept
 
 
 @dataclass(slots=True)
@@ -36,6 +36,14 @@ class Entry:
     fault: str | None = None
     retry_after_s: float | None = None
     finished_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What came in one request, without its headers, which hold keys. body: as it was sent."""
+
+    path: str
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +91,7 @@ class Traffic:
     by_model: Counter[str] = field(default_factory=Counter[str])
     bodies: dict[str, int] = field(default_factory=dict[str, int])
     journal: deque[Entry] = field(default_factory=lambda: deque[Entry](maxlen=LONGEST_JOURNAL))
+    kept: deque[Kept] = field(default_factory=lambda: deque[Kept](maxlen=MOST_KEPT))
 
     def begin(self, body: str, now: float) -> Entry:
         """Note a request that has come in full."""
@@ -134,6 +143,15 @@ class Traffic:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A limit as providers tell it. rpm: requests a minute; left: of them; full_s: until all are back."""
+
+    rpm: int
+    left: int
+    full_s: float
+
+
 class RequestLimit:
     """Requests a minute as a bucket that holds a minute's worth and fills up evenly.
 
@@ -158,20 +176,6 @@ class RequestLimit:
             return 0.0
         return (1 - self._left) * 60 / self._rpm
 
-    def headers(self, wait_s: float = 0.0) -> bytes:
-        """Header lines that tell the limit, as OpenAI writes them. wait_s: what `admit` gave."""
-        full_s = (self._rpm - self._left) * 60 / self._rpm
-        lines = (
-            f"x-ratelimit-limit-requests: {self._rpm}\r\n"
-            f"x-ratelimit-remaining-requests: {int(self._left)}\r\n"
-            f"x-ratelimit-reset-requests: {_duration(full_s)}\r\n"
-        ).encode("ascii")
-        return lines + wait_headers(wait_s) if wait_s else lines
-
-
-def _duration(seconds: float) -> str:
-    milliseconds = math.ceil(seconds * 1000)
-    if milliseconds < 1000:
-        return f"{milliseconds}ms"
-    minutes, rest = divmod(milliseconds / 1000, 60)
-    return f"{minutes:.0f}m{rest:.3g}s" if minutes else f"{rest:.4g}s"
+    def level(self) -> Level:
+        """How much of it is left at this moment."""
+        return Level(self._rpm, int(self._left), (self._rpm - self._left) * 60 / self._rpm)

@@ -1,7 +1,7 @@
-"""Formats in which providers are spoken to: the OpenAI chat format, and the place for others.
+"""What every format of a provider has in common: questions, letters, refusals, and how settings are read.
 
-In: the JSON body of a request. Out: the question in it; and for an answer the body to send. A format
-is one `Wire`: four small functions. None of them knows who answers, when, or what goes wrong.
+In: JSON bodies. Out: questions in our own words, and the means to write answers. The formats themselves
+stand in `protocols`, one a file. None of them knows who answers, when, or what goes wrong.
 """
 
 from __future__ import annotations
@@ -12,26 +12,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from harness.records import JsonValue, Message, Reply, Role
+from harness.records import JsonValue, Message, Reply
+from harness.testing.traffic import Level
 
 UsageState = Literal["true", "missing", "wrong"]
 # The same request gets the same bytes, so its moment of creation is always the same one.
 CREATED = 1_767_225_600
+CREATED_AT = "2026-01-01T00:00:00Z"
+EVENT_STREAM = "text/event-stream; charset=utf-8"
 _PIECE = re.compile(r"\s*\S+|\s+$")
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_ROLES: Mapping[str, Role] = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "assistant": "assistant",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked, in our own words. settings: what was sent along, under the names of `Settings`.
 
-    model: as the body names it. stream_usage: whether a stream is to end with its token counts.
+    model: as the request names it. stream_usage: whether a stream is to end with its token counts.
+    texts: to be embedded, in place of messages. form: a way of answering of the format's own.
     """
 
     model: str
@@ -39,21 +37,39 @@ class Question:
     settings: Mapping[str, JsonValue]
     stream: bool = False
     stream_usage: bool = False
+    texts: tuple[str, ...] = ()
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A question that gets no answer. code: the provider's word for why. param: the key at fault."""
+    """A question that gets no answer. code: OpenAI's word for why, which the other formats translate.
+
+    param: the key at fault. retry_after_s: seconds to wait, for formats that say so in the body.
+    """
 
     status: int
     code: str
     message: str
     param: str | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A refusal as one format writes it, with the status that the provider gives it."""
+
+    status: int
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """An answer to be written. id: of the answer. usage: how its token counts are told."""
+    """An answer to be written. id: of the answer, in hex. usage: how its token counts are told.
+
+    A reply's finish reason is "stop", "length", "refusal" (the model declined), "content_filter" (its
+    answer was held back) or "blocked" (the prompt was).
+    """
 
     id: str
     question: Question
@@ -61,19 +77,107 @@ class Letter:
     usage: UsageState = "true"
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
-    """One format. read: a body's question. write: an answer's body. refuse: an error's body.
+def no_headers(level: Level, now: float) -> bytes:
+    """The header lines about limits of a provider that tells none."""
+    del level, now
+    return b""
 
-    events: a streamed answer as the server-sent events to send one after the other, the first of them
-    at the time of the first token.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """One format. read: the question in a body and the path it was sent to. write: an answer's body.
+
+    refuse: an error. events: a streamed answer as portions to send one after the other, the first of them
+    at the time of the first token; `None`: nothing is streamed. stream_type: media type of these.
+    limits: header lines that tell a limit, given seconds since 1970. waits_in_body: says how long to wait
+    in the error itself, not in a header. blocks_in_answer: a prompt that its filter holds back gets an
+    answer that says so, not an error.
     """
 
     name: str
-    read: Callable[[Mapping[str, Any]], Question | Refusal]
+    read: Callable[[Mapping[str, Any], str], Question | Refusal]
     write: Callable[[Letter], bytes]
-    events: Callable[[Letter], Sequence[bytes]]
-    refuse: Callable[[Refusal], bytes]
+    refuse: Callable[[Refusal], Refused]
+    events: Callable[[Letter], Sequence[bytes]] | None = None
+    stream_type: str = EVENT_STREAM
+    limits: Callable[[Level, float], bytes] = no_headers
+    waits_in_body: bool = False
+    blocks_in_answer: bool = False
+
+
+# -- settings
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """How a format writes one setting. name: ours. fits: whether a value may be; expected: in words."""
+
+    name: str
+    expected: str
+    fits: Callable[[object], bool]
+
+
+def number(name: str, low: float, high: float) -> Key:
+    """A number within these ends, both included."""
+    return Key(
+        name,
+        f"a number from {low:g} to {high:g}",
+        lambda value: type(value) in (int, float) and low <= cast("float", value) <= high,
+    )
+
+
+def whole(name: str, low: int | None = None) -> Key:
+    """A whole number, from `low` on when given."""
+    expected = "a whole number" if low is None else f"a whole number from {low}"
+    return Key(name, expected, lambda value: type(value) is int and (low is None or value >= low))
+
+
+def word(name: str) -> Key:
+    """Any text."""
+    return Key(name, "a text", lambda value: isinstance(value, str))
+
+
+def texts(name: str) -> Key:
+    """A list of texts, or one text, which means a list of it."""
+    return Key(name, "a list of texts", lambda value: isinstance(value, str) or are_texts(value))
+
+
+def are_texts(value: object) -> bool:
+    """Whether this is a list of texts and nothing else."""
+    return isinstance(value, list) and all(isinstance(one, str) for one in cast("list[object]", value))
+
+
+def take_settings(
+    body: Mapping[str, Any], keys: Mapping[str, Key], *, beside: frozenset[str] = frozenset(), strict: bool
+) -> dict[str, Any] | Refusal:
+    """The settings of a body under our names; what is null counts as not sent.
+
+    beside: keys that are no settings. strict: refuse keys that the format does not know, as providers that
+    forbid them do; else they are settings under their own names.
+    """
+    settings: dict[str, Any] = {}
+    for name, value in body.items():
+        if value is None or name in beside:
+            continue
+        key = keys.get(name)
+        if key is None:
+            if strict:
+                return Refusal(400, "unknown_parameter", f"{name}: Extra inputs are not permitted", name)
+            settings[name] = value
+        elif not key.fits(value):
+            return invalid(name, value, key.expected)
+        else:
+            settings[key.name] = [value] if key.name == "stop" and isinstance(value, str) else value
+    return settings
+
+
+def invalid(param: str, value: object, expected: str) -> Refusal:
+    """The refusal of a value that cannot be."""
+    shown = repr(value)[:80]
+    return Refusal(400, "invalid_value", f"Invalid '{param}': found {shown}, expected {expected}.", param)
+
+
+# -- bodies
 
 
 def to_json(value: object) -> bytes:
@@ -81,174 +185,34 @@ def to_json(value: object) -> bytes:
     return _JSON.encode(value).encode("utf-8", "replace")
 
 
+def event(data: object, name: str | None = None) -> bytes:
+    """One server-sent event with this value as JSON."""
+    head = b"" if name is None else b"event: %b\n" % name.encode()
+    return b"%bdata: %b\n\n" % (head, to_json(data))
+
+
 def pieces_of(text: str) -> list[str]:
     """A text as it is streamed: a word each, with the blanks before it; joined, the pieces are the text."""
     return _PIECE.findall(text)
 
 
-# -- OpenAI, POST /v1/chat/completions
-
-_RANGES: Mapping[str, tuple[float, float]] = {
-    "temperature": (0, 2),
-    "top_p": (0, 1),
-    "frequency_penalty": (-2, 2),
-    "presence_penalty": (-2, 2),
-}
-# How an answer is delivered, not what it says.
-_DELIVERY = frozenset({"model", "messages", "stream", "stream_options", "n", "user"})
-_LIMITS = ("max_tokens", "max_completion_tokens")
-_ERROR_TYPES = {
-    401: "authentication_error",
-    403: "permission_error",
-    429: "requests",
-    529: "overloaded_error",
-}
+def mapping(value: object) -> dict[str, Any]:
+    """The value if it is a JSON object, else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def read_openai_chat(body: Mapping[str, Any]) -> Question | Refusal:
-    """The question of a chat completion request; keys that are null count as not sent."""
-    model, stream = body.get("model"), body.get("stream") or False
-    if not isinstance(model, str) or not model:
-        return _invalid("model", model, "the name of a model")
-    if not isinstance(stream, bool):
-        return _invalid("stream", stream, "true or false")
-    if body.get("n") not in (None, 1):
-        return _invalid("n", body["n"], "1, this simulator gives one choice")
-    messages = _openai_messages(body.get("messages"))
-    if isinstance(messages, Refusal):
-        return messages
-    settings = _openai_settings(body)
-    if isinstance(settings, Refusal):
-        return settings
-    options = body.get("stream_options")
-    usage = isinstance(options, dict) and cast("dict[str, Any]", options).get("include_usage") is True
-    return Question(model, messages, settings, stream, stream and usage)
-
-
-def write_openai_chat(letter: Letter) -> bytes:
-    """The body of a chat completion."""
-    reply = letter.reply
-    body: dict[str, Any] = {
-        "id": letter.id,
-        "object": "chat.completion",
-        "created": CREATED,
-        "model": reply.served_by,
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": reply.text, "refusal": None},
-                "logprobs": None,
-                "finish_reason": reply.finish_reason,
-            }
-        ],
-    }
-    if letter.usage != "missing":
-        body["usage"] = _openai_usage(letter)
-    return to_json(body)
-
-
-def openai_chat_events(letter: Letter) -> list[bytes]:
-    """The chunks of a streamed chat completion: role, words, finish reason, usage if asked for, `[DONE]`."""
-    deltas: list[dict[str, str]] = [{"role": "assistant", "content": ""}]
-    deltas += [{"content": piece} for piece in pieces_of(letter.reply.text or "")]
-    chunks = [_openai_chunk(letter, delta, None) for delta in deltas]
-    chunks.append(_openai_chunk(letter, {}, letter.reply.finish_reason))
-    if letter.question.stream_usage and letter.usage != "missing":
-        last = _openai_chunk(letter, {}, None)
-        chunks.append(last | {"choices": [], "usage": _openai_usage(letter)})
-    return [*(b"data: " + to_json(chunk) + b"\n\n" for chunk in chunks), b"data: [DONE]\n\n"]
-
-
-def refuse_openai(refusal: Refusal) -> bytes:
-    """The body of an error."""
-    kind = _ERROR_TYPES.get(
-        refusal.status, "server_error" if refusal.status >= 500 else "invalid_request_error"
-    )
-    if refusal.code == "insufficient_quota":
-        kind = refusal.code
-    error = {"message": refusal.message, "type": kind, "param": refusal.param, "code": refusal.code}
-    return to_json({"error": error})
-
-
-def _openai_messages(found: object) -> tuple[Message, ...] | Refusal:
-    if not isinstance(found, list) or not found:
-        return _invalid("messages", found, "a list of one message or more")
-    messages: list[Message] = []
-    for one in cast("list[object]", found):
-        turn = cast("dict[str, Any]", one) if isinstance(one, dict) else {}
-        role, content = _ROLES.get(str(turn.get("role"))), _openai_content(turn.get("content"))
-        if role is None or content is None:
-            return _invalid(f"messages[{len(messages)}]", one, "a role and a text")
-        messages.append(Message(role, content))
-    return tuple(messages)
-
-
-def _openai_content(content: object) -> str | None:
+def joined_parts(content: object, *kinds: str | None) -> str | None:
+    """The text of a message's content: one text, or parts of these `type`s; `None`: it is neither."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
         return None
-    parts = [cast("dict[str, Any]", p) if isinstance(p, dict) else {} for p in cast("list[object]", content)]
-    texts = [part.get("text") for part in parts if part.get("type") == "text"]
-    return "".join(map(str, texts)) if len(texts) == len(parts) else None
+    parts = [mapping(part) for part in cast("list[object]", content)]
+    found = [part.get("text") for part in parts if part.get("type") in kinds]
+    return "".join(map(str, found)) if len(found) == len(parts) else None
 
 
-def _openai_settings(body: Mapping[str, Any]) -> dict[str, Any] | Refusal:
-    settings: dict[str, Any] = {}
-    for name, value in body.items():
-        if value is None or name in _DELIVERY:
-            continue
-        if name in _RANGES:
-            low, high = _RANGES[name]
-            if type(value) not in (int, float) or not low <= value <= high:
-                return _invalid(name, value, f"a number from {low:g} to {high:g}")
-        elif name in _LIMITS:
-            if type(value) is not int or value < 1:
-                return _invalid(name, value, "a whole number from 1")
-            name = "max_output_tokens"  # noqa: PLW2901 - two names of one setting
-        elif name == "seed" and type(value) is not int:
-            return _invalid(name, value, "a whole number")
-        elif name == "stop" and isinstance(value, str):
-            value = [value]  # noqa: PLW2901 - one text means a list of it
-        settings[name] = value
-    return settings
-
-
-def _openai_chunk(letter: Letter, delta: Mapping[str, str], finish_reason: str | None) -> dict[str, Any]:
-    chunk: dict[str, Any] = {
-        "id": letter.id,
-        "object": "chat.completion.chunk",
-        "created": CREATED,
-        "model": letter.reply.served_by,
-        "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}],
-    }
-    if letter.question.stream_usage:
-        chunk["usage"] = None
-    return chunk
-
-
-def _openai_usage(letter: Letter) -> dict[str, Any]:
-    if letter.usage == "wrong":
-        return {"prompt_tokens": -1, "completion_tokens": "many", "total_tokens": None}
-    usage = letter.reply.usage
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": (usage.input_tokens or 0) + (usage.output_tokens or 0),
-        "prompt_tokens_details": {"cached_tokens": usage.cached_input_tokens},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }
-
-
-def _invalid(param: str, value: object, expected: str) -> Refusal:
-    shown = repr(value)[:80]
-    return Refusal(400, "invalid_value", f"Invalid '{param}': found {shown}, expected {expected}.", param)
-
-
-OPENAI_CHAT = Wire(
-    name="openai chat",
-    read=read_openai_chat,
-    write=write_openai_chat,
-    events=openai_chat_events,
-    refuse=refuse_openai,
-)
+def model_of(body: Mapping[str, Any]) -> str | Refusal:
+    """The model that a body names."""
+    model = body.get("model")
+    return model if isinstance(model, str) and model else invalid("model", model, "the name of a model")

@@ -207,6 +207,7 @@ class World:
         usage = Usage(
             input_tokens=input_tokens,
             cached_input_tokens=0,
+            cache_write_tokens=0,
             output_tokens=output_tokens,
             reasoning_tokens=0,
         )

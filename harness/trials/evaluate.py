@@ -15,7 +15,17 @@ import numpy as np
 from harness.calls.engine import Engine
 from harness.fingerprint import share
 from harness.plan.plan import Plan
-from harness.records import AnswerRow, Call, CallFailure, Message, Outcome, Sample, Score, Settings
+from harness.records import (
+    AnswerRow,
+    Call,
+    CallFailure,
+    Completion,
+    Message,
+    Outcome,
+    Sample,
+    Score,
+    Settings,
+)
 from harness.scores.scorer import Answer
 from harness.trials.evidence import Arm
 
@@ -126,7 +136,7 @@ class Pipeline:
         if isinstance(outcome, CallFailure) and outcome.kind in HOPELESS:
             cause = f"cannot be asked ({outcome.kind}): {outcome.message}"
             answered.gone.update(dict.fromkeys(_affected(outcome, arms), cause))
-        asked.arm.take(asked.position, outcome, score_all(asked.arm.board.plan, outcome, asked.sample))
+        _take(asked, outcome)
         if self._watch:
             self._watch()
 
@@ -152,21 +162,24 @@ def remember(arm: Arm, seen: str, engine: Engine) -> None:
     arm.seen[:] = arm.seen_of(seen)
     positions = np.flatnonzero(arm.seen.any(axis=1)).tolist()
     for outcome in engine.recall(_calls(Due([arm], positions), under_way, again=True)):
-        asked = under_way.pop(id(outcome.call))
-        arm.take(asked.position, outcome, score_all(arm.board.plan, outcome, asked.sample))
+        _take(under_way.pop(id(outcome.call)), outcome)
 
 
 def score_all(plan: Plan, outcome: Outcome, sample: Sample) -> tuple[Score, ...]:
     """One score per scorer of the task; none for a failed call."""
     if isinstance(outcome, CallFailure):
         return ()
-    answer = Answer(
-        sample=sample,
-        text=outcome.reply.text or "",
-        repeat=outcome.call.repeat,
-        finish_reason=outcome.reply.finish_reason,
-    )
+    answer = _answer(outcome, sample)
     return tuple(scorer.score(answer) for scorer in plan.task.scorers)
+
+
+def score_repeats(plan: Plan, outcomes: Sequence[Outcome], sample: Sample) -> tuple[Score, ...]:
+    """One score per scorer that judges repeats; none unless all repeats are there and one has an answer."""
+    answered = [outcome for outcome in outcomes if isinstance(outcome, Completion)]
+    if len(outcomes) < plan.task.repeats or not answered:
+        return ()
+    answers = sorted((_answer(one, sample) for one in answered), key=lambda answer: answer.repeat)
+    return tuple(scorer.score_repeats(answers) for scorer in plan.task.repeat_scorers)
 
 
 def make_call(
@@ -195,11 +208,16 @@ def make_call(
 
 
 def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
-    """The per-sample table of one arm, read back from the store; nothing is sent for it."""
+    """The per-sample table of one arm, read back from the store; nothing is sent for it.
+
+    Scores of all repeats together stand in the row of the last one.
+    """
     under_way: dict[int, _Asked] = {}
     plan, seen = arm.board.plan, np.flatnonzero(arm.seen.any(axis=1)).tolist()
+    of_sample: list[Outcome] = []
     for outcome in engine.recall(_calls(Due([arm], seen), under_way, again=True)):
         sample = under_way.pop(id(outcome.call)).sample
+        of_sample = [one for one in of_sample if one.call.sample_id == sample.id] + [outcome]
         failed = isinstance(outcome, CallFailure)
         yield AnswerRow(
             trial=arm.number,
@@ -213,9 +231,30 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
             latency_s=None if failed else outcome.latency.total_s,
             cached=not failed and outcome.cached,
             reused=not failed and outcome.reused,
-            scores=score_all(plan, outcome, sample),
+            scores=score_all(plan, outcome, sample) + score_repeats(plan, of_sample, sample),
             target=sample.target,
         )
+
+
+def _take(asked: _Asked, outcome: Outcome) -> None:
+    """Score an outcome and add it to its arm; with the last repeat of a sample, the repeats as well."""
+    arm, plan = asked.arm, asked.arm.board.plan
+    arm.take(asked.position, outcome, score_all(plan, outcome, asked.sample))
+    if plan.task.repeat_scorers:
+        outcomes = arm.waiting.setdefault(asked.position, [])
+        outcomes.append(outcome)
+        if len(outcomes) == plan.task.repeats:
+            del arm.waiting[asked.position]
+            arm.take_repeats(asked.position, score_repeats(plan, outcomes, asked.sample))
+
+
+def _answer(outcome: Completion, sample: Sample) -> Answer:
+    return Answer(
+        sample=sample,
+        text=outcome.reply.text or "",
+        repeat=outcome.call.repeat,
+        finish_reason=outcome.reply.finish_reason,
+    )
 
 
 def _affected(failure: CallFailure, arms: Sequence[Arm]) -> set[str]:

@@ -7,10 +7,9 @@ and figures only; texts stay in the store.
 from __future__ import annotations
 
 import base64
-import math
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +28,12 @@ from harness.records import (
     Trial,
     TrialState,
 )
-from harness.scores.metrics import METRICS, compute, quick_macro_f1
+from harness.scores.metrics import Metric, find_metric, passes
 from harness.scores.scorer import target_label
 from harness.stats.bounds import mean_bounds, percentile_bounds, share_bounds, two_sided
-from harness.stats.intervals import bootstrap_interval, mean_interval
+from harness.trials.groupings import Groupings
+from harness.trials.quality import measure
+from harness.trials.variety import Variety
 
 Floats = NDArray[np.float64]
 
@@ -41,8 +42,9 @@ Floats = NDArray[np.float64]
 class Board:
     """The samples of one split in their fixed order, shared by all arms of that split.
 
-    groups and targets: by position; filled when the sample is first used. targets: labels of the first
-    scorer, kept only for metrics over labels.
+    groups, targets and groupings: by position; filled when the sample is first used. targets: labels of the
+    first scorer. codes: a number from 1 for each label that was met, so that an answer's label is a number as
+    well.
     """
 
     plan: Plan
@@ -50,31 +52,46 @@ class Board:
     ids: Sequence[str]
     groups: list[str | None]
     targets: list[str | None]
+    metric: Metric
+    groupings: Groupings
+    codes: dict[str, int] = field(default_factory=dict[str, int])
 
     @classmethod
     def of(cls, plan: Plan, split: Split) -> Board:
         """An empty board for this split of the plan's data."""
         ids = plan.task.rows.ids(split)
-        return cls(plan, split, ids, [None] * len(ids), [None] * len(ids))
+        metric, named = find_metric(plan.task.metric), plan.task.slices
+        if named is not None and metric.reads == "groups":
+            named = (*named, metric.argument)
+        groups: list[str | None] = [None] * len(ids)
+        targets: list[str | None] = [None] * len(ids)
+        return cls(plan, split, ids, groups, targets, metric, Groupings(len(ids), named))
 
     @property
-    def over_labels(self) -> bool:
-        """Whether the metric looks at labels rather than at the mean of the scores."""
-        return not METRICS[self.plan.task.metric].decomposable
+    def of_the_whole(self) -> bool:
+        """Whether the metric says nothing of one sample: it looks at labels, or at groups."""
+        return self.metric.of_labels or self.metric.reads == "groups"
 
     def note(self, position: int, sample: Sample) -> None:
-        """Remember group and target of the sample at this position."""
+        """Remember groups and target of the sample at this position."""
         self.groups[position] = sample.group
-        if self.over_labels and self.targets[position] is None:
+        if self.targets[position] is None:
             self.targets[position] = target_label(self.plan.task.scorers[0], sample)
+            self.groupings.note(position, sample.metadata)
+
+    def code(self, label: str | None) -> int:
+        """The number of a label; 0 for none."""
+        return 0 if label is None else self.codes.setdefault(label, len(self.codes) + 1)
 
 
 @dataclass(slots=True)
 class Arm:
     """One set of settings on one split. Arrays have shape (samples, repeats); NaN: nothing there.
 
-    seen: answers that arrived, failures included. value: of the first scorer. failure: the newest one, in
-    words. measured: the quality last computed, with the number of answers behind it.
+    seen: answers that arrived, failures included. value: of the first scorer. together: scores of whole
+    samples, by the scorer of their repeats. waiting: outcomes of samples whose repeats are not complete, by
+    position, where a scorer needs all of them. failure: the newest one, in words. measured: the quality last
+    computed, with the number of answers behind it.
     """
 
     number: int
@@ -85,8 +102,10 @@ class Arm:
     price: NDArray[np.float32]
     latency: NDArray[np.float32]
     first_token: NDArray[np.float32]
-    labels: dict[tuple[int, int], str | None] = field(default_factory=dict[tuple[int, int], "str | None"])
-    others: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    label: NDArray[np.int32]
+    others: dict[str, Floats] = field(default_factory=dict[str, Floats])
+    together: dict[str, Floats] = field(default_factory=dict[str, Floats])
+    waiting: dict[int, list[Outcome]] = field(default_factory=dict[int, list[Outcome]], repr=False)
     failed: int = 0
     failure: str = ""
     unscored: int = 0
@@ -95,6 +114,7 @@ class Arm:
     spent_usd: float = 0.0
     state: TrialState = "running"
     reason: str = ""
+    variety: Variety = field(default_factory=Variety, repr=False)
     measured: tuple[int, Estimate | None] | None = field(default=None, repr=False)
 
     @classmethod
@@ -102,8 +122,8 @@ class Arm:
         """An arm that has seen nothing."""
         shape = (len(board.ids), board.plan.task.repeats)
         value, price, latency, first_token = (np.full(shape, np.nan, np.float32) for _ in range(4))
-        seen = np.zeros(shape, np.bool_)
-        return cls(number, settings, board, seen, value, price, latency, first_token)
+        seen, label = np.zeros(shape, np.bool_), np.zeros(shape, np.int32)
+        return cls(number, settings, board, seen, value, price, latency, first_token, label)
 
     def take(self, position: int, outcome: Outcome, scores: Sequence[Score]) -> None:
         """Note one outcome; `scores` is empty for a failure, else one per scorer."""
@@ -115,15 +135,25 @@ class Arm:
             return
         self._take_figures(at, outcome)
         first = scores[0]
+        if self.board.plan.task.repeats > 1:
+            self.variety.take(position, outcome.reply.text or "", first.label)
         if first.value is None:
             self.unscored += 1
         else:
             self.value[at] = first.value
-        if self.board.over_labels and first.value is not None:
-            self.labels[at] = first.label
+        if first.value is not None:
+            self.label[at] = self.board.code(first.label)
         for score in scores[1:]:
             if score.value is not None:
-                self.others.setdefault(score.scorer, []).append(score.value)
+                self.others.setdefault(score.scorer, np.full(self.seen.shape, np.nan))[at] = score.value
+
+    def take_repeats(self, position: int, scores: Sequence[Score]) -> None:
+        """Note what scorers say of all answers to one sample."""
+        for score in scores:
+            if score.value is not None:
+                self.together.setdefault(score.scorer, np.full(len(self.seen), np.nan))[position] = (
+                    score.value
+                )
 
     def seen_text(self) -> str:
         """Which answers this arm has seen, in a form for the store; see `seen_of`."""
@@ -140,14 +170,25 @@ class Arm:
         start, stop: positions, the latter excluded; `None`: to the last. A sample whose answers failed or
         could not be judged counts as 0 or not at all, as the spec says.
         """
-        value, seen = self.value[start:stop].astype(np.float64), self.seen[start:stop]
-        if self.board.plan.task.metric == "accuracy":
+        value, metric = self.value[start:stop].astype(np.float64), self.board.metric
+        if metric.name == "accuracy" or metric.reads == "repeats":
             value = np.where(np.isnan(value), np.nan, value == 1.0)
-        if self.board.plan.failures == "count_as_wrong":
-            value = np.where(seen & np.isnan(value), 0.0, value)
-        counted = (~np.isnan(value)).sum(axis=1)
-        total = np.nansum(value, axis=1)
-        return np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
+        value = self._settled(value, self.seen[start:stop])
+        return _passes(value, metric) if metric.reads == "repeats" else _means(value)
+
+    def scorer_values(self) -> Iterator[tuple[str, Floats]]:
+        """Per sample, shape (samples,), what each further scorer says, under the line on failures.
+
+        What scorers say of all repeats of a sample is there where they could say it.
+        """
+        for name, values in self.others.items():
+            yield name, _means(self._settled(values, self.seen))
+        yield from self.together.items()
+
+    def _settled(self, values: Floats, seen: NDArray[np.bool_]) -> Floats:
+        """The values, with 0 for what failed or could not be judged where the spec counts it as wrong."""
+        wrong = self.board.plan.failures == "count_as_wrong"
+        return np.where(seen & np.isnan(values), 0.0, values) if wrong else values
 
     def groups(self) -> list[str] | None:
         """The cluster of each sample; `None` when every sample stands alone."""
@@ -198,7 +239,11 @@ class Arm:
             cached_rate=self.cached / calls if calls else 0.0,
             spent_usd=self.spent_usd,
             reason=self.reason,
-            metrics={name: self._mean_of_others(values) for name, values in self.others.items()},
+            metrics={
+                **{name: self._mean(values) for name, values in self.others.items()},
+                **{name: float(np.nanmean(values)) for name, values in self.together.items()},
+                **self.variety.metrics(),
+            },
             bounds={} if level is None or not calls else self._bounds(level),
         )
 
@@ -227,7 +272,7 @@ class Arm:
             prices = self.price[~np.isnan(self.price)].astype(np.float64) * 1000
             among = [groups[place] for place in places]
             found["usd_per_1k_calls"] = mean_bounds(prices, level=level, groups=among)
-        quality = None if self.board.split == "search" else self._measure(two_sided(level))
+        quality = None if self.board.split == "search" else measure(self, two_sided(level))
         if quality is not None:
             found["quality"] = Bounds(
                 low=quality.low, high=quality.high, level=level, n=quality.clusters, method=quality.method
@@ -239,43 +284,11 @@ class Arm:
         answers = int(self.seen.sum())
         # Whoever watches a run asks again and again, and resampling takes a while.
         if self.measured is None or self.measured[0] != answers:
-            self.measured = (answers, self._measure(self.board.plan.aim.confidence))
+            self.measured = (answers, measure(self, self.board.plan.aim.confidence))
         return self.measured[1]
 
-    def _measure(self, level: float) -> Estimate | None:
-        values = self.quality_values()
-        known = np.flatnonzero(~np.isnan(values))
-        if len(known) < 2:
-            return None
-        groups = self.groups()
-        if self.board.over_labels:
-            return self._measure_labels(level, samples=len(known))
-        among = None if groups is None else [groups[place] for place in known]
-        return mean_interval(values[known], level=level, groups=among)
-
-    def _measure_labels(self, level: float, *, samples: int) -> Estimate:
-        plan = self.board.plan
-        counted = self.seen if plan.failures == "count_as_wrong" else ~np.isnan(self.value)
-        places = [(int(position), int(repeat)) for position, repeat in np.argwhere(counted)]
-        pairs = np.empty((len(places), 2), dtype=object)
-        pairs[:, 0] = [self.labels.get(at) for at in places]
-        pairs[:, 1] = [self.board.targets[position] or "" for position, _ in places]
-        groups = self.groups() or range(len(self.seen))
-        around = bootstrap_interval(
-            pairs,
-            lambda rows: quick_macro_f1(rows[:, 0].tolist(), rows[:, 1].tolist()),
-            level=level,
-            seed=plan.seed,
-            groups=[groups[position] for position, _ in places],
-        )
-        predicted, targets = pairs[:, 0].tolist(), pairs[:, 1].tolist()
-        value = compute(plan.task.metric, [None] * len(targets), predicted, targets)
-        return replace(around, value=value, n=samples)
-
-    def _mean_of_others(self, values: Sequence[float]) -> float:
-        # What failed or could not be judged counts as the spec says, for every scorer alike.
-        wrong = self.board.plan.failures == "count_as_wrong"
-        return math.fsum(values) / (int(self.seen.sum()) if wrong else len(values))
+    def _mean(self, values: Floats) -> float:
+        return float(np.nanmean(self._settled(values, self.seen)))
 
     def _take_figures(self, at: tuple[int, int], answer: Completion) -> None:
         self.latency[at] = answer.latency.total_s
@@ -289,6 +302,20 @@ class Arm:
             self.spent_usd += answer.price_usd or 0.0
         if answer.reply.finish_reason == "length":
             self.truncated += 1
+
+
+def _means(values: Floats) -> Floats:
+    """The mean of each row over what is there; NaN without anything."""
+    counted = (~np.isnan(values)).sum(axis=1)
+    return np.where(counted > 0, np.nansum(values, axis=1) / np.maximum(counted, 1), np.nan)
+
+
+def _passes(passed: Floats, metric: Metric) -> Floats:
+    """What each sample adds to a metric of repeats, from its answers of 0 and 1; NaN with too few of them."""
+    most = passed.shape[1]
+    shares = [[passes(metric, min(hits, n), n) for hits in range(most + 1)] for n in range(most + 1)]
+    table = np.array(shares, dtype=np.float64)
+    return table[(~np.isnan(passed)).sum(axis=1), np.nansum(passed, axis=1).astype(np.intp)]
 
 
 def _percentiles(figures: NDArray[np.float32], *shares: float) -> list[float | None]:

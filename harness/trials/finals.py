@@ -40,7 +40,7 @@ def finalists(arms: Sequence[Arm], champion: Arm, aim: Aim) -> list[Arm]:
     """
 
     def keeps(arm: Arm) -> bool:
-        return not broken_limits(arm.trial(), aim.limits)
+        return not broken_limits(arm.trial(), aim.steering)
 
     level = [arm for arm in arms if arm.samples() >= champion.samples() and arm.state != "failed"]
     level.sort(key=lambda arm: (arm is not champion, not keeps(arm), -mean(arm), arm.number))

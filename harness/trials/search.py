@@ -42,7 +42,7 @@ class Search:
     """A search under way.
 
     ask: lets arms answer samples, see `evaluate.ask`. on_block: called when there is new evidence. told:
-    values given to the sampler, by number.
+    values given to the sampler, by number. first: number of the first arm.
     """
 
     plan: Plan
@@ -53,6 +53,7 @@ class Search:
     told: dict[int, float] = field(default_factory=dict[int, float])
     notes: list[str] = field(default_factory=list[str])
     stopped: bool = False
+    first: int = 0
 
     def run(self) -> None:
         """Search, then confirm.
@@ -62,7 +63,7 @@ class Search:
         """
         plan = self.plan
         board = Board.of(plan, "search")
-        if board.over_labels:
+        if board.of_the_whole:
             self.notes.append(
                 "race, ties and differences compare single samples by their scores: "
                 f"{plan.task.metric} has no value for one sample"
@@ -340,7 +341,7 @@ class Search:
     # -- what all of them share
 
     def _arm(self, number: int, settings: Settings, board: Board) -> Arm:
-        arm = Arm.of(number, settings, board)
+        arm = Arm.of(self.first + number, settings, board)
         self.arms.append(arm)
         return arm
 
@@ -367,7 +368,7 @@ class Search:
         return min(able, key=lambda arm: (-finals.mean(arm), finals.price(arm), arm.number))
 
     def _keeps(self, arm: Arm) -> bool:
-        limits = self.plan.aim.limits
+        limits = self.plan.aim.steering
         return not limits or not broken_limits(arm.trial(), limits)
 
     def _tell(self, proposals: Proposals, arms: Sequence[Arm], champion: Arm) -> None:
@@ -379,12 +380,13 @@ class Search:
         for arm in arms:
             standing = self._standing(arm, champion)
             if arm.state == "failed" or (arm is not champion and standing.n < 2):
-                proposals.tell(arm.number, None)
+                proposals.tell(arm.number - self.first, None)
                 continue
             value = level if arm is champion else level + shrunk(standing)
             self.told[arm.number] = value
             broken = excess(arm.trial(), self.plan.aim.limits)
-            proposals.tell(arm.number, value, usd_per_1k_calls=arm.usd_per_1k_calls(), broken=broken)
+            number = arm.number - self.first
+            proposals.tell(number, value, usd_per_1k_calls=arm.usd_per_1k_calls(), broken=broken)
         self.on_block(self)
 
     def _note_budget(self) -> None:

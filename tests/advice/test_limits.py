@@ -173,3 +173,28 @@ def test_a_figure_at_its_limit_is_never_settled():
     trial = replace(a_trial(), failure_rate=0.02, bounds={"failure_rate": share_bounds(2, 100, level=0.95)})
     assert check(trial, {"failure_rate": 0.02})[0].more_calls() == float("inf")
     assert "more calls would not tell" in nobody_keeps([trial], {"failure_rate": 0.02})
+
+
+# -- limits that nobody wrote
+
+
+def cut(number, *, rate, quality):
+    """A finalist that cut off this share of its answers."""
+    made = finalist(number, quality=quality)
+    return replace(made, confirm=replace(made.confirm, truncation_rate=rate))
+
+
+def test_what_cuts_off_too_many_answers_is_not_recommended():
+    """5 % cut off loses against a worse one that cuts off 1 %, without any limit in the spec."""
+    made = [cut(0, rate=0.01, quality=0.7), cut(1, rate=0.05, quality=0.9)]
+    assert a_choice(made).trial.number == 1
+    assert a_choice(made, assumed={"truncation_rate": 0.02}).trial.number == 0
+
+
+def test_where_all_cut_off_too_many_answers_the_way_out_is_told():
+    """No recommendation, but what to change."""
+    with pytest.raises(
+        InconclusiveError,
+        match=r"trial, 0, is not recommended: its truncation_rate is 0.3.*max_output_tokens 64",
+    ):
+        a_choice([cut(0, rate=0.3, quality=0.7)], assumed={"truncation_rate": 0.02})

@@ -15,6 +15,7 @@ from harness.calls.faults import (
     safe,
 )
 
+GOOGLE = 'You exceeded your current quota, please check your plan and billing details. "quotaId": "'
 QUOTA = '{"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}}'
 
 
@@ -47,6 +48,12 @@ QUOTA = '{"error": {"code": "insufficient_quota", "message": "You exceeded your 
         (503, QUOTA, "overloaded"),
         (529, "overloaded_error", "overloaded"),
         (301, "moved", "bad_request"),
+        (400, "Your credit balance is too low to access the Anthropic API.", "quota"),
+        (400, "You have reached your specified workspace spend limits.", "quota"),
+        (400, "the input length exceeds the context length", "too_long"),
+        (429, f"{GOOGLE}GenerateRequestsPerMinutePerProjectPerModel-FreeTier", "rate_limit"),
+        (429, f"{GOOGLE}GenerateContentInputTokensPerModelPerMinute-FreeTier", "rate_limit"),
+        (429, f"{GOOGLE}GenerateRequestsPerDayPerProjectPerModel", "quota"),
     ],
 )
 def test_status_and_text_give_the_kind(status, text, kind):
@@ -104,6 +111,21 @@ def test_a_stream_that_ends_early_may_have_been_billed(text, kind):
 def test_retry_after_is_read_in_seconds(headers, seconds):
     """What cannot be read counts as not said."""
     assert retry_after_s(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ('{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "26s"}', 26.0),
+        ('b\'{"retryDelay":"0.5s"}\'', 0.5),
+        ('"retryDelay": "soon"', None),
+        ("Please retry in 26s.", None),
+    ],
+)
+def test_google_asks_to_wait_in_the_error_itself(text, seconds):
+    """It sends no header; one that is there all the same wins."""
+    assert retry_after_s({}, text) == seconds
+    assert retry_after_s({"retry-after": "3"}, text) == 3.0
 
 
 @pytest.mark.parametrize(

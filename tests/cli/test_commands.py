@@ -290,11 +290,26 @@ def test_empty_store_says_how_to_begin(desk: Any) -> None:
     assert (listed.code, listed.out) == (0, "no runs yet; begin with `harness tune SPEC`\n")
 
 
-def test_models_are_listed_with_class_and_price(desk: Any) -> None:
-    """`models list` shows the catalogue."""
-    listed = desk.cli("models", "list")
+@pytest.mark.parametrize("verb", [("models",), ("models", "list")])
+def test_models_are_listed_with_class_and_price(desk: Any, verb: tuple[str, ...]) -> None:
+    """`models` shows the catalogue, and so does `models list`."""
+    listed = desk.cli(*verb)
     assert listed.code == 0
-    assert any("local/smollm2-135m-instruct" in line and "SMALL" in line for line in listed.out.splitlines())
+    assert any("smollm2-135m-instruct" in line and "SMALL*" in line for line in listed.out.splitlines())
+
+
+def test_models_with_a_file_of_ones_own_as_json(desk: Any) -> None:
+    """What the file adds is among the values, for programs."""
+    file = desk.folder / "house.yaml"
+    file.write_text(
+        'provider: house\nwire: openai\nlitellm_prefix: openai\nsource: ours\nas_of: "2026-11-01"\n'
+        "settings: {none: {}}\nmodels: {tiny: {class: SMALL, takes: none, prices: {input: 1, output: 2}}}\n",
+        encoding="utf-8",
+    )
+    listed = desk.cli("models", "--json", "--catalogue", str(file))
+    found = {one["full_name"]: one for one in json.loads(listed.out)}
+    assert found["house/tiny"]["prices"]["output"] == 2
+    assert "openai/gpt-4o-mini" in found
 
 
 def test_version_is_one_line(desk: Any) -> None:

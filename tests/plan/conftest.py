@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,12 @@ CATALOGUE = Catalogue(
             api_key_env="ALPHA_API_KEY",
         ),
         "beta": ProviderFacts(
-            name="beta", wire="litellm", litellm_prefix="beta", api_base=None, api_key_env="BETA_API_KEY"
+            name="beta",
+            wire="litellm",
+            litellm_prefix="beta",
+            api_base=None,
+            api_key_env="BETA_API_KEY",
+            mapped_with=version("litellm"),
         ),
         "here": ProviderFacts(
             name="here", wire="embedded", litellm_prefix="openai", api_base=None, api_key_env=None

@@ -348,8 +348,9 @@ def test_a_draft_with_faults_is_no_plan(project, catalogue):
     """What cannot happen is said, should it happen."""
     from harness.plan.planner import _Draft
     from harness.plan.spec_reader import read_spec
+    from harness.scores.own import Permission
 
-    draft = _Draft(read_spec(project.spec()), catalogue, project.folder, project.cache)
+    draft = _Draft(read_spec(project.spec()), catalogue, project.folder, project.cache, Permission())
     with pytest.raises(AssertionError, match="no fault"):
         draft.plan(None, None)
 

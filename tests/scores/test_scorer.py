@@ -18,14 +18,14 @@ from harness.scores.text import Contains, Exact, Regex
 
 
 @dataclass(frozen=True)
-class Length:
+class Wordiness:
     """A scorer as a user would write one."""
 
     words: int
     weights: Mapping[str, float] = field(default_factory=dict)
     mode: Literal["up", "down"] = "up"
     note: Any = None
-    name: str = "length"
+    name: str = "wordiness"
     version: int = field(default=3, init=False)
 
     def score(self, answer) -> Score:
@@ -55,7 +55,8 @@ def test_the_three_forms_of_a_spec_build_a_scorer(form, scorer):
 
 def test_every_built_in_has_its_own_name_and_a_docstring():
     """The names that a spec may use."""
-    assert [cls.name for cls in BUILT_IN] == ["exact", "contains", "regex", "number", "choice"]
+    names = [cls.name for cls in BUILT_IN]
+    assert len(set(names)) == len(names)
     assert all(cls.__doc__ for cls in BUILT_IN)
 
 
@@ -66,15 +67,15 @@ def test_name_and_version_are_part_of_what_a_plan_fingerprints():
 
 def test_a_class_that_is_passed_in_can_be_built(answer):
     """The registry is what the caller passes; nothing is found by searching."""
-    scorer = build_scorer({"length": 2}, classes=[*BUILT_IN, Length])
+    scorer = build_scorer({"wordiness": 2}, classes=[*BUILT_IN, Wordiness])
     score = scorer.score(answer("two words"))
-    assert (score.value, score.scorer, score.version) == (1.0, "length", 3)
+    assert (score.value, score.scorer, score.version) == (1.0, "wordiness", 3)
 
 
 def test_a_class_may_take_mappings_and_anything():
     """Arguments are checked against the annotations of the class."""
-    form = {"length": {"words": 1, "weights": {"a": 1}, "note": [1]}}
-    assert build_scorer(form, classes=[Length]) == Length(1, {"a": 1}, note=[1])
+    form = {"wordiness": {"words": 1, "weights": {"a": 1}, "note": [1]}}
+    assert build_scorer(form, classes=[Wordiness]) == Wordiness(1, {"a": 1}, note=[1])
 
 
 def test_an_unknown_scorer_is_named_with_the_valid_ones():
@@ -118,7 +119,7 @@ def test_a_wrong_argument_is_named_with_the_accepted_ones(form, message):
 def test_values_of_a_neighbouring_type_are_refused(length):
     """True is no whole number, 1.5 neither, and words of a closed set are spelt exactly."""
     with pytest.raises(UsageError, match="expected"):
-        build_scorer({"length": length}, classes=[Length])
+        build_scorer({"wordiness": length}, classes=[Wordiness])
 
 
 @pytest.mark.parametrize("form", [3, {}, {"exact": {}, "number": {}}, ["exact"], None])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from harness.errors import UsageError
 from harness.records import Sample
 from harness.scores.scorer import Answer
-from harness.scores.text import REGEX_READS_CHARACTERS, Contains, Exact, Regex
+from harness.scores.text import REGEX_READS_CHARACTERS, Contains, Exact, IContains, Regex, StartsWith
 
 
 def test_a_score_names_sample_repeat_scorer_and_version(answer):
@@ -151,3 +151,32 @@ def test_regex_refuses_a_bad_pattern_when_it_is_built(pattern):
     """A pattern that cannot work is found before any money is spent."""
     with pytest.raises(UsageError, match="pattern"):
         Regex(pattern)
+
+
+@pytest.mark.parametrize(
+    ("scorer", "text", "target", "value"),
+    [
+        (IContains(), "Please REFUND me", "refund", 1),
+        (IContains(("refund", "sorry")), "Refund", None, 0),
+        (Contains(), "Please REFUND me", "refund", 0),
+        (StartsWith(), "  Yes, of course", "Yes", 1),
+        (StartsWith(), "Well, yes", "Yes", 0),
+        (StartsWith(("Yes", "Sure")), "Sure thing", None, 1),
+        (StartsWith("yes", ignore_case=True), "YES", None, 1),
+        (StartsWith(), "no", ["yes", "no"], 1),
+        (StartsWith(), "yes", None, None),
+        (StartsWith(), "yes", "", None),
+    ],
+)
+def test_contains_whatever_the_case_and_starts_with(answer, scorer, text, target, value):
+    """As promptfoo's icontains and starts-with; without a usable target, unscored."""
+    score = scorer.score(answer(text, target))
+    assert score.value == value
+    assert bool(score.reason) == (value != 1)
+
+
+@pytest.mark.parametrize("texts", ["", ("a", "")])
+def test_starts_with_refuses_an_empty_text(texts):
+    """Every answer begins with it."""
+    with pytest.raises(UsageError, match="every answer begins with an empty text"):
+        StartsWith(texts)

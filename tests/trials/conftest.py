@@ -136,10 +136,15 @@ class Bench:
         for position in positions:
             self.arm.take(position, a_failure(call=a_call(repeat=repeat)), ())
 
-    def note(self, position: int, target: str, group: str | None = None) -> None:
+    def note(self, position: int, target: str, group: str | None = None, **metadata: Any) -> None:
         """The sample at this position."""
         sample = Sample(
-            id=self.arm.board.ids[position], inputs={}, target=target, split="search", group=group
+            id=self.arm.board.ids[position],
+            inputs={},
+            target=target,
+            split="search",
+            group=group,
+            metadata=metadata,
         )
         self.arm.board.note(position, sample)
 

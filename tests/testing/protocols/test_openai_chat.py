@@ -12,16 +12,8 @@ from hypothesis import strategies as st
 from harness.calls.direct_lane import read_usage, request_body
 from harness.records import Message, Reply, Usage
 from harness.testing.builders import a_call, a_settings
-from harness.testing.wire import (
-    OPENAI_CHAT,
-    Letter,
-    Question,
-    Refusal,
-    openai_chat_events,
-    pieces_of,
-    read_openai_chat,
-    write_openai_chat,
-)
+from harness.testing.protocols.openai_chat import OPENAI_CHAT, events, read, write
+from harness.testing.wire import Letter, Question, Refusal, pieces_of
 
 BODY: dict[str, Any] = {"model": "small", "messages": [{"role": "user", "content": "hi"}]}
 USAGE = Usage(input_tokens=7, cached_input_tokens=2, output_tokens=5, reasoning_tokens=1)
@@ -45,7 +37,7 @@ def test_what_the_direct_lane_writes_is_read_back() -> None:
     call = a_call(settings=settings)
     body = request_body(call)
     assert "max_completion_tokens" in body
-    question = read_openai_chat(body)
+    question = read(body)
     assert isinstance(question, Question)
     assert (question.model, question.messages) == ("gpt-5-mini", call.messages)
     assert question.settings == settings.sent()
@@ -53,7 +45,7 @@ def test_what_the_direct_lane_writes_is_read_back() -> None:
 
 def test_null_is_not_sent() -> None:
     """A key that is null counts as absent, as providers take it."""
-    question = read_openai_chat({**BODY, "temperature": None, "stream": None, "stop": None})
+    question = read({**BODY, "temperature": None, "stream": None, "stop": None})
     assert question == Question("small", (Message("user", "hi"),), {})
 
 
@@ -61,7 +53,7 @@ def test_texts_in_parts_and_developers() -> None:
     """Content in parts is joined, and a developer speaks as the system."""
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     messages = [{"role": "developer", "content": "x"}, {"role": "user", "content": parts}]
-    question = read_openai_chat({**BODY, "messages": messages, "stop": "END"})
+    question = read({**BODY, "messages": messages, "stop": "END"})
     assert isinstance(question, Question)
     assert question.messages == (Message("system", "x"), Message("user", "ab"))
     assert question.settings == {"stop": ["END"]}
@@ -86,15 +78,15 @@ def test_texts_in_parts_and_developers() -> None:
 )
 def test_what_cannot_be_answered_is_refused(change: dict[str, Any], param: str) -> None:
     """The refusal names the key at fault, as OpenAI's errors do."""
-    found = read_openai_chat(BODY | change)
+    found = read(BODY | change)
     assert isinstance(found, Refusal)
     assert (found.status, found.param) == (400, param)
-    assert json.loads(OPENAI_CHAT.refuse(found))["error"]["param"] == param
+    assert json.loads(OPENAI_CHAT.refuse(found).body)["error"]["param"] == param
 
 
 def test_an_answer_and_its_usage() -> None:
     """Text, reason and all four counts stand where clients look for them."""
-    body = json.loads(write_openai_chat(Letter("id", Question("small", (), {}), REPLY)))
+    body = json.loads(write(Letter("id", Question("small", (), {}), REPLY)))
     assert body["choices"][0]["message"]["content"] == REPLY.text
     assert read_usage(body["usage"]) == USAGE
 
@@ -103,8 +95,8 @@ def test_an_answer_and_its_usage() -> None:
 def test_usage_may_be_missing_or_nonsense(usage: Any) -> None:
     """Both are what the fault list promises, in a stream too."""
     question = Question("small", (), {}, stream=True, stream_usage=True)
-    body = json.loads(write_openai_chat(Letter("id", question, REPLY, usage)))
-    last = json.loads(openai_chat_events(Letter("id", question, REPLY, usage))[-2][6:])
+    body = json.loads(write(Letter("id", question, REPLY, usage)))
+    last = json.loads(events(Letter("id", question, REPLY, usage))[-2][6:])
     wrong = {"prompt_tokens": -1, "completion_tokens": "many", "total_tokens": None}
     expected = (wrong, wrong) if usage == "wrong" else (None, None)
     assert (body.get("usage"), last.get("usage")) == expected
@@ -113,9 +105,9 @@ def test_usage_may_be_missing_or_nonsense(usage: Any) -> None:
 def test_a_stream_says_the_same() -> None:
     """The pieces of a stream add up to the text, and its end tells reason and usage."""
     question = Question("small", (), {}, stream=True, stream_usage=True)
-    events = openai_chat_events(Letter("id", question, REPLY))
-    assert events[-1] == b"data: [DONE]\n\n"
-    chunks = [json.loads(event.removeprefix(b"data: ")) for event in events[:-1]]
+    said = events(Letter("id", question, REPLY))
+    assert said[-1] == b"data: [DONE]\n\n"
+    chunks = [json.loads(event.removeprefix(b"data: ")) for event in said[:-1]]
     choices = [chunk["choices"][0] for chunk in chunks[:-1]]
     assert "".join(choice["delta"].get("content", "") for choice in choices) == REPLY.text
     assert [choice["finish_reason"] for choice in choices] == [None] * (len(choices) - 1) + ["stop"]
@@ -125,8 +117,8 @@ def test_a_stream_says_the_same() -> None:
 
 def test_a_stream_without_usage_has_no_such_key() -> None:
     """Usage comes only where it was asked for."""
-    events = openai_chat_events(Letter("id", Question("small", (), {}, stream=True), REPLY))
-    assert b"usage" not in b"".join(events)
+    said = events(Letter("id", Question("small", (), {}, stream=True), REPLY))
+    assert b"usage" not in b"".join(said)
 
 
 @given(st.text())

@@ -1,0 +1,135 @@
+"""The catalogue as a table for people and as plain values for programs.
+
+In: a catalogue. Out: lines of text, and JSON-like values. It decides nothing and prints nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.catalogue.models import Accepts, Catalogue, Model, Prices
+from harness.records import MODEL_CLASSES, JsonValue
+
+UNIT = "USD per million tokens"
+HEAD = ("class", "model", "$/M in", "cached", "$/M out", "prompt", "answer", "settings that it takes")
+TO_THE_RIGHT = range(2, 7)  # columns of figures
+SHORT: Mapping[str, str] = {
+    "temperature": "temp",
+    "frequency_penalty": "freq",
+    "presence_penalty": "pres",
+    "reasoning_effort": "effort",
+}
+LEGEND = (
+    "* the model that provider/CLASS means. $/M: US dollars per million tokens. prompt, answer: the most "
+    "tokens of each. temp, freq, pres, effort: temperature, frequency_penalty, presence_penalty, "
+    "reasoning_effort; every model of texts takes max_output_tokens up to its limit."
+)
+
+
+def table(catalogue: Catalogue, *, retired: bool = False) -> Iterator[str]:
+    """Lines for people: a part for each provider, its models by class. retired: with those that ended."""
+    for name, facts in catalogue.providers.items():
+        models = [model for model in catalogue.models if model.provider == name]
+        current = sorted((m for m in models if not m.retired), key=_by_class)
+        ended = [model for model in models if model.retired]
+        key = f", key in {facts.api_key_env}" if facts.api_key_env else ""
+        dates = sorted({model.as_of for model in current if model.as_of})
+        prices = "free" if facts.free else f"prices of {dates[0]}" if dates else "no prices"
+        served = "runs on this machine" if facts.wire == "embedded" else "address known to litellm"
+        yield f"{name}: {facts.api_base or served}{key}, {prices}"
+        yield from (f"  {line}".rstrip() for line in _aligned([HEAD, *map(_row, current)] if current else []))
+        if not current:
+            yield f"  serves what you start it with: declare it under providers.{name}.models"
+        if retired:
+            yield from (f"  retired  {_ending(model)}" for model in ended)
+        elif ended:
+            yield f"  {len(ended)} retired name{'' if len(ended) == 1 else 's'}: --all lists them"
+        yield ""
+    yield LEGEND
+
+
+def values(catalogue: Catalogue) -> list[dict[str, JsonValue]]:
+    """Every model with all that is known of it, retired ones too."""
+    return [_values(model) for model in catalogue.models]
+
+
+def takes(settings: Mapping[str, Accepts]) -> str:
+    """Settings with their ranges in short words, but for the output limit, which is a figure of its own."""
+    words = [_taken(name, accepts) for name, accepts in settings.items() if name != "max_output_tokens"]
+    return ", ".join(words)
+
+
+def _row(model: Model) -> tuple[str, ...]:
+    mark = "*" if model.default_of_class else ""
+    prompt = model.max_input_tokens or model.context_tokens
+    words = [takes(model.settings) or "-"]
+    if model.dimensions:
+        words = [f"vectors of {model.dimensions} numbers"]
+    if model.deprecation_date:
+        after = f", then {model.successor}" if model.successor else ""
+        words.append(f"ends {model.deprecation_date}{after}")
+    prices = ("?", "", "?") if model.prices is None else _prices(model.prices)
+    limits = _tokens(prompt), "" if model.dimensions else _tokens(model.max_output_tokens)
+    return (f"{model.model_class}{mark}", model.name, *prices, *limits, "; ".join(words))
+
+
+def _prices(prices: Prices) -> tuple[str, str, str]:
+    if prices.input == prices.output == 0:
+        return "free", "", "free"
+    cached = "" if prices.cached_input is None else f"{prices.cached_input:g}"
+    # Long prompts are dearer: the price of short ones is a floor.
+    more = "+" if prices.long_prompt else ""
+    return f"{prices.input:g}{more}", cached, f"{prices.output:g}{more}" if prices.output else ""
+
+
+def _tokens(count: int | None) -> str:
+    return "" if count is None else f"{count:,}".replace(",", " ")
+
+
+def _taken(name: str, accepts: Accepts) -> str:
+    word = SHORT.get(name, name)
+    if accepts.choices is not None:
+        word += " " + "|".join(str(choice) for choice in accepts.choices)
+    elif name != "seed" and accepts.low is not None and accepts.high is not None:
+        word += f" {accepts.low:g}..{accepts.high:g}"
+    word += "".join(f" or {SHORT.get(other, other)}" for other in accepts.not_with)
+    for other, allowed in accepts.only_with.items():
+        word += f" if {SHORT.get(other, other)} is {'|'.join(str(v) for v in allowed if v is not None)}"
+        word += " or unset" if None in allowed else ""
+    return word
+
+
+def _ending(model: Model) -> str:
+    when = f"since {model.deprecation_date}" if model.deprecation_date else f"as of {model.as_of}"
+    return f"{model.name} ({model.model_class}, {when}): use {model.successor}"
+
+
+def _by_class(model: Model) -> tuple[int, bool, str]:
+    return MODEL_CLASSES.index(model.model_class), not model.default_of_class, model.name
+
+
+def _aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    every = list(rows)
+    widths = [max(len(row[place]) for row in every) for place in range(len(HEAD))] if every else []
+    for row in every:
+        cells = [
+            cell.rjust(width) if place in TO_THE_RIGHT else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _values(model: Model) -> dict[str, JsonValue]:
+    told: dict[str, Any] = {
+        **dataclasses.asdict(model),
+        "settings": {n: _plain(a) for n, a in model.settings.items()},
+    }
+    del told["answer_s"], told["answer_s_source"]
+    return {"full_name": model.full_name, "unit_of_prices": UNIT, **told}
+
+
+def _plain(accepts: Accepts) -> dict[str, JsonValue]:
+    """What is stated of a setting, nothing else."""
+    return {name: value for name, value in dataclasses.asdict(accepts).items() if value not in (None, (), {})}

@@ -1,0 +1,134 @@
+"""What stands behind a quality, as text in its final wording: by slice of the samples, by label, by scorer.
+
+In: a run record. Out: plain records of strings for the templates, and JSON. Must not write markup or compute
+a figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from harness.outputs import numbers
+from harness.outputs.report_parts import Cell
+from harness.records import Breakdown, Estimate, JsonValue, LabelFigures, RunRecord, Slice, Trial
+
+MOST_CONFUSED = 3
+NO_LABEL = "no label"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceLine:
+    """One slice. reading: where its interval lies, against the quality of all samples."""
+
+    field: str
+    value: str
+    samples: Cell
+    quality: Cell
+    reading: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelLine:
+    """One label. confused: what its targets were given instead, most first."""
+
+    label: str
+    targets: Cell
+    given: Cell
+    precision: Cell
+    recall: Cell
+    confused: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakdownData:
+    """Everything that the templates show of one trial. title: whose it is, in words. level: of intervals."""
+
+    title: str
+    level: str
+    slices: tuple[SliceLine, ...]
+    labels: tuple[LabelLine, ...]
+
+
+def shown_breakdown(record: RunRecord) -> Breakdown | None:
+    """That of the recommended trial, or of the only one; without a choice, of the first finalist."""
+    choice = record.recommendation
+    number = None if choice is None else choice.trial.number
+    chosen = (one for one in record.breakdowns if number is None or one.trial == number)
+    return next(chosen, None)
+
+
+def breakdown_data(record: RunRecord) -> BreakdownData | None:
+    """The tables in words; `None` when there is nothing to break down."""
+    found = shown_breakdown(record)
+    if found is None or not (found.slices or found.labels):
+        return None
+    measured = (*record.finalists, *record.trials)
+    trial = next(one for one in measured if (one.number, one.split) == (found.trial, found.split))
+    level = "" if trial.quality is None else numbers.share(trial.quality.level)
+    splits = "all samples" if found.split == "all" else f"the {found.split} split"
+    return BreakdownData(
+        title=f"trial {found.trial} on {splits}",
+        level=level,
+        slices=tuple(_slice(one, trial) for one in found.slices),
+        labels=tuple(_label(one) for one in found.labels),
+    )
+
+
+def scorer_lines(record: RunRecord, trial: Trial) -> tuple[tuple[str, str], ...]:
+    """The mean of each further scorer with its interval, as names and texts."""
+    known = next((one.scorers for one in record.breakdowns if one.trial == trial.number), {})
+    lines = {name: f"{value:.2f}" for name, value in trial.metrics.items()}
+    lines |= {name: numbers.quality(estimate) for name, estimate in known.items()}
+    return tuple((f"Mean of {name}", text) for name, text in lines.items())
+
+
+def breakdown_document(record: RunRecord) -> dict[str, JsonValue]:
+    """Slices and labels of the trial shown, JSON-like; what there is none of is absent."""
+    found = shown_breakdown(record)
+    if found is None:
+        return {}
+    slices: list[JsonValue] = [asdict(one) for one in found.slices]
+    labels: list[JsonValue] = [asdict(one) for one in found.labels]
+    tables: dict[str, JsonValue] = {"slices": slices, "labels": labels}
+    return {name: table for name, table in tables.items() if table}
+
+
+def _slice(one: Slice, trial: Trial) -> SliceLine:
+    return SliceLine(
+        field=one.field,
+        value=one.value,
+        samples=Cell(text=numbers.count(one.samples), order=one.samples),
+        quality=_cell(one.quality),
+        reading=_reading(one.quality, trial.quality),
+    )
+
+
+def _reading(part: Estimate | None, whole: Estimate | None) -> str:
+    if part is None or whole is None:
+        return "too few samples"
+    if part.high < whole.value:
+        return "below the whole"
+    return "above the whole" if part.low > whole.value else "no clear difference"
+
+
+def _label(one: LabelFigures) -> LabelLine:
+    return LabelLine(
+        label=one.label,
+        targets=Cell(text=numbers.count(one.targets), order=one.targets),
+        given=Cell(text=numbers.count(one.given), order=one.given),
+        precision=_cell(one.precision),
+        recall=_cell(one.recall),
+        confused=_confused(one.label, one.confused),
+    )
+
+
+def _confused(label: str, counts: Mapping[str, int]) -> str:
+    wrong = [(name or NO_LABEL, count) for name, count in counts.items() if name != label]
+    shown = [f"{numbers.clipped(name, 40)} {numbers.count(count)}" for name, count in wrong[:MOST_CONFUSED]]
+    return ", ".join([*shown, *(["..."] if len(wrong) > MOST_CONFUSED else [])])
+
+
+def _cell(estimate: Estimate | None) -> Cell:
+    text = numbers.quality_short(estimate)
+    return Cell(text=text, order=None if estimate is None else estimate.value)

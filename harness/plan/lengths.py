@@ -1,0 +1,127 @@
+"""Prompts that are longer than a model takes, found before anything is sent.
+
+In: prompts, models, and rows while these are read. Out: a message for a row that makes too long a prompt: how
+many tokens, the limit, and the ways out. A prompt whose bytes fit is not counted at all, since a token is at
+least one byte; others are counted by the model's own tokenizer where it is here, else estimated from above.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.catalogue.bounds import most_input_tokens
+from harness.catalogue.models import Model
+from harness.errors import PromptError
+from harness.loading import load_litellm
+from harness.prompts import Prompt
+from harness.records import JsonValue, Message
+
+# litellm's package holds the encoding that all models of OpenAI since gpt-4o have, under this name.
+O200K = "gpt-4o"
+OWN_ENCODING = ("openai", "azure")  # providers whose models have it; and models named openai/... elsewhere
+FRAME = 4  # tokens around each message, and around all of them, in OpenAI's chat format
+# Other vendors' vocabularies cut the same text into somewhat more tokens; assumed, not measured.
+MARGIN = 0.2
+# Code of a template that may repeat or lengthen what a row holds, and how far it is thought to go: a prompt
+# that is longer still is refused by its provider, as a failed call.
+REPEATING = ("{% for", "{%- for", "macro", "*", "|")
+REPEATS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Tokens of a prompt. exact: by the model's own tokenizer, else from above."""
+
+    tokens: int
+    exact: bool
+
+
+def longest_prompt(model: Model, least_output: int, most: int | None) -> int | None:
+    """The most tokens that a prompt for this model may have; `None` when nobody knows.
+
+    least_output: the shortest answer that is asked for, which has to fit beside the prompt where the two
+    share the context, as they do for models without an output limit of their own. most: as the spec says.
+    """
+    own = model.max_input_tokens or model.context_tokens
+    if own is not None and model.max_input_tokens is None and model.max_output_tokens is None:
+        own = max(1, own - least_output)
+    return min((one for one in (own, most) if one is not None), default=None)
+
+
+class LengthCheck:
+    """Holds the prompts that rows make against limits. limits: by model, its longest prompt in tokens."""
+
+    def __init__(
+        self, prompts: Mapping[str, Prompt], models: Sequence[Model], limits: Mapping[str, int]
+    ) -> None:
+        self._prompts = prompts
+        self._models = sorted(
+            (model for model in models if model.full_name in limits),
+            key=lambda model: limits[model.full_name],
+        )
+        self._limits = limits
+        self._least = min(limits.values(), default=None)
+        self._template = {name: most_input_tokens([one.source]) for name, one in prompts.items()}
+        self._uses = {name: _uses(one.source) for name, one in prompts.items()}
+
+    def row(self, inputs: Mapping[str, JsonValue]) -> str | None:
+        """Why a row cannot be asked, as a message; `None`: every prompt of it fits every model."""
+        if self._least is None:
+            return None
+        size = sum(_bytes(value) for value in inputs.values())
+        for variant, prompt in self._prompts.items():
+            if self._template[variant] + self._uses[variant] * size <= self._least:
+                continue
+            for message in self._faults(variant, prompt, inputs):
+                return message
+        return None
+
+    def _faults(self, variant: str, prompt: Prompt, inputs: Mapping[str, JsonValue]) -> Iterator[str]:
+        try:
+            messages = prompt.render(inputs)
+        except PromptError:
+            return  # told by whoever checks the templates
+        bound = most_input_tokens(message.content for message in messages)
+        for model in self._models:
+            limit = self._limits[model.full_name]
+            if bound <= limit:
+                continue
+            count = count_tokens(model, messages)
+            if count.tokens > limit:
+                yield _too_long(model, variant, count, limit)
+
+
+def count_tokens(model: Model, messages: Sequence[Message]) -> Count:
+    """The tokens of these messages for this model, counted on this machine."""
+    encode = load_litellm().encode  # its own counter cuts long texts up before it counts them, and gives more
+    texts = [encode(model=O200K, text=message.content) for message in messages]
+    tokens = sum(len(text) + FRAME for text in texts) + FRAME
+    if model.provider in OWN_ENCODING or model.name.startswith("openai/"):
+        return Count(tokens, exact=True)
+    return Count(math.ceil(tokens * (1 + MARGIN)), exact=False)
+
+
+def _too_long(model: Model, variant: str, count: Count, limit: int) -> str:
+    counted = (
+        f"{count.tokens} tokens"
+        if count.exact
+        else f"about {count.tokens} tokens (estimated with OpenAI's tokenizer and {MARGIN:.0%} on top: that "
+        "of the model is not here)"
+    )
+    return (
+        f"makes a prompt of {counted} with prompt {variant!r}, and {model.full_name} takes {limit}; shorten "
+        "the row or split it, leave it out, search models that take longer prompts, or, if the model does "
+        f"take it, say so under providers.{model.provider}.models.{model.name}.max_input_tokens"
+    )
+
+
+def _uses(source: str) -> int:
+    """How often a template may write what a row holds."""
+    return source.count("{{") * (REPEATS if any(code in source for code in REPEATING) else 1)
+
+
+def _bytes(value: JsonValue) -> int:
+    text = value if isinstance(value, str) else repr(value)
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

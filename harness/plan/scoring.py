@@ -1,0 +1,111 @@
+"""How a task judges its answers: its scorers and its metric, looked up and held against each other.
+
+In: the task of a spec, what it may run, and its rows. Out: scorers, ready to judge; what is wrong is noted
+with its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.errors import UsageError
+from harness.fingerprint import canonical
+from harness.plan.columns import Row
+from harness.plan.problems import Problems
+from harness.plan.spec import TaskSpec
+from harness.plan.targets import sample_of
+from harness.scores.answer import AnyScorer, RepeatScorer, Scorer
+from harness.scores.metrics import Metric, find_metric
+from harness.scores.own import Permission
+from harness.scores.scorer import build_scorer, target_label
+
+
+def find_scorers(
+    task: TaskSpec, permission: Permission, problems: Problems
+) -> tuple[tuple[Scorer, ...], tuple[RepeatScorer, ...]]:
+    """The scorers of single answers, and those of all answers to a sample, each in the order of the spec."""
+    scorers: list[AnyScorer] = []
+    for number, form in enumerate(task.scorers):
+        try:
+            scorers.append(build_scorer(form, permission=permission))
+        except UsageError as error:
+            problems.add(("task", "scorers", number), str(error))
+    names = [scorer.name for scorer in scorers]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        problems.add(("task", "scorers"), f"has two scorers called {name!r}; keep one of them")
+    together = tuple(scorer for scorer in scorers if isinstance(scorer, RepeatScorer))
+    if together and scorers[0] is together[0]:
+        problems.add(
+            ("task", "scorers", 0),
+            f"scorer {together[0].name!r} judges all answers to a sample together, but the first one gives "
+            "the quality of each answer; put one that does before it",
+        )
+    if together and task.repeats < 2:
+        problems.add(
+            ("task", "repeats"),
+            f"is {task.repeats}, but scorer {together[0].name!r} compares the answers to one sample; "
+            "write at least 2",
+        )
+    return tuple(scorer for scorer in scorers if not isinstance(scorer, RepeatScorer)), together
+
+
+class MetricCheck:
+    """Whether the rows have what metric and slices ask for: labels, or fields of metadata."""
+
+    def __init__(self, task: TaskSpec, scorers: Sequence[Scorer], problems: Problems) -> None:
+        self._problems, self._scorer = problems, scorers[0] if scorers else None
+        self._labels: dict[str, str | None] = {}
+        self._fields: set[str] = set()
+        self._slices = task.slices or []
+        self._metric = _metric(task, problems)
+
+    def row(self, row: Row) -> str | None:
+        """Why this row has no share in the metric; `None` when it has."""
+        self._fields.update(row.metadata)
+        metric, scorer = self._metric, self._scorer
+        if metric is None or scorer is None or not metric.of_labels:
+            return None
+        key = canonical(row.target)
+        if key not in self._labels:
+            self._labels[key] = target_label(scorer, sample_of(row))
+        if self._labels[key] is not None:
+            return None
+        return (
+            f"metric {metric.name!r} compares labels, and scorer {scorer.name!r} reads none from the target "
+            f"{row.target!r:.80}; let a scorer that does (choice, number) come first"
+        )
+
+    def finish(self) -> None:
+        """Note a label or a field that no row has."""
+        metric, listed = self._metric, ", ".join(sorted(self._fields)) or "none"
+        known = {label for label in self._labels.values() if label is not None}
+        if metric is not None and metric.reads == "labels" and metric.argument not in {"", *known}:
+            self._problems.add(
+                ("task", "metric"),
+                f"asks for the label {metric.argument!r}; the targets are {', '.join(sorted(known)[:20])}",
+            )
+        if metric is not None and metric.reads == "groups" and metric.argument not in self._fields:
+            self._problems.add(
+                ("task", "metric"),
+                f"asks for the metadata field {metric.argument!r}; the fields of the rows are: {listed}",
+            )
+        for place, name in enumerate(self._slices):
+            if name not in self._fields:
+                self._problems.add(
+                    ("task", "slices", place), f"is {name!r}; the metadata fields of the rows are: {listed}"
+                )
+
+
+def _metric(task: TaskSpec, problems: Problems) -> Metric | None:
+    try:
+        metric = find_metric(task.metric)
+    except UsageError as error:
+        problems.add(("task", "metric"), str(error))
+        return None
+    if metric.k > task.repeats:
+        problems.add(
+            ("task", "repeats"),
+            f"is {task.repeats}, but metric {metric.name!r} needs {metric.k} answers to each sample; "
+            f"write at least {metric.k}",
+        )
+    return metric

@@ -1,0 +1,165 @@
+"""Scorers made of scorers: `all`, `any`, `weighted`.
+
+In: an answer. Out: one score from those of the parts, with their reasons. What a part could not judge is
+never taken for a 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError
+from harness.scores.answer import Answer, Scorer, judged, sample_fault, target_label
+
+if TYPE_CHECKING:
+    from harness.records import Sample, Score
+
+
+@dataclass(frozen=True)
+class AllOf:
+    """The lowest score of the parts: 1 if all of them give 1.
+
+    scorers: the parts, in the forms that a task takes. Unscored when a part is and none gives 0. The label is
+    that of the first part that has one.
+    """
+
+    scorers: tuple[Scorer, ...]
+    name: str = "all"
+    version: int = field(default=1, init=False)
+
+    def __post_init__(self) -> None:
+        _require_parts(self.name, self.scorers)
+
+    def score(self, answer: Answer) -> Score:
+        """Value from 0 to 1; the reasons of the parts below 1."""
+        scores = [scorer.score(answer) for scorer in self.scorers]
+        known = [score.value for score in scores if score.value is not None]
+        unclear = len(known) < len(scores) and 0.0 not in known
+        return judged(
+            self, answer, None if unclear else min(known), label=_label(scores), reason=_reasons(scores)
+        )
+
+    def fault(self, sample: Sample) -> str | None:
+        """Why no answer to this sample could be judged."""
+        return _fault(self.scorers, sample)
+
+    def target_label(self, sample: Sample) -> str | None:
+        """The label of the first part that reads one from the target."""
+        return _target_label(self.scorers, sample)
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """The highest score of the parts: 1 if one of them gives 1.
+
+    scorers: the parts, in the forms that a task takes. Unscored when a part is and none gives 1. The label is
+    that of the first part that has one.
+    """
+
+    scorers: tuple[Scorer, ...]
+    name: str = "any"
+    version: int = field(default=1, init=False)
+
+    def __post_init__(self) -> None:
+        _require_parts(self.name, self.scorers)
+
+    def score(self, answer: Answer) -> Score:
+        """Value from 0 to 1; below 1, the reasons of all parts."""
+        scores = [scorer.score(answer) for scorer in self.scorers]
+        known = [score.value for score in scores if score.value is not None]
+        unclear = len(known) < len(scores) and 1.0 not in known
+        value = None if unclear else max(known)
+        return judged(
+            self, answer, value, label=_label(scores), reason="" if value == 1.0 else _reasons(scores)
+        )
+
+    def fault(self, sample: Sample) -> str | None:
+        """Why no answer to this sample could be judged."""
+        return _fault(self.scorers, sample)
+
+    def target_label(self, sample: Sample) -> str | None:
+        """The label of the first part that reads one from the target."""
+        return _target_label(self.scorers, sample)
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """The weighted mean of the parts, from 0 to 1.
+
+    scorers: the parts, in the forms that a task takes. weights: one number from 0 up for each, equal without
+    them; only their proportions matter. at_least: the score is then 1 when the mean is this high, else 0.
+    Unscored when a part with a weight is. The label is that of the first part that has one.
+    """
+
+    scorers: tuple[Scorer, ...]
+    weights: tuple[float, ...] = ()
+    at_least: float | None = None
+    name: str = "weighted"
+    version: int = field(default=1, init=False)
+
+    def __post_init__(self) -> None:
+        _require_parts(self.name, self.scorers)
+        weights = self._weights
+        if len(weights) != len(self.scorers):
+            raise UsageError(
+                f"scorer {self.name!r}: {len(weights)} weights for {len(self.scorers)} scorers; give one each"
+            )
+        if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
+            raise UsageError(
+                f"scorer {self.name!r}: weights are {list(weights)!r}; expected numbers from 0 up"
+            )
+        if self.at_least is not None and not 0 < self.at_least <= 1:
+            raise UsageError(
+                f"scorer {self.name!r}: at_least is {self.at_least!r}, expected a number in (0, 1]"
+            )
+
+    @property
+    def _weights(self) -> tuple[float, ...]:
+        return self.weights or (1.0,) * len(self.scorers)
+
+    def score(self, answer: Answer) -> Score:
+        """Value from 0 to 1; the reasons of the parts below 1."""
+        scores = [scorer.score(answer) for scorer in self.scorers]
+        pairs = [(weight, score.value) for weight, score in zip(self._weights, scores, strict=True) if weight]
+        known = [weight * value for weight, value in pairs if value is not None]
+        value = None if len(known) < len(pairs) else min(1.0, math.fsum(known) / math.fsum(self._weights))
+        reason = _reasons(scores)
+        if value is not None and self.at_least is not None:
+            reason = f"mean {value:.3g} of {self.at_least:g}; {reason}" if value < self.at_least else ""
+            value = float(value >= self.at_least)
+        return judged(self, answer, value, label=_label(scores), reason=reason)
+
+    def fault(self, sample: Sample) -> str | None:
+        """Why no answer to this sample could be judged."""
+        return _fault(self.scorers, sample)
+
+    def target_label(self, sample: Sample) -> str | None:
+        """The label of the first part that reads one from the target."""
+        return _target_label(self.scorers, sample)
+
+
+def _require_parts(name: str, scorers: Sequence[Scorer]) -> None:
+    if not scorers:
+        raise UsageError(f"scorer {name!r}: scorers is empty; list the scorers that it is made of")
+
+
+def _fault(scorers: Sequence[Scorer], sample: Sample) -> str | None:
+    faults = ((scorer.name, sample_fault(scorer, sample)) for scorer in scorers)
+    return next((f"{name}: {fault}" for name, fault in faults if fault is not None), None)
+
+
+def _target_label(scorers: Sequence[Scorer], sample: Sample) -> str | None:
+    labels = (target_label(scorer, sample) for scorer in scorers)
+    return next((label for label in labels if label is not None), None)
+
+
+def _label(scores: Sequence[Score]) -> str | None:
+    return next((score.label for score in scores if score.label is not None), None)
+
+
+def _reasons(scores: Sequence[Score]) -> str:
+    """What the parts below 1 say, each with its name."""
+    return "; ".join(f"{score.scorer}: {score.reason or 'below 1'}" for score in scores if score.value != 1.0)

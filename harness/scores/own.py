@@ -1,0 +1,185 @@
+"""Scorers that users bring along: classes and functions by dotted path, or handed over in Python.
+
+In: `my_team.scorers:Politeness`, or the object itself. Out: a scorer that keeps every promise of the built-in
+ones, whatever the code behind it does: what it raises, and what is no score, leaves the answer unscored, with
+the reason. Code is loaded only with permission.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import math
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from harness.errors import UsageError
+from harness.fingerprint import fingerprint
+from harness.records import JsonValue, Score
+from harness.scores.answer import Answer, AnyScorer, judged
+from harness.scores.arguments import Makers, build, first_argument
+
+# What stands in a spec for an object that was handed over in Python.
+GIVEN = "given"
+LONGEST_REASON = 300
+ALLOW = "allow it with --allow-code (allow_code=True in Python) for specs that you trust"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a spec may run. allow_code: code that it names or models write. given: objects by name."""
+
+    allow_code: bool = False
+    given: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True)
+class Own:
+    """A scorer of a user's own. judge: what gives a truth value, a number from 0 to 1, or a `Score`."""
+
+    judge: Callable[[Answer], object]
+    name: str
+    version: int = 1
+
+    def score(self, answer: Answer) -> Score:
+        """The judgement, under the name and version of the scorer; unscored when there is none."""
+        return _guarded(self, answer, lambda: self.judge(answer))
+
+
+@dataclass(frozen=True)
+class OwnRepeats:
+    """A scorer of a user's own that judges all answers to a sample together; else as `Own`."""
+
+    judge: Callable[[Sequence[Answer]], object]
+    name: str
+    version: int = 1
+
+    def score_repeats(self, answers: Sequence[Answer]) -> Score:
+        """The judgement, under the name and version of the scorer; unscored when there is none."""
+        return _guarded(self, answers[0], lambda: self.judge(answers))
+
+
+def named(path: str, given: JsonValue | Mapping[str, JsonValue], makers: Makers) -> AnyScorer:
+    """The scorer at a dotted path such as `my_team.scorers:Politeness`, with the arguments that a spec gives.
+
+    Modules are looked for as Python does, and in the working folder. Raises UsageError when there is nothing
+    usable at the path.
+    """
+    module_name, _, attribute = path.partition(":")
+    with _working_folder():
+        try:
+            found = getattr(importlib.import_module(module_name), attribute)
+        except Exception as error:
+            raise UsageError(
+                f"scorer {path!r} cannot be loaded: {type(error).__name__}: {error}; expected module:name of "
+                "something that Python can import from here"
+            ) from error
+    if not isinstance(found, type):
+        if given is not None:
+            raise UsageError(f"scorer {path!r} is a function and takes no arguments; found {given!r:.80}")
+        return wrapped(found)
+    if not dataclasses.is_dataclass(found):
+        raise UsageError(
+            f"scorer {path!r} is a class, but no dataclass: its fields are the arguments of a spec"
+        )
+    if isinstance(given, Mapping):
+        arguments = cast("Mapping[str, JsonValue]", given)
+    else:
+        arguments = {} if given is None else {first_argument(found): given}
+    return wrapped(build(f"scorer {path!r}", cast("type[object]", found), arguments, makers))
+
+
+def wrapped(thing: object) -> AnyScorer:
+    """The object as a scorer: a function of an answer, or an instance with `score` or `score_repeats`.
+
+    Its name is `name`, else that of the function; its version `version`, else 1. Raises UsageError for
+    anything else.
+    """
+    name, version = name_of(thing), int(getattr(thing, "version", 1))
+    for method, kind in (("score", Own), ("score_repeats", OwnRepeats)):
+        if callable(getattr(thing, method, None)):
+            return kind(cast("Any", thing).__getattribute__(method), name, version)
+    if not callable(thing):
+        raise UsageError(
+            f"{thing!r:.80} is no scorer; expected a function of an answer, or an object with `score`"
+        )
+    return Own(cast("Callable[[Answer], object]", thing), name, version)
+
+
+def is_own(thing: object) -> bool:
+    """Whether this is something that `wrapped` takes, and no JSON."""
+    return callable(thing) or callable(getattr(thing, "score", None)) or hasattr(thing, "score_repeats")
+
+
+def name_of(thing: object) -> str:
+    """What the scores of this object are called."""
+    name = getattr(thing, "name", None) or getattr(thing, "__name__", type(thing).__name__)
+    return str(name).strip("<>")
+
+
+def form_of(thing: object) -> dict[str, JsonValue]:
+    """What stands for this object in a spec: its name, and a checksum of its source where that can be had."""
+    return {GIVEN: {"name": name_of(thing), "source": _checksum(thing)}}
+
+
+def handed_over(form: JsonValue, permission: Permission) -> AnyScorer:
+    """The object that `form_of` wrote down. Raises UsageError when it is gone, or another one by now."""
+    asked = cast("Mapping[str, JsonValue]", form) if isinstance(form, Mapping) else {}
+    name = str(asked.get("name"))
+    if name not in permission.given:
+        raise UsageError(
+            f"scorer {name!r} was given in Python and is not here; give it again, as in scorers=[{name}]"
+        )
+    thing = permission.given[name]
+    if _checksum(thing) != asked.get("source"):
+        raise UsageError(f"scorer {name!r} has changed since the run began; give the one that it began with")
+    return wrapped(thing)
+
+
+def _checksum(thing: object) -> str | None:
+    try:
+        source = inspect.getsource(cast("Any", thing if callable(thing) else type(thing)))
+    except (OSError, TypeError):
+        return None
+    values = {} if not dataclasses.is_dataclass(thing) else vars(thing)
+    return fingerprint([source, repr(sorted(values.items()))])
+
+
+def _guarded(scorer: AnyScorer, answer: Answer, judge: Callable[[], object]) -> Score:
+    try:
+        found = judge()
+    except Exception as error:  # noqa: BLE001 - somebody else's code may raise anything
+        reason = f"it raised {type(error).__name__}: {error}"[:LONGEST_REASON]
+        return judged(scorer, answer, None, reason=reason)
+    known = found if isinstance(found, Score) else judged(scorer, answer, _number(found))
+    value, reason = known.value, known.reason
+    if value is None and found is not None and not isinstance(found, Score):
+        reason = f"it gave {found!r:.80}; expected true, false, a number, or a Score"
+    if value is not None and not (math.isfinite(value) and 0 <= value <= 1):
+        value, reason = None, f"it gave {value!r}; expected a number from 0 to 1"
+    return judged(scorer, answer, value, label=known.label, reason=reason)
+
+
+def _number(found: object) -> float | None:
+    if isinstance(found, str | bytes):
+        return None
+    try:
+        return float(cast("Any", found))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+@contextmanager
+def _working_folder() -> Generator[None]:
+    """Let modules of the working folder be imported, as `python -m` does, for the time of this block."""
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)

@@ -1,0 +1,44 @@
+"""Which path speaks which format, with and without the version in front, as clients write it, Azure's too.
+
+In: a path. Out: a format, or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.testing.protocols import gemini
+from harness.testing.protocols.anthropic import ANTHROPIC
+from harness.testing.protocols.ollama import OLLAMA_CHAT, OLLAMA_EMBED
+from harness.testing.protocols.openai_chat import OPENAI_CHAT
+from harness.testing.protocols.openai_embeddings import OPENAI_EMBEDDINGS
+from harness.testing.protocols.openai_responses import OPENAI_RESPONSES
+from harness.testing.wire import Wire
+
+_VERSIONED: Mapping[str, Wire] = {
+    "/chat/completions": OPENAI_CHAT,
+    "/responses": OPENAI_RESPONSES,
+    "/embeddings": OPENAI_EMBEDDINGS,
+    "/messages": ANTHROPIC,
+}
+_PATHS: Mapping[str, Wire] = {
+    **{prefix + path: wire for path, wire in _VERSIONED.items() for prefix in ("/v1", "")},
+    "/api/chat": OLLAMA_CHAT,
+    "/api/embed": OLLAMA_EMBED,
+}
+# Azure names the model in the path, and OpenAI's library repeats it in the body.
+_DEPLOYMENTS = "/openai/deployments/"
+_GEMINI: Mapping[str, Wire] = {
+    **dict.fromkeys(gemini.GENERATES, gemini.GEMINI),
+    **dict.fromkeys(gemini.EMBEDS, gemini.GEMINI_EMBED),
+}
+
+
+def wire_of(path: str) -> Wire | None:
+    """The format that is spoken at this path; `None`: nothing answers questions there."""
+    wire = _PATHS.get(path)
+    if wire is None and "/models/" in path:
+        return _GEMINI.get(path.rpartition(":")[2])
+    if wire is None and path.startswith(_DEPLOYMENTS):
+        return _PATHS.get("/" + path.removeprefix(_DEPLOYMENTS).partition("/")[2])
+    return wire

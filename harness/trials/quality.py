@@ -1,0 +1,212 @@
+"""The quality of one arm by the task's metric, of all samples or of a part, with an interval that fits.
+
+In: an arm with its evidence. Out: estimates, and what stands behind them. Nothing is decided.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import StatsError
+from harness.records import Breakdown, Estimate, LabelFigures, Slice
+from harness.scores.metrics import Metric, compute, numbers_of
+from harness.stats.bounds import shared
+from harness.stats.intervals import bootstrap_interval, mean_interval
+from harness.stats.tables import ONE_LABEL, WHOLE_TABLE, spearman
+
+if TYPE_CHECKING:
+    from harness.trials.evidence import Arm
+
+Floats = NDArray[np.float64]
+Marks = NDArray[np.bool_]
+
+
+# More labels than these are numbers or names, of which no table is drawn.
+MOST_LABELS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Labelled:
+    """Answers that count, one an entry: position of the sample, label given, label of the target."""
+
+    positions: tuple[int, ...]
+    given: tuple[str | None, ...]
+    targets: tuple[str, ...]
+
+
+def measure(arm: Arm, level: float, among: Marks | None = None) -> Estimate | None:
+    """The task's metric with its interval at this confidence; `None` with fewer than two samples to count.
+
+    among: the samples that are asked about, shape (samples,); `None`: all of them.
+    """
+    metric = arm.board.metric
+    values = arm.quality_values()
+    known = ~np.isnan(values) if among is None else ~np.isnan(values) & among
+    if known.sum() < 2:
+        return None
+    if metric.of_labels:
+        return _of_labels(arm, metric, level, known)
+    if metric.reads == "groups":
+        return _worst(arm, metric, level, values, known)
+    return mean_of(arm, values, level, known)
+
+
+def mean_of(arm: Arm, values: Floats, level: float, known: Marks) -> Estimate | None:
+    """The mean over the samples marked, clustered by group; `None` where no interval can be told."""
+    places = np.flatnonzero(known)
+    groups = arm.groups()
+    try:
+        among = None if groups is None else [groups[place] for place in places]
+        return mean_interval(values[places], level=level, groups=among) if len(places) else None
+    except StatsError:  # a single sample, or samples of a single cluster
+        return None
+
+
+def breakdown(arm: Arm, level: float) -> Breakdown:
+    """What stands behind the quality of this arm; intervals of one table hold together at this level."""
+    values, slices = arm.quality_values(), arm.board.groupings.slices()
+    found: list[Slice] = []
+    for name, value in slices:
+        members = np.array([one == value for one in arm.board.groupings.values[name]])
+        quality = measure(arm, shared(level, len(slices)), members)
+        samples = int((members & ~np.isnan(values)).sum())
+        found.append(Slice(field=name, value=value, samples=samples, quality=quality))
+    scorers = {name: mean_of(arm, scores, level, ~np.isnan(scores)) for name, scores in arm.scorer_values()}
+    return Breakdown(
+        trial=arm.number,
+        split=arm.board.split,
+        slices=tuple(found),
+        labels=_label_figures(arm, level),
+        scorers={name: estimate for name, estimate in scorers.items() if estimate is not None},
+    )
+
+
+def _of_labels(arm: Arm, metric: Metric, level: float, known: Marks) -> Estimate:
+    answers = _labelled(arm, known)
+    if metric.reads == "numbers":
+        rows = np.column_stack([numbers_of(answers.given), numbers_of(answers.targets)])
+        statistic: Callable[[NDArray[np.generic]], float] = spearman
+    else:
+        rows, statistic = _coded(answers, metric)
+    groups = arm.groups() or range(len(arm.seen))
+    around = bootstrap_interval(
+        rows,
+        statistic,
+        level=level,
+        seed=arm.board.plan.seed,
+        groups=[groups[position] for position in answers.positions],
+        lowest=metric.low,
+    )
+    value = compute(metric.name, (), answers.given, answers.targets)
+    return replace(around, value=value, n=int(known.sum()))
+
+
+def _coded(
+    answers: _Labelled, metric: Metric
+) -> tuple[NDArray[np.generic], Callable[[NDArray[np.generic]], float]]:
+    """Each answer as one whole number, and the metric as a function of these, by a table of counts."""
+    named = {metric.argument} if metric.argument else set[str]()
+    labels = sorted({*answers.targets, *(label for label in answers.given if label is not None), *named})
+    codes = {label: code for code, label in enumerate(labels)}
+    width = len(labels) + 1
+    rows = np.array(
+        [
+            codes[target] * width + (len(labels) if given is None else codes[given])
+            for target, given in zip(answers.targets, answers.given, strict=True)
+        ]
+    )
+
+    def statistic(drawn: NDArray[np.generic]) -> float:
+        table = np.bincount(drawn.astype(np.intp), minlength=width * len(labels)).reshape(len(labels), width)
+        if metric.argument:
+            return ONE_LABEL[metric.kind](table, codes[metric.argument])
+        return WHOLE_TABLE[metric.name](table)
+
+    return rows, statistic
+
+
+def _worst(arm: Arm, metric: Metric, level: float, values: Floats, known: Marks) -> Estimate | None:
+    """The lowest mean among groups; its ends are the lowest ends of intervals that hold for all of them.
+
+    Source: the minimum of means that all lie in their intervals lies between the minima of their ends; the
+    intervals by Bonferroni.
+    """
+    of_samples = arm.board.groupings.values.get(metric.argument, [None] * len(values))
+    names = sorted(
+        {name for name, counts in zip(of_samples, known, strict=True) if counts and name is not None}
+    )
+    marks = [known & np.array([one == name for one in of_samples]) for name in names]
+    marks = [mark for mark in marks if mark.sum() > 1]
+    found = [mean_of(arm, values, shared(level, len(marks)), mark) for mark in marks]
+    groups = [estimate for estimate in found if estimate is not None]
+    if not groups:
+        return None
+    worst = min(groups, key=lambda estimate: estimate.value)
+    return replace(
+        worst,
+        low=min(estimate.low for estimate in groups),
+        high=min(estimate.high for estimate in groups),
+        level=level,
+        n=sum(estimate.n for estimate in groups),
+        clusters=sum(estimate.clusters for estimate in groups),
+        method=f"lowest of {len(groups)}, {worst.method}",
+    )
+
+
+def _labelled(arm: Arm, known: Marks) -> _Labelled:
+    """The answers that count for quality; a failed or unscored one, where it counts, has no label."""
+    whole = arm.board.plan.failures == "count_as_wrong"
+    counted = (arm.seen if whole else ~np.isnan(arm.value)) & known[:, np.newaxis]
+    places = [(int(position), int(repeat)) for position, repeat in np.argwhere(counted)]
+    names = (None, *arm.board.codes)
+    return _Labelled(
+        positions=tuple(position for position, _ in places),
+        given=tuple(names[arm.label[place]] for place in places),
+        targets=tuple(arm.board.targets[position] or "" for position, _ in places),
+    )
+
+
+def _label_figures(arm: Arm, level: float) -> tuple[LabelFigures, ...]:
+    if not 0 < len(arm.board.codes) <= MOST_LABELS:
+        return ()
+    answers = _labelled(arm, ~np.isnan(arm.quality_values()))
+    counts = Counter(zip(answers.targets, answers.given, strict=True))
+    labels = sorted({*answers.targets, *(given for given in answers.given if given is not None)})
+    right = np.array(
+        [given == target for given, target in zip(answers.given, answers.targets, strict=True)], float
+    )
+    each = shared(level, len(labels))
+    figures: list[LabelFigures] = []
+    for label in labels:
+        given = np.array([one == label for one in answers.given])
+        targets = np.array([one == label for one in answers.targets])
+        row = Counter({name or "": count for (target, name), count in counts.items() if target == label})
+        figures.append(
+            LabelFigures(
+                label=label,
+                targets=int(targets.sum()),
+                given=int(given.sum()),
+                precision=_share(arm, right, given, answers.positions, each),
+                recall=_share(arm, right, targets, answers.positions, each),
+                confused=dict(row.most_common()),
+            )
+        )
+    return tuple(figures)
+
+
+def _share(arm: Arm, right: Floats, marks: Marks, positions: Sequence[int], level: float) -> Estimate | None:
+    """The share of right ones among the answers marked, clustered by group, or by sample where it repeats."""
+    if not marks.any():
+        return None
+    groups = arm.groups() or (range(len(arm.seen)) if arm.seen.shape[1] > 1 else None)
+    among = None if groups is None else [groups[positions[place]] for place in np.flatnonzero(marks).tolist()]
+    try:
+        return mean_interval(right[marks], level=level, groups=among)
+    except StatsError:  # all of them in one cluster
+        return None

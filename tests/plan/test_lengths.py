@@ -1,0 +1,93 @@
+"""A row that makes too long a prompt is found before anything is sent, with count, limit and ways out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.catalogue.bounds import most_input_tokens
+from harness.catalogue.models import Model, load_catalogue
+from harness.plan.lengths import MARGIN, count_tokens, longest_prompt
+from harness.records import Message
+
+CATALOGUE = load_catalogue()
+SPEC = """\
+experiment: long
+task: {dataset: letters.jsonl, prompt: "{{ text }}", scorers: [exact], metric: accuracyMORE}
+search: {models: [MODEL], temperature: 0.0}
+budget: {calls: 100}
+failures: count_as_wrong
+"""
+
+
+@pytest.fixture
+def letters(project: Any, rows_of: Any, jsonl: Any) -> Any:
+    """Plans rows of which the fifth holds 3000 words, for a model and a bound of the task."""
+    rows = rows_of(12)
+    rows[4]["text"] = "refund " * 3000
+    jsonl(project.folder / "letters.jsonl", rows)
+
+    def planned(model: str, most: str = "") -> dict[str, Any]:
+        return {"spec_text": SPEC.replace("MODEL", model).replace("MORE", most), "catalogue": CATALOGUE}
+
+    return planned
+
+
+def test_a_row_that_is_too_long_is_named_with_count_and_limit(project: Any, letters: Any) -> None:
+    """Line of the data, tokens by the model's own tokenizer, the limit, what to do."""
+    (fault,) = project.faults(**letters("openai/SMALL", ", max_input_tokens: 2000"))
+    assert (fault.file, fault.line) == ("letters.jsonl", 5)
+    assert "makes a prompt of 3009 tokens with prompt 'default', and openai/gpt-4o-mini takes 2000" in (
+        fault.message
+    )
+    assert "shorten the row or split it" in fault.message
+    assert "providers.openai.models.gpt-4o-mini.max_input_tokens" in fault.message
+
+
+def test_a_model_that_takes_it_is_planned(project: Any, letters: Any) -> None:
+    """The same rows fit into 128000 tokens."""
+    assert project.plan(**letters("openai/SMALL")).models
+
+
+def test_a_model_without_its_tokenizer_is_held_to_an_estimate(project: Any, letters: Any) -> None:
+    """The message says what was estimated, and with which margin."""
+    (fault,) = project.faults(**letters("anthropic/SMALL", ", max_input_tokens: 2000"))
+    assert f"estimated with OpenAI's tokenizer and {MARGIN:.0%} on top" in fault.message
+
+
+def test_a_limit_of_the_model_in_the_spec_counts(project: Any, letters: Any) -> None:
+    """`max_input_tokens` of a model is what its provider takes, whatever its context."""
+    text = letters("openai/SMALL")["spec_text"]
+    own = "providers: {openai: {models: {gpt-4o-mini: {max_input_tokens: 1000}}}}\n"
+    (fault,) = project.faults(spec_text=text + own, catalogue=CATALOGUE)
+    assert "openai/gpt-4o-mini takes 1000" in fault.message
+
+
+@pytest.mark.parametrize(
+    ("facts", "least_output", "most", "longest"),
+    [
+        ({"context_tokens": 1000}, 64, None, 936),
+        ({"context_tokens": 1000, "max_output_tokens": 100}, 64, None, 1000),
+        ({"context_tokens": 1000, "max_input_tokens": 900}, 64, None, 900),
+        ({"context_tokens": 1000, "max_output_tokens": 100}, 64, 500, 500),
+        ({}, 64, 500, 500),
+        ({}, 64, None, None),
+    ],
+)
+def test_the_longest_prompt_leaves_room_for_the_answer(
+    facts: dict[str, int], least_output: int, most: int | None, longest: int | None
+) -> None:
+    """Where prompt and answer share the context, the shortest answer asked for has to fit too."""
+    model = Model(provider="p", name="m", model_class="SMALL", prices=None, **facts)
+    assert longest_prompt(model, least_output, most) == longest
+
+
+@given(st.text(min_size=1, max_size=300))
+@settings(deadline=None, max_examples=60)
+def test_bytes_bound_the_count_of_any_text(text: str) -> None:
+    """Who is under the limit by bytes need not be counted."""
+    mini = CATALOGUE.find("openai/gpt-4o-mini")
+    assert count_tokens(mini, [Message("user", text)]).tokens <= most_input_tokens([text])

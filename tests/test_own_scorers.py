@@ -1,0 +1,122 @@
+"""Scorers of a user's own and scorers of repeats, from a spec to the store and back."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+import harness
+from harness.clock import SystemClock
+from harness.errors import SpecError
+from harness.past import load_run, rebuild_report
+from harness.records import Progress
+from harness.testing.scripted import ScriptedProvider
+from harness.testing.simulator import simulated_experiment
+
+SETTINGS = {"model": "sim/small", "prompt": "plain", "temperature": 0.5}
+POLITE = "def polite(answer):\n    return 'please' in answer.text\n"
+
+
+def short(answer: Any) -> float:
+    """A scorer as somebody writes it in a notebook."""
+    return 1.0 if len(answer.text) <= 3 else 0.5
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    """A function that evaluates 20 samples three times each, with these scorers and these answers."""
+    experiment = simulated_experiment(tmp_path / "experiment", n_samples=20)
+    given = {"store": f"sqlite:///{tmp_path}/store.db", "reports": tmp_path / "reports"}
+
+    def act(scorers: list[Any], answer: Any = "yes", **options: Any) -> harness.EvalResult:
+        spec: Any = {**experiment.spec, "task": {**experiment.spec["task"], "scorers": scorers, "repeats": 3}}
+        if options.pop("as_file", False):
+            path = tmp_path / "spec.yaml"
+            path.write_text(json.dumps(spec))
+            spec = path
+        means = {"providers": {"sim": ScriptedProvider(answer)}, "mlflow": False, "environ": {}}
+        return harness.evaluate(spec, SETTINGS, **given, **means, **options)
+
+    act.given = given
+    act.folder = tmp_path
+    return act
+
+
+def test_a_function_of_a_notebook_scores_a_run_and_is_asked_for_again(run):
+    """Its mean is a figure; loading the run takes the function again."""
+    result = run([{"choice": ["yes", "no"]}, short])
+    assert result.trial.metrics == {"short": 1.0}
+    with pytest.raises(SpecError, match=r"'short' was given in Python and is not here; .*scorers=\[short\]"):
+        load_run(result.run_id, **run.given)
+    assert load_run(result.run_id, scorers=[short], **run.given).trial.metrics == {"short": 1.0}
+    assert rebuild_report(result.run_id, scorers=[short], **run.given).files
+
+
+def test_a_scorer_by_dotted_path_needs_permission_which_its_run_remembers(run, monkeypatch):
+    """As long as the spec stays what it was."""
+    (run.folder / "own_scorers_of_a_test.py").write_text(POLITE)
+    monkeypatch.chdir(run.folder)
+    scorers = [{"choice": ["yes", "no"]}, "own_scorers_of_a_test:polite"]
+    with pytest.raises(SpecError, match="allow it with --allow-code"):
+        run(scorers, as_file=True)
+    assert "own_scorers_of_a_test" not in sys.modules
+    result = run(scorers, "yes please", as_file=True, allow_code=True)
+    assert result.trial.metrics == {"polite": 1.0}
+    assert load_run(result.run_id, **run.given).trial.metrics == {"polite": 1.0}
+    (run.folder / "spec.yaml").write_text((run.folder / "spec.yaml").read_text() + "\n")
+    with pytest.raises(SpecError, match="allow it with --allow-code"):
+        load_run(result.run_id, **run.given)
+
+
+def answers_of_three(call: Any) -> str:
+    """Two of the three repeats say yes."""
+    return "no" if call.repeat == 1 else "yes"
+
+
+def test_scorers_of_repeats_judge_each_sample_once(run):
+    """A third of the pairs agrees; the score stands in the row of the last repeat."""
+    result = run(
+        [{"choice": ["yes", "no"]}, {"consistency": {"of": {"choice": ["yes", "no"]}}}], answers_of_three
+    )
+    assert result.trial.metrics == {"consistency": pytest.approx(1 / 3)}
+    table = pq.read_table(result.folder / "scores.parquet").to_pylist()
+    together = [row for row in table if row["scorer"] == "consistency"]
+    assert len(together) == 20
+    assert {(row["repeat"], row["label"], round(row["value"], 9)) for row in together} == {
+        (2, "yes", 0.333333333)
+    }
+    assert load_run(result.run_id, **run.given).trial.metrics == result.trial.metrics
+
+
+class BusyClock(SystemClock):
+    """A clock by which time passes at each look, so that a run shows itself after every few answers."""
+
+    def __init__(self) -> None:
+        self._looks = itertools.count()
+
+    def monotonic(self) -> float:
+        """A twentieth of a second more than last time."""
+        return next(self._looks) / 20
+
+
+def test_repeats_that_were_cut_off_are_compared_when_the_run_goes_on(run):
+    """A run that ends inside of a sample leaves it for later, and nothing is scored twice."""
+    scorers = [{"choice": ["yes", "no"]}, "consistency"]
+
+    def stop(progress: Progress) -> None:
+        if progress.done % 3:
+            raise KeyboardInterrupt
+
+    cut = run(scorers, answers_of_three, on_progress=stop, clock=BusyClock())
+    assert cut.record.state == "stopped"
+    means = {"providers": {"sim": ScriptedProvider(answers_of_three)}, "mlflow": False, "environ": {}}
+    done = harness.evaluate(resume=cut.run_id, **run.given, **means)
+    assert done.trial.metrics == {"consistency": pytest.approx(1 / 3)}
+    table = pq.read_table(done.folder / "scores.parquet").to_pylist()
+    assert sum(row["scorer"] == "consistency" for row in table) == 20

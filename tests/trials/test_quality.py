@@ -1,0 +1,213 @@
+"""Quality by every metric, and what stands behind it, worked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.scores.metrics import compute
+from harness.stats.bounds import shared
+from harness.stats.intervals import mean_interval, wilson
+from harness.trials.groupings import Groupings
+from harness.trials.quality import breakdown, measure
+
+
+def filled(made, marks, *, language=("en", "de"), **more):
+    """Samples in two languages by turns, right (1), wrong (0), failed (None)."""
+    for position, mark in enumerate(marks):
+        made.note(position, "yes", language=language[position % 2], **more)
+        if mark is None:
+            made.failed(position)
+        else:
+            made.answer(position, float(mark), label="yes" if mark else "no")
+    return made.arm
+
+
+MARKS = [1, 0, 1, 1, 1, 0, 1, 0, 1, None]
+
+
+def test_slices_have_the_metric_with_intervals_that_hold_together(bench):
+    """English 5 of 5, German 1 of 5; two slices share the error."""
+    found = breakdown(filled(bench(), MARKS), 0.95)
+    assert [(one.field, one.value, one.samples) for one in found.slices] == [
+        ("language", "de", 5),
+        ("language", "en", 5),
+    ]
+    german, english = (one.quality for one in found.slices)
+    assert (german.value, english.value) == (pytest.approx(0.2), 1.0)
+    expected = wilson(1, 5, shared(0.95, 2))
+    assert (german.low, german.high) == pytest.approx((expected.low, expected.high))
+    assert english.level == shared(0.95, 2)
+
+
+def test_the_line_on_failures_gives_two_numbers_of_one_run(bench):
+    """Six right, three wrong, one failed: 6 of 10, or 6 of 9; in the slice 1 of 5, or 1 of 4."""
+    counted, left_out = (filled(bench(failures=line), MARKS) for line in ("count_as_wrong", "leave_out"))
+    assert counted.quality().value == pytest.approx(6 / 10)
+    assert left_out.quality().value == pytest.approx(6 / 9)
+    assert breakdown(counted, 0.95).slices[0].quality.value == pytest.approx(1 / 5)
+    assert breakdown(left_out, 0.95).slices[0].quality.value == pytest.approx(1 / 4)
+    assert (breakdown(counted, 0.95).slices[0].samples, breakdown(left_out, 0.95).slices[0].samples) == (5, 4)
+
+
+def test_a_slice_of_one_sample_has_no_quality(bench):
+    """It is listed, and nothing is said of it."""
+    made = bench()
+    for position, kind in enumerate(["a", "a", "a", "b"]):
+        made.note(position, "yes", kind=kind)
+        made.right(position)
+    assert [(one.value, one.samples, one.quality is None) for one in breakdown(made.arm, 0.9).slices] == [
+        ("a", 3, False),
+        ("b", 1, True),
+    ]
+
+
+def test_a_slice_within_one_cluster_has_no_quality(bench):
+    """Alike samples tell nothing of the spread."""
+    made = bench(metric="mean")
+    for position, (kind, group) in enumerate([("a", "x"), ("a", "x"), ("b", "y"), ("b", "z")]):
+        made.note(position, "yes", group, kind=kind)
+        made.answer(position, 0.5 + position / 10)
+    assert [one.quality is None for one in breakdown(made.arm, 0.9).slices] == [True, False]
+
+
+def test_labels_of_a_hand_worked_case(bench):
+    """yes: 2 of 3 found, 2 of 4 right among those given; the shares have Wilson's interval."""
+    made = bench()
+    pairs = [
+        ("yes", "yes"),
+        ("yes", "yes"),
+        ("yes", "no"),
+        ("no", "yes"),
+        ("no", "no"),
+        ("no", "yes"),
+        ("no", None),
+    ]
+    for position, (target, label) in enumerate(pairs):
+        made.note(position, target)
+        if label is None:
+            made.failed(position)
+        else:
+            made.answer(position, float(target == label), label=label)
+    no, yes = breakdown(made.arm, 0.95).labels
+    assert (yes.label, yes.targets, yes.given) == ("yes", 3, 4)
+    assert yes.precision == wilson(2, 4, shared(0.95, 2))
+    assert yes.recall == wilson(2, 3, shared(0.95, 2))
+    assert dict(yes.confused) == {"yes": 2, "no": 1}
+    assert (no.targets, no.given, dict(no.confused)) == (4, 2, {"yes": 2, "no": 1, "": 1})
+
+
+def test_a_label_that_was_never_given_has_no_precision(bench):
+    """0 of 0 is no figure."""
+    made = bench()
+    for position, target in enumerate(["yes", "no"]):
+        made.note(position, target)
+        made.answer(position, float(target == "yes"), label="yes")
+    no, _ = breakdown(made.arm, 0.95).labels
+    assert (no.precision, no.recall.value) == (None, 0)
+
+
+def test_labels_of_one_cluster_have_no_interval(bench):
+    """Two repeats of a sample are one piece of evidence."""
+    made = bench(repeats=2)
+    for position, target in enumerate(["yes", "no"]):
+        made.note(position, target)
+        for repeat in (0, 1):
+            made.answer(position, 1.0, label=target, repeat=repeat)
+    assert all(one.precision is None and one.recall is None for one in breakdown(made.arm, 0.95).labels)
+
+
+def test_answers_without_labels_have_no_table(bench):
+    """A scorer that reads none makes none."""
+    made = bench(metric="mean")
+    made.answer(0, 0.5)
+    made.answer(1, 0.7)
+    assert breakdown(made.arm, 0.95).labels == ()
+
+
+def test_further_scorers_have_an_interval(bench):
+    """The mean of each, under the line on failures."""
+    made = bench()
+    for position, value in enumerate([0.2, 0.4, 0.9]):
+        made.answer(position, 1.0, others={"rouge": value})
+    made.failed(3)
+    found = breakdown(made.arm, 0.9).scorers
+    assert found == {"rouge": mean_interval([0.2, 0.4, 0.9, 0.0], level=0.9)}
+    assert made.arm.trial().metrics == {"rouge": pytest.approx(1.5 / 4)}
+
+
+@pytest.mark.parametrize("metric", ["micro_f1", "kappa", "precision:yes", "recall:no", "f1:yes", "macro_f1"])
+def test_metrics_over_labels_have_the_value_of_the_definition_and_an_interval(bench, metric):
+    """Samples are drawn as a whole; the value is scikit-learn's."""
+    made = bench(metric=metric)
+    targets = ["yes", "yes", "no", "no", "no", "yes", "no", "yes", "no", "no"]
+    given = ["yes", "no", "no", None, "no", "yes", "yes", "yes", "no", "no"]
+    for position, (target, label) in enumerate(zip(targets, given, strict=True)):
+        made.note(position, target)
+        made.answer(position, float(target == label), label=label)
+    estimate = made.arm.quality()
+    assert estimate.value == pytest.approx(compute(metric, (), given, targets), abs=1e-9)
+    assert estimate.low < estimate.value < estimate.high
+    assert estimate.n == 10
+
+
+def test_spearman_reads_labels_as_numbers(bench):
+    """From -1 on; two of four in order."""
+    made = bench(metric="spearman")
+    for position, (target, label) in enumerate([("1", "4"), ("2", "3"), ("3", "2"), ("4", "1.5")]):
+        made.note(position, "yes")
+        made.arm.board.targets[position] = target
+        made.answer(position, 0.0, label=label)
+    estimate = made.arm.quality()
+    assert estimate.value == -1
+    assert -1 <= estimate.low <= estimate.high <= 1
+
+
+@pytest.mark.parametrize(("metric", "values"), [("pass@2", [1, 2 / 3, 0]), ("pass^2", [1, 0, 0])])
+def test_passes_count_samples_and_settle_failures(bench, metric, values):
+    """All three right; one right, one wrong, one failed; none. A failed answer is no pass."""
+    made = bench(metric=metric, repeats=3)
+    made.right(0, repeat=0)
+    made.right(0, repeat=1)
+    made.right(0, repeat=2)
+    made.right(1, repeat=0)
+    made.wrong(1, repeat=1)
+    made.failed(1, repeat=2)
+    for repeat in range(3):
+        made.answer(2, 0.5, repeat=repeat)
+    made.right(3, repeat=0)
+    found = made.arm.quality_values()
+    assert found[:3] == pytest.approx(values)
+    assert np.isnan(found[3:]).all()
+    assert made.arm.quality().value == pytest.approx(sum(values) / 3)
+
+
+def test_the_worst_group_has_an_interval_that_allows_for_looking_at_all(bench):
+    """German 1 of 5; its ends are the lowest of both groups' at the shared level."""
+    arm = filled(bench(metric="worst_group:language"), MARKS, size="s")
+    estimate = arm.quality()
+    german, english = wilson(1, 5, shared(0.95, 2)), wilson(5, 5, shared(0.95, 2))
+    assert estimate.value == pytest.approx(0.2)
+    assert (estimate.low, estimate.high) == pytest.approx((german.low, min(german.high, english.high)))
+    assert (estimate.n, estimate.method) == (10, "lowest of 2, Wilson")
+    assert measure(arm, 0.95, np.zeros(len(arm.seen), bool)) is None
+
+
+def test_without_groups_there_is_no_worst_one(bench):
+    """Nothing is made up."""
+    made = bench(metric="worst_group:language")
+    made.right(0, 1, 2)
+    assert made.arm.quality() is None
+
+
+def test_fields_of_many_values_are_no_groups_unless_they_are_named():
+    """An identifier divides samples one by one."""
+    auto, named = Groupings(20, None), Groupings(20, ("id",))
+    for position in range(20):
+        metadata = {"id": position, "vip": position < 3, "tags": ["a"], "note": None, "same": "x"}
+        auto.note(position, metadata)
+        named.note(position, metadata)
+    assert auto.slices() == [("vip", "false"), ("vip", "true")]
+    assert auto.values["vip"][:4] == ["true", "true", "true", "false"]
+    assert len(named.slices()) == 20
+    assert "vip" not in named.values
