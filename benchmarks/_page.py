@@ -49,7 +49,9 @@ def page(results: Mapping[str, Any]) -> str:
     if results.get("counts"):
         parts.append(_counts(results["counts"]))
     if "memory" in results:
-        parts.append(_long_run(results["memory"]))
+        parts.append(f"## A long run\n\n{_long_run(results['memory'])}")
+    if "at_once" in results:
+        parts.append(_long_run(results["at_once"]))
     parts += [_where(results), FOOT]
     return "\n".join(parts)
 
@@ -104,7 +106,9 @@ def goals(results: Mapping[str, Any]) -> list[Goal]:
         else Goal("function calls a call, direct lane", "<= 1,200", f"{counted:,.0f}", counted <= 1200),
         _in_flight(rounds, compared.get("concurrency", 0)),
     ]
-    return found + _replay(rounds, compared.get("n", 0)) + _steady(results.get("memory"))
+    return (
+        found + _replay(rounds, compared.get("n", 0)) + _steady(results.get("memory")) + _unhurried(results)
+    )
 
 
 def ratio_goal(
@@ -190,6 +194,15 @@ def _steady(memory: Mapping[str, Any] | None) -> list[Goal]:
     ]
 
 
+def _unhurried(results: Mapping[str, Any]) -> list[Goal]:
+    """The pace where no server holds anybody up: what a growing store costs, and nothing else."""
+    found = results.get("at_once")
+    if found is None or len(found["marks"]) < 3:
+        return []
+    slow = _pace(found["marks"], "wall_s")
+    return [Goal("the same, with a server that answers at once", "<= 1.2", f"{slow:.3f}", slow <= 1.2)]
+
+
 def _pace(marks: Sequence[Mapping[str, float]], figure: str) -> float:
     first = marks[1][figure] - marks[0][figure]
     return (marks[-1][figure] - marks[-2][figure]) / first
@@ -269,7 +282,7 @@ def _long_run(memory: Mapping[str, Any]) -> str:
         for before, after in pairwise(marks)
     ]
     text = (
-        f"## A long run\n\n{memory['n']:,} calls through the direct lane, {memory['concurrency']} in flight, "
+        f"{memory['n']:,} calls through the direct lane, {memory['concurrency']} in flight, "
         f"to a server that answers after {memory['latency_s']:g} s; {memory['at']}.{_others([memory])}\n\n"
     )
     return text + table(("answered", "wall s since the line above", "CPU s", "memory in MB"), rows)

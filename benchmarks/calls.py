@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from _clients import CLIENTS, Work, harness_file, promptfoo_file
@@ -72,11 +73,12 @@ def main() -> None:
     BENCH.mkdir(parents=True, exist_ok=True)
     trial = options.quick or options.only is not None
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() and not trial else {}
-    parts = {"compare": compare, "counts": count, "memory": long_run}
+    long_runs = {"memory": partial(long_run, options.latency), "at_once": partial(long_run, 0.0)}
+    parts = {"compare": compare, "counts": count, **long_runs}
     if options.memory:
-        parts = {"memory": long_run}
+        parts = long_runs
     elif options.only:
-        del parts["memory"]
+        parts = {name: part for name, part in parts.items() if name not in long_runs}
     for name, part in parts.items():
         try:
             results[name] = part(options)
@@ -248,8 +250,8 @@ def count(options: argparse.Namespace) -> dict[str, object]:
     return counts
 
 
-def long_run(options: argparse.Namespace) -> dict[str, object]:
-    """Many calls: memory and pace at every ten thousandth answer."""
+def long_run(latency_s: float, options: argparse.Namespace) -> dict[str, object]:
+    """Many calls to a server that takes so long: memory and pace at every ten thousandth answer."""
     n = MEMORY_CALLS_QUICK if options.quick else MEMORY_CALLS
     at, marks = now(), list[dict[str, float | None]]()
 
@@ -259,9 +261,9 @@ def long_run(options: argparse.Namespace) -> dict[str, object]:
             marks.append({**mark, "resident_mb": resident_mb(pid)})
             print(f"{mark['answered']} answered, {marks[-1]['resident_mb'] or 0:.0f} MB", flush=True)
 
-    with Server(options.latency) as server, new_work(server, options, n) as work:
+    with Server(latency_s) as server, new_work(server, options, n) as work:
         run = measure(client_command("mark:ours_direct", work), server, limit_s=0.02 * n, on_line=on_line)
-    settings = {"n": n, "concurrency": options.concurrency, "latency_s": options.latency}
+    settings = {"n": n, "concurrency": options.concurrency, "latency_s": latency_s}
     return {"at": at, **settings, "peak_mb": run.peak_mb, "foreign_share": run.foreign_share, "marks": marks}
 
 

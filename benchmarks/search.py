@@ -14,6 +14,7 @@ import datetime as dt
 import importlib.metadata
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -29,6 +30,10 @@ from _process import environment
 from _search_page import BLENDSEARCH, FRACTIONS, page
 
 from harness.errors import HarnessError
+from harness.plan.parameters import suggested
+from harness.plan.plan import Range, Space
+from harness.plan.samplers import chosen_sampler, open_study
+from harness.records import Settings
 from harness.testing.claims import ClaimTask, claim, summarise_claims
 from harness.testing.matrices import Matrix, load_matrix
 from harness.testing.outcomes import Budgets, Outcome, in_parallel, summary
@@ -36,6 +41,7 @@ from harness.testing.parametric_rivals import SEARCHERS, SearchTask, search, sum
 from harness.testing.replay import cores
 from harness.testing.replays import Task, replay, summarise
 from harness.testing.rivals import RIVALS
+from harness.trials.proposals import Proposals
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -45,6 +51,7 @@ IN_USD = ("race", "grid", "halving", "ucb-e", "tpe-wilcoxon")
 CALLS = (500, 1000, 2000, 4000, 8000)
 ALPHA, EPSILON = 0.05, 0.01
 LARGE = (150, 1000)  # settings and samples of the matrix that measures overhead
+PROPOSED = 100  # trials of a study that measures what a proposal costs
 BLENDSEARCH_RUNS = 50  # at most; a run of it takes seconds
 
 
@@ -60,6 +67,7 @@ def main() -> None:
         )
         results["parametric"] = parametric_results(options)
         results["overhead"] = overhead(options)
+        results["proposing"] = proposing(options)
     except HarnessError as error:
         sys.exit(f"search: {error}")
     results |= {"at": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d"), "cores": os.cpu_count()}
@@ -185,6 +193,48 @@ def overhead(options: argparse.Namespace) -> list[dict[str, Any]]:
     task = Task(budgets=Budgets(matrix=matrix, fractions=(0.02, 0.1)), strategy="race", seed=options.seed)
     runs = measured("overhead", partial(replay, task), 5, options)
     return plain(summarise(task, runs))
+
+
+def proposing(options: argparse.Namespace) -> dict[str, float]:
+    """CPU milliseconds that a proposal costs: ours, and what Optuna's sampler takes for the same by itself."""
+    defaults = {name: Settings(model=name, prompt="plain", temperature=0.3) for name in ("a/x", "b/y", "c/z")}
+    dimensions = (
+        Range("temperature", 0.0, 2.0),
+        Range("top_p", 0.0, 1.0),
+        Range("presence_penalty", -2.0, 2.0),
+    )
+    space = Space(
+        models=tuple(defaults),
+        prompts=("plain", "steps"),
+        dimensions=dict.fromkeys(defaults, dimensions),
+        defaults=defaults,
+    )
+
+    def worth(settings: Settings) -> float:
+        return -abs((settings.temperature or 0.0) - 0.7)
+
+    def ours() -> None:
+        proposals = Proposals(space, seed=options.seed)
+        for _ in range(PROPOSED):
+            asked = proposals.ask()
+            assert asked is not None, "a space of ranges never ends"
+            proposals.tell(asked[0], worth(asked[1]))
+
+    def bare() -> None:
+        study = open_study(chosen_sampler("auto", None, None, ""), options.seed)
+        for _ in range(PROPOSED):
+            trial = study.ask()
+            study.tell(trial, worth(suggested(trial, space)))
+
+    pairs = [(_cpu_ms(ours), _cpu_ms(bare)) for _ in range(5)]
+    both, alone = (statistics.median(one[place] for one in pairs) / PROPOSED for place in (0, 1))
+    return {"ours_ms": both, "sampler_ms": alone}
+
+
+def _cpu_ms(act: Callable[[], None]) -> float:
+    began = time.process_time()
+    act()
+    return (time.process_time() - began) * 1000
 
 
 def measured(what: str, function: Callable[[int], Any], runs: int, options: argparse.Namespace) -> list[Any]:

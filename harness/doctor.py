@@ -123,7 +123,7 @@ def examine(
         except HarnessError as error:
             missing += str(error).splitlines()
         else:
-            models, endpoints = list(plan.models.values()), plan.endpoints
+            models, endpoints = list(plan.asked_models.values()), plan.endpoints
             health_of = look.providers(endpoints, models)
             missing += [lack for provider in health_of for lack in _lacks(provider)]
             notes += plan.notes
@@ -138,7 +138,7 @@ def examine(
         spec=None if spec is None else str(spec),
         providers=health_of,
         missing=tuple(missing),
-        notes=(*notes, *_old_prices(health_of)),
+        notes=(*notes, *_old_prices(health_of), *_ended(health_of, today)),
         live=tuple(asked),
     )
 
@@ -261,6 +261,16 @@ def _old_prices(providers: Iterable[ProviderHealth]) -> list[str]:
         f"the prices of {name} are of {day}, {age} days old: compare them with the vendor's list, and state "
         f"what changed under providers.{name}.models"
         for name, day, age in sorted(aged)
+    ]
+
+
+def _ended(providers: Iterable[ProviderHealth], today: date) -> list[str]:
+    return [
+        f"{provider.name}/{model.name}: the day that was announced for its end, {model.ends}, is over; ask "
+        "it with --live, or choose another model"
+        for provider in providers
+        for model in provider.models
+        if model.ends is not None and date.fromisoformat(model.ends) < today
     ]
 
 

@@ -13,13 +13,16 @@ from pathlib import Path
 from harness.errors import UsageError
 
 FILE = ".env"
+# Where runs and answers are kept is read in several places, by MLflow too: from the environment alone.
+NO_KEYS = ("HARNESS_", "MLFLOW_")
 
 
 def environment(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Mapping[str, str]:
     """Names with values: those of the process, then those of the folder's `.env`.
 
     environ: `None`: of this process. folder: `None`: the current one. Values are taken as they are: a dollar
-    sign in a key means nothing. Raises UsageError when the file cannot be read.
+    sign in a key means nothing; names that begin with one of `NO_KEYS` are left out. Raises UsageError when
+    the file cannot be read.
     """
     known = os.environ if environ is None else environ
     path = (folder or Path.cwd()) / FILE
@@ -34,4 +37,5 @@ def environment(environ: Mapping[str, str] | None = None, folder: Path | None = 
         raise UsageError(
             f"{path} cannot be read ({why}); make it a text file of NAME=value lines, or move it away"
         ) from None
-    return {**{name: value for name, value in found.items() if value is not None}, **known}
+    keys = {name: value for name, value in found.items() if value and not name.startswith(NO_KEYS)}
+    return {**keys, **known}

@@ -17,12 +17,14 @@ from harness.calls.engine import Engine
 from harness.calls.provider import Provider
 from harness.clock import Clock, SystemClock
 from harness.errors import HarnessError, InconclusiveError, UsageError
+from harness.findings import AnswerRow, Recommendation, RunRecord, Trial, TrialState
+from harness.outputs.exports.selection import PolicyLabel
 from harness.outputs.report import write_report
 from harness.plan.plan import Plan
 from harness.plan.planner import data_fingerprint, make_plan
 from harness.plan.provenance import provenance_of
 from harness.plan.spec_reader import read_addresses
-from harness.records import AnswerRow, Recommendation, RunRecord, Split, Trial, TrialState, Verb
+from harness.records import Split, Verb
 from harness.result import EvalResult, TuneResult
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import answer_rows, remember
@@ -84,20 +86,26 @@ def _record_of(row: RunRow) -> RunRecord:
 class Chosen:
     """What a finished run recommends. prompt_text: the template of its prompt, as it was measured.
 
-    addresses: by provider, where the run's spec names one.
+    addresses: by provider, where the run's spec names one. labelled: the choice under every policy.
     """
 
     recommendation: Recommendation
     prompt_text: str
     addresses: Mapping[str, str]
+    labelled: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
 
 
 def chosen(
-    run: str = "latest", policy: str | Mapping[str, object] | None = None, *, store: str | None = None
+    run: str = "latest",
+    policy: str | Mapping[str, object] | None = None,
+    *,
+    store: str | None = None,
+    policies: bool = False,
 ) -> Chosen:
     """What a finished run recommends, as it was written down: its spec and data need not be there any more.
 
-    policy: choose anew, for which spec and data are read again; see `TuneResult.recommend`.
+    policy: choose anew, for which spec and data are read again; see `TuneResult.recommend`. policies: choose
+    under every policy as well, for which they are read again too.
     Raises UsageError when the run is not there or has not ended, InconclusiveError without a choice.
     """
     database = open_store(store)
@@ -107,14 +115,17 @@ def chosen(
         database.close()
     record = _record_of(row)
     recommendation = record.recommendation
-    if policy is not None:
+    labelled: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
+    if policy is not None or policies:
         loaded = load_run(row.run, store=store)
         assert isinstance(loaded, TuneResult), "a run of `harness tune` was found"
         recommendation = loaded.recommend(policy)
+        labelled = loaded.labelled() if policies else ()
     if recommendation is None:
         why = "; ".join(record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
-    return Chosen(recommendation, row.prompts[recommendation.settings.prompt], read_addresses(row.spec_text))
+    prompt = row.prompts[recommendation.settings.prompt]
+    return Chosen(recommendation, prompt, read_addresses(row.spec_text), labelled)
 
 
 def data_now(run: str, *, store: str | None = None) -> str | None:
@@ -181,7 +192,7 @@ def open_engine(
         run=run,
         providers=providers,
         endpoints=plan.endpoints,
-        models=plan.models,
+        models=plan.asked_models,
         store=store,
         caps=Caps(usd=budget.usd, calls=budget.calls, tokens=budget.tokens, minutes=budget.minutes),
         clock=clock,

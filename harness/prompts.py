@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Literal, TypeAlias, cast
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, UndefinedError, meta, nodes
 from jinja2.exceptions import SecurityError
@@ -26,9 +26,12 @@ from harness.records import JsonValue, Message, Role
 # A role's name and a colon, alone on a line, start a message: Prompty's convention
 # (github.com/microsoft/prompty), of which we take the plain form only, in small letters, without
 # indent, "#" or attributes, so that prose is not mistaken for a marker.
-MARKER = re.compile(r"^(system|user|assistant):[ \t]*$", re.MULTILINE)
+MARKER = re.compile(r"^(system|user|assistant|shots):[ \t]*$", re.MULTILINE)
+# The marker below which nothing stands: here come examples, each as a user message and its answer.
+SHOTS = "shots"
 # jinja2 names a missing or an unexpected end, as in 'endif' or "end of template".
 END = re.compile(r"\bend")
+Place: TypeAlias = "Role | Literal['shots']"
 LOADING = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 # jinja2 gives these to every template, but their results differ from one rendering to the next.
 CHANCE_FILTERS = ("random",)
@@ -42,6 +45,14 @@ class _Missing(StrictUndefined):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """An example with its answer, to be shown before the question."""
+
+    inputs: Mapping[str, JsonValue]
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,7 @@ class Prompt:
 
     source: the text with line ends as on Unix. file, first_line: where it stands, for messages.
     fields: names a row may be asked for; one that is asked for only under a condition is among them.
+    shots_at: how many messages stand before the examples; `None` without the marker `shots:`.
     """
 
     source: str
@@ -66,6 +78,12 @@ class Prompt:
     first_line: int = field(compare=False)
     fields: frozenset[str] = field(compare=False)
     turns: tuple[_Turn, ...] = field(compare=False, repr=False)
+    shots_at: int | None = field(default=None, compare=False)
+
+    @property
+    def takes_shots(self) -> bool:
+        """Whether it has a place for examples: the marker, or the variable `shots`."""
+        return self.shots_at is not None or SHOTS in self.fields
 
     @classmethod
     def parse(cls, text: str, *, file: str, first_line: int = 1) -> Prompt:
@@ -74,7 +92,9 @@ class Prompt:
         A line of `system:`, `user:` or `assistant:` alone starts a message; text before the first
         such line is a user message, and is left out when there is none. Blank lines around a message
         do not belong to it. Each message is a template of its own: what one sets, the next does not
-        see. A line that only looks like a marker is written with an indent.
+        see. A line that only looks like a marker is written with an indent. A line `shots:` with nothing
+        below it is where examples go, each as a user message made by the last user template of the prompt,
+        and an assistant message with its target.
         file, first_line: where the text stands, for error messages.
         Raises PromptError with every fault found.
         """
@@ -83,7 +103,12 @@ class Prompt:
         turns: list[_Turn] = []
         fields: set[str] = set()
         problems: list[Problem] = []
+        shots_at: int | None = None
         for role, line, segment in _segments(source, first_line):
+            if role == SHOTS:
+                problems += _misplaced(file, line, segment, twice=shots_at is not None)
+                shots_at = len(turns)
+                continue
             try:
                 turn, names = _compile(environment, role or "user", line, segment)
             except Exception as error:  # noqa: BLE001 - jinja2 passes on what Python's own compiler raises
@@ -98,27 +123,47 @@ class Prompt:
                 problems.append(Problem(file, line, "", message))
         if not turns and not problems:
             problems.append(Problem(file, first_line, "", "the template has no text; write a prompt"))
+        if shots_at is not None and not any(turn.role == "user" for turn in turns) and not problems:
+            message = "`shots:` needs a user message, which says how an example is shown; write one below it"
+            problems.append(Problem(file, first_line, "", message))
         if problems:
             raise PromptError(problems)
-        return cls(source, file, first_line, frozenset(fields), tuple(turns))
+        return cls(source, file, first_line, frozenset(fields), tuple(turns), shots_at)
 
-    def render(self, inputs: Mapping[str, JsonValue]) -> tuple[Message, ...]:
+    def render(self, inputs: Mapping[str, JsonValue], shots: Sequence[Shot] = ()) -> tuple[Message, ...]:
         """The messages for one row. Raises PromptError naming the line and what is missing.
 
         A message holds what the template and the fields hold, untouched: nothing is escaped,
-        trimmed, or read as a template again.
+        trimmed, or read as a template again. shots: examples, which stand where the prompt has a place for
+        them, and are the variable `shots`: fields by name, `target` among them. A field of that name wins.
         """
-        messages: list[Message] = []
-        for turn in self.turns:
-            try:
-                content = turn.template.render(inputs)
-            except Exception as error:  # a template raises whatever its expressions raise
-                raise PromptError([self._problem(turn, error, inputs)]) from error
-            if not content or content.isspace():
-                message = f"the {turn.role} message is empty for this row; give it text that no field decides"
-                raise PromptError([Problem(self.file, turn.first_line, "", message)])
-            messages.append(Message(turn.role, content))
+        with_shots = {SHOTS: _shown(shots), **inputs} if SHOTS in self.fields else inputs
+        messages = [Message(turn.role, self._text(turn, with_shots)) for turn in self.turns]
+        if self.shots_at is not None:
+            messages[self.shots_at : self.shots_at] = self.examples(shots)
         return tuple(messages)
+
+    def examples(self, shots: Sequence[Shot]) -> list[Message]:
+        """The messages that stand for these examples at the marker."""
+        asked = next(turn for turn in reversed(self.turns) if turn.role == "user")
+        return [
+            message
+            for shot in shots
+            for message in (
+                Message("user", self._text(asked, {SHOTS: [], **shot.inputs})),
+                Message("assistant", shot.target),
+            )
+        ]
+
+    def _text(self, turn: _Turn, inputs: Mapping[str, JsonValue]) -> str:
+        try:
+            content = turn.template.render(inputs)
+        except Exception as error:  # a template raises whatever its expressions raise
+            raise PromptError([self._problem(turn, error, inputs)]) from error
+        if not content or content.isspace():
+            message = f"the {turn.role} message is empty for this row; give it text that no field decides"
+            raise PromptError([Problem(self.file, turn.first_line, "", message)])
+        return content
 
     def _problem(self, turn: _Turn, error: Exception, inputs: Mapping[str, JsonValue]) -> Problem:
         line = turn.first_line + _template_line(error) - 1
@@ -147,12 +192,65 @@ def _parse(source: str, file: str, first_line: int) -> Prompt:
     return Prompt.parse(source, file=file, first_line=first_line)
 
 
-def _segments(source: str, first_line: int) -> list[tuple[Role | None, int, str]]:
+def written_out(source: str, shots: Sequence[Shot]) -> str:
+    """The source of a prompt that shows these examples by itself: what it gives for a row is the same.
+
+    For applications that load a template and know nothing of examples.
+    """
+    prompt = Prompt.parse(source, file="<prompt>")
+    parts: list[str] = []
+    for role, _, segment in _segments(source, 1):
+        if role == SHOTS:
+            for message in prompt.examples(shots):
+                parts += [f"{message.role}:\n{_plainly(message.content)}\n"]
+        elif segment.strip() or role is not None:
+            known = f"{{% set shots = {_literal(_shown(shots))} %}}" if _uses_shots(segment) else ""
+            parts += [f"{role}:\n{known}{segment}\n" if role else f"{known}{segment}\n"]
+    return "".join(parts)
+
+
+def _shown(shots: Sequence[Shot]) -> list[JsonValue]:
+    return [{**shot.inputs, "target": shot.target} for shot in shots]
+
+
+def _uses_shots(segment: str) -> bool:
+    return SHOTS in meta.find_undeclared_variables(_environment().parse(segment))
+
+
+def _plainly(text: str) -> str:
+    """The text as a template that gives it back: as it is, or as a literal where it looks like more."""
+    marks = any(mark in text for mark in ("{{", "{%", "{#", "\r"))
+    special = marks or MARKER.search(text) or text != text.strip()
+    return f"{{{{ {_literal(text)} }}}}" if special else text
+
+
+def _literal(value: JsonValue) -> str:
+    """The value as a jinja2 expression."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_literal(name)}: {_literal(one)}" for name, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_literal, value)) + "]"
+    # jinja2 ends a block at its mark even inside a text.
+    text = "none" if value is None else json.dumps(value, ensure_ascii=False)
+    return text.replace("%}", "%\\u007d").replace("}}", "}\\u007d")
+
+
+def _misplaced(file: str, line: int, segment: str, *, twice: bool) -> list[Problem]:
+    """What is wrong with a marker for examples."""
+    if segment.strip():
+        message = "nothing stands below `shots:`; write the next message under its own marker"
+        return [Problem(file, line, "", message)]
+    if twice:
+        return [Problem(file, line, "", "`shots:` stands twice; keep one of them")]
+    return []
+
+
+def _segments(source: str, first_line: int) -> list[tuple[Place | None, int, str]]:
     """Role, line in the file and template text of each message; role `None` before the first marker."""
     # Markers are looked for before anything is rendered, so that no value can make one.
     parts = MARKER.split(source)
-    roles: list[Role | None] = [None, *cast("list[Role]", parts[1::2])]
-    segments: list[tuple[Role | None, int, str]] = []
+    roles: list[Place | None] = [None, *cast("list[Place]", parts[1::2])]
+    segments: list[tuple[Place | None, int, str]] = []
     line = first_line
     for role, text in zip(roles, parts[0::2], strict=True):
         # Blank lines go, the indent of the first line with text stays.

@@ -14,23 +14,15 @@ from typing import TYPE_CHECKING, Any
 from harness.advice.choose import recommend
 from harness.advice.finalist import Finalist, Goal, Searched
 from harness.errors import InconclusiveError
+from harness.findings import Champion, FrontTrial, Recommendation, RunRecord, Spend, Trial
 from harness.outputs import display
+from harness.outputs.exports.registry import TARGETS
 from harness.outputs.exports.registry import export as write_export
-from harness.outputs.exports.selection import read_character, selection_of
+from harness.outputs.exports.selection import POLICIES, PolicyLabel, read_character, selection_of
 from harness.outputs.report import find_report
 from harness.plan.plan import Plan
 from harness.plan.spec_reader import read_addresses, read_policy
-from harness.records import (
-    Champion,
-    Estimate,
-    FrontTrial,
-    ModelClass,
-    Recommendation,
-    RunRecord,
-    Settings,
-    Spend,
-    Trial,
-)
+from harness.records import Estimate, ModelClass, Settings
 
 if TYPE_CHECKING:
     import optuna
@@ -125,6 +117,11 @@ class TuneResult(RunResult):
             return self.recommendation
         return choose(self.record, self.finalists, goal_of(self.plan, policy), searched=self.searched)
 
+    def labelled(self) -> tuple[tuple[PolicyLabel, Recommendation], ...]:
+        """The choice under each policy that exports know by a label, and under the spec's own, "own"."""
+        own: tuple[PolicyLabel, Recommendation] = ("own", self.recommendation)
+        return (*((label, self.recommend(policy)) for label, policy in POLICIES), own)
+
     def trials_dataframe(self) -> pd.DataFrame:
         """One row per trial and split; columns are named as in Optuna's own data frame."""
         from harness.outputs.frames import trials_frame
@@ -158,9 +155,11 @@ class TuneResult(RunResult):
         """
         folder = Path(path) if path is not None else self.folder / "exports" / target
         choice = self.recommendation
+        known = TARGETS.get(target)
         selection = selection_of(
             [choice],
-            prompt_text=self.plan.task.prompts[choice.settings.prompt].source,
+            labelled=self.labelled() if known is not None and known.policies else (),
+            prompt_text=self.plan.task.template(choice.settings.prompt),
             addresses=read_addresses(self.plan.spec_text),
             embedding=embedding,
             character=None if into is None else read_character(Path(into)),

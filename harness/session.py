@@ -19,6 +19,7 @@ from harness.calls.lanes import open_providers
 from harness.calls.provider import Provider
 from harness.clock import Clock
 from harness.errors import HarnessError, InconclusiveError, StoreError, UsageError
+from harness.findings import JudgeReport, Progress, RunRecord, RunState, Trial
 from harness.outputs import display
 from harness.outputs.files import require_folder
 from harness.outputs.report import write_report
@@ -26,11 +27,12 @@ from harness.past import find_run, open_engine, plan_of, rows_of
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of
-from harness.records import Progress, RunRecord, RunState, Trial, Verb
+from harness.records import Verb
 from harness.stats.bounds import shared
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import Ask, Pipeline
 from harness.trials.evidence import Arm
+from harness.trials.measured_judge import measure_judges, require_telling, with_corrected
 from harness.trials.mirror import Mirror, mirrored
 from harness.trials.quality import breakdown
 
@@ -91,6 +93,7 @@ class Session:
     began: float = field(init=False)
     next_glance: float = field(init=False)
     last_glance_s: float = field(default=0.0, init=False)
+    judges: tuple[JudgeReport, ...] = field(default=(), init=False)
     written: dict[tuple[str, int], TrialRow] = field(
         default_factory=dict[tuple[str, int], TrialRow], init=False
     )
@@ -147,6 +150,8 @@ class Session:
     def attempt(self, work: Work) -> RunState:
         """Do the work and say how it ended; a fault is passed on when what there is was written down."""
         try:
+            self.judges = measure_judges(self.plan, self.engine.run)
+            require_telling(self.plan, self.judges)
             work.run()
         except KeyboardInterrupt:
             work.notes.append(
@@ -187,6 +192,7 @@ class Session:
             notes=(*work.notes, *_untimed(plan, (*work.arms, *work.finalists)), *plan.notes),
             verb=plan.verb,
             origin="" if plan.evaluated is None else plan.evaluated.origin,
+            judges=with_corrected(self.judges, work.arms if plan.evaluated else confirmed),
             breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
         )
 
@@ -227,7 +233,7 @@ def open_session(
         require_folder(means.reports)
         providers = means.providers
         if providers is None:
-            providers = open_providers(plan.endpoints, plan.models, means.environ)
+            providers = open_providers(plan.endpoints, plan.asked_models, means.environ)
         database.begin_run(row)
         with (
             _watched(means.on_progress) as watch,
@@ -265,7 +271,7 @@ def _new_row(plan: Plan, overrides: Mapping[str, Any], now: datetime) -> RunRow:
         spec_file=None if plan.spec_file is None else str(Path(plan.spec_file).resolve()),
         spec_text=plan.spec_text,
         overrides={**overrides, **plan.pins},
-        prompts={name: prompt.source for name, prompt in plan.task.prompts.items()},
+        prompts={name: plan.task.template(name) for name in plan.task.prompts},
         plan=plan.fingerprint(),
         started_at=now,
         ended_at=None,

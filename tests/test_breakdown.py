@@ -121,8 +121,9 @@ def test_slices_that_the_spec_names_are_the_only_ones(experiment, tmp_path):
 
 def test_a_search_breaks_down_each_finalist_and_shows_the_choice(experiment, tmp_path):
     """On the confirm split; and a run that is loaded has it too."""
+    scorers = [*experiment.spec["task"]["scorers"], {"length": 3}]
     result = harness.tune(
-        experiment.spec,
+        {**experiment.spec, "task": {**experiment.spec["task"], "scorers": scorers}},
         store=f"sqlite:///{tmp_path}/store.db",
         reports=tmp_path / "reports",
         providers={"sim": experiment.simulator()},
@@ -134,6 +135,8 @@ def test_a_search_breaks_down_each_finalist_and_shows_the_choice(experiment, tmp
     assert {one.trial for one in record.breakdowns} == {trial.number for trial in record.finalists}
     assert {one.split for one in record.breakdowns} == {"confirm"}
     assert "What the quality is made of" in (result.folder / "report.html").read_text(encoding="utf-8")
-    assert "| language: en |" in (result.folder / "report.md").read_text(encoding="utf-8")
+    short = (result.folder / "report.md").read_text(encoding="utf-8")
+    assert "| language: en |" in short
+    assert "| Mean of length | 1.00" in short
     loaded = load_run(result.run_id, store=f"sqlite:///{tmp_path}/store.db")
     assert loaded.record.breakdowns == record.breakdowns

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from harness.clock import SystemClock
+from harness.findings import Trial
 from harness.past import load_run
-from harness.records import Trial
 from harness.result import TuneResult
 from harness.run import tune
 from harness.testing.simulator import simulated_experiment

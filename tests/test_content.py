@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,12 +18,14 @@ import pytest
 from jinja2 import meta
 from ruamel.yaml import YAML
 
+from harness.plan.planner import make_plan
+
 ROOT = Path(__file__).resolve().parent.parent
 CARDS = sorted((ROOT / "datasets").glob("*.yaml"))
 SPECS = sorted((ROOT / "experiments").glob("*.yaml"))
 NOTEBOOKS = sorted((ROOT / "experiments/notebooks").glob("*.ipynb"))
 CARD_KEYS = {"file", "sha256", "columns", "source", "licence", "attribution", "description"}
-TASK_KEYS = {"dataset", "prompt", "scorers", "metric", "repeats", "limit"}
+TASK_KEYS = {"dataset", "prompt", "scorers", "metric", "repeats", "limit", "stratify", "output"}
 
 each_card = pytest.mark.parametrize("card_file", CARDS, ids=lambda path: path.stem)
 each_spec = pytest.mark.parametrize("spec_file", SPECS, ids=lambda path: path.stem)
@@ -60,8 +64,8 @@ def labels_of(spec_file: Path) -> Iterator[list[str]]:
 
 def test_the_shipped_content_is_found() -> None:
     """The checks below have something to check."""
-    assert {path.stem for path in CARDS} >= {"reviews", "support-tickets"}
-    assert {path.stem for path in SPECS} >= {"quickstart", "support-triage"}
+    assert {path.stem for path in CARDS} >= {"reviews", "support-tickets", "simple", "general", "complex"}
+    assert {path.stem for path in SPECS} >= {"quickstart", "support-triage", "simple", "general", "complex"}
     assert NOTEBOOKS
 
 
@@ -115,7 +119,12 @@ def test_the_support_tickets_are_balanced() -> None:
 
 @pytest.mark.parametrize(
     ("name", "cycle", "columns"),
-    [("reviews", 6, ("metadata", "target")), ("support-tickets", 4, ("target",))],
+    [
+        ("reviews", 6, ("metadata", "target")),
+        ("support-tickets", 4, ("target",)),
+        ("simple", 6, ("target",)),
+        ("general", 7, ("metadata",)),
+    ],
 )
 def test_the_first_rows_are_balanced_too(name: str, cycle: int, columns: tuple[str, ...]) -> None:
     """Every cycle of rows holds each kind once, so that a `limit` keeps the balance."""
@@ -124,6 +133,39 @@ def test_the_first_rows_are_balanced_too(name: str, cycle: int, columns: tuple[s
     ]
     cycles = [kinds[first : first + cycle] for first in range(0, len(kinds), cycle)]
     assert all(len(set(some)) == cycle for some in cycles)
+
+
+def test_the_ready_task_sets_are_large_and_varied() -> None:
+    """40 rows or more each; the targets of `complex` are numbers, and its programs print them."""
+    for name in ("simple", "general", "complex"):
+        assert len(rows_of(ROOT / f"datasets/{name}.yaml")) >= 40
+    for row in rows_of(ROOT / "datasets/complex.yaml"):
+        target = float(row["target"])
+        if row["metadata"]["kind"] == "code":
+            program = row["text"].partition("\n\n")[2]
+            printed = subprocess.run(
+                [sys.executable, "-c", program], capture_output=True, text=True, check=True
+            )
+            assert float(printed.stdout) == target, program
+
+
+def test_the_labelled_answers_are_half_good_and_none_is_among_the_tasks() -> None:
+    """A judge is not measured with what it will judge."""
+    lines = (ROOT / "datasets/general-labelled.jsonl").read_text(encoding="utf-8").splitlines()
+    labelled = [json.loads(line) for line in lines]
+    assert Counter(row["good"] for row in labelled) == {True: 12, False: 12}
+    tasks = {row["text"] for row in rows_of(ROOT / "datasets/general.yaml")}
+    assert not tasks & {row["text"] for row in labelled}
+
+
+@pytest.mark.parametrize("name", ["simple", "general", "complex"])
+def test_the_presets_are_fixed_trials_of_the_ready_task_sets(name: str) -> None:
+    """Chat, analysis and enhanced stand in the space with their values, where a model takes them."""
+    plan = make_plan(ROOT / f"experiments/{name}.yaml")
+    tried = {(s.temperature, s.max_output_tokens, s.presence_penalty) for s in plan.space.warm}
+    largest = max(s.max_output_tokens or 0 for s in plan.space.warm)
+    assert {(0.7, 2048, 0.6), (0.2, 8192, 0.0)} <= tried
+    assert (0.4, largest, 0.2) in tried
 
 
 @pytest.mark.parametrize("folder", ["datasets", "experiments", "reports"])

@@ -32,12 +32,14 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Check
     rows = "".join(f'{{"id": "{n}", "text": "t{n}", "target": "x"}}\n' for n in range(20))
     Path("rows.jsonl").write_text(rows)
 
-    def act(models: str | None = None, providers: str = "", **environ: str) -> Checkup:
+    def act(
+        models: str | None = None, providers: str = "", *, today: date = TODAY, **environ: str
+    ) -> Checkup:
         spec = None
         if models is not None:
             spec = Path("spec.yaml")
             spec.write_text(SPEC.format(models=models, providers=providers and f"providers: {providers}\n"))
-        return examine(spec, store=None, environ=environ, today=TODAY)
+        return examine(spec, store=None, environ=environ, today=today)
 
     return act
 
@@ -223,3 +225,16 @@ def test_live_asks_every_model_once_and_says_what_differs(tmp_path: Path, monkey
 def test_nothing_is_sent_unless_asked(look: Any) -> None:
     """Without the flag nobody is called."""
     assert look("openai/gpt-4o-mini", OPENAI_API_KEY=KEY).live == ()
+
+
+def test_a_model_whose_end_is_over_is_told_of(look: Any) -> None:
+    """Between the announced day and the next catalogue, somebody has to say it."""
+    before, after = (
+        look("anthropic/claude-sonnet-4-5", ANTHROPIC_API_KEY=KEY, today=day).notes
+        for day in (date(2026, 11, 30), date(2026, 12, 1))
+    )
+    assert not any("is over" in note for note in before)
+    assert any(
+        note.startswith("anthropic/claude-sonnet-4-5: the day that was announced for its end, 2026-11-30, is")
+        for note in after
+    )

@@ -16,7 +16,7 @@ def test_a_file_gives_what_the_environment_does_not(tmp_path: Path) -> None:
     lines = ["# keys", "export A_KEY='from file'", 'B_KEY="b"', "C_KEY=c # mine", "EMPTY=", "NO_VALUE"]
     (tmp_path / ".env").write_text("\n".join(lines))
     known = environment({"A_KEY": "from outside"}, tmp_path)
-    assert known == {"A_KEY": "from outside", "B_KEY": "b", "C_KEY": "c", "EMPTY": ""}
+    assert known == {"A_KEY": "from outside", "B_KEY": "b", "C_KEY": "c"}
 
 
 def test_a_key_may_hold_a_dollar_sign(tmp_path: Path) -> None:
@@ -28,6 +28,12 @@ def test_a_key_may_hold_a_dollar_sign(tmp_path: Path) -> None:
 def test_without_a_file_it_is_the_environment_itself(tmp_path: Path) -> None:
     """Nothing is copied."""
     assert environment(None, tmp_path) is os.environ
+
+
+def test_the_file_is_for_keys(tmp_path: Path) -> None:
+    """Where things are kept is read from the environment in several places, which must not disagree."""
+    (tmp_path / ".env").write_text("HARNESS_STORE=a\nMLFLOW_TRACKING_URI=b\nMISTRAL_API_KEY=c\n")
+    assert environment({}, tmp_path) == {"MISTRAL_API_KEY": "c"}
 
 
 def test_what_only_the_file_holds_stays_out_of_the_process(tmp_path: Path) -> None:

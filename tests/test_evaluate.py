@@ -16,8 +16,9 @@ import harness
 from harness.calls.provider import ProviderFault
 from harness.clock import SystemClock
 from harness.errors import ProviderError, UsageError
+from harness.findings import Progress, Trial
 from harness.past import chosen, load_run, rebuild_report
-from harness.records import Progress, Settings, Trial
+from harness.records import Settings
 from harness.result import EvalResult, TuneResult
 from harness.run import evaluate, tune
 from harness.store.store import open_store

@@ -14,8 +14,8 @@ import pytest
 import harness
 from harness.clock import SystemClock
 from harness.errors import SpecError
+from harness.findings import Progress
 from harness.past import load_run, rebuild_report
-from harness.records import Progress
 from harness.testing.scripted import ScriptedProvider
 from harness.testing.simulator import simulated_experiment
 
@@ -51,10 +51,10 @@ def run(tmp_path: Path) -> Any:
 def test_a_function_of_a_notebook_scores_a_run_and_is_asked_for_again(run):
     """Its mean is a figure; loading the run takes the function again."""
     result = run([{"choice": ["yes", "no"]}, short])
-    assert result.trial.metrics == {"short": 1.0}
+    assert result.trial.metrics["short"] == 1.0
     with pytest.raises(SpecError, match=r"'short' was given in Python and is not here; .*scorers=\[short\]"):
         load_run(result.run_id, **run.given)
-    assert load_run(result.run_id, scorers=[short], **run.given).trial.metrics == {"short": 1.0}
+    assert load_run(result.run_id, scorers=[short], **run.given).trial.metrics["short"] == 1.0
     assert rebuild_report(result.run_id, scorers=[short], **run.given).files
 
 
@@ -67,8 +67,8 @@ def test_a_scorer_by_dotted_path_needs_permission_which_its_run_remembers(run, m
         run(scorers, as_file=True)
     assert "own_scorers_of_a_test" not in sys.modules
     result = run(scorers, "yes please", as_file=True, allow_code=True)
-    assert result.trial.metrics == {"polite": 1.0}
-    assert load_run(result.run_id, **run.given).trial.metrics == {"polite": 1.0}
+    assert result.trial.metrics["polite"] == 1.0
+    assert load_run(result.run_id, **run.given).trial.metrics["polite"] == 1.0
     (run.folder / "spec.yaml").write_text((run.folder / "spec.yaml").read_text() + "\n")
     with pytest.raises(SpecError, match="allow it with --allow-code"):
         load_run(result.run_id, **run.given)

@@ -17,8 +17,8 @@ import pytest
 from harness.calls.provider import ProviderFault
 from harness.clock import SystemClock
 from harness.errors import InconclusiveError, ProviderError, UsageError
+from harness.findings import Progress, Recommendation
 from harness.past import load_run
-from harness.records import Progress, Recommendation
 from harness.result import TuneResult
 from harness.run import tune
 from harness.store.store import open_store

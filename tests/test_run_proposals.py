@@ -12,9 +12,10 @@ import optuna
 import pytest
 
 from harness.errors import UsageError
+from harness.findings import Progress
 from harness.past import load_run
 from harness.plan.planner import make_plan
-from harness.records import Progress, Settings
+from harness.records import Settings
 from harness.result import TuneResult
 from harness.run import evaluate, tune
 from harness.testing.simulator import SimulatedExperiment, simulated_experiment

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.records import RunRecord
+from harness.findings import RunRecord
 from harness.run import tune
 from harness.testing.experiment_files import served_at, world_answers
 from harness.testing.http_server import SimulatorServer

@@ -17,8 +17,8 @@ from harness.advice.limits import check, cut_off, keeps, nobody_keeps, unshown_c
 from harness.advice.policies import by_quality, comparable, pick
 from harness.advice.ties import certainty, differences, separations, ties
 from harness.errors import InconclusiveError
+from harness.findings import PairedDifference, Provenance, Recommendation, Trial
 from harness.plan.limits import broken_limits
-from harness.records import PairedDifference, Provenance, Recommendation, Trial
 
 
 def recommend(

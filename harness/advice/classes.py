@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.advice.finalist import Finalist, Floats, Goal, Searched, difference, percent, points
+from harness.findings import Champion, Trial
 from harness.plan.limits import digits
-from harness.records import Champion, Estimate, Trial
+from harness.records import Estimate
 
 
 def class_gain(

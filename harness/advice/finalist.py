@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import StatsError
+from harness.findings import Trial
 from harness.plan.policy import Policy
-from harness.records import Estimate, Trial
+from harness.records import Estimate
 from harness.stats.clusters import clustered, standard_error
 from harness.stats.paired import paired_difference
 

@@ -13,8 +13,9 @@ from harness.advice.finalist import Finalist, Goal, Searched, difference
 from harness.advice.limits import check, keeps
 from harness.advice.policies import by_quality, pick
 from harness.errors import InconclusiveError
+from harness.findings import Champion, FrontTrial, PairedDifference, Trial
 from harness.plan.limits import broken_limits
-from harness.records import MODEL_CLASSES, Champion, FrontTrial, ModelClass, PairedDifference, Trial
+from harness.records import MODEL_CLASSES, ModelClass
 
 Axis = Literal["price", "latency"]
 AXES: Mapping[Axis, Callable[[Trial], float | None]] = {

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.advice.finalist import percent
+from harness.findings import Trial
 from harness.plan.limits import FIGURES, broken_limits, digits
 from harness.plan.problems import written
-from harness.records import Bounds, Trial
+from harness.records import Bounds
 from harness.stats.bounds import units_to_show
 
 RATES = ("failure_rate", "unscored_rate", "truncation_rate")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.findings import Trial
 from harness.plan.limits import broken_limits
-from harness.records import Trial
 
 TRUNCATION = 0.02  # share of cut-off answers above which a caveat is due
 FEW = 15  # samples below which an interval says little

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.advice.finalist import DEFAULT, Finalist, Goal, difference, paired_sd, percent
-from harness.records import PairedDifference, Separation
+from harness.findings import PairedDifference, Separation
 from harness.stats.bounds import shared
 from harness.stats.disagreements import mcnemar_p
 from harness.stats.power import pairs_needed

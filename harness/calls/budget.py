@@ -15,9 +15,11 @@ from typing import NamedTuple
 from harness.catalogue.bounds import most_input_tokens, most_output_tokens
 from harness.catalogue.models import Model, price_usd, worst_case_usd
 from harness.clock import Clock
-from harness.records import Call, Reply, Spend
+from harness.findings import Paid, Spend
+from harness.records import Call, Purpose, Reply
 from harness.store.leases import Amount, Pool
 
+NOTHING_PAID = Paid()
 OTHERS_S = 0.05  # between two looks whether another process gave something back
 
 
@@ -63,6 +65,7 @@ class Budget:
         self.caps = caps
         self._usd, self._calls = spent.usd, spent.calls
         self._input_tokens, self._output_tokens = spent.input_tokens, spent.output_tokens
+        self._parts = dict(spent.by_purpose)
         self._clock = clock
         self._pool = pool
         self._deadline = None if caps.minutes is None else clock.monotonic() + 60 * caps.minutes
@@ -82,6 +85,7 @@ class Budget:
             calls=self._calls,
             input_tokens=self._input_tokens,
             output_tokens=self._output_tokens,
+            by_purpose=dict(self._parts),
         )
 
     def take(self, worst: Hold) -> bool:
@@ -105,8 +109,22 @@ class Budget:
                 return False
         return True
 
-    def settle(self, worst: Hold, usd: float, input_tokens: int, output_tokens: int) -> None:
+    def settle(
+        self,
+        worst: Hold,
+        usd: float,
+        input_tokens: int,
+        output_tokens: int,
+        purpose: Purpose = "answer",
+    ) -> None:
         """Replace a hold by the bill of its request."""
+        part = self._parts.get(purpose, NOTHING_PAID)
+        self._parts[purpose] = Paid(
+            usd=part.usd + usd,
+            calls=part.calls + 1,
+            input_tokens=part.input_tokens + input_tokens,
+            output_tokens=part.output_tokens + output_tokens,
+        )
         self._usd += usd
         self._calls += 1
         self._input_tokens += input_tokens

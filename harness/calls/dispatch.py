@@ -270,7 +270,7 @@ class Dispatcher:
         # What the provider does not state is booked at its worst: the caps must hold regardless.
         input_tokens = worst.input_tokens if usage.input_tokens is None else usage.input_tokens
         output_tokens = worst.output_tokens if usage.output_tokens is None else usage.output_tokens
-        self._budget.settle(worst, usd, input_tokens, output_tokens)
+        self._budget.settle(worst, usd, input_tokens, output_tokens, ticket.call.purpose)
         return Payment(
             run=self._run,
             key=ticket.key,

@@ -23,7 +23,8 @@ from harness.calls.tickets import Stream, Ticket
 from harness.catalogue.models import Model
 from harness.clock import Clock, SystemClock
 from harness.errors import StoreLostError
-from harness.records import Call, Completion, Endpoint, Outcome, Spend
+from harness.findings import Spend
+from harness.records import Call, Completion, Endpoint, Outcome
 from harness.store.journal import Journal
 from harness.store.leases import Pool
 from harness.store.owners import Owners

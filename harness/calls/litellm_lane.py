@@ -123,6 +123,7 @@ class LitellmProvider:
             session = getattr(transport, "client", None)
             if transport is not None and getattr(session, "_loop", None) is asyncio.get_running_loop():
                 await transport.aclose()
+        await _end_worker()
 
     def arguments(self, call: Call) -> dict[str, Any]:
         """The keyword arguments of `litellm.acompletion` for this call."""
@@ -207,6 +208,15 @@ class LitellmProvider:
             retry_after_s=retry_after_s(headers, text),
             billed=begun or (lost and "HTTPStatusError" not in names),
         )
+
+
+async def _end_worker() -> None:
+    """End the task for callbacks that litellm keeps on this loop: left to itself, it complains at the end."""
+    module: Any = sys.modules.get("litellm.litellm_core_utils.logging_worker")
+    worker: Any = getattr(module, "GLOBAL_LOGGING_WORKER", None)
+    if getattr(worker, "_bound_loop", None) is asyncio.get_running_loop():
+        await worker.clear_queue()
+        await worker.stop()
 
 
 def _kind(error: Exception, text: str) -> FailureKind:

@@ -14,6 +14,7 @@ from harness.records import MODEL_CLASSES, JsonValue
 
 UNIT = "USD per million tokens"
 HEAD = ("class", "model", "$/M in", "cached", "$/M out", "prompt", "answer", "settings that it takes")
+FREE = Prices(input=0.0, output=0.0)
 TO_THE_RIGHT = range(2, 7)  # columns of figures
 SHORT: Mapping[str, str] = {
     "temperature": "temp",
@@ -36,7 +37,8 @@ def table(catalogue: Catalogue, *, retired: bool = False) -> Iterator[str]:
         ended = [model for model in models if model.retired]
         key = f", key in {facts.api_key_env}" if facts.api_key_env else ""
         dates = sorted({model.as_of for model in current if model.as_of})
-        prices = "free" if facts.free else f"prices of {dates[0]}" if dates else "no prices"
+        free = facts.free or (current and all(model.prices == FREE for model in current))
+        prices = "free" if free else f"prices of {dates[0]}" if dates else "no prices"
         served = "runs on this machine" if facts.wire == "embedded" else "address known to litellm"
         yield f"{name}: {facts.api_base or served}{key}, {prices}"
         yield from (f"  {line}".rstrip() for line in _aligned([HEAD, *map(_row, current)] if current else []))

@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from harness.outputs.exports.registry import Written
     from harness.outputs.exports.selection import Selection
+    from harness.past import Chosen
     from harness.records import JsonValue
 
 
@@ -55,40 +56,50 @@ def export(
     Model classes that RUN did not study are filled in from further runs. A manifest beside the files says
     what becomes of each setting there.
     """
-    from harness.errors import UsageError
-    from harness.outputs.exports.registry import TARGETS
     from harness.outputs.exports.registry import export as write_export
     from harness.past import REPORTS
 
     if list_targets:
-        for name, known in sorted(TARGETS.items()):
-            click.echo(f"{name:<14} {known.description}")
-        return 0
+        return _list()
     if check is not None:
         return _check(check, store)
-    if target is None:
-        raise UsageError(f"no target given; expected one of {', '.join(sorted(TARGETS))}")
-    selection = _selection(runs or ("latest",), policy, store, into, embedding, max_input_tokens)
-    folder = output or REPORTS / selection.choice.run / "exports" / target
-    _show(write_export(target, selection, folder, force=force))
+    found = _chosen(target, runs or ("latest",), policy, store)
+    selection = _selection(found, into, embedding, max_input_tokens)
+    folder = output or REPORTS / selection.choice.run / "exports" / str(target)
+    _show(write_export(str(target), selection, folder, force=force))
     return 0
 
 
-def _selection(
-    runs: tuple[str, ...],
-    policy: str | None,
-    store: str | None,
-    into: Path | None,
-    embedding: str | None,
-    max_input_tokens: int | None,
-) -> Selection:
-    from harness.outputs.exports.selection import read_character, selection_of
+def _list() -> int:
+    from harness.outputs.exports.registry import TARGETS
+
+    for name, known in sorted(TARGETS.items()):
+        click.echo(f"{name:<14} {known.description}")
+    return 0
+
+
+def _chosen(target: str | None, runs: tuple[str, ...], policy: str | None, store: str | None) -> list[Chosen]:
+    from harness.errors import UsageError
+    from harness.outputs.exports.registry import TARGETS
     from harness.past import chosen
     from harness.plan.policy import form_of
 
-    found = [chosen(run, None if policy is None else form_of(policy), store=store) for run in runs]
+    if target is None:
+        raise UsageError(f"no target given; expected one of {', '.join(sorted(TARGETS))}")
+    known = TARGETS.get(target)
+    every = known is not None and known.policies
+    form = None if policy is None else form_of(policy)
+    return [chosen(run, form, store=store, policies=every) for run in runs]
+
+
+def _selection(
+    found: list[Chosen], into: Path | None, embedding: str | None, max_input_tokens: int | None
+) -> Selection:
+    from harness.outputs.exports.selection import read_character, selection_of
+
     return selection_of(
         [one.recommendation for one in found],
+        labelled=[pair for one in found for pair in one.labelled],
         prompt_text=found[0].prompt_text,
         addresses={name: address for one in reversed(found) for name, address in one.addresses.items()},
         embedding=embedding,

@@ -17,9 +17,10 @@ from rich.text import Text
 from harness.outputs import numbers
 from harness.outputs.alternatives import separations
 from harness.outputs.evaluation import evaluation_data
+from harness.outputs.judges import judge_lines
 
 if TYPE_CHECKING:
-    from harness.records import Progress, Spend, Trial
+    from harness.findings import Progress, Spend, Trial
     from harness.result import EvalResult, RunResult, TuneResult
 
 SHOWN_TRIALS = 12  # the best ones and those still running; more would scroll away
@@ -122,6 +123,8 @@ def show_recommendation(result: TuneResult, stream: IO[str]) -> None:
     console.print(f"Export       harness export json {choice.run}", markup=False)
     for sentence in separations(choice):
         console.print(f"To decide    {sentence}", markup=False)
+    for name, text in judge_lines(result.record):
+        console.print(f"Judged       {name}: {text}", markup=False)
     for caveat in choice.caveats:
         console.print(f"Caveat       {caveat}", markup=False)
     _places(console, result)
@@ -138,6 +141,7 @@ def show_evaluation(result: EvalResult, stream: IO[str]) -> None:
         ("Price", numbers.price_phrase(result.trial.usd_per_1k_calls)),
         ("Latency", f"p50 / p95 {it.latency}{first}"),
         ("Answers", it.rates),
+        *(("Judged", f"{name}: {text}") for name, text in it.judges),
         *(("Note", note) for note in it.notes),
     ]
     if result.record.state != "complete":
@@ -151,7 +155,7 @@ def _places(console: Console, result: RunResult) -> None:
     spend = result.spend
     console.print(
         f"Spent        {numbers.money(spend.usd)} for {numbers.counted(spend.calls, 'call')}; "
-        f"{numbers.counted(spend.cached, 'answer')} came from the store",
+        f"{numbers.counted(spend.cached, 'answer')} came from the store{_judged(spend)}",
         markup=False,
     )
     console.print(f"Report       {result.folder / 'report.html'}", markup=False)
@@ -159,6 +163,11 @@ def _places(console: Console, result: RunResult) -> None:
         console.print(
             f"MLflow       run {result.tracked.run_id} at {result.tracked.tracking_uri}", markup=False
         )
+
+
+def _judged(spend: Spend) -> str:
+    judged = spend.by_purpose.get("judge")
+    return "" if judged is None else f"; {numbers.money(judged.usd)} of it for judges"
 
 
 def _worth_showing(trials: tuple[Trial, ...]) -> list[Trial]:

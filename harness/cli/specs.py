@@ -101,12 +101,23 @@ def _lines(made: Plan, estimate: PlanEstimate) -> list[tuple[str, str]]:
             ),
         ),
         ("calls", f"{_span(numbers.count(fewest), numbers.count(most))}, as races go"),
+        *([("judges", _judges(made, estimate))] if made.task.judges else []),
         ("budget", _caps(made.budget)),
         ("bill", _bill(estimate)),
         ("full grid", _grid(estimate)),
         ("resolves", _resolution(estimate)),
         ("time", _duration(estimate.duration_s)),
     ]
+
+
+def _judges(made: Plan, estimate: PlanEstimate) -> str:
+    """Who judges, and what part of calls and bill that is."""
+    from harness.outputs import numbers
+
+    (fewest, most), (low, high) = estimate.judge_calls, estimate.judge_usd
+    price = "free" if high == 0 else _span(numbers.money(low), numbers.money(high))
+    names = ", ".join(made.judge_models)
+    return f"{names}; {_span(numbers.count(fewest), numbers.count(most))} of the calls, {price} of the bill"
 
 
 def _caps(budget: Budget) -> str:

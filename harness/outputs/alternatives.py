@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from harness.findings import PairedDifference, Recommendation, Separation, Trial
 from harness.outputs import numbers
 from harness.outputs.verdict import reading
-from harness.records import Bounds, PairedDifference, Recommendation, Separation, Trial
+from harness.records import Bounds
 
 CONSISTENCY, DISTINCT = "consistency", "distinct_2"  # metrics of trials whose samples were repeated
 MOST_LINES = 24

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from harness.findings import Breakdown, LabelFigures, RunRecord, Slice, Trial
 from harness.outputs import numbers
 from harness.outputs.report_parts import Cell
-from harness.records import Breakdown, Estimate, JsonValue, LabelFigures, RunRecord, Slice, Trial
+from harness.records import Estimate, JsonValue
 
 MOST_CONFUSED = 3
 NO_LABEL = "no label"

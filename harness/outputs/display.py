@@ -14,7 +14,7 @@ from harness.outputs.pages import render
 from harness.outputs.report_data import ReportData, report_data
 
 if TYPE_CHECKING:
-    from harness.records import Progress, RunRecord
+    from harness.findings import Progress, RunRecord
 
 
 def card(record: RunRecord) -> str:

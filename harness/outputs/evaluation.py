@@ -10,9 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from harness.findings import AnswerRow, JudgeReport, RunRecord, Trial
 from harness.outputs import numbers
 from harness.outputs.breakdowns import BreakdownData, breakdown_data, breakdown_document, scorer_lines
 from harness.outputs.exports.document import figures, provenance
+from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
     FAILURES,
     UNFINISHED,
@@ -27,7 +29,7 @@ from harness.outputs.report_parts import (
 )
 from harness.outputs.verdict import verdict
 from harness.plan.given import settings_form
-from harness.records import AnswerRow, JsonValue, RunRecord, Split, Trial
+from harness.records import JsonValue, Split
 
 FORMAT_VERSION = 1
 INCONCLUSIVE = "The evaluation did not come to its end; its figures rest on what was answered until then."
@@ -68,6 +70,7 @@ class EvaluationData:
     spent: str
     cap_used: float | None
     cap_used_text: str
+    judges: tuple[tuple[str, str], ...]
     failures: str
     worst: tuple[WorstAnswer, ...]
     data: tuple[tuple[str, str], ...]
@@ -106,6 +109,7 @@ def evaluation_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> Evalu
         spent=numbers.money(record.spend.usd),
         cap_used=cap_used,
         cap_used_text=cap_used_text,
+        judges=judge_lines(record),
         failures=FAILURES[record.failures],
         worst=tuple(worst_answer(row) for row in worst),
         data=data_lines(record),
@@ -133,6 +137,7 @@ def document(record: RunRecord) -> dict[str, JsonValue]:
         "scorers": dict(trial.metrics),
         **breakdown_document(record),
         "failures": record.failures,
+        **({"judges": [_judge(report) for report in record.judges]} if record.judges else {}),
         "spend": {name: value for name, value in asdict(record.spend).items() if value is not None},
         "data": {name: value for name, value in asdict(record.data).items() if value != ""},
         "provenance": provenance(record.provenance),
@@ -143,6 +148,12 @@ def document(record: RunRecord) -> dict[str, JsonValue]:
 def text(record: RunRecord) -> str:
     """`document` as JSON text; ends with a line break."""
     return json.dumps(document(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _judge(report: JudgeReport) -> dict[str, JsonValue]:
+    known: dict[str, JsonValue] = {name: value for name, value in asdict(report).items() if value is not None}
+    known["corrected"] = {str(number): asdict(rate) for number, rate in report.corrected.items()}
+    return known
 
 
 def _quality(trial: Trial) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import UsageError
+from harness.findings import AnswerRow, Breakdown, RunRecord, Trial
 from harness.outputs.files import encodable, replacing
-from harness.records import SENT_FIELDS, AnswerRow, Breakdown, JsonValue, RunRecord, Score, Trial
+from harness.records import SENT_FIELDS, JsonValue, Score
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,19 +12,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from harness.fingerprint import canonical, fingerprint
-from harness.outputs.files import encodable
-from harness.records import (
+from harness.findings import (
     Champion,
-    JsonValue,
     PairedDifference,
     Recommendation,
     RunRecord,
     RunState,
-    Settings,
     Trial,
     TrialState,
 )
+from harness.fingerprint import canonical, fingerprint
+from harness.outputs.files import encodable
+from harness.records import JsonValue, Settings
 
 RUN_TAG = "harness.run"
 PARENT_TAG = "mlflow.parentRunId"
@@ -253,6 +252,7 @@ def _spend_figures(record: RunRecord) -> dict[str, float]:
             "input_tokens": spend.input_tokens,
             "output_tokens": spend.output_tokens,
             "trials": len(record.trials),
+            **{f"spent_usd_{purpose}": paid.usd for purpose, paid in spend.by_purpose.items()},
         }
     )
 

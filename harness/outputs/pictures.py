@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from harness.findings import RunRecord, Trial, TrialState
 from harness.outputs import numbers
-from harness.records import Estimate, RunRecord, Trial, TrialState
+from harness.records import Estimate
 
 # Beyond this many trials, numbers beside the points cover each other: only finalists keep theirs.
 MOST_LABELS = 30

@@ -13,6 +13,7 @@ from shutil import copyfile
 from markupsafe import Markup
 
 from harness.errors import UsageError
+from harness.findings import AnswerRow, RunRecord
 from harness.outputs import evaluation
 from harness.outputs.files import replacing, write_text
 from harness.outputs.frames import write_scores, write_slices, write_trials
@@ -20,7 +21,6 @@ from harness.outputs.pages import render, source
 from harness.outputs.pictures import plotly_js, quality_picture, race_picture
 from harness.outputs.report_data import report_data
 from harness.outputs.worst import Worst
-from harness.records import AnswerRow, RunRecord
 from harness.store.codec import encode
 
 PAGE = "report.html"

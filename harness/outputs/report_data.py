@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.findings import AnswerRow, PairedDifference, Recommendation, RunRecord, Trial
 from harness.outputs import alternatives, numbers
-from harness.outputs.breakdowns import BreakdownData, breakdown_data
+from harness.outputs.breakdowns import BreakdownData, breakdown_data, scorer_lines
+from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
     FAILURES,
     UNFINISHED,
@@ -27,13 +29,6 @@ from harness.outputs.report_parts import (
 from harness.outputs.verdict import reading, verdict
 from harness.plan.policy import form_of
 from harness.plan.spec_reader import read_policy
-from harness.records import (
-    AnswerRow,
-    PairedDifference,
-    Recommendation,
-    RunRecord,
-    Trial,
-)
 
 TOP_TRIALS = 5
 
@@ -80,7 +75,7 @@ class Versus:
 class Choice:
     """The recommendation in words. headline: its confirmed quality, large, and interval with n, small.
 
-    first_token: empty when no answer was streamed.
+    first_token: empty when no answer was streamed. scorers: means of further scorers on the confirm split.
     """
 
     settings: tuple[tuple[str, str], ...]
@@ -97,6 +92,7 @@ class Choice:
     reason: str
     caveats: tuple[str, ...]
     versus: tuple[Versus, ...]
+    scorers: tuple[tuple[str, str], ...]
     ties: tuple[int, ...]
     certainty: str
     separations: tuple[str, ...]
@@ -129,6 +125,7 @@ class ReportData:
     cap_used_text: str
     spent: str
     splits_differ: str
+    judges: tuple[tuple[str, str], ...]
     failures: str
     worst: tuple[WorstAnswer, ...]
     data: tuple[tuple[str, str], ...]
@@ -156,7 +153,7 @@ def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportDat
         state=record.state,
         unfinished=UNFINISHED.get(record.state, ""),
         verdict=verdict(record),
-        choice=None if choice is None else _choice(choice),
+        choice=None if choice is None else _choice(choice, record),
         trials=tuple(_trial_line(trial, record) for trial in record.trials),
         finalists=tuple(_trial_line(trial, record) for trial in finalists),
         breakdown=breakdown_data(record),
@@ -168,6 +165,7 @@ def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportDat
         cap_used_text=cap_used_text,
         spent=numbers.money(record.spend.usd),
         splits_differ=SPLITS_DIFFER,
+        judges=judge_lines(record),
         failures=FAILURES[record.failures],
         worst=tuple(worst_answer(row) for row in worst),
         data=data_lines(record),
@@ -188,7 +186,7 @@ def _rule(record: RunRecord) -> str:
     return aim if chosen_by in aim else f"{chosen_by} (the spec asks for {aim})"
 
 
-def _choice(choice: Recommendation) -> Choice:
+def _choice(choice: Recommendation, record: RunRecord) -> Choice:
     trial = choice.trial
     value, _, rest = numbers.quality(trial.quality).partition(" ")
     pairs = (("the untuned default", choice.versus_default), ("the runner-up", choice.versus_runner_up))
@@ -210,6 +208,7 @@ def _choice(choice: Recommendation) -> Choice:
         reason=choice.reason,
         caveats=(*choice.caveats, *small_model(choice.settings)),
         versus=tuple(_versus(name, pair) for name, pair in pairs if pair is not None),
+        scorers=scorer_lines(record, trial),
         ties=choice.ties,
         certainty=choice.certainty,
         separations=alternatives.separations(choice),

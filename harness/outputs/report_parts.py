@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from harness.findings import AnswerRow, RunRecord, RunState, Trial
 from harness.outputs import numbers
-from harness.records import AnswerRow, RunRecord, RunState, Settings, Trial
+from harness.records import Purpose, Settings
 
 LONGEST_ANSWER = 500
 LONGEST_TARGET = 200
@@ -22,13 +23,15 @@ SMALL_LOCAL_MODEL = (
 )
 FAILURES: Mapping[str, str] = {
     "count_as_wrong": (
-        "A call that brought no answer and an answer that nobody could judge both count as wrong (score 0)."
+        "A call that brought no answer and an answer that no scorer could judge both count as wrong (score "
+        "0). What a model that judges gave no verdict on is left out."
     ),
     "leave_out": (
         "Calls that brought no answer and answers that nobody could judge are left out of quality. Their "
         "shares stand in the table: settings that fail often look better than they are."
     ),
 }
+PURPOSES: Mapping[Purpose, str] = {"answer": "answers", "judge": "judges", "embed": "embeddings"}
 UNFINISHED: Mapping[RunState, str] = {
     "running": "The run is still going; all figures are provisional.",
     "stopped": "The run was stopped early; its figures rest on what was answered until then.",
@@ -90,6 +93,14 @@ def spend_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
         ("Answers from the cache", f"{numbers.count(spend.cached)}, saving {numbers.money(spend.saved_usd)}"),
         ("Failed calls", numbers.count(spend.failed)),
         ("Tokens in / out", f"{numbers.count(spend.input_tokens)} / {numbers.count(spend.output_tokens)}"),
+        *(
+            (
+                f"Of it for {PURPOSES[purpose]}",
+                f"{numbers.money(paid.usd)}, {numbers.counted(paid.calls, 'call')}",
+            )
+            for purpose, paid in sorted(spend.by_purpose.items())
+            if purpose != "answer"
+        ),
     )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from harness.clock import Clock, SystemClock
 from harness.errors import ProviderError
+from harness.findings import DataCard, RunRecord
 from harness.fingerprint import file_fingerprint, fingerprint
 from harness.outputs.files import encodable
 from harness.outputs.mlflow_pages import (
@@ -30,7 +31,7 @@ from harness.outputs.mlflow_pages import (
     sweep_page,
     trial_pages,
 )
-from harness.records import DataCard, JsonValue, RunRecord
+from harness.records import JsonValue
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

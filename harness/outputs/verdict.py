@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.findings import RunRecord, RunState, Trial
 from harness.outputs import numbers
-from harness.records import Estimate, RunRecord, RunState, Trial
+from harness.records import Estimate
 
 SAME = "no clear difference"
 WITHOUT_CHOICE: Mapping[RunState, str] = {

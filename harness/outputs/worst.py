@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from harness.findings import AnswerRow, RunRecord
 from harness.outputs.report_parts import first_value
-from harness.records import AnswerRow, RunRecord
 
 MOST_WORST = 20
 

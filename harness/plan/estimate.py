@@ -10,18 +10,21 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.catalogue.bounds import most_input_tokens, most_output_tokens
 from harness.catalogue.models import Model, Prices, price_usd, worst_case_usd
+from harness.plan.judge_cost import (
+    PRICED_ROWS,
+    JudgeCost,
+    estimated_tokens,
+    judge_cost,
+)
 from harness.plan.plan import Plan
 from harness.plan.resolution import Resolution, basis, resolutions, too_small
 from harness.records import Sample, Usage
 
 SAMPLED_ROWS = 1000
-PRICED_ROWS = 20  # enough for a first guess at a price, which the first answers replace
-# English text has about 4 characters a token; 3.5 and 10 % on top cover code, names and message frames.
-CHARACTERS_PER_TOKEN = 3.5
-MARGIN = 1.1
 # As the search does: a clear loser is out after so many samples, and so many are confirmed, the default among
 # them.
 FIRST_LOOK = 16
@@ -37,14 +40,15 @@ class PlanEstimate:
     trials: settings tried at most. distinct: settings in the space, `None` when not countable.
     calls: of the full grid, every trial on every sample of both splits, whatever the budget; input_tokens and
     estimated_usd: its tokens and price, estimated at the mean of models and prompts; worst_case_usd: an upper
-    bound of its price at the dearest. budget_share: what the budget is of it, from 0 up, the smaller share
-    of money and calls; `None` when neither is capped, or it is free.
-    likely_calls: expected of the race, from losers that are all clear at once to none that is before the
-    data or the budget ends; bill_usd: the same in money, from a cheapest winner with answers as short as the
-    targets to a dearest one with full answers. duration_s: low and high; `None` when the catalogue does
-    not say how fast a model answers. resolution: what search and confirm split can tell. too_small: plain
-    words when that is more than the policy asks for, else empty. basis: what the figures rest on, a sentence
-    or two a line.
+    bound of its price at the dearest. Calls and prices include those of judges (but input_tokens);
+    judge_calls and judge_usd: what they take of likely_calls and bill_usd, before a budget ends it, low and
+    high. budget_share: what the budget is of it, from 0 up, the smaller share of money and calls; `None` when
+    neither is capped, or it is free. likely_calls: expected of the race, from losers that are all clear at
+    once to none that is before the data or the budget ends; bill_usd: the same in money, from a cheapest
+    winner with answers as short as the targets to a dearest one with full answers. duration_s: low and high;
+    `None` when the catalogue does not say how fast a model answers. resolution: what search and confirm split
+    can tell. too_small: plain words when that is more than the policy asks for, else empty. basis: what the
+    figures rest on, a sentence or two a line.
     """
 
     trials: int
@@ -64,6 +68,8 @@ class PlanEstimate:
     resolution: tuple[Resolution, Resolution]
     too_small: str
     basis: str
+    judge_calls: tuple[int, int] = (0, 0)
+    judge_usd: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +98,14 @@ def estimate_plan(plan: Plan) -> PlanEstimate:
     """Bounds and estimates for this plan. Raises PromptError when a row does not fit a template."""
     card, distinct = plan.task.rows.card, plan.space.distinct
     trials = plan.n_trials if distinct is None else min(plan.n_trials, distinct)
-    calls = trials * (card.n_search + card.n_confirm) * plan.task.repeats
+    answers = trials * (card.n_search + card.n_confirm) * plan.task.repeats
     samples = _sampled(plan)
+    judging = judge_cost(plan, samples)
+    calls = answers * (1 + judging.calls) + judging.measured_calls
     sizes = [[_size(plan, prompt, sample) for sample in samples] for prompt in plan.space.prompts]
     costs = [_cost(plan, model, of_prompt) for of_prompt in sizes for model in plan.models]
-    estimated_usd = calls * _mean([cost.usd for cost in costs])
-    likely_calls, bill_usd = _expected(plan, trials, costs)
+    estimated_usd = answers * (_mean([cost.usd for cost in costs]) + judging.usd) + judging.measured_usd
+    race = _expected(plan, trials, costs, judging)
     search, confirm = resolutions(plan, samples)
     return PlanEstimate(
         trials=trials,
@@ -106,23 +114,33 @@ def estimate_plan(plan: Plan) -> PlanEstimate:
         n_confirm=card.n_confirm,
         repeats=plan.task.repeats,
         calls=calls,
-        likely_calls=likely_calls,
-        input_tokens=math.ceil(calls * max(cost.input_tokens for cost in costs)),
-        worst_case_usd=calls * max(cost.most_usd for cost in costs),
+        likely_calls=race.calls,
+        input_tokens=math.ceil(answers * max(cost.input_tokens for cost in costs)),
+        worst_case_usd=answers * (max(cost.most_usd for cost in costs) + judging.most_usd)
+        + judging.measured_usd,
         estimated_usd=estimated_usd,
-        bill_usd=bill_usd,
+        bill_usd=race.usd,
         budget_usd=plan.budget.usd,
         budget_share=_budget_share(plan, calls, estimated_usd),
-        duration_s=_duration(plan, *likely_calls),
+        duration_s=_duration(plan, *race.calls),
         resolution=(search, confirm),
         too_small=too_small(plan, confirm),
         basis="\n".join([*_basis(plan, len(samples)), basis(samples), _time_basis(plan)]),
+        judge_calls=race.judge_calls,
+        judge_usd=race.judge_usd,
     )
 
 
-def _expected(
-    plan: Plan, trials: int, costs: Sequence[_CallCost]
-) -> tuple[tuple[int, int], tuple[float, float]]:
+class _Race(NamedTuple):
+    """What a race takes, low and high, and what part of it is for judges."""
+
+    calls: tuple[int, int]
+    usd: tuple[float, float]
+    judge_calls: tuple[int, int]
+    judge_usd: tuple[float, float]
+
+
+def _expected(plan: Plan, trials: int, costs: Sequence[_CallCost], judging: JudgeCost) -> _Race:
     """Calls and dollars of the race, low and high.
 
     Low: the champion answers everything, finalists the confirm split, and all others are out at a first look;
@@ -135,14 +153,21 @@ def _expected(
     fewest, most = looks + deep, repeats * (trials * card.n_search + confirmed)
     low_usd = looks * _mean([cost.short_usd for cost in costs]) + deep * min(cost.short_usd for cost in costs)
     high_usd = (most - deep) * _mean([cost.usd for cost in costs]) + deep * max(cost.usd for cost in costs)
+    judge_calls = tuple(judging.calls * answers + judging.measured_calls for answers in (fewest, most))
+    judge_low_usd = judging.short_usd * fewest + judging.measured_usd
+    judge_high_usd = judging.usd * most + judging.measured_usd
+    fewest, most = fewest + judge_calls[0], most + judge_calls[1]
+    low_usd, high_usd = low_usd + judge_low_usd, high_usd + judge_high_usd
     # What is left of a budget depends on the race: the next look at all survivors may not be affordable.
     calls_left = min(1.0, (budget.calls or most) / most)
     usd_left = min(1.0, budget.usd / high_usd) if budget.usd and high_usd else 1.0
     left = min(calls_left, usd_left)
     least = 1.0 if left == 1.0 else min(1.0, LEAST_USED * left * most / fewest)
-    return (
-        (math.ceil(least * fewest), round(calls_left * most)),
-        (least * low_usd, left * high_usd),
+    return _Race(
+        calls=(math.ceil(least * fewest), round(calls_left * most)),
+        usd=(least * low_usd, left * high_usd),
+        judge_calls=(math.ceil(least * judge_calls[0]), round(calls_left * judge_calls[1])),
+        judge_usd=(least * judge_low_usd, left * judge_high_usd),
     )
 
 
@@ -169,9 +194,9 @@ def call_usd(plan: Plan) -> dict[tuple[str, str], float]:
     }
 
 
-def estimated_tokens(characters: int) -> int:
-    """Prompt tokens for this many characters: characters / 3.5, and 10 % on top, rounded up."""
-    return math.ceil(characters / CHARACTERS_PER_TOKEN * MARGIN)
+def judging_cost(plan: Plan) -> JudgeCost:
+    """What judging is likely to cost, on the high side; nothing in a task without judges."""
+    return judge_cost(plan, _sampled(plan)[:PRICED_ROWS] if plan.task.judges else ())
 
 
 def _sampled(plan: Plan) -> list[Sample]:
@@ -182,7 +207,7 @@ def _sampled(plan: Plan) -> list[Sample]:
 
 
 def _size(plan: Plan, prompt: str, sample: Sample) -> _CallSize:
-    texts = [message.content for message in plan.task.prompts[prompt].render(sample.inputs)]
+    texts = [message.content for message in plan.task.messages(prompt, sample)]
     return _CallSize(
         most_tokens=most_input_tokens(texts),
         tokens=estimated_tokens(sum(len(text) for text in texts)),
@@ -242,7 +267,14 @@ def _pace_s(plan: Plan, model: Model) -> tuple[float, float] | None:
 def _basis(plan: Plan, n_sampled: int) -> list[str]:
     n = len(plan.task.rows)
     rows = "all rows" if n_sampled == n else f"{n_sampled} of {n} rows, the others taken to be like them"
+    judged = [
+        (
+            f"Judges add {plan.task.judge_calls} to each call for an answer, counted in all figures, at the "
+            "price of answers as long as the settings allow, and of short ones at the low end."
+        )
+    ]
     parts = [
+        *(judged if plan.task.judges else ()),
         (
             "Full grid: every trial answers every sample of both splits, at the mean of models and prompts, "
             "with full answers and characters / 3.5 + 10 % as tokens. Its worst case: at the dearest, with a "

@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue
 
 from harness.catalogue.models import Catalogue, Model
 from harness.errors import CatalogueError, UsageError
+from harness.findings import Recommendation
 from harness.plan.conditions import restriction
 from harness.plan.lookup import find_model
 from harness.plan.problems import Place, Problems, suggestion
@@ -23,7 +24,7 @@ from harness.plan.space import refused
 from harness.plan.spec import Strict
 from harness.plan.spec_reader import read_model
 from harness.plan.yaml_source import YamlSource, from_mapping, read_yaml
-from harness.records import SENT_FIELDS, Recommendation, Settings
+from harness.records import SENT_FIELDS, Settings
 
 Given: TypeAlias = "Settings | Recommendation | Mapping[str, object] | Path | str"
 EXPORTED = "harness settings"  # the `format` of an exported settings.json

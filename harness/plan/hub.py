@@ -64,7 +64,7 @@ def parquet_rows(path: Path, shown: str) -> Iterator[NumberedRow]:
             table = library.Dataset.from_parquet(str(path), cache_dir=copy)
         except Exception as error:  # the library raises its own, Arrow's and the system's errors
             raise _unreadable(shown, error, "is it a Parquet file?") from error
-        yield from _plain_rows(table, shown)
+        yield from plain_rows(table, shown)
         # Windows cannot remove a file that is still mapped.
         del table
 
@@ -88,7 +88,7 @@ def hub_rows(hub: HubName) -> Iterator[NumberedRow]:
             message = f"has the splits {', '.join(splits)}; name one under `split` in a data set definition"
             raise DataError([Problem(hub.shown, None, "split", message)])
         loaded = next(iter(splits.values()))
-    yield from _plain_rows(loaded, hub.shown)
+    yield from plain_rows(loaded, hub.shown)
 
 
 def refuse_unreachable(
@@ -137,7 +137,8 @@ def _unreadable(shown: str, error: Exception, hint: str) -> DataError:
     return DataError([Problem(shown, None, "", f"cannot be read: {type(error).__name__}: {said}; {hint}")])
 
 
-def _plain_rows(table: Iterable[Any], shown: str) -> Iterator[NumberedRow]:
+def plain_rows(table: Iterable[Any], shown: str) -> Iterator[NumberedRow]:
+    """Rows as JSON knows them, numbered from 1. Raises DataError for a value that it does not know."""
     for number, row in enumerate(table, start=1):
         yield number, {str(key): _plain(value, shown, number, str(key)) for key, value in row.items()}
 

@@ -50,6 +50,12 @@ def longest_prompt(model: Model, least_output: int, most: int | None) -> int | N
     return min((one for one in (own, most) if one is not None), default=None)
 
 
+def longest_prompts(models: Mapping[str, Model], least_output: int, most: int | None) -> dict[str, int]:
+    """As `longest_prompt`, by model; those of which nobody knows are left out."""
+    found = {name: longest_prompt(model, least_output, most) for name, model in models.items()}
+    return {name: longest for name, longest in found.items() if longest is not None}
+
+
 class LengthCheck:
     """Holds the prompts that rows make against limits. limits: by model, its longest prompt in tokens."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
+from harness.findings import Trial
 from harness.plan.problems import written
-from harness.records import Trial
 
 FIGURES: Mapping[str, Callable[[Trial], float | None]] = {
     "usd_per_1k_calls": lambda trial: trial.usd_per_1k_calls,

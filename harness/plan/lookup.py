@@ -63,7 +63,9 @@ def with_own_entries(
         facts[name] = _facts(name, spec, known)
     extended = catalogue.extended((), facts)
     models = [model for name, spec in providers.items() for model in _models(name, spec, extended, problems)]
-    return extended.extended(models, {})
+    extended = extended.extended(models, {})
+    meant = [model for name, spec in providers.items() for model in _meant(name, spec, extended, problems)]
+    return extended.extended(meant, {})
 
 
 def find_models(names: Iterable[str], catalogue: Catalogue, problems: Problems) -> dict[str, Model]:
@@ -174,6 +176,17 @@ def _models(name: str, spec: ProviderSpec, catalogue: Catalogue, problems: Probl
                 source=OWN,
             )
         yield _own_model(base, own, free=spec.free or facts.free)
+
+
+def _meant(name: str, spec: ProviderSpec, catalogue: Catalogue, problems: Problems) -> Iterable[Model]:
+    """The models that the spec puts in the place of a class."""
+    for model_class, model_name in spec.classes.items():
+        try:
+            model = catalogue.find(f"{name}/{model_name}")
+        except CatalogueError as error:
+            problems.add(("providers", name, "classes", model_class), str(error))
+            continue
+        yield replace(model, model_class=model_class, default_of_class=True)
 
 
 def _own_model(base: Model, own: ModelSpec, *, free: bool) -> Model:

@@ -14,11 +14,28 @@ from typing import Any
 from harness.catalogue.models import Catalogue, Model, ProviderFacts
 from harness.loading import load_litellm
 from harness.plan.plan import Dimension, Range, Space
-from harness.plan.problems import shown
+from harness.plan.problems import Problems, shown
 from harness.records import SENT_FIELDS, JsonValue
 
 # litellm's own keys for what was not asked for: where a request goes, and how often it is tried.
 UNASKED = ("max_retries", "stream", "extra_body")
+
+
+def note_unsent(
+    models: Mapping[str, Model], catalogue: Catalogue, shipped: Catalogue, space: Space, problems: Problems
+) -> None:
+    """Note what litellm would not send, of settings that no test of ours has seen it send.
+
+    shipped: the catalogue without what a spec adds.
+    """
+    for model in models.values():
+        facts = catalogue.provider(model.provider)
+        custom = any(one.name not in SENT_FIELDS for one in space.dimensions[model.full_name])
+        if is_mapped(model, facts, shipped, custom=custom):
+            continue
+        for name, fault in mapping_faults(model, facts, space):
+            place = ("search", name) if name in SENT_FIELDS else ("search", "extra", name)
+            problems.add(place, f"{fault}; remove the setting or the model")
 
 
 def is_mapped(model: Model, facts: ProviderFacts, shipped: Catalogue, *, custom: bool) -> bool:

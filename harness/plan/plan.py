@@ -14,11 +14,14 @@ from typing import Any, Literal, TypeAlias, cast
 from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
 from harness.plan.conditions import When
+from harness.plan.labelled import Labelled
 from harness.plan.policy import Policy
 from harness.plan.problems import written
 from harness.plan.rows import Rows
-from harness.prompts import Prompt
-from harness.records import Endpoint, JsonValue, Settings, Split, Verb
+from harness.plan.shots import Shots
+from harness.prompts import Prompt, written_out
+from harness.records import Endpoint, JsonValue, Message, Sample, Settings, Split, Verb
+from harness.scores.judge import Judge
 from harness.scores.scorer import RepeatScorer, Scorer
 
 Failures = Literal["count_as_wrong", "leave_out"]
@@ -212,18 +215,44 @@ class Task:
 
     scorers: of single answers, the first gives the quality. repeat_scorers: of all answers to a sample.
     scorer_forms: both as the spec wrote them. slices: metadata fields that quality is shown by; `None`: all
-    with few values.
+    with few values. labelled: answers of known quality by the name of the judge that is measured with
+    them. shots: examples by prompt variant, of those that show some.
     """
 
     name: str
     rows: Rows
     prompts: Mapping[str, Prompt]
-    scorers: tuple[Scorer, ...]
+    scorers: tuple[Scorer | Judge, ...]
     metric: str
     repeats: int
     scorer_forms: tuple[JsonValue, ...] = ()
     repeat_scorers: tuple[RepeatScorer, ...] = ()
     slices: tuple[str, ...] | None = None
+    labelled: Mapping[str, tuple[Labelled, ...]] = field(
+        default_factory=dict[str, "tuple[Labelled, ...]"], repr=False
+    )
+
+    shots: Mapping[str, Shots] = field(default_factory=dict[str, Shots], repr=False)
+
+    def messages(self, prompt: str, sample: Sample) -> tuple[Message, ...]:
+        """What is asked about this sample in this variant. Raises PromptError as `Prompt.render` does."""
+        shots = self.shots.get(prompt)
+        return self.prompts[prompt].render(sample.inputs, () if shots is None else shots.of(sample))
+
+    def template(self, prompt: str) -> str:
+        """The template of this variant for an application, its examples written out."""
+        source, shots = self.prompts[prompt].source, self.shots.get(prompt)
+        return source if shots is None or not shots.n else written_out(source, shots.first())
+
+    @property
+    def judges(self) -> tuple[Judge, ...]:
+        """The scorers that are models."""
+        return tuple(scorer for scorer in self.scorers if isinstance(scorer, Judge))
+
+    @property
+    def judge_calls(self) -> int:
+        """Calls of judges for each answer."""
+        return sum(judge.asked_per_answer for judge in self.judges)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +275,7 @@ class Plan:
     """A run, decided. spec_file: `None` when the spec came from Python.
 
     evaluated: what is measured, the only point of the space then; `None`: the space is searched.
-    models: every model of the space, with the prices that count for this run.
+    models: every model of the space, with the prices that count for this run. judge_models: those that judge.
     endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
     unless the spec says so. escalate: whether larger classes are tried only where smaller ones do not do.
     optuna_storage: where the run is mirrored live, `None`: nowhere. notes: what a reader of the plan should
@@ -277,11 +306,17 @@ class Plan:
     notes: tuple[str, ...] = ()
     pins: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     evaluated: Evaluated | None = None
+    judge_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
 
     @property
     def verb(self) -> Verb:
         """What the plan is for."""
         return "tune" if self.evaluated is None else "eval"
+
+    @property
+    def asked_models(self) -> Mapping[str, Model]:
+        """Every model that a run may call: those of the space, and judges."""
+        return {**self.models, **self.judge_models}
 
     def spec_fingerprint(self) -> str:
         """The name of the spec as it was written, comments included."""
@@ -316,9 +351,21 @@ class Plan:
                 "sampler": replace(self.sampler, given=None),
                 # Absent when unused: plans made before there was such a thing keep their names.
                 **({"reuse_limits": self.reuse_limits} if self.reuse_limits else {}),
+                **({"judges": self._judges()} if task.judges else {}),
+                **({"shots": task.shots} if task.shots else {}),
                 **({"escalate": True} if self.escalate else {}),
             }
         )
+
+    def _judges(self) -> dict[str, object]:
+        return {
+            "judges": self.task.judges,
+            "models": {name: _timeless(model) for name, model in self.judge_models.items()},
+            "labelled": {
+                name: [(one.answer.text, one.answer.sample, one.good) for one in labelled]
+                for name, labelled in self.task.labelled.items()
+            },
+        }
 
 
 def _timeless(model: Model) -> Model:

@@ -6,78 +6,46 @@ only: nothing is sent, and no key is looked at.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack, cast, get_args
+from typing import Any, Unpack, cast
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import DataError, UsageError
 from harness.plan.aim_spec import AimSpec, policy_of
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows
+from harness.plan.frames import with_rows_written
 from harness.plan.given import Given, read_given
-from harness.plan.lengths import LengthCheck, longest_prompt
+from harness.plan.judging import Panel, find_panel
+from harness.plan.lengths import LengthCheck, longest_prompts
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
-from harness.plan.mapping import is_mapped, mapping_faults
+from harness.plan.mapping import note_unsent
+from harness.plan.overrides import Overrides, overridden, refuse_overrides
 from harness.plan.own_scorers import lifted
 from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
 from harness.plan.rows import Rows, Selection, open_rows
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
 from harness.plan.scoring import MetricCheck, find_scorers
-from harness.plan.space import absences, limits_of, make_space, one_point
-from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
+from harness.plan.shots import Shots, shot_variants
+from harness.plan.space import absences, asking_for, limits_of, make_space, one_point
+from harness.plan.spec import SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.targets import TargetCheck
 from harness.plan.templates import TemplateCheck, read_prompts
 from harness.plan.warm_start import Sources, find_warm, from_pinned, pinned_form
 from harness.prompts import Prompt
 from harness.records import JsonValue, Split
+from harness.scores.judge import Judge
 from harness.scores.own import Permission
 from harness.scores.scorer import RepeatScorer, Scorer
 from harness.store.store import Store, open_store
 
-SMALLEST_LIMIT = 4
 # Limits that hold although nobody wrote them: answers that are cut off are no answers, whatever their score.
 ASSUMED: Mapping[str, float] = {"truncation_rate": 0.02}
 UNTUNED = "the untuned default"
-Part = TypeVar("Part", TaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None)
-
-
-class Overrides(TypedDict, total=False):
-    """What a command line may change without touching the spec; `None` changes nothing.
-
-    limit: samples. repeat: answers a sample. max_cost: USD. max_concurrency: calls in flight a provider.
-    sampler: as in a spec, or an object of Optuna. warm: settings to try early, as `Plan.pins` has them, in
-    place of what `search.warm_start` names. split, settings: measure one set of settings on these samples in
-    place of searching; without settings the untuned default, without a split on all of them. allow_code: the
-    spec may name code of its own, and run code that models write. scorers: objects that the spec names as
-    given in Python, for a run that goes on.
-    """
-
-    limit: int | None
-    repeat: int | None
-    seed: int | None
-    n_trials: int | None
-    max_cost: float | None
-    max_concurrency: int | None
-    sampler: Any
-    warm: Sequence[JsonValue] | None
-    split: Split | None
-    settings: Given | None
-    allow_code: bool | None
-    scorers: Sequence[Any] | None
-
-
-_LOWEST: Mapping[str, float] = {
-    "limit": SMALLEST_LIMIT,
-    "repeat": 1,
-    "seed": 0,
-    "n_trials": 1,
-    "max_concurrency": 1,
-}
 
 
 def make_plan(
@@ -92,15 +60,17 @@ def make_plan(
     """The plan of a spec. Spends nothing and reads files only.
 
     base: folder that relative paths start from; default that of the spec, or the working folder.
-    cache: folder for converted data files. store: where `search.warm_start` finds earlier runs, open or as a
-    URL; `None`: HARNESS_STORE. overrides: see `Overrides`.
-    Raises SpecError with every fault of the spec, its templates and its data; UsageError for an override
-    that makes no sense.
+    cache: folder for converted data files, and for rows that a mapping holds in place of a data set's name.
+    store: where `search.warm_start` finds earlier runs, open or as a URL; `None`: HARNESS_STORE. overrides:
+    see `overrides.Overrides`. Raises SpecError with every fault of the spec, its templates and its data;
+    UsageError for an override that makes no sense.
     """
-    _refuse_overrides(overrides)
+    refuse_overrides(overrides)
+    if isinstance(spec, Mapping):
+        spec = with_rows_written(spec, cache)
     plain, given = lifted(spec, overrides.get("scorers") or ())
     permission = Permission(allow_code=bool(overrides.get("allow_code")), given=given)
-    reading = _overridden(read_spec(cast("Path | str | Mapping[str, object] | Spec", plain)), overrides)
+    reading = overridden(read_spec(cast("Path | str | Mapping[str, object] | Spec", plain)), overrides)
     folder = base or (Path() if isinstance(spec, Mapping | Spec) else Path(spec).parent)
     draft = _Draft(reading, catalogue or load_catalogue(), folder, cache, permission)
     draft.look_up()
@@ -119,7 +89,7 @@ def data_fingerprint(
     spec: Path | str | Mapping[str, object], *, cache: Path = CACHE_FOLDER, **overrides: Unpack[Overrides]
 ) -> str | None:
     """The fingerprint of the rows of a spec alone, whatever else of it is sound; `None`: they are not."""
-    reading = _overridden(read_spec(spec), overrides)
+    reading = overridden(read_spec(spec), overrides)
     folder = Path() if isinstance(spec, Mapping) else Path(spec).parent
     draft = _Draft(reading, load_catalogue(), folder, cache, Permission())
     draft.look_up()
@@ -146,9 +116,11 @@ class _Draft:
         self.models: dict[str, Model] = {}
         self.prompts: dict[str, Prompt] = {}
         self.permission = permission
-        self.scorers: tuple[Scorer, ...] = ()
+        self.scorers: tuple[Scorer | Judge, ...] = ()
         self.repeat_scorers: tuple[RepeatScorer, ...] = ()
+        self.panel = Panel()
         self.rows: Rows | None = None
+        self.shots: Mapping[str, Shots] = {}
         self.space: Space | None = None
         self.sampler = Sampler()
         self.notes: list[str] = []
@@ -160,25 +132,22 @@ class _Draft:
         task, search, problems = self.reading.task, self.reading.search, self.reading.problems
         if task is not None:
             self.scorers, self.repeat_scorers = find_scorers(task, self.permission, problems)
+            self.panel = find_panel(self.scorers, self.catalogue, self.folder, problems)
+            self.scorers = self.panel.named(self.scorers)
             self.prompts = read_prompts(task, self.reading.source, self.folder, problems)
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
         if task is not None:
             self.rows = self._open_rows(task)
         if search is not None:
+            seed = self.reading.spec.seed if self.reading.spec else 0
+            variants = shot_variants(search.n_shots, self.prompts, self.rows, seed, problems)
+            self.prompts, self.shots = dict(variants.prompts), variants.shots
             self.space = make_space(search, self.models, tuple(self.prompts), problems)
-            self._ask_mappings(search, self.space)
+            if task is not None and task.output is not None:
+                self.space = asking_for(self.space, task.output)
+            note_unsent(self.models, self.catalogue, self.shipped, self.space, problems)
         self._refuse_untimed()
-
-    def _ask_mappings(self, search: SearchSpec, space: Space) -> None:
-        """Note what litellm would not send, of settings that no test of ours has seen it send."""
-        for model in self.models.values():
-            facts = self.catalogue.provider(model.provider)
-            if is_mapped(model, facts, self.shipped, custom=bool(search.extra)):
-                continue
-            for name, fault in mapping_faults(model, facts, space):
-                place = ("search", "extra", name) if name in search.extra else ("search", name)
-                self.reading.problems.add(place, f"{fault}; remove the setting or the model")
 
     def _refuse_untimed(self) -> None:
         """Note a limit on the first token for a provider that answers in one piece."""
@@ -268,7 +237,7 @@ class _Draft:
         spec, rows, space = self.reading.spec, self.rows, self.space
         if spec is None or rows is None or space is None:
             raise AssertionError("a plan is made only when no fault was found")
-        used = self.models.values()
+        used = {**self.models, **self.panel.models}.values()
         return Plan(
             experiment=spec.experiment,
             description=spec.description,
@@ -290,9 +259,15 @@ class _Draft:
             optuna_storage=spec.search.optuna_storage,
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
             catalogue_fingerprint=self.catalogue.fingerprint(),
-            notes=(*_notes(spec.search, used), *self._absences(spec.search, space), *self.notes),
+            notes=(
+                *_notes(spec.search, used),
+                *self.panel.notes(self.models),
+                *self._absences(spec.search, space),
+                *self.notes,
+            ),
             pins=self.pins,
             evaluated=self.evaluated,
+            judge_models=self.panel.models,
         )
 
     def _absences(self, search: SearchSpec, space: Space) -> list[str]:
@@ -309,15 +284,21 @@ class _Draft:
             metric=spec.task.metric,
             repeats=spec.task.repeats,
             scorer_forms=tuple(spec.task.scorers),
+            labelled=self.panel.labelled,
+            shots={name: shots for name, shots in self.shots.items() if name in self.prompts},
         )
 
     def _open_rows(self, task: TaskSpec) -> Rows | None:
         problems, spec = self.reading.problems, self.reading.spec
         confirm = (self.reading.aim or AimSpec()).confirm
-        selection = Selection(confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit)
+        selection = Selection(
+            confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit, stratify=task.stratify
+        )
         check, targets = TemplateCheck(self.prompts), TargetCheck(self.scorers)
         metric = MetricCheck(task, self.scorers, problems)
-        lengths = LengthCheck(self.prompts, list(self.models.values()), self._longest(task))
+        least = min(limits_of(self.reading.search), default=1) if self.reading.search else 1
+        longest = longest_prompts(self.models, least, task.max_input_tokens)
+        lengths = LengthCheck(self.prompts, list(self.models.values()), longest)
 
         def fault(row: Row) -> str | None:
             inputs = row.inputs
@@ -335,44 +316,6 @@ class _Draft:
         finally:
             problems.extend(check.finish())
         return None
-
-    def _longest(self, task: TaskSpec) -> dict[str, int]:
-        """The longest prompt of each model, where it is known."""
-        search = self.reading.search
-        least = min(limits_of(search), default=1) if search is not None else 1
-        found = {n: longest_prompt(m, least, task.max_input_tokens) for n, m in self.models.items()}
-        return {name: most for name, most in found.items() if most is not None}
-
-
-def _refuse_overrides(overrides: Overrides) -> None:
-    for name, lowest in _LOWEST.items():
-        value = overrides.get(name)
-        if value is not None and cast("int", value) < lowest:
-            raise UsageError(f"{name} is {value!r}, expected at least {lowest}")
-    cost = overrides.get("max_cost")
-    if cost is not None and not 0 < cost < math.inf:
-        raise UsageError(f"max_cost is {cost!r}, expected US dollars above 0")
-    split = overrides.get("split")
-    if split is not None and split not in get_args(Split):
-        raise UsageError(f"split is {split!r}, expected one of {', '.join(get_args(Split))}")
-
-
-def _overridden(reading: SpecReading, overrides: Overrides) -> SpecReading:
-    """The reading with the command line's values, in the parts and in the whole alike."""
-    parts = {
-        "task": _updated(reading.task, limit=overrides.get("limit"), repeats=overrides.get("repeat")),
-        "search": _updated(reading.search, n_trials=overrides.get("n_trials")),
-        "budget": _updated(reading.budget, usd=overrides.get("max_cost")),
-    }
-    spec = reading.spec
-    if spec is not None:
-        spec = _updated(spec.model_copy(update=parts), seed=overrides.get("seed"))
-    return replace(reading, spec=spec, task=parts["task"], search=parts["search"], budget=parts["budget"])
-
-
-def _updated(part: Part, **values: float | None) -> Part:
-    given = {name: value for name, value in values.items() if value is not None}
-    return part if part is None else cast("Part", part.model_copy(update=given))
 
 
 def _aim(aim: AimSpec) -> Aim:

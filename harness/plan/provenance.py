@@ -10,8 +10,8 @@ import subprocess
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
+from harness.findings import Provenance
 from harness.plan.plan import Plan
-from harness.records import Provenance
 
 PACKAGES = ("llm-harness", "optuna", "litellm", "mlflow", "scipy", "scikit-learn")
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 from harness.errors import DataError, Problem
-from harness.fingerprint import fingerprint, share
+from harness.findings import DataCard
+from harness.fingerprint import canonical, fingerprint, share
 from harness.plan.columns import Columns, Fault, Row, parse_line, shape
-from harness.records import DataCard, JsonValue, Sample, Split
+from harness.records import JsonValue, Sample, Split
 
 # A file with one systematic mistake has it in every row: the first ones tell the story.
 LISTED_PROBLEMS = 20
@@ -48,11 +49,15 @@ class RowSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which rows, and in which order. confirm: share of the confirm split. limit: rows in all."""
+    """Which rows, and in which order. confirm: share of the confirm split. limit: rows in all.
+
+    stratify: "target", or a field of metadata whose values both splits hold in equal shares; `None`: by id.
+    """
 
     confirm: float
     seed: int = 0
     limit: int | None = None
+    stratify: str | None = None
 
 
 class Rows:
@@ -62,14 +67,15 @@ class Rows:
     the same side in every run, whatever rows stand around it. Both splits are given in the order of
     `share(seed, id)`, a permutation that the seed alone decides, so that all settings meet the same
     samples in the same order. A limit keeps the first rows by `share("limit", id)` of each split, in
-    proportion, so that a smaller limit takes a part of what a larger one takes.
+    proportion, so that a smaller limit takes a part of what a larger one takes. With strata, the rows of each
+    value with the lowest `share("split", id)` are in the confirm split, as many as are its share of them.
     """
 
     def __init__(self, source: RowSource, selection: Selection, index: _Index) -> None:
         self._source = source
         self._index = index
         self._seed = selection.seed
-        sides = _limited(index, _sides(index, selection.confirm), selection.limit)
+        sides = _limited(index, _sides(index, selection), selection.limit)
         self._order: dict[Split, tuple[str, ...]] = {
             split: tuple(sorted((index.ids[p] for p in positions), key=lambda i: share(selection.seed, i)))
             for split, positions in sides.items()
@@ -147,7 +153,7 @@ def open_rows(source: RowSource, selection: Selection, check: RowCheck | None = 
     check: called with each usable row, in file order; gives a message when it will not do.
     Raises DataError with at most 20 bad rows listed, or when a split would hold fewer than 2 samples.
     """
-    index = _Index()
+    index = _Index(selection.stratify)
     faults: list[Problem] = []
     count = 0
     for line, offset, record in _records(source):
@@ -177,8 +183,11 @@ def _fault(row: Row | Fault, check: RowCheck | None) -> str | None:
 class _Index:
     """Where each row is; grows while a file is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, stratify: str | None = None) -> None:
         self.ids: list[str] = []
+        self.strata = array("L")
+        self._stratify = stratify
+        self._values: dict[str, int] = {}
         self.offsets = array("Q")
         self.lines = array("Q")
         self.suffixes: dict[int, str] = {}
@@ -204,6 +213,11 @@ class _Index:
         if sample_id in self._positions:
             first = self.lines[self._positions[sample_id]]
             return Fault(f"has the id {sample_id!r} of line {first}; ids are unique within a data set")
+        if self._stratify is not None:
+            if self._stratify != "target" and self._stratify not in row.metadata:
+                return Fault(f"has no metadata {self._stratify!r}, which task.stratify names; add it")
+            value = row.target if self._stratify == "target" else row.metadata[self._stratify]
+            self.strata.append(self._values.setdefault(canonical(value), len(self._values)))
         self._positions[sample_id] = len(self.ids)
         self.ids.append(sample_id)
         self.offsets.append(offset)
@@ -247,12 +261,28 @@ def _record(raw: bytes, *, converted: bool) -> tuple[int, dict[str, JsonValue]] 
     return 0, record
 
 
-def _sides(index: _Index, confirm: float) -> dict[Split, list[int]]:
+def _sides(index: _Index, selection: Selection) -> dict[Split, list[int]]:
     sides: dict[Split, list[int]] = {"search": [], "confirm": []}
-    for position in range(len(index.ids)):
-        side: Split = "confirm" if share("split", index.split_key(position)) < confirm else "search"
+    places = [share("split", index.split_key(position)) for position in range(len(index.ids))]
+    ends = _ends(index.strata, places, selection.confirm)
+    for position, place in enumerate(places):
+        end = ends[index.strata[position]] if ends else selection.confirm
+        side: Split = "confirm" if place < end else "search"
         sides[side].append(position)
     return sides
+
+
+def _ends(strata: Sequence[int], places: Sequence[float], confirm: float) -> list[float]:
+    """By stratum, the place below which its rows confirm; empty without strata."""
+    members: list[list[float]] = [[] for _ in range(max(strata, default=-1) + 1)]
+    for stratum, place in zip(strata, places, strict=False):
+        members[stratum].append(place)
+    ends: list[float] = []
+    for of_one in members:
+        count = round(confirm * len(of_one))
+        # Copies of a row have one place, and so one side.
+        ends.append(sorted(of_one)[count] if count < len(of_one) else 1.0)
+    return ends
 
 
 def _limited(index: _Index, sides: dict[Split, list[int]], limit: int | None) -> dict[Split, list[int]]:

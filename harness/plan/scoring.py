@@ -15,6 +15,8 @@ from harness.plan.problems import Problems
 from harness.plan.spec import TaskSpec
 from harness.plan.targets import sample_of
 from harness.scores.answer import AnyScorer, RepeatScorer, Scorer
+from harness.scores.judge import Judge
+from harness.scores.judges import build_judge
 from harness.scores.metrics import Metric, find_metric
 from harness.scores.own import Permission
 from harness.scores.scorer import build_scorer, target_label
@@ -22,12 +24,12 @@ from harness.scores.scorer import build_scorer, target_label
 
 def find_scorers(
     task: TaskSpec, permission: Permission, problems: Problems
-) -> tuple[tuple[Scorer, ...], tuple[RepeatScorer, ...]]:
+) -> tuple[tuple[Scorer | Judge, ...], tuple[RepeatScorer, ...]]:
     """The scorers of single answers, and those of all answers to a sample, each in the order of the spec."""
-    scorers: list[AnyScorer] = []
+    scorers: list[AnyScorer | Judge] = []
     for number, form in enumerate(task.scorers):
         try:
-            scorers.append(build_scorer(form, permission=permission))
+            scorers.append(build_judge(form) or build_scorer(form, permission=permission))
         except UsageError as error:
             problems.add(("task", "scorers", number), str(error))
     names = [scorer.name for scorer in scorers]
@@ -52,12 +54,19 @@ def find_scorers(
 class MetricCheck:
     """Whether the rows have what metric and slices ask for: labels, or fields of metadata."""
 
-    def __init__(self, task: TaskSpec, scorers: Sequence[Scorer], problems: Problems) -> None:
-        self._problems, self._scorer = problems, scorers[0] if scorers else None
+    def __init__(self, task: TaskSpec, scorers: Sequence[Scorer | Judge], problems: Problems) -> None:
+        first = scorers[0] if scorers else None
+        self._problems, self._scorer = problems, None if isinstance(first, Judge) else first
         self._labels: dict[str, str | None] = {}
         self._fields: set[str] = set()
         self._slices = task.slices or []
         self._metric = _metric(task, problems)
+        if self._metric is not None and self._metric.of_labels and isinstance(first, Judge):
+            problems.add(
+                ("task", "metric"),
+                f"is {task.metric!r}, which looks at labels, and judge {first.name!r} reads none; take mean "
+                "or accuracy",
+            )
 
     def row(self, row: Row) -> str | None:
         """Why this row has no share in the metric; `None` when it has."""

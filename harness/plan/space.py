@@ -18,7 +18,7 @@ from harness.plan.parameters import with_values
 from harness.plan.plan import Choices, Dimension, Range, Space, applies
 from harness.plan.problems import Problems, shown, written
 from harness.plan.ranges import NumberRange, Options, Setting, WholeOptions, WholeRange
-from harness.plan.spec import SearchSpec
+from harness.plan.spec import SchemaSpec, SearchSpec
 from harness.records import SENT_FIELDS, JsonValue, Settings
 
 # Worst-case prices need an end to the answer, also when the spec does not search it.
@@ -50,6 +50,26 @@ def make_space(
         prompts=tuple(prompts),
         dimensions=dimensions,
         defaults={name: _defaults(model, first, dimensions[name]) for name, model in models.items()},
+    )
+
+
+def asking_for(space: Space, output: str | SchemaSpec) -> Space:
+    """The space whose settings all ask for JSON, or for JSON of a schema.
+
+    Source: `response_format` of the OpenAI API reference, "Create chat completion".
+    """
+    wanted: dict[str, JsonValue] = {"type": "json_object"}
+    if isinstance(output, SchemaSpec):
+        wanted = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": output.json_schema, "strict": True},
+        }
+    return replace(
+        space,
+        defaults={
+            name: replace(settings, extra={**settings.extra, "response_format": wanted})
+            for name, settings in space.defaults.items()
+        },
     )
 
 

@@ -71,6 +71,18 @@ SamplerForm = Annotated[
 ]
 
 
+class SchemaSpec(Strict):
+    """A JSON schema that answers are asked to keep."""
+
+    json_schema: dict[str, JsonValue] = Field(alias="schema", min_length=1, description="The schema itself.")
+
+
+OutputForm = Annotated[
+    Annotated[Literal["json"], Tag(KIND + "plain")] | Annotated[SchemaSpec, Tag(KIND + "with options")],
+    Discriminator(_named),
+]
+
+
 class TaskSpec(Strict):
     """What is asked, on which examples, and how answers are judged."""
 
@@ -85,7 +97,8 @@ class TaskSpec(Strict):
     scorers: list[ScorerForm] = Field(
         min_length=1,
         description="How each answer is judged; the first one gives the quality. "
-        "A name (exact), or a name with options (choice: {labels: [yes, no]}).",
+        "A name (exact), a name with options (choice: {labels: [yes, no]}), or models that judge: "
+        "rubric: {models: [openai/SMALL], criterion: ...}, correctness: {models: [...]}, preference: {...}.",
     )
     metric: str = Field(
         min_length=1, description="How scores of all samples become one quality, as in accuracy."
@@ -93,6 +106,17 @@ class TaskSpec(Strict):
     slices: list[str] | None = Field(
         default=None,
         description="Metadata fields by whose values quality is shown. Left out: fields of at most 12.",
+    )
+    output: OutputForm | None = Field(
+        default=None,
+        description="json: answers are asked to be JSON, or a mapping {schema: ...} with a JSON schema that "
+        "they are asked to keep. Sent as response_format, which not every provider takes.",
+    )
+    stratify: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Split so that both splits hold the same share of each value of this: target, or a field "
+        "of metadata. Left out: by id alone, so that a row keeps its side when others are added.",
     )
     repeats: int = Field(default=1, ge=1, description="How often each sample is asked, from 1.")
     limit: int | None = Field(
@@ -128,6 +152,11 @@ class SearchSpec(Strict):
     stop: StopSetting | None = Field(default=None, description="Texts at which an answer ends.")
     reasoning_effort: TextSetting | None = Field(
         default=None, description="How much a reasoning model thinks before it answers."
+    )
+    n_shots: WholeSetting | None = Field(
+        default=None,
+        description="How many examples of the search split a prompt shows before the question; at most 8 "
+        "different numbers. A prompt has a line `shots:` for them, or loops over the variable shots.",
     )
     extra: dict[str, CustomSetting] = Field(
         default_factory=dict[str, CustomSetting],
@@ -295,6 +324,10 @@ class ProviderSpec(Strict):
     models: dict[str, ModelSpec] = Field(
         default_factory=dict[str, ModelSpec], description="Models by the name the provider gives them."
     )
+    classes: dict[ModelClass, str] = Field(
+        default_factory=dict[ModelClass, str],
+        description="The model that each class means, by name, in place of the catalogue's.",
+    )
 
 
 class BudgetSpec(Strict):
@@ -330,6 +363,7 @@ class Spec(Strict):
     aim: AimSpec = Field(default_factory=AimSpec, description="What makes settings good.")
     budget: BudgetSpec = Field(description="What the run may cost.")
     failures: Literal["count_as_wrong", "leave_out"] = Field(
-        description="What a call without an answer means for quality: count_as_wrong or leave_out."
+        description="What a call without an answer, or an answer that a scorer cannot judge, means for "
+        "quality: count_as_wrong or leave_out. What a judge gives no verdict on is left out in any case."
     )
     seed: int = Field(default=0, ge=0, description="Decides the order of samples and all randomness of ours.")

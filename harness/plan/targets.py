@@ -12,6 +12,7 @@ from harness.fingerprint import canonical
 from harness.plan.columns import Row
 from harness.records import JsonValue, Sample
 from harness.scores.answer import Scorer, sample_fault
+from harness.scores.judge import Judge
 
 # Labels repeat and are asked about once. Free texts hardly repeat: past this many, none is remembered.
 MOST_REMEMBERED = 10_000
@@ -24,12 +25,15 @@ class TargetCheck:
     scorer's arguments, to be told before money is spent.
     """
 
-    def __init__(self, scorers: Sequence[Scorer]) -> None:
+    def __init__(self, scorers: Sequence[Scorer | Judge]) -> None:
         self._scorers = tuple(scorers)
         self._known: dict[tuple[bool, str], str | None] = {}
 
     def row(self, row: Row) -> str | None:
         """Why the target of this row cannot be judged; `None` when every scorer can."""
+        # A judge looks at the inputs as well, so that a target alone tells nothing about its row.
+        if any(isinstance(scorer, Judge) for scorer in self._scorers):
+            return self._fault(row)
         key = _key(row.target)
         if key in self._known:
             return self._known[key]
@@ -41,7 +45,7 @@ class TargetCheck:
     def _fault(self, row: Row) -> str | None:
         sample = sample_of(row)
         for scorer in self._scorers:
-            fault = sample_fault(scorer, sample)
+            fault = scorer.fault(sample) if isinstance(scorer, Judge) else sample_fault(scorer, sample)
             if fault is not None:
                 return f"{fault}; correct the row, or scorer {scorer.name!r}"
         return None

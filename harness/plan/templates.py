@@ -14,7 +14,7 @@ from harness.errors import Problem, PromptError
 from harness.plan.problems import Place, Problems, suggestion
 from harness.plan.spec import TaskSpec
 from harness.plan.yaml_source import YamlSource
-from harness.prompts import Prompt
+from harness.prompts import SHOTS, Prompt, Shot
 from harness.records import JsonValue
 
 # The name of the only prompt where the spec does not name variants.
@@ -68,10 +68,10 @@ class TemplateCheck:
             self._sound = [prompt for prompt in self._sound if self._first_row_works(prompt, inputs)]
             return None
         for prompt in self._sound:
-            if prompt.fields <= inputs.keys():
+            if prompt.fields <= {SHOTS, *inputs.keys()}:
                 continue
             try:
-                prompt.render(inputs)
+                _try(prompt, inputs)
             except PromptError as error:
                 return f"does not fit a prompt: {error}"
         return None
@@ -81,14 +81,14 @@ class TemplateCheck:
         # Without a row nobody knows which fields there are.
         for prompt in self._sound if self._begun else ():
             self.problems += [
-                _unknown(prompt, name, self._seen) for name in sorted(prompt.fields - self._seen)
+                _unknown(prompt, name, self._seen) for name in sorted(prompt.fields - self._seen - {SHOTS})
             ]
         return tuple(self.problems)
 
     def _first_row_works(self, prompt: Prompt, inputs: Mapping[str, JsonValue]) -> bool:
-        missing = sorted(prompt.fields - inputs.keys())
+        missing = sorted(prompt.fields - inputs.keys() - {SHOTS})
         try:
-            prompt.render(inputs)
+            _try(prompt, inputs)
         except PromptError as error:
             found = [_unknown(prompt, name, inputs) for name in missing]
             self.problems += found or error.problems
@@ -97,10 +97,15 @@ class TemplateCheck:
         return True
 
 
+def _try(prompt: Prompt, inputs: Mapping[str, JsonValue]) -> None:
+    """Render the prompt for a row, with the row itself as an example where it shows some."""
+    prompt.render(inputs, (Shot(inputs, "x"),) if prompt.takes_shots else ())
+
+
 def _others(prompt: Prompt, inputs: Mapping[str, JsonValue], missing: list[str]) -> tuple[Problem, ...]:
     """What else is wrong, once the missing fields are there."""
     try:
-        prompt.render({**inputs, **dict.fromkeys(missing, "x")})
+        _try(prompt, {**inputs, **dict.fromkeys(missing, "x")})
     except PromptError as error:
         return error.problems
     return ()

@@ -16,11 +16,12 @@ from typing import Any, cast
 
 from harness.catalogue.presets import load_presets
 from harness.errors import UsageError
+from harness.findings import RunRecord
 from harness.fingerprint import canonical
 from harness.plan.parameters import default_settings, there, value_of, with_values
 from harness.plan.plan import Choices, Dimension, Space
 from harness.plan.problems import shown, suggestion, written
-from harness.records import SENT_FIELDS, JsonValue, RunRecord, Settings
+from harness.records import SENT_FIELDS, JsonValue, Settings
 from harness.store.codec import decode, encode
 from harness.store.store import Store
 

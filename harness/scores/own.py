@@ -158,8 +158,8 @@ def _guarded(scorer: AnyScorer, answer: Answer, judge: Callable[[], object]) -> 
         return judged(scorer, answer, None, reason=reason)
     known = found if isinstance(found, Score) else judged(scorer, answer, _number(found))
     value, reason = known.value, known.reason
-    if value is None and found is not None and not isinstance(found, Score):
-        reason = f"it gave {found!r:.80}; expected true, false, a number, or a Score"
+    if value is None and not reason:
+        reason = f"it gave {found!r:.80}; expected true, false, a number from 0 to 1, or a Score"
     if value is not None and not (math.isfinite(value) and 0 <= value <= 1):
         value, reason = None, f"it gave {value!r}; expected a number from 0 to 1"
     return judged(scorer, answer, value, label=known.label, reason=reason)

@@ -64,44 +64,42 @@ def run(program: str, *, seconds: float, memory_mb: int, isolated: bool = True) 
     this user may.
     """
     token = secrets.token_hex(16)
+    limits = {
+        "cpu_s": math.ceil(seconds),
+        "memory_bytes": memory_mb * 1_000_000,
+        "file_bytes": FILE_BYTES,
+        "files": OPEN_FILES,
+    }
     with tempfile.TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True) as folder:
         read_end, write_end = os.pipe()
-        order = {
-            "program": program,
-            "token": token,
-            "descriptor": write_end,
-            "folder": folder,
-            "isolated": isolated,
-            "limits": {
-                "cpu_s": math.ceil(seconds),
-                "memory_bytes": memory_mb * 1_000_000,
-                "file_bytes": FILE_BYTES,
-                "files": OPEN_FILES,
-            },
-        }
-        try:
-            process = subprocess.Popen(  # noqa: S603 - this interpreter and our own file
-                [sys.executable, "-I", "-S", "-B", "-X", "utf8", str(INSIDE)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                env={},
-                pass_fds=(write_end,),
-                start_new_session=True,
-            )
-        finally:
-            os.close(write_end)
-        try:
-            stopped = _watch(
-                process, json.dumps(order).encode("utf-8", "surrogatepass"), Path(folder), seconds
-            )
-        finally:
-            _end(process)
+        order = {"program": program, "token": token, "descriptor": write_end, "folder": folder}
+        text = json.dumps({**order, "isolated": isolated, "limits": limits})
         with os.fdopen(read_end, "rb") as result:
-            os.set_blocking(result.fileno(), False)  # a copy of the descriptor may be held by what got away
+            try:
+                process = _start(folder, write_end)
+            finally:
+                os.close(write_end)
+            try:
+                stopped = _watch(process, text.encode("utf-8", "surrogatepass"), Path(folder), seconds)
+            finally:
+                _end(process)
+            os.set_blocking(read_end, False)  # a copy of the descriptor may be held by what got away
             said = (result.read(8192) or b"").decode("utf-8", "replace")
     return _read(said, token, stopped, process.returncode, seconds)
+
+
+def _start(folder: str, report: int) -> subprocess.Popen[bytes]:
+    """A fresh interpreter in a session of its own, with nothing of ours but the descriptor to report on."""
+    return subprocess.Popen(  # noqa: S603 - this interpreter and our own file
+        [sys.executable, "-I", "-S", "-B", "-X", "utf8", str(INSIDE)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        env={},
+        pass_fds=(report,),
+        start_new_session=True,
+    )
 
 
 def _watch(process: subprocess.Popen[bytes], order: bytes, folder: Path, seconds: float) -> str:

@@ -8,13 +8,16 @@ anything at all.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from harness.errors import StatsError
 from harness.records import Estimate
 from harness.stats.clusters import checked_level
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class Passed(NamedTuple):
@@ -68,6 +71,56 @@ def corrected_rate(unknown: Passed, good: Passed, bad: Passed, level: float) -> 
         n=unknown.n,
         clusters=unknown.n,
         method="Rogan-Gladen",
+    )
+
+
+def kappa(good: Passed, bad: Passed) -> float:
+    """Agreement of judge and people beyond chance, from -1 to 1; 0 is chance, 1 is perfect.
+
+    (observed - expected) / (1 - expected), with a pass as the judge's word for good. Raises StatsError for
+    impossible counts.
+    Source: Cohen 1960, Educational and Psychological Measurement 20(1).
+    """
+    _check(good)
+    _check(bad)
+    n = good.n + bad.n
+    observed = (good.passed + bad.n - bad.passed) / n
+    passing, truly_good = (good.passed + bad.passed) / n, good.n / n
+    expected = passing * truly_good + (1 - passing) * (1 - truly_good)
+    return (observed - expected) / (1 - expected)
+
+
+def verbosity_bias(passed: ArrayLike, good: ArrayLike, lengths: ArrayLike, level: float) -> Estimate:
+    """How much more the longer half of answers is passed beyond its merit than the shorter half, -1 to 1.
+
+    passed, good: what the judge and what people said, true or false, one per answer. lengths: of the answers,
+    in any unit; of those as long as the middle one, none counts. Mean of (passed - good) of the longer half
+    less that of the shorter one: merit that comes with length is taken out. Normal interval with the
+    variances of both halves, to which half a squared error is added, so that no interval has width zero.
+    Raises StatsError when all answers are equally long.
+    Source: after the verbosity bias of Zheng et al. 2023, arXiv 2306.05685, section 3.3; the estimate is
+    ours.
+    """
+    from scipy.special import ndtri
+
+    errors = np.asarray(passed, dtype=np.float64) - np.asarray(good, dtype=np.float64)
+    sizes = np.asarray(lengths, dtype=np.float64)
+    middle = float(np.median(sizes))
+    halves = [errors[sizes > middle], errors[sizes < middle]]
+    if not all(len(half) for half in halves):
+        raise StatsError(f"{len(errors)} answers are of about one length; expected longer and shorter ones")
+    longer, shorter = (float(half.mean()) for half in halves)
+    variance = sum((float(((half - half.mean()) ** 2).sum()) + 0.5) / len(half) ** 2 for half in halves)
+    wide = float(ndtri((1 + checked_level(level)) / 2)) * math.sqrt(variance)
+    value, n = longer - shorter, len(errors)
+    return Estimate(
+        value=value,
+        low=max(-1.0, value - wide),
+        high=min(1.0, value + wide),
+        level=level,
+        n=n,
+        clusters=n,
+        method="normal",
     )
 
 

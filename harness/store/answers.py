@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
 from array import array
@@ -68,6 +69,7 @@ ANSWER_COLUMNS = (
     "cached_input_tokens",
     "output_tokens",
     "reasoning_tokens",
+    "cache_write_tokens",
     "price_usd",
     "queue_s",
     "total_s",
@@ -118,6 +120,7 @@ def answer_row(paid: PaidAnswer) -> tuple[object, ...]:
         usage.cached_input_tokens,
         usage.output_tokens,
         usage.reasoning_tokens,
+        usage.cache_write_tokens,
         paid.price_usd,
         latency.queue_s,
         latency.total_s,
@@ -131,13 +134,14 @@ def checksum(values: Sequence[object]) -> int:
     """CRC-32 of a row of `answers`: its values in the order of `ANSWER_COLUMNS`, without the checksum.
 
     SQLite has no checksum of its pages: it gives back a text in which a bit has flipped. Whole numbers count
-    as the floats that they are in a column of floats.
+    as the floats that they are in a column of floats. Escaped as in JSON, which is the same in all versions
+    of Python; `repr` is not.
     """
-    plain = [float(value) if isinstance(value, int) else value for value in values]
+    plain = [value + 0.0 if isinstance(value, int | float) else value for value in values]
     packed = plain[_VECTORS]
     sums = zlib.crc32(packed) if isinstance(packed, bytes) else 0
     plain[_VECTORS] = None
-    return zlib.crc32(repr(plain).encode(), sums)
+    return zlib.crc32(json.dumps(plain).encode(), sums)
 
 
 def is_sound(row: Mapping[str, Any]) -> bool:
@@ -187,6 +191,7 @@ def completion(row: Mapping[str, Any], call: Call) -> Completion:
                 cached_input_tokens=row["cached_input_tokens"],
                 output_tokens=row["output_tokens"],
                 reasoning_tokens=row["reasoning_tokens"],
+                cache_write_tokens=row["cache_write_tokens"],
             ),
             served_by=row["served_by"],
             first_token_s=row["first_token_s"],

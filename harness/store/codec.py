@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from harness.errors import UsageError
 
@@ -39,6 +39,11 @@ def decode(kind: type[T], text: str, *, file: str = "<text>") -> T:
         raise UsageError(
             f"{file}: not a {kind.__name__} written by harness: {place}: {first['msg']}; write it again"
         ) from None
+
+
+def json_schema(kind: type[object]) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of what `encode` writes for records of this kind."""
+    return _adapter(kind).json_schema(mode="serialization")
 
 
 @cache

@@ -2,7 +2,8 @@
 
 In: a connection that holds the lock of making. Out: tables of schema `VERSION`, or tables left as they were:
 a process that dies half-way leaves the version that it found. A step adds columns that may be empty, so that
-a process of the older version that is still at work can go on writing.
+a process of the older version that is still at work can go on writing new answers. Replacing stored ones
+(`--no-cache`) it cannot: it would leave checksums of those before.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     Step = Callable[[sqlalchemy.Connection], None]
 
 
-def _add_checksums(connection: sqlalchemy.Connection) -> None:
-    """1 to 2: answers that are stored from now on can be told from damaged ones."""
+def _complete_answers(connection: sqlalchemy.Connection) -> None:
+    """1 to 2: new answers can be told from damaged ones, and say what was written to a cache."""
+    connection.exec_driver_sql("ALTER TABLE answers ADD COLUMN cache_write_tokens INTEGER")
     connection.exec_driver_sql("ALTER TABLE answers ADD COLUMN checksum BIGINT")
 
 
-STEPS: Mapping[int, Step] = {1: _add_checksums}
+STEPS: Mapping[int, Step] = {1: _complete_answers}
 
 
 def migrate(

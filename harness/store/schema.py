@@ -67,6 +67,7 @@ def tables() -> Tables:
         Column("cached_input_tokens", Integer),
         Column("output_tokens", Integer),
         Column("reasoning_tokens", Integer),
+        Column("cache_write_tokens", Integer),  # none in rows of version 1
         Column("price_usd", Float),
         Column("queue_s", Float, nullable=False),
         Column("total_s", Float, nullable=False),

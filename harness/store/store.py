@@ -6,6 +6,7 @@ In: a URL. Out: records. Everything else that the package shows is a function of
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import StoreError, UsageError
+from harness.findings import Paid, RunRecord, RunState, Spend
 from harness.loading import loading
-from harness.records import RunRecord, RunState, Settings, Spend, Split, Verb
+from harness.records import Purpose, Settings, Split, Verb
 from harness.store.answers import ANSWER_COLUMNS, FAILURE_COLUMNS, require_sound
 from harness.store.codec import decode, encode
 from harness.store.connections import driver_url, lock_making, set_up, transaction
@@ -132,15 +134,26 @@ class Store:
 
         paid = self._tables.payments
         query = select(
+            paid.c.purpose,
             func.coalesce(func.sum(paid.c.usd), 0.0),
             func.count(),
             func.coalesce(func.sum(paid.c.input_tokens), 0),
             func.coalesce(func.sum(paid.c.output_tokens), 0),
         ).where(paid.c.run == run)
         with self._transaction() as connection:
-            usd, calls, tokens_in, tokens_out = connection.execute(query).one()
+            rows = connection.execute(query.group_by(paid.c.purpose)).all()
+        parts: dict[Purpose, Paid] = {
+            cast("Purpose", purpose): Paid(
+                usd=float(usd), calls=int(calls), input_tokens=int(tokens_in), output_tokens=int(tokens_out)
+            )
+            for purpose, usd, calls, tokens_in, tokens_out in rows
+        }
         return Spend(
-            usd=float(usd), calls=int(calls), input_tokens=int(tokens_in), output_tokens=int(tokens_out)
+            usd=math.fsum(part.usd for part in parts.values()),
+            calls=sum(part.calls for part in parts.values()),
+            input_tokens=sum(part.input_tokens for part in parts.values()),
+            output_tokens=sum(part.output_tokens for part in parts.values()),
+            by_purpose=parts,
         )
 
     def paid_keys(self, run: str) -> set[str]:
@@ -356,8 +369,9 @@ def _prepare(database: sqlalchemy.Engine, *, shown: str) -> None:
                 f"the store {shown} has version {version.value}, and this harness knows versions up to "
                 f"{VERSION}; update harness, or name another store with HARNESS_STORE"
             )
-        migrate(connection, known[version.value], VERSION)
-        connection.execute(schema.about.update().values(value=str(VERSION)).where(is_version))
+        if version.value != str(VERSION):
+            migrate(connection, known[version.value], VERSION)
+            connection.execute(schema.about.update().values(value=str(VERSION)).where(is_version))
 
 
 def _shown(url: sqlalchemy.URL) -> str:

@@ -11,31 +11,37 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from harness.records import (
+from harness.findings import (
     AnswerRow,
-    Bounds,
-    Call,
-    CallFailure,
+    Breakdown,
     Champion,
-    Completion,
     DataCard,
-    Endpoint,
-    Estimate,
     FrontTrial,
-    Latency,
-    Message,
+    JudgeReport,
+    LabelFigures,
     PairedDifference,
     Progress,
     Provenance,
     Recommendation,
-    Reply,
     RunRecord,
-    Sample,
-    Score,
     Separation,
-    Settings,
+    Slice,
     Spend,
     Trial,
+)
+from harness.records import (
+    Bounds,
+    Call,
+    CallFailure,
+    Completion,
+    Endpoint,
+    Estimate,
+    Latency,
+    Message,
+    Reply,
+    Sample,
+    Score,
+    Settings,
     Usage,
 )
 
@@ -170,6 +176,30 @@ def a_front_trial(**changes: Any) -> FrontTrial:
     return replace(FrontTrial(trial=a_trial(2, split="confirm"), against=("price",)), **changes)
 
 
+def a_slice(**changes: Any) -> Slice:
+    """20 samples in English, 8 of 10 of them right."""
+    return replace(Slice(field="language", value="en", samples=20, quality=an_estimate(n=20)), **changes)
+
+
+def a_label_line(**changes: Any) -> LabelFigures:
+    """The label "billing": 10 targets, 8 of them found, 1 taken for "bug" and 1 without a label."""
+    figures = LabelFigures(
+        label="billing",
+        targets=10,
+        given=9,
+        precision=an_estimate(8 / 9, n=9),
+        recall=an_estimate(0.8, n=10),
+        confused={"billing": 8, "bug": 1, "": 1},
+    )
+    return replace(figures, **changes)
+
+
+def a_breakdown(**changes: Any) -> Breakdown:
+    """What stands behind trial 0 on the search split: one slice and one label."""
+    breakdown = Breakdown(trial=0, split="search", slices=(a_slice(),), labels=(a_label_line(),))
+    return replace(breakdown, **changes)
+
+
 def a_provenance(**changes: Any) -> Provenance:
     """What a run of January 2026 rests on; fingerprints are made of one digit each."""
     provenance = Provenance(
@@ -274,6 +304,22 @@ def a_run_record(**changes: Any) -> RunRecord:
         failures="count_as_wrong",
     )
     return replace(run, **changes)
+
+
+def a_judge_report(**changes: Any) -> JudgeReport:
+    """A judge of one model that agrees with people in 22 of 24 labelled answers."""
+    report = JudgeReport(
+        scorer="correctness",
+        models=("sim/large",),
+        labelled=24,
+        unscored=0,
+        good=12,
+        bad=12,
+        good_passed=11,
+        bad_passed=1,
+        at_chance=False,
+    )
+    return replace(report, **changes)
 
 
 def an_answer_row(**changes: Any) -> AnswerRow:

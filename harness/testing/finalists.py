@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from harness.advice.choose import recommend
 from harness.advice.finalist import Finalist, Goal, Searched
+from harness.findings import Recommendation, Trial
 from harness.plan.spec_reader import read_policy
-from harness.records import Bounds, ModelClass, Recommendation, Trial
+from harness.records import Bounds, ModelClass
 from harness.stats.bounds import mean_bounds, percentile_bounds, share_bounds, shared, two_sided
 from harness.stats.intervals import mean_interval
 from harness.testing.builders import a_provenance, a_settings, a_trial, an_estimate

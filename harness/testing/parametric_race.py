@@ -14,10 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+from harness.findings import DataCard
 from harness.plan.plan import Plan, Range, Space
 from harness.plan.planner import make_plan
 from harness.plan.rows import Rows
-from harness.records import DataCard, Settings, Split
+from harness.records import Settings, Split
 from harness.testing.matrices import Cells
 from harness.testing.parametric import (
     LIMIT,

@@ -129,9 +129,9 @@ class PromptTable:
         rows, places = plan.task.rows, dict[bytes, Place]()
         for sample_id in (*rows.ids("search"), *rows.ids("confirm")):
             sample = rows.sample(sample_id)
-            for variant, prompt in plan.task.prompts.items():
+            for variant in plan.task.prompts:
                 place = Place(sample_id, variant)
-                other = places.setdefault(messages_key(prompt.render(sample.inputs)), place)
+                other = places.setdefault(messages_key(plan.task.messages(variant, sample)), place)
                 if other != place:
                     raise UsageError(
                         f"sample {other.sample_id!r} in prompt {other.prompt!r} and sample {sample_id!r} in "

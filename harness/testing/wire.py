@@ -119,11 +119,12 @@ class Key:
 
 def number(name: str, low: float, high: float) -> Key:
     """A number within these ends, both included."""
-    return Key(
-        name,
-        f"a number from {low:g} to {high:g}",
-        lambda value: type(value) in (int, float) and low <= cast("float", value) <= high,
-    )
+
+    def fits(value: object) -> bool:
+        # Not an instance: true and false are numbers to Python.
+        return (type(value) is float or type(value) is int) and low <= value <= high
+
+    return Key(name, f"a number from {low:g} to {high:g}", fits)
 
 
 def whole(name: str, low: int | None = None) -> Key:

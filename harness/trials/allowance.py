@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.plan.estimate import call_usd
+from harness.plan.estimate import call_usd, judging_cost
 from harness.plan.plan import Plan
 from harness.trials.evidence import Arm
 
@@ -28,6 +28,7 @@ class Allowance:
     """The caps of a run, and the calls kept back for its finalists, which never take most of a cap.
 
     guesses: USD of a call by model and prompt, which hold until an arm has seen a price of its own.
+    judge_calls: calls of judges for each answer; judge_usd: what these are guessed to cost, likewise.
     """
 
     calls: int | None
@@ -36,16 +37,30 @@ class Allowance:
     finalists: int
     reserve_calls: int
     guesses: Mapping[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
+    judge_calls: int = 0
+    judge_usd: float = 0.0
 
     @classmethod
     def of(cls, plan: Plan, *, finalists: int) -> Allowance:
         """The allowance of this plan, with the confirmation of so many finalists kept back."""
         repeats = plan.task.repeats
-        reserve = finalists * len(plan.task.rows.ids("confirm")) * repeats
+        per_answer = 1 + plan.task.judge_calls
+        reserve = finalists * len(plan.task.rows.ids("confirm")) * repeats * per_answer
         if plan.budget.calls is not None:
             reserve = min(reserve, int(plan.budget.calls * MOST_RESERVED))
-        guesses = call_usd(plan) if plan.budget.usd is not None else {}
-        return cls(plan.budget.calls, plan.budget.usd, repeats, finalists, reserve, guesses)
+        # Judges are measured before anything is searched.
+        judging, capped = judging_cost(plan), plan.budget.usd is not None
+        calls = None if plan.budget.calls is None else max(0, plan.budget.calls - judging.measured_calls)
+        return cls(
+            calls,
+            None if plan.budget.usd is None else max(0.0, plan.budget.usd - judging.measured_usd),
+            repeats,
+            finalists,
+            reserve,
+            call_usd(plan) if capped else {},
+            plan.task.judge_calls,
+            judging.usd,
+        )
 
     def costs(
         self, used: Sequence[Arm], asked: Sequence[Arm], *, share: float = 1.0, reserve: bool = True
@@ -59,17 +74,39 @@ class Allowance:
         """
         calls, usd = self._left(used, share=share, reserve=reserve)
         prices = [self.repeats * self._price(arm, used) for arm in asked]
-        return [max(_of(self.repeats, calls), _of(price, usd)) for price in prices]
+        each = self.repeats * (1 + self.judge_calls)
+        return [max(_of(each, calls), _of(price, usd)) for price in prices]
 
     def samples(
-        self, used: Sequence[Arm], asked: Sequence[Arm], *, share: float = 1.0, reserve: bool = True
+        self,
+        used: Sequence[Arm],
+        asked: Sequence[Arm],
+        *,
+        share: float = 1.0,
+        reserve: bool = True,
+        owed: Sequence[tuple[Arm, int]] = (),
     ) -> int:
-        """How many further samples all of `asked` can answer; see `costs`."""
-        of_all = math.fsum(self.costs(used, asked, share=share, reserve=reserve))
-        return UNLIMITED if of_all == 0 else math.floor(1 / of_all + ROUNDING)
+        """How many further samples all of `asked` can answer; see `costs`.
+
+        owed: arms that have to be asked first, with how many samples each.
+        """
+        costs = self.costs(used, [*asked, *(arm for arm, _ in owed)], share=share, reserve=reserve)
+        of_all = math.fsum(costs[: len(asked)])
+        first = math.fsum(
+            cost * count for cost, (_, count) in zip(costs[len(asked) :], owed, strict=True) if count > 0
+        )
+        if of_all == 0:
+            return UNLIMITED
+        return max(0, math.floor((1 - first) / of_all + ROUNDING)) if math.isfinite(of_all) else 0
 
     def _price(self, arm: Arm, used: Sequence[Arm]) -> float:
-        """USD of a call: as seen, else as seen of the same model and prompt, else as guessed."""
+        """USD of a call and of judging its answer: as seen, else as seen of its kin, else as guessed."""
+        judging = self.judge_usd
+        if answers := sum(other.answers() for other in used):
+            judging = math.fsum(other.judge_usd for other in used) / answers
+        return self._answer_price(arm, used) + judging
+
+    def _answer_price(self, arm: Arm, used: Sequence[Arm]) -> float:
         seen = _mean_price([arm])
         if seen is not None:
             return seen
@@ -82,11 +119,14 @@ class Allowance:
         calls = usd = math.inf
         if self.calls is not None:
             kept = self.reserve_calls if reserve else 0
-            calls = int((self.calls - kept) * share) - sum(int(arm.seen.sum()) for arm in used)
+            made = (1 + self.judge_calls) * sum(int(arm.seen.sum()) for arm in used)
+            calls = int((self.calls - kept) * share) - made
         if self.usd is not None:
-            needed = self.reserve_calls * self._price_of_finalists(used) if reserve else 0.0
+            answers = self.reserve_calls / (1 + self.judge_calls)
+            needed = answers * self._price_of_finalists(used) if reserve else 0.0
             kept = min(needed, self.usd * MOST_RESERVED)
-            usd = (self.usd - kept) * share - math.fsum(float(np.nansum(arm.price)) for arm in used)
+            spent = math.fsum(float(np.nansum(arm.price)) + arm.judge_usd for arm in used)
+            usd = (self.usd - kept) * share - spent
         return calls, usd
 
     def _price_of_finalists(self, used: Sequence[Arm]) -> float:

@@ -41,6 +41,7 @@ class ConfidenceRace(Race):
         super().__init__(arms, samples)
         self.ending: Ending = ""
         self._goal = -math.log(alpha)
+        self._epsilon = epsilon
         self._contenders = Contenders(
             arms, level=1 - alpha, tolerance=epsilon, horizon=max(1, samples), finite=True
         )
@@ -50,6 +51,19 @@ class ConfidenceRace(Race):
         """The row to name: the one that is known to be good enough, else the leader."""
         known = self._contenders.good_enough if self.depth else None
         return known if known is not None and known in self.alive else self.leader
+
+    def words(self, numbers: Sequence[int]) -> str:
+        """What is known at the end, as a sentence. numbers: of the trials, by row."""
+        left = ", ".join(str(numbers[row]) for row in self.alive)
+        of_pool = f"of the {len(numbers)} settings raced at {1 - math.exp(-self._goal):.0%} confidence"
+        after = f"after {self.depth} samples"
+        if self.ending == "resolved":
+            return f"{after} trial {left} is the best {of_pool}"
+        if self.ending == "good enough":
+            points = f"{self._epsilon * 100:g} points"
+            return f"{after} trial {numbers[self.named]} is within {points} of the best {of_pool}"
+        why = "this data cannot tell them apart" if self.ending else "the budget ended the race"
+        return f"{after} the best {of_pool} is among trials {left}: {why}"
 
     def remove(self, row: int) -> None:
         """Take an arm out for a reason of the caller's; what was known beside it is looked at anew."""

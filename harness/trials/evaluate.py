@@ -1,35 +1,29 @@
 """Ask arms the same samples and score what comes back. Nothing is decided here.
 
 In: arms and positions of samples. Out: the arms, with evidence added. Calls are interleaved by sample,
-so that time of day and prompt caches meet all settings alike.
+so that time of day and prompt caches meet all settings alike, but for the few that are asked ahead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from harness.calls.engine import Engine
+from harness.findings import AnswerRow
 from harness.fingerprint import share
 from harness.plan.plan import Plan
-from harness.records import (
-    AnswerRow,
-    Call,
-    CallFailure,
-    Completion,
-    Message,
-    Outcome,
-    Sample,
-    Score,
-    Settings,
-)
-from harness.scores.scorer import Answer
+from harness.records import Call, CallFailure, Completion, Message, Outcome, Sample, Score, Settings
+from harness.scores.judge import Judge
 from harness.trials.evidence import Arm
+from harness.trials.judging import NOTHING_SAID, Arrived, Judged, answer_of, judge_each
 
 SEEDS = 2**31  # providers take seeds of 31 bits
+MOST_AHEAD = 256  # calls asked ahead at once: more than any line holds, and little memory
 UNSENT = ("budget", "cancelled")
 OF_PROVIDER = ("credentials", "quota")  # what meets every model of a provider alike
 HOPELESS = (*OF_PROVIDER, "not_found", "down")  # what every further call would meet as well
@@ -75,18 +69,20 @@ class Ask(Protocol):
 
 @dataclass(slots=True)
 class _Early:
-    """What was asked ahead. places: arm, by its identity, and position of each call."""
+    """What was asked ahead. places: arm, by its identity, position and repeat of each call."""
 
     outcomes: Generator[Outcome]
     under_way: dict[int, _Asked]
-    places: set[tuple[int, int]]
+    arms: Sequence[Arm]
+    places: set[tuple[int, int, int]]
 
 
 class Pipeline:
     """Asks arms through an engine, one block after the other. `watch` is called after each outcome.
 
     While the last answers of a block are waited for, calls of the next one fill the line. Nobody sees their
-    answers before their block is asked: what a race decides never depends on how fast answers come.
+    answers before the next block is asked: what a race decides never depends on how fast answers come, nor on
+    how many of them were known before.
     """
 
     def __init__(self, engine: Engine, watch: Callable[[], None] | None = None) -> None:
@@ -105,14 +101,26 @@ class Pipeline:
         places = early.places if early else ()
         calls = _calls(Due(arms, positions), under_way, without=answered.gone, asked=places)
         waiting = _Waiting(calls)
-        try:
+
+        def outcomes() -> Iterator[tuple[Outcome, dict[int, _Asked]]]:
             for outcome in self._engine.run(waiting):
-                if waiting.over and under_way and self._early is None:
-                    self._early = self._begin(ahead, answered.gone)
-                self._note(outcome, under_way, answered, arms)
+                if waiting.over and self._early is None:
+                    self._early = self._begin(ahead, answered.gone, places)
+                yield outcome, under_way
+            if self._early is None:
+                self._early = self._begin(ahead, answered.gone, places)
             if early is not None:
-                for outcome in early.outcomes:
-                    self._note(outcome, early.under_way, answered, arms)
+                yield from ((outcome, early.under_way) for outcome in early.outcomes)
+
+        arrived = _arrived(outcomes(), answered, (*arms, *(early.arms if early else ())))
+        try:
+            for judged in judge_each(arms[0].board.plan, arrived, self._engine.run, stops=True):
+                if judged.replies.unsent:
+                    answered.complete = False
+                    continue
+                _take(judged)
+                if self._watch:
+                    self._watch()
         except BaseException:
             for begun in (early, self._early):
                 if begun is not None:
@@ -120,25 +128,12 @@ class Pipeline:
             raise
         return answered
 
-    def _begin(self, ahead: Due, gone: Mapping[str, str]) -> _Early:
+    def _begin(self, ahead: Due, gone: Mapping[str, str], begun: Container[tuple[int, int, int]]) -> _Early:
         under_way: dict[int, _Asked] = {}
-        calls = list(_calls(ahead, under_way, without=gone))
-        places = {(id(asked.arm), asked.position) for asked in under_way.values()}
-        return _Early(self._engine.ahead(calls), under_way, places)
-
-    def _note(
-        self, outcome: Outcome, under_way: dict[int, _Asked], answered: Answered, arms: Sequence[Arm]
-    ) -> None:
-        asked = under_way.pop(id(outcome.call))
-        if isinstance(outcome, CallFailure) and outcome.kind in UNSENT:
-            answered.complete = False
-            return
-        if isinstance(outcome, CallFailure) and outcome.kind in HOPELESS:
-            cause = f"cannot be asked ({outcome.kind}): {outcome.message}"
-            answered.gone.update(dict.fromkeys(_affected(outcome, arms), cause))
-        _take(asked, outcome)
-        if self._watch:
-            self._watch()
+        calls = list(islice(_calls(ahead, under_way, without=gone, asked=begun), MOST_AHEAD))
+        asked = [(under_way[id(call)], call.repeat) for call in calls]
+        places = {(id(one.arm), one.position, repeat) for one, repeat in asked}
+        return _Early(self._engine.ahead(calls), under_way, ahead.arms, places)
 
 
 class _Waiting:
@@ -153,24 +148,54 @@ class _Waiting:
         self.over = True
 
 
+def _arrived(
+    outcomes: Iterable[tuple[Outcome, dict[int, _Asked]]], answered: Answered, arms: Sequence[Arm]
+) -> Iterator[Arrived[_Asked]]:
+    """The outcomes that tell something; what others mean for those to come is noted."""
+    for outcome, under_way in outcomes:
+        asked = under_way.pop(id(outcome.call))
+        if isinstance(outcome, CallFailure) and outcome.kind in UNSENT:
+            answered.complete = False
+            continue
+        if isinstance(outcome, CallFailure) and outcome.kind in HOPELESS:
+            cause = f"cannot be asked ({outcome.kind}): {outcome.message}"
+            answered.gone.update(dict.fromkeys(_affected(outcome, arms), cause))
+        yield Arrived(asked, outcome, asked.sample)
+
+
+def _again(arm: Arm, positions: Sequence[int], engine: Engine) -> Iterator[Judged[_Asked]]:
+    """What this arm saw at these positions, and what judges said of it, read back from the store."""
+    under_way: dict[int, _Asked] = {}
+    outcomes = engine.recall(_calls(Due([arm], positions), under_way, again=True))
+    known = (Arrived(asked := under_way.pop(id(one.call)), one, asked.sample) for one in outcomes)
+    return judge_each(arm.board.plan, known, engine.recall)
+
+
 def remember(arm: Arm, seen: str, engine: Engine) -> None:
     """Fill an empty arm with the answers that it saw in an earlier process; nothing is sent.
 
     seen: as `Arm.seen_text` wrote it.
     """
-    under_way: dict[int, _Asked] = {}
     arm.seen[:] = arm.seen_of(seen)
     positions = np.flatnonzero(arm.seen.any(axis=1)).tolist()
-    for outcome in engine.recall(_calls(Due([arm], positions), under_way, again=True)):
-        _take(under_way.pop(id(outcome.call)), outcome)
+    for judged in _again(arm, positions, engine):
+        _take(judged)
 
 
-def score_all(plan: Plan, outcome: Outcome, sample: Sample) -> tuple[Score, ...]:
-    """One score per scorer of the task; none for a failed call."""
+def score_all(
+    plan: Plan,
+    outcome: Outcome,
+    sample: Sample,
+    replies: Mapping[str, Sequence[str | None]] = NOTHING_SAID.texts,
+) -> tuple[Score, ...]:
+    """One score per scorer of the task; none for a failed call. replies: of each judge, by its name."""
     if isinstance(outcome, CallFailure):
         return ()
-    answer = _answer(outcome, sample)
-    return tuple(scorer.score(answer) for scorer in plan.task.scorers)
+    answer = answer_of(outcome, sample)
+    return tuple(
+        scorer.score(answer, replies[scorer.name]) if isinstance(scorer, Judge) else scorer.score(answer)
+        for scorer in plan.task.scorers
+    )
 
 
 def score_repeats(plan: Plan, outcomes: Sequence[Outcome], sample: Sample) -> tuple[Score, ...]:
@@ -178,7 +203,7 @@ def score_repeats(plan: Plan, outcomes: Sequence[Outcome], sample: Sample) -> tu
     answered = [outcome for outcome in outcomes if isinstance(outcome, Completion)]
     if len(outcomes) < plan.task.repeats or not answered:
         return ()
-    answers = sorted((_answer(one, sample) for one in answered), key=lambda answer: answer.repeat)
+    answers = sorted((answer_of(one, sample) for one in answered), key=lambda answer: answer.repeat)
     return tuple(scorer.score_repeats(answers) for scorer in plan.task.repeat_scorers)
 
 
@@ -200,7 +225,7 @@ def make_call(
         settings = replace(settings, seed=int(share(plan.seed, sample.id, repeat) * SEEDS))
     return Call(
         settings=settings,
-        messages=messages or plan.task.prompts[settings.prompt].render(sample.inputs),
+        messages=messages or plan.task.messages(settings.prompt, sample),
         sample_id=sample.id,
         task=plan.task.name,
         repeat=repeat,
@@ -212,11 +237,10 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
 
     Scores of all repeats together stand in the row of the last one.
     """
-    under_way: dict[int, _Asked] = {}
     plan, seen = arm.board.plan, np.flatnonzero(arm.seen.any(axis=1)).tolist()
     of_sample: list[Outcome] = []
-    for outcome in engine.recall(_calls(Due([arm], seen), under_way, again=True)):
-        sample = under_way.pop(id(outcome.call)).sample
+    for judged in _again(arm, seen, engine):
+        outcome, sample = judged.outcome, judged.sample
         of_sample = [one for one in of_sample if one.call.sample_id == sample.id] + [outcome]
         failed = isinstance(outcome, CallFailure)
         yield AnswerRow(
@@ -231,15 +255,18 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
             latency_s=None if failed else outcome.latency.total_s,
             cached=not failed and outcome.cached,
             reused=not failed and outcome.reused,
-            scores=score_all(plan, outcome, sample) + score_repeats(plan, of_sample, sample),
+            scores=score_all(plan, outcome, sample, judged.replies.texts)
+            + score_repeats(plan, of_sample, sample),
             target=sample.target,
         )
 
 
-def _take(asked: _Asked, outcome: Outcome) -> None:
+def _take(judged: Judged[_Asked]) -> None:
     """Score an outcome and add it to its arm; with the last repeat of a sample, the repeats as well."""
+    asked, outcome = judged.asked, judged.outcome
     arm, plan = asked.arm, asked.arm.board.plan
-    arm.take(asked.position, outcome, score_all(plan, outcome, asked.sample))
+    arm.take(asked.position, outcome, score_all(plan, outcome, asked.sample, judged.replies.texts))
+    arm.judge_usd += judged.replies.usd
     if plan.task.repeat_scorers:
         outcomes = arm.waiting.setdefault(asked.position, [])
         outcomes.append(outcome)
@@ -248,22 +275,13 @@ def _take(asked: _Asked, outcome: Outcome) -> None:
             arm.take_repeats(asked.position, score_repeats(plan, outcomes, asked.sample))
 
 
-def _answer(outcome: Completion, sample: Sample) -> Answer:
-    return Answer(
-        sample=sample,
-        text=outcome.reply.text or "",
-        repeat=outcome.call.repeat,
-        finish_reason=outcome.reply.finish_reason,
-    )
-
-
 def _affected(failure: CallFailure, arms: Sequence[Arm]) -> set[str]:
     """The models that share the cause: all of the provider, for a key or an account."""
     model = failure.call.settings.model
     if failure.kind not in OF_PROVIDER:
         return {model}
     provider = failure.call.settings.provider
-    return {arm.settings.model for arm in arms if arm.settings.provider == provider}
+    return {model, *(arm.settings.model for arm in arms if arm.settings.provider == provider)}
 
 
 def _calls(
@@ -272,7 +290,7 @@ def _calls(
     *,
     again: bool = False,
     without: Container[str] = (),
-    asked: Container[tuple[int, int]] = (),
+    asked: Container[tuple[int, int, int]] = (),
 ) -> Iterator[Call]:
     """The calls that are due, or, `again`, those that were made.
 
@@ -284,9 +302,11 @@ def _calls(
         board.note(position, sample)
         rendered: dict[str, tuple[Message, ...]] = {}
         for arm in due.arms:
-            if arm.settings.model in without or (id(arm), position) in asked:
+            if arm.settings.model in without:
                 continue
             for repeat in np.flatnonzero(arm.seen[position] == again).tolist():
+                if (id(arm), position, repeat) in asked:
+                    continue
                 messages = rendered.get(arm.settings.prompt)
                 call = make_call(board.plan, arm.settings, sample, repeat, messages)
                 rendered[arm.settings.prompt] = call.messages

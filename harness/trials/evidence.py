@@ -14,20 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.findings import Trial, TrialState
 from harness.plan.plan import Plan
-from harness.records import (
-    Bounds,
-    CallFailure,
-    Completion,
-    Estimate,
-    Outcome,
-    Sample,
-    Score,
-    Settings,
-    Split,
-    Trial,
-    TrialState,
-)
+from harness.records import Bounds, CallFailure, Completion, Estimate, Outcome, Sample, Score, Settings, Split
+from harness.scores.judge import Judge
 from harness.scores.metrics import Metric, find_metric, passes
 from harness.scores.scorer import target_label
 from harness.stats.bounds import mean_bounds, percentile_bounds, share_bounds, two_sided
@@ -55,6 +45,10 @@ class Board:
     metric: Metric
     groupings: Groupings
     codes: dict[str, int] = field(default_factory=dict[str, int])
+    noted: bytearray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.noted = bytearray(len(self.ids))
 
     @classmethod
     def of(cls, plan: Plan, split: Split) -> Board:
@@ -72,12 +66,20 @@ class Board:
         """Whether the metric says nothing of one sample: it looks at labels, or at groups."""
         return self.metric.of_labels or self.metric.reads == "groups"
 
+    @property
+    def judges(self) -> frozenset[str]:
+        """Scorers that are models: what they fail to judge is no fault of the answer."""
+        return frozenset(judge.name for judge in self.plan.task.judges)
+
     def note(self, position: int, sample: Sample) -> None:
         """Remember groups and target of the sample at this position."""
+        if self.noted[position]:
+            return
+        self.noted[position] = True
         self.groups[position] = sample.group
-        if self.targets[position] is None:
-            self.targets[position] = target_label(self.plan.task.scorers[0], sample)
-            self.groupings.note(position, sample.metadata)
+        first = self.plan.task.scorers[0]
+        self.targets[position] = None if isinstance(first, Judge) else target_label(first, sample)
+        self.groupings.note(position, sample.metadata)
 
     def code(self, label: str | None) -> int:
         """The number of a label; 0 for none."""
@@ -90,7 +92,8 @@ class Arm:
 
     seen: answers that arrived, failures included. value: of the first scorer. together: scores of whole
     samples, by the scorer of their repeats. waiting: outcomes of samples whose repeats are not complete, by
-    position, where a scorer needs all of them. failure: the newest one, in words. measured: the quality last
+    position, where a scorer needs all of them. failure: the newest one, in words. judge_usd: list price
+    of what judges said of its answers. measured: the quality last
     computed, with the number of answers behind it.
     """
 
@@ -112,6 +115,7 @@ class Arm:
     truncated: int = 0
     cached: int = 0
     spent_usd: float = 0.0
+    judge_usd: float = 0.0
     state: TrialState = "running"
     reason: str = ""
     variety: Variety = field(default_factory=Variety, repr=False)
@@ -168,12 +172,13 @@ class Arm:
         """Quality per sample, shape (samples,): repeats averaged, NaN where there is nothing to count.
 
         start, stop: positions, the latter excluded; `None`: to the last. A sample whose answers failed or
-        could not be judged counts as 0 or not at all, as the spec says.
+        could not be judged counts as 0 or not at all, as the spec says; what a model failed to judge never
+        counts, since that says nothing of the answer.
         """
         value, metric = self.value[start:stop].astype(np.float64), self.board.metric
         if metric.name == "accuracy" or metric.reads == "repeats":
             value = np.where(np.isnan(value), np.nan, value == 1.0)
-        value = self._settled(value, self.seen[start:stop])
+        value = self._settled(value, self.board.plan.task.scorers[0].name, start, stop)
         return _passes(value, metric) if metric.reads == "repeats" else _means(value)
 
     def scorer_values(self) -> Iterator[tuple[str, Floats]]:
@@ -182,13 +187,20 @@ class Arm:
         What scorers say of all repeats of a sample is there where they could say it.
         """
         for name, values in self.others.items():
-            yield name, _means(self._settled(values, self.seen))
+            yield name, _means(self._settled(values, name))
         yield from self.together.items()
 
-    def _settled(self, values: Floats, seen: NDArray[np.bool_]) -> Floats:
-        """The values, with 0 for what failed or could not be judged where the spec counts it as wrong."""
-        wrong = self.board.plan.failures == "count_as_wrong"
-        return np.where(seen & np.isnan(values), 0.0, values) if wrong else values
+    def _settled(self, values: Floats, scorer: str, start: int = 0, stop: int | None = None) -> Floats:
+        """The values, with 0 for what failed or could not be judged where the spec counts it as wrong.
+
+        Of a judge's values, an answer without a verdict is none of these.
+        """
+        if self.board.plan.failures != "count_as_wrong":
+            return values
+        wrong = self.seen[start:stop] & np.isnan(values)
+        if scorer in self.board.judges:
+            wrong &= np.isnan(self.latency[start:stop])
+        return np.where(wrong, 0.0, values)
 
     def groups(self) -> list[str] | None:
         """The cluster of each sample; `None` when every sample stands alone."""
@@ -240,9 +252,9 @@ class Arm:
             spent_usd=self.spent_usd,
             reason=self.reason,
             metrics={
-                **{name: self._mean(values) for name, values in self.others.items()},
+                **self.variety.metrics(),  # a scorer of the same name has the last word
+                **{name: self._mean(name, values) for name, values in self.others.items()},
                 **{name: float(np.nanmean(values)) for name, values in self.together.items()},
-                **self.variety.metrics(),
             },
             bounds={} if level is None or not calls else self._bounds(level),
         )
@@ -287,8 +299,8 @@ class Arm:
             self.measured = (answers, measure(self, self.board.plan.aim.confidence))
         return self.measured[1]
 
-    def _mean(self, values: Floats) -> float:
-        return float(np.nanmean(self._settled(values, self.seen)))
+    def _mean(self, name: str, values: Floats) -> float:
+        return float(np.nanmean(self._settled(values, name)))
 
     def _take_figures(self, at: tuple[int, int], answer: Completion) -> None:
         self.latency[at] = answer.latency.total_s

@@ -18,7 +18,7 @@ from harness.trials.evidence import Arm, Board
 class Measurement:
     """An evaluation under way. finalists and told stay empty: they are what a search has.
 
-    ask: see `evaluate.ask`.
+    ask: see `evaluate.Pipeline.ask`.
     """
 
     plan: Plan
@@ -44,7 +44,7 @@ class Measurement:
         whole = len(arm.board.ids)
         try:
             answered = self.ask([arm], range(whole))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, InconclusiveError):
             arm.state = "stopped"
             raise
         answers, complete = int(arm.seen.sum()), answered.complete and not answered.gone
@@ -75,4 +75,4 @@ class Measurement:
         """The logical calls of the evaluation, or as many as the budget allows."""
         most = self.plan.budget.calls
         everything = sum(arm.seen.size for arm in self.arms)
-        return everything if most is None else min(everything, most)
+        return everything if most is None else min(everything, most // (1 + self.plan.task.judge_calls))

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
+from harness.findings import RunRecord, Trial
 from harness.plan.limits import excess
 from harness.plan.plan import Plan
 from harness.plan.problems import shown
-from harness.records import RunRecord, Trial
 from harness.trials.study import (
     attributes_of,
     clear,

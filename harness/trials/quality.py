@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import StatsError
-from harness.records import Breakdown, Estimate, LabelFigures, Slice
+from harness.findings import Breakdown, LabelFigures, Slice
+from harness.records import Estimate
 from harness.scores.metrics import Metric, compute, numbers_of
 from harness.stats.bounds import shared
 from harness.stats.intervals import bootstrap_interval, mean_interval

@@ -17,7 +17,6 @@ import numpy as np
 from harness.errors import InconclusiveError, ProviderError
 from harness.plan.limits import broken_limits, excess
 from harness.plan.plan import Plan
-from harness.records import Settings
 from harness.trials import finals
 from harness.trials.allowance import Allowance
 from harness.trials.confidence import ConfidenceRace
@@ -41,8 +40,9 @@ CHEAPER = 0.9  # of the leader's price or time: for a smaller saving nobody give
 class Search:
     """A search under way.
 
-    ask: lets arms answer samples, see `evaluate.ask`. on_block: called when there is new evidence. told:
-    values given to the sampler, by number. first: number of the first arm.
+    ask: lets arms answer samples, see `evaluate.Pipeline.ask`. on_block: called when there is new evidence.
+    told: values given to the sampler, by number. first: number of the first arm. waiting: proposed, and too
+    dear so far.
     """
 
     plan: Plan
@@ -54,6 +54,7 @@ class Search:
     notes: list[str] = field(default_factory=list[str])
     stopped: bool = False
     first: int = 0
+    waiting: list[Arm] = field(default_factory=list[Arm])
 
     def run(self) -> None:
         """Search, then confirm.
@@ -75,12 +76,13 @@ class Search:
         champion = self._race(self._new_race(pool), pool, allowance, share)
         self._tell(proposals, pool, champion)
         following = self._propose(proposals, champion, allowance)
-        while following and not self.stopped:
+        while following:
             # The next round is proposed before this one is over: its first look fills the line meanwhile.
-            round_of, following = following, self._propose(proposals, champion, allowance)
+            round_of, following = following, self._propose(proposals, champion, allowance, beside=following)
             leader = self._challenge(round_of, champion, allowance, following)
             self._tell(proposals, round_of, champion)
             champion = leader
+            following = following or self._propose(proposals, champion, allowance)
         if (distinct := plan.space.distinct) is not None and len(self.arms) == distinct < plan.n_trials:
             self.notes.append("every setting of the space was tried")
         if plan.mode == "budget" or len(self.arms) > len(pool):
@@ -95,7 +97,7 @@ class Search:
         everything = task.repeats * (
             self.plan.n_trials * len(task.rows.ids("search")) + finalists * len(task.rows.ids("confirm"))
         )
-        return everything if caps.calls is None else min(everything, caps.calls)
+        return everything if caps.calls is None else min(everything, caps.calls // (1 + task.judge_calls))
 
     # -- the pool
 
@@ -121,7 +123,8 @@ class Search:
             )
         # A space that fits into one race needs no proposals.
         pool = proposals.whole(most) or proposals.defaults(most)
-        return [self._arm(number, settings, board) for number, settings in pool]
+        self.arms += [Arm.of(self.first + number, settings, board) for number, settings in pool]
+        return list(self.arms)
 
     def _pool_share(self, pool: Sequence[Arm], allowance: Allowance) -> float:
         needed = POOL_DEPTH * math.fsum(allowance.costs(self.arms, pool))
@@ -156,28 +159,13 @@ class Search:
             self._judge(race, arms)
         self._mark_exits(race, arms)
         if isinstance(race, ConfidenceRace):
-            self.notes.append(self._ending(race, arms))
+            self.notes.append(race.words([arm.number for arm in arms]))
         if not any(arm.samples() for arm in arms):
             raise InconclusiveError(
                 f"the budget did not cover a first look at {len(arms)} settings: it is "
                 f"{self.plan.budget.words()}; raise it, or search fewer models or prompts"
             )
         return self._leader([arms[row] for row in race.ranked(edge=False)])
-
-    def _ending(self, race: ConfidenceRace, arms: Sequence[Arm]) -> str:
-        """What a race for confidence knows at its end, as a sentence."""
-        aim, n = self.plan.aim, race.depth
-        left = ", ".join(str(arms[row].number) for row in race.alive)
-        of_pool = f"of the {len(arms)} settings raced at {aim.confidence:.0%} confidence"
-        if race.ending == "resolved":
-            return f"after {n} samples trial {left} is the best {of_pool}"
-        if race.ending == "good enough":
-            points = f"{aim.indifference * 100:g} points"
-            return (
-                f"after {n} samples trial {arms[race.named].number} is within {points} of the best {of_pool}"
-            )
-        why = "this data cannot tell them apart" if race.ending else "the budget ended the race"
-        return f"after {n} samples the best {of_pool} is among trials {left}: {why}"
 
     def _alone(self, arm: Arm, allowance: Allowance) -> Arm:
         """What has nobody to race answers all that can be paid."""
@@ -223,18 +211,27 @@ class Search:
 
     # -- challengers
 
-    def _propose(self, proposals: Proposals, champion: Arm, allowance: Allowance) -> list[Arm]:
-        """New challengers; none when all was tried, or what is left cannot pay a look at two rounds."""
-        if not self._more_to_try():
+    def _propose(
+        self, proposals: Proposals, champion: Arm, allowance: Allowance, *, beside: Sequence[Arm] = ()
+    ) -> list[Arm]:
+        """New challengers; none when all was tried, or a first look at them cannot be paid.
+
+        beside: challengers whose first look is to be paid as well. What cannot be paid waits.
+        """
+        if self.stopped or not self._more_to_try():
             return []
-        typical = float(np.mean(allowance.costs(self.arms, self.arms, share=REFINED_SHARE)))
-        if typical * 2 * ROUND * FIRST_BLOCK > 1:
-            self._note_budget()
+        if not self.waiting:
+            asked = [proposals.ask() for _ in range(min(ROUND, self.plan.n_trials - len(self.arms)))]
+            self.waiting = [Arm.of(self.first + one[0], one[1], champion.board) for one in asked if one]
+            if not self.waiting:
+                self.notes.append("the sampler proposed nothing new")
+        room = allowance.samples(self.arms, self.waiting, share=REFINED_SHARE, owed=_owed(beside))
+        if room < _first_look(champion):
+            if not beside:
+                self._note_budget()
             return []
-        asked = [proposals.ask() for _ in range(min(ROUND, self.plan.n_trials - len(self.arms)))]
-        made = [self._arm(number, settings, champion.board) for number, settings in filter(None, asked)]
-        if not made:
-            self.notes.append("the sampler proposed nothing new")
+        made, self.waiting = self.waiting, []
+        self.arms += made
         return made
 
     def _challenge(
@@ -243,17 +240,18 @@ class Search:
         """Race challengers against the champion, look by look; gives who leads now.
 
         All answer the same first samples. Who is unlikely to win gives way, who has likely won is through.
-        following: the challengers after these.
+        following: the challengers after these, whose first look is asked in any case.
         """
         alive, won, done = list(challengers), list[Arm](), 0
+        first_look = _first_look(champion)
         for goal in checkpoints(len(champion.board.ids)):
             racing = [champion, *alive]
-            mark = min(goal, done + allowance.samples(self.arms, racing, share=REFINED_SHARE))
-            both = allowance.samples(self.arms, [*racing, *following], share=REFINED_SHARE)
-            first_look = range(min(FIRST_BLOCK, len(champion.board.ids)))
-            ahead = Due(following, first_look) if done == 0 and both >= goal else NOTHING
+            payers = [arm for arm in racing if arm.samples() <= done]
+            room = allowance.samples(self.arms, payers, share=REFINED_SHARE, owed=_owed(following))
+            mark = min(goal, max(done + room, min(arm.samples() for arm in racing)))
+            ahead = Due(following, range(first_look))
             if mark <= done or not self._answer(racing, range(done, mark), ahead):
-                self.stopped = True
+                self.stopped = mark > done
                 self._note_budget()
                 break
             done = mark
@@ -340,11 +338,6 @@ class Search:
 
     # -- what all of them share
 
-    def _arm(self, number: int, settings: Settings, board: Board) -> Arm:
-        arm = Arm.of(self.first + number, settings, board)
-        self.arms.append(arm)
-        return arm
-
     def _answer(self, arms: Sequence[Arm], positions: Sequence[int], ahead: Due = NOTHING) -> bool:
         """Whether nothing was refused for want of budget. Raises ProviderError when no model is left.
 
@@ -393,3 +386,13 @@ class Search:
         note = "the budget ended the search before every trial was through"
         if note not in self.notes:
             self.notes.append(note)
+
+
+def _first_look(arm: Arm) -> int:
+    """Samples that every challenger answers."""
+    return min(FIRST_BLOCK, len(arm.board.ids))
+
+
+def _owed(challengers: Sequence[Arm]) -> list[tuple[Arm, int]]:
+    """What each of them has yet to answer of its first look."""
+    return [(arm, _first_look(arm) - arm.samples()) for arm in challengers]

@@ -15,12 +15,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
+from harness.findings import RunRecord, Trial
 from harness.plan.limits import excess
 from harness.plan.parameters import parameters_of, suggested
 from harness.plan.plan import Plan
 from harness.plan.problems import looks_secret, shown
 from harness.plan.samplers import directions, experimental_allowed
-from harness.records import RunRecord, Trial
 
 if TYPE_CHECKING:
     import optuna

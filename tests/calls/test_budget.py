@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from harness.calls.budget import Budget, Caps, Hold, price_of, worst_case
 from harness.catalogue.models import Model, Prices
-from harness.records import Message, Reply, Spend, Usage
+from harness.findings import Paid, Spend
+from harness.records import Message, Reply, Usage
 from harness.testing.builders import a_call, a_reply, a_settings, a_usage
 from harness.testing.fake_clock import FakeClock
 from harness.testing.worlds import count_call_tokens
@@ -86,7 +87,25 @@ def test_a_settled_hold_makes_room_for_others():
         assert not await budget.hold(ONE)
         return budget.spent
 
-    assert asyncio.run(act()) == Spend(usd=1.0, calls=2, input_tokens=9, output_tokens=5)
+    paid = Paid(usd=1.0, calls=2, input_tokens=9, output_tokens=5)
+    whole = Spend(usd=1.0, calls=2, input_tokens=9, output_tokens=5, by_purpose={"answer": paid})
+    assert asyncio.run(act()) == whole
+
+
+def test_what_judges_cost_is_a_part_of_the_whole():
+    """The cap is one for all; the parts by purpose add up to it."""
+
+    async def act():
+        budget = a_budget(Spend(usd=0.5, calls=1, by_purpose={"judge": Paid(usd=0.5, calls=1)}), usd=3.0)
+        for purpose in ("answer", "judge"):
+            assert await budget.hold(ONE)
+            budget.settle(ONE, 0.25, 3, 1, purpose)
+        return budget.spent
+
+    spent = asyncio.run(act())
+    assert (spent.usd, spent.calls) == (1.0, 3)
+    assert spent.by_purpose["judge"] == Paid(usd=0.75, calls=2, input_tokens=3, output_tokens=1)
+    assert spent.by_purpose["answer"].usd == 0.25
 
 
 def test_a_small_call_passes_a_large_one_that_waits():

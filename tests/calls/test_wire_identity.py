@@ -19,6 +19,7 @@ from aiohttp import web
 from harness.calls.direct_lane import DirectProvider
 from harness.calls.litellm_lane import LitellmProvider, load_litellm
 from harness.catalogue.models import Accepts, Model, load_catalogue
+from harness.plan.conditions import restriction
 from harness.records import Call, Message, Reply, Settings, Usage
 from harness.testing.builders import a_call
 
@@ -119,6 +120,8 @@ def drawn_call(draw: random.Random, model: Model) -> Call:
         for name, accepts in model.settings.items()
         if draw.random() < 0.5
     }
+    values = {name: (value,) for name, value in settings.items()}
+    settings = {name: value for name, value in settings.items() if restriction(model, name, values) is None}
     extra: list[dict[str, Any]] = [{}, {"logit_bias": {"50256": -100}}, {"user": "nobody"}]
     if model.provider in ("together", "local"):
         extra += [{"top_k": 5}, {"repetition_penalty": 1.1, "min_p": 0.05}]

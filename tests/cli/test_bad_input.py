@@ -185,7 +185,7 @@ def test_unknown_run_is_told(desk: Any, verb: list[str]) -> None:
 
 def test_unknown_export_target_is_told(desk: Any, finished: str) -> None:
     """A target that does not exist is answered with those that do."""
-    assert_told(desk.cli("export", "jsn", finished), 2, "'jsn'", "json, openai, yaml")
+    assert_told(desk.cli("export", "jsn", finished), 2, "'jsn'", "eliza-1", "did you mean 'json'?")
 
 
 def test_export_writes_over_nothing(desk: Any, finished: str) -> None:

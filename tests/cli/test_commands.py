@@ -17,8 +17,9 @@ from ruamel.yaml import YAML
 
 from harness.cli import cli
 from harness.cli.live import SHOWN_TRIALS, LiveView
+from harness.findings import Progress, Spend
 from harness.outputs.exports.registry import TARGETS
-from harness.records import Progress, Settings, Spend
+from harness.records import Settings
 from harness.testing import builders
 
 
@@ -382,3 +383,20 @@ def test_console_script_and_module_are_one(desk: Any) -> None:
     """`harness` and `python -m harness` print the same help."""
     script = Path(sys.executable).with_name("harness")
     assert desk.program(script, "--help") == desk.harness("--help")
+
+
+def test_further_runs_fill_in_and_options_reach_the_target(desk: Any, finished: str) -> None:
+    """A run may be named twice; the embedding model and the input limit stand in Eliza's files."""
+    options = ("--embedding", "openai/text-embedding-3-small", "--max-input-tokens", "4000")
+    assert desk.cli("export", "eliza-0.25", finished, finished, "-o", "out", *options).code == 0
+    character = json.loads((desk.folder / "out" / "tuned.character.json").read_text())
+    assert character["settings"]["modelConfig"]["maxInputTokens"] == 4000
+    assert "USE_OPENAI_EMBEDDING=true" in (desk.folder / "out" / ".env").read_text()
+
+
+def test_an_unknown_embedding_model_is_a_mistake(desk: Any, finished: str) -> None:
+    """It is named before anything is written."""
+    made = desk.cli("export", "eliza-1", finished, "-o", "out", "--embedding", "openai/gpt-4.1")
+    assert made.code == 2
+    assert "expected an embedding model" in made.err
+    assert not (desk.folder / "out").exists()

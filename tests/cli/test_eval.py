@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from harness.cli.live import LiveView
-from harness.records import Progress
+from harness.findings import Progress
 from harness.testing.builders import a_progress, a_trial
 
 SETTINGS = "model: mine/tiny\nprompt: careful\ntemperature: 0.25\nmax_output_tokens: 8\n"
@@ -195,7 +195,7 @@ def test_an_export_passes_over_evaluations(served: Any) -> None:
     assert served.cli("eval", "words.yaml", "-q").code == 0
     evaluated, swept = served.runs()
     exported = served.cli("export", "json")
-    assert exported.out == f"wrote {Path('reports') / swept / 'exports' / 'settings.json'}\n"
+    assert f"wrote {Path('reports') / swept / 'exports' / 'json' / 'settings.json'}\n" in exported.out
     refused = served.cli("export", "json", evaluated)
     assert (refused.code, "is of `harness eval`" in refused.err) == (2, True)
 

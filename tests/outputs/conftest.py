@@ -6,22 +6,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from harness.records import (
+from harness.findings import (
     AnswerRow,
     Champion,
     DataCard,
-    Estimate,
     FrontTrial,
     PairedDifference,
     Provenance,
     Recommendation,
     RunRecord,
-    Score,
     Separation,
-    Settings,
     Spend,
     Trial,
 )
+from harness.records import Estimate, Score, Settings
 
 START = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 

@@ -6,17 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from harness.findings import Breakdown
 from harness.outputs.breakdowns import breakdown_data, breakdown_document, scorer_lines
 from harness.outputs.frames import write_slices
-from harness.records import Breakdown, LabelFigures, Slice
-from harness.testing.builders import a_run_record, a_trial, an_estimate
+from harness.testing.builders import a_label_line, a_run_record, a_slice, a_trial, an_estimate
 
 TRIAL = a_trial(0, quality=0.8)
-
-
-def a_slice(value, quality):
-    """A slice of the field "language"."""
-    return Slice(field="language", value=value, samples=20, quality=quality)
 
 
 def recorded(**parts):
@@ -38,7 +33,7 @@ def recorded(**parts):
 )
 def test_a_slice_is_read_by_its_interval(quality, reading):
     """Only what lies beside the whole is said to."""
-    (line,) = breakdown_data(recorded(slices=(a_slice("en", quality),))).slices
+    (line,) = breakdown_data(recorded(slices=(a_slice(quality=quality),))).slices
     assert line.reading == reading
     assert line.quality.order == (None if quality is None else quality.value)
 
@@ -46,9 +41,7 @@ def test_a_slice_is_read_by_its_interval(quality, reading):
 def test_confusions_are_named_most_first():
     """Three of them at most; an answer without a label is one."""
     confused = {"bug": 9, "": 3, "billing": 2, "how-to": 1, "other": 1}
-    figures = LabelFigures(
-        label="bug", targets=16, given=9, precision=None, recall=an_estimate(), confused=confused
-    )
+    figures = a_label_line(label="bug", precision=None, confused=confused)
     (line,) = breakdown_data(recorded(labels=(figures,))).labels
     assert line.confused == "no label 3, billing 2, how-to 1, ..."
     assert line.precision.text == "not measured"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 
+from harness.findings import Progress, Spend
 from harness.outputs import display
-from harness.records import Progress, Spend
 
 HOSTILE = "<script>alert(1)</script>"
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.errors import UsageError
+from harness.findings import RunRecord
 from harness.outputs import display, evaluation
 from harness.outputs.frames import read_scores
 from harness.outputs.mlflow_pages import sweep_page, trial_pages
@@ -16,7 +17,6 @@ from harness.outputs.pages import render
 from harness.outputs.report import find_report, write_report
 from harness.outputs.verdict import verdict
 from harness.outputs.worst import Worst
-from harness.records import RunRecord
 
 Make: TypeAlias = Any  # the builders of conftest.py, whose keywords are the fields of the records
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> | `x`"

@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from harness.findings import Trial, TrialState
 from harness.outputs.mlflow_pages import LONGEST_TAG, Page, sweep_page, trial_pages
-from harness.records import Trial, TrialState
 
 Make: TypeAlias = Any  # the builders of conftest.py, whose keywords are the fields of the records
 

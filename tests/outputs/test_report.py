@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from harness.findings import PairedDifference, Recommendation
 from harness.outputs import report
 from harness.outputs.pages import checksum, markdown
-from harness.records import PairedDifference, Recommendation
 from harness.store.codec import decode
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"

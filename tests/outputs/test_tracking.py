@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from harness.errors import ProviderError
+from harness.findings import RunRecord
 from harness.outputs.mlflow_pages import LONGEST_PARAM
 from harness.outputs.tracking import ENVIRONMENT, OWN_STORE, TrackedRun, log_run, prepare_environment
-from harness.records import RunRecord
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

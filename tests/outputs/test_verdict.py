@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from harness.findings import PairedDifference
 from harness.outputs.verdict import reading, verdict
-from harness.records import PairedDifference
 
 
 @pytest.mark.parametrize(

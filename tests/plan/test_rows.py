@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -21,12 +22,12 @@ IDS = st.lists(
 )
 
 
-def rows(tmp_path, records, *, columns=None, seed=0, confirm=0.4, limit=None):
+def rows(tmp_path, records, *, columns=None, seed=0, confirm=0.4, limit=None, stratify=None):
     """The records, written and opened."""
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     source = RowSource(path=path, shown="rows.jsonl", name="r", sha256="0", columns=columns or Columns())
-    return open_rows(source, Selection(confirm=confirm, seed=seed, limit=limit))
+    return open_rows(source, Selection(confirm=confirm, seed=seed, limit=limit, stratify=stratify))
 
 
 def records(ids):
@@ -66,6 +67,45 @@ def test_limits_nest_and_seeds_only_reorder(tmp_path_factory, ids, seed, limits)
     again = rows(folder, list(reversed(records(ids))), seed=seed)
     assert reordered.ids("search") == again.ids("search")
     assert both(reordered) == set(ids)
+
+
+@pytest.mark.parametrize("stratify", ["target", "source"])
+def test_strata_have_equal_shares_in_both_splits(tmp_path, stratify):
+    """Of each value, the confirm split has its share to the nearest row, however rare the value."""
+    found = rows(
+        tmp_path,
+        [
+            {
+                "id": f"r{n}",
+                "text": "x",
+                "target": "rare" if n % 10 == 0 else "usual",
+                "metadata": {"source": "abc"[n % 3]},
+            }
+            for n in range(200)
+        ],
+        confirm=0.3,
+        stratify=stratify,
+    )
+    values = [found.sample(one) for one in found.ids("confirm")]
+    counts = Counter(one.target if stratify == "target" else one.metadata["source"] for one in values)
+    expected = {"rare": 6, "usual": 54} if stratify == "target" else {"a": 20, "b": 20, "c": 20}
+    assert counts == expected
+
+
+def test_copies_of_a_row_stay_on_one_side_of_a_stratified_split(tmp_path):
+    """Equal content is one row that was written twice."""
+    found = rows(tmp_path, [{"text": f"x{n % 20}", "target": "y"} for n in range(60)], stratify="target")
+    sides = {
+        split: {found.sample(one).inputs["text"] for one in found.ids(split)}
+        for split in ("search", "confirm")
+    }
+    assert not sides["search"] & sides["confirm"]
+
+
+def test_a_stratum_that_rows_do_not_have_is_told(tmp_path):
+    """With the line of each of them."""
+    with pytest.raises(DataError, match=r"rows\.jsonl:1: has no metadata 'tone', which task.stratify names"):
+        rows(tmp_path, records("abcdefgh"), stratify="tone")
 
 
 def test_a_seed_gives_a_permutation_of_its_own(tmp_path):

@@ -222,6 +222,18 @@ def test_a1_models_of_ones_own_stand_for_their_classes(planned: Any) -> None:
     assert plan.endpoints["house"].wire == "openai"
 
 
+def test_a1_a_class_may_mean_another_model(planned: Any, refused: Any) -> None:
+    """The guide's custom model per class, in place of the catalogue's."""
+    own = "providers: {openai: {classes: {SMALL: gpt-4.1-mini, MEDIUM: gpt-5.4-mini}}}"
+    assert list(planned("openai/SMALL, openai", providers=own).models) == [
+        "openai/gpt-4.1-mini",
+        "openai/gpt-5.4-mini",
+    ]
+    fault = refused("openai/SMALL", providers="providers: {openai: {classes: {SMALL: gpt-3.5-turbo}}}")
+    assert fault.key == "providers.openai.classes.SMALL"
+    assert "is retired" in fault.message
+
+
 def test_a2_a_shorter_prompt_and_a_temperature_of_its_own(planned: Any) -> None:
     """maxInputTokens 64000 and temperature 0.5, as in the guide's example."""
     plan = planned("openai/SMALL", "  temperature: 0.5", task=", max_input_tokens: 64000")

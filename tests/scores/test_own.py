@@ -123,11 +123,11 @@ class Odd:
     [
         (True, 1, ""),
         (0.25, 0.25, ""),
-        (None, None, ""),
+        (None, None, "it gave None; expected true, false, a number from 0 to 1, or a Score"),
         (1.5, None, "it gave 1.5; expected a number from 0 to 1"),
         (float("nan"), None, "it gave nan; expected a number from 0 to 1"),
-        ("0.5", None, "it gave '0.5'; expected true, false, a number, or a Score"),
-        (Odd(), None, "it gave <odd>; expected true, false, a number, or a Score"),
+        ("0.5", None, "it gave '0.5'; expected true, false, a number from 0 to 1, or a Score"),
+        (Odd(), None, "it gave <odd>; expected true, false, a number from 0 to 1, or a Score"),
     ],
 )
 def test_what_a_function_gives_is_a_score_or_unscored(answer, found, value, reason):

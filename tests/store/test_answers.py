@@ -12,6 +12,7 @@ from harness.store.answers import (
     FAILURE_COLUMNS,
     PAYMENT_COLUMNS,
     answer_row,
+    checksum,
     completion,
     failure,
     storable,
@@ -90,6 +91,17 @@ def test_a_price_that_is_unknown_stays_unknown(store, paid):
     """Unknown is never 0, also after a night on disk."""
     row = answer_row(paid("k")._replace(price_usd=None))
     assert completion(dict(zip(ANSWER_COLUMNS, row, strict=True)), a_call()).price_usd is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("yes", 1506081100), ("größer", 677029137), ("\U0001fae8 \u2028", 3785065236), (None, 2217508427)],
+)
+def test_a_checksum_is_the_same_in_every_version_of_python(text, expected):
+    """Frozen values: a store outlives the Python that wrote it, and what it deems printable."""
+    row = dict.fromkeys(ANSWER_COLUMNS) | {"key": "k", "model": "sim/small", "text": text, "price_usd": -0.0}
+    values = [row[name] for name in ANSWER_COLUMNS[:-1]]
+    assert checksum(values) == expected
 
 
 def test_no_column_of_an_answer_is_left_out():

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.records import Settings, Trial
+from harness.findings import Trial
+from harness.records import Settings
 from harness.store.codec import decode, encode
 from harness.testing import builders
 from harness.testing.builders import a_provenance, a_run_record, a_settings, a_trial

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from harness.errors import UsageError
-from harness.records import Spend
+from harness.findings import Spend
 from harness.store.answers import FailedCall
 from harness.store.contents import BATCH, LISTED_FAULTS, Which, contents, export_rows, prune, verify
 from harness.store.journal import Journal
@@ -219,6 +219,7 @@ def test_an_exported_answer_is_all_that_is_known(filled: Store) -> None:
         "cached_input_tokens": 0,
         "output_tokens": 10,
         "reasoning_tokens": 0,
+        "cache_write_tokens": None,
         "price_usd": 0.25,
         "queue_s": 0.125,
         "total_s": 0.5,

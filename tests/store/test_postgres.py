@@ -11,7 +11,8 @@ from contextlib import closing, contextmanager
 import pytest
 
 from harness.errors import StoreError, StoreLostError
-from harness.records import Spend, Usage
+from harness.findings import Paid
+from harness.records import Usage
 from harness.store.answers import FailedCall, completion
 from harness.store.journal import Journal
 from harness.store.leases import Amount, Pool
@@ -69,7 +70,8 @@ def test_an_answer_comes_back_as_it_was(store, paid):
     rows = store.answers([*replies, "other"])
     for key, reply in replies.items():
         assert completion(rows[key], a_call()).reply == reply
-    assert store.spent("run-1") == Spend(usd=0.6000000000000001, calls=2, input_tokens=200, output_tokens=20)
+    spent = Paid(usd=0.6000000000000001, calls=2, input_tokens=200, output_tokens=20)
+    assert store.spent("run-1").by_purpose == {"answer": spent}
 
 
 def test_names_have_any_length(store, paid):

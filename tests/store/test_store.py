@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import inspect
 
 from harness.errors import StoreError, StoreLostError, UsageError
-from harness.records import Spend
+from harness.findings import Paid, Spend
 from harness.store.answers import FailedCall
 from harness.store.connections import lock_making
 from harness.store.journal import Journal
@@ -169,7 +169,8 @@ def test_a_store_of_the_first_version_goes_on(each_url, paid):
     with closing(open_store(each_url, {})) as store:
         write(store, paid("old"))
         with store.database.begin() as connection:
-            connection.exec_driver_sql("ALTER TABLE answers DROP COLUMN checksum")
+            for column in ("checksum", "cache_write_tokens"):
+                connection.exec_driver_sql(f"ALTER TABLE answers DROP COLUMN {column}")
             connection.exec_driver_sql("UPDATE about SET value = '1' WHERE name = 'version'")
     with closing(open_store(each_url, {})) as store:
         write(store, paid("new"))
@@ -277,7 +278,10 @@ def test_spent_adds_up_over_attempts(store, paid):
     """A resumed run goes on with the bill of its earlier processes, and with no other run's."""
     write(store, paid("a", usd=0.25), paid("b", usd=0.5, input_tokens=7))
     write(store, paid("a", usd=0.25), paid("c", usd=8.0, run="run-2"))
-    assert store.spent("run-1") == Spend(usd=1.0, calls=3, input_tokens=207, output_tokens=30)
+    paid_for_answers = Paid(usd=1.0, calls=3, input_tokens=207, output_tokens=30)
+    assert store.spent("run-1") == Spend(
+        usd=1.0, calls=3, input_tokens=207, output_tokens=30, by_purpose={"answer": paid_for_answers}
+    )
     assert store.spent("nobody") == Spend()
 
 

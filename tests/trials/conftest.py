@@ -66,6 +66,7 @@ class Lab:
         *,
         store: str = "store.db",
         on_answer: Callable[[], None] | None = None,
+        asks_ahead: bool = True,
         **watchers: Any,
     ) -> tuple[Search, BaseException | None]:
         """A search, and what it raised."""
@@ -81,7 +82,8 @@ class Lab:
                 caps=Caps(usd=budget.usd, calls=budget.calls, tokens=budget.tokens, minutes=budget.minutes),
                 seed=plan.seed,
             ) as engine:
-                search = Search(plan, Pipeline(engine, on_answer).ask, **watchers)
+                ask = Pipeline(engine, on_answer).ask
+                search = Search(plan, ask if asks_ahead else lambda *due: ask(*due[:2]), **watchers)
                 try:
                     search.run()
                 except Exception as error:  # noqa: BLE001 - the caller looks at it

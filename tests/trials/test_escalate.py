@@ -18,13 +18,15 @@ from harness.trials.escalate import classes_of, stage_of
 def escalated(tmp_path: Path) -> Any:
     """Runs a simulated experiment that starts small, with this target; gives result and models asked."""
 
-    def run(floor: float, **sections: Any) -> tuple[Any, set[str]]:
-        given = {"aim": {"policy": {"floor": floor}, "confirm": 0.5}, "budget": {"calls": 3000}} | sections
+    def run(floor: float | None, resume: str | None = None, **sections: Any) -> tuple[Any, set[str]]:
+        given = {"aim": {"policy": {"floor": floor or 0.5}, "confirm": 0.5}, "budget": {"calls": 3000}}
+        given |= sections
         search = {"escalate": True, "n_trials": 9, "max_output_tokens": {"choices": [256]}}
         made = simulated_experiment(tmp_path / "made", n_samples=240, search=search, **given)
         provider = made.simulator()
         result = tune(
-            made.spec,
+            made.spec if resume is None else None,
+            resume=resume,
             store=f"sqlite:///{tmp_path}/store.db",
             reports=tmp_path / "reports",
             providers={"sim": provider},
@@ -83,9 +85,9 @@ def test_without_a_target_there_is_nothing_to_stop_at(tmp_path: Path) -> None:
         make_plan(made.spec)
 
 
-def test_a_run_that_was_cut_off_goes_on_where_it_was(escalated: Any) -> None:
-    """The same answers lead to the same classes, trials and choice."""
+def test_a_run_that_goes_on_comes_to_the_same_classes_and_pays_nothing_twice(escalated: Any) -> None:
+    """Resumed, it asks for the same answers in the same order, and all of them are there."""
     first, _ = escalated(0.999)
-    again, _ = escalated(0.999)
+    again, _ = escalated(None, resume=first.record.run)
     assert [t.settings for t in again.record.trials] == [t.settings for t in first.record.trials]
-    assert again.record.spend.calls == 0
+    assert again.record.spend.calls == first.record.spend.calls

@@ -14,7 +14,7 @@ from harness.catalogue.models import Accepts
 from harness.store.store import open_store
 from harness.testing.fake_clock import FakeClock
 from harness.testing.scripted import ScriptedProvider
-from harness.trials.evaluate import Due, Pipeline, answer_rows, make_call, remember
+from harness.trials.evaluate import MOST_AHEAD, Due, Pipeline, answer_rows, make_call, remember
 from harness.trials.evidence import Arm, Board
 
 PATIENCE_S = 10.0
@@ -247,6 +247,34 @@ def test_what_was_asked_ahead_and_is_refused_is_told_with_its_block(plan, engine
         assert pipeline.ask([arm], range(4), Due([arm], range(4, 8))).complete
         assert not pipeline.ask([arm], range(4, 8)).complete
     assert arm.samples() == 5
+
+
+def test_a_model_that_ran_out_of_credit_ahead_is_gone_with_its_provider(plan, engine_of):
+    """Whoever is asked when that is told: the cause meets the models that share the account."""
+
+    def answer(call):
+        return ProviderFault("quota", "spent") if call.settings.model == "sim/medium" else "yes"
+
+    small, medium, large = arms_of(plan, "small", "medium", "large")
+    with engine_of(ScriptedProvider(answer)) as engine:
+        pipeline = Pipeline(engine)
+        pipeline.ask([small], range(4), Due([medium], range(4)))
+        answered = pipeline.ask([large], range(4))
+    assert set(answered.gone) == {"sim/medium", "sim/large"}
+
+
+def test_no_more_is_asked_ahead_than_any_line_holds(plan, engine_of):
+    """The rest comes with its block; repeats of one sample may be parted."""
+    provider = ScriptedProvider("yes")
+    plan = replace(plan, task=replace(plan.task, repeats=20))
+    (arm,) = arms_of(plan, "small")
+    with engine_of(provider) as engine:
+        pipeline = Pipeline(engine)
+        pipeline.ask([arm], range(2), Due([arm], range(2, 24)))
+        assert pipeline._early is not None
+        assert len(pipeline._early.places) == MOST_AHEAD < 22 * 20
+        pipeline.ask([arm], range(2, 24))
+    assert int(arm.seen.sum()) == len(provider.calls) == 24 * 20
 
 
 def test_an_interrupt_stops_what_was_asked_ahead(plan, engine_of):

@@ -147,10 +147,16 @@ def test_another_seed_searches_elsewhere(lab, witness):
     assert one != other
 
 
-@pytest.mark.parametrize("budget", [{"usd": 5.0}, {"calls": 600}, {"calls": 600, "usd": 0.5}])
-def test_a_warm_cache_changes_what_is_paid_and_nothing_else(lab, witness, budget):
-    """The same search on the same store sends nothing and decides the same."""
-    experiment = lab.experiment(120, budget={"usd": None} | budget)
+@pytest.mark.parametrize(
+    ("budget", "repeats"),
+    [({"usd": 5.0}, 1), ({"calls": 600}, 1), ({"calls": 600, "usd": 0.5}, 1), ({"calls": 2460}, 4)],
+)
+def test_a_warm_cache_changes_what_is_paid_and_nothing_else(lab, witness, budget, repeats):
+    """The same search on the same store sends nothing and decides the same.
+
+    Four repeats make blocks of exactly as many calls as the engine looks up together.
+    """
+    experiment = lab.experiment(120, budget={"usd": None} | budget, task={"repeats": repeats})
     plan = lab.plan(experiment)
     cold, warm = (witness(experiment.simulator()) for _ in range(2))
     first, second = (lab.search(plan, provider) for provider in (cold, warm))
@@ -160,6 +166,20 @@ def test_a_warm_cache_changes_what_is_paid_and_nothing_else(lab, witness, budget
     assert [a.quality_values().tolist()[:5] for a in first.finalists] == [
         a.quality_values().tolist()[:5] for a in second.finalists
     ]
+
+
+@pytest.mark.parametrize("calls", [280, 330, 405, 470, 560, 748])
+@pytest.mark.parametrize("seed", [21, 22])
+def test_what_is_asked_ahead_is_asked_in_any_case(lab, witness, seed, calls):
+    """A search that asks nothing ahead makes the same calls and decides the same, only later."""
+    experiment = lab.experiment(120, budget={"usd": None, "calls": calls}, seed=seed)
+    plan = lab.plan(experiment)
+    early, late = (witness(experiment.simulator()) for _ in range(2))
+    first = lab.search(plan, early, store="early.db")
+    second = lab.search(plan, late, store="late.db", asks_ahead=False)
+    assert outline(first) == outline(second)
+    assert asked(early) == asked(late)
+    assert all(arm.samples() for arm in first.arms)
 
 
 @pytest.mark.parametrize("calls", [300, 450, 1000])

@@ -9,20 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from harness.findings import Champion, PairedDifference, Provenance, Recommendation, Separation, Trial
 from harness.outputs.exports.manifest import Fate, plain_fates
-from harness.records import (
-    SENT_FIELDS,
-    Bounds,
-    Champion,
-    Estimate,
-    JsonValue,
-    PairedDifference,
-    Provenance,
-    Recommendation,
-    Separation,
-    Settings,
-    Trial,
-)
+from harness.records import SENT_FIELDS, Bounds, Estimate, JsonValue, Settings
 
 FORMAT_VERSION = 1
 

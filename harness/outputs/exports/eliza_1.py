@@ -142,20 +142,22 @@ def _sampling(draft: _Draft, settings: Settings, plugin: Plugin, model_class: Mo
         if name in sends:
             fate = _sent(draft, path, name, values.get(name), plugin.fills[name])
             draft.fates += with_class([fate], model_class)
-        elif name in fixed and values.get(name) != fixed[name]:
-            why = f"{plugin.package} always sends {fixed[name]:g} for {model_class}"
-            draft.fates.append(
-                Fate(
-                    setting=name,
-                    requested=values.get(name),
-                    effect="not expressible",
-                    reason=why,
-                    model_class=model_class,
-                    changes=True,
-                )
-            )
+        elif name in fixed:
+            draft.fates += with_class([_fixed(name, values.get(name), fixed[name])], model_class)
     known = {*sends, *fixed}
     draft.fates += unsendable(settings, known, plugin.unsent, KEYS, model_class=model_class)
+
+
+def _fixed(name: str, value: JsonValue, always: float) -> Fate:
+    """The fate of a setting for which the plugin has one value, whatever the character says."""
+    same = value == always
+    return Fate(
+        setting=name,
+        requested=value,
+        effect="effective" if same else "not expressible",
+        reason=f"the plugin always sends {always:g} for this class",
+        changes=not same,
+    )
 
 
 def _sent(draft: _Draft, path: Path, name: str, value: JsonValue, default: float) -> Fate:

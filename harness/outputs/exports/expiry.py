@@ -6,14 +6,14 @@ what has moved in words. Must not read files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import cast
 
 from harness.catalogue.models import Catalogue, Model
 from harness.outputs.exports.selection import Selection
-from harness.records import JsonValue
+from harness.records import JsonValue, Settings
 
 # Providers change models and prices within months; a season later the choice deserves another look.
 CONFIRM_AFTER = timedelta(days=90)
@@ -22,21 +22,22 @@ CONFIRM_AFTER = timedelta(days=90)
 def basis(selection: Selection) -> dict[str, JsonValue]:
     """What an export of this selection rests on: models with prices and ends, data, and a date."""
     choice = selection.choice
-    names = sorted({settings.model for settings in (selection.settings, *selection.by_class.values())})
+    held = (selection.settings, *selection.by_class.values())
+    names = sorted({settings.model for settings in held})
     return {
         "data_sha256": choice.provenance.data,
         "spec_sha256": choice.provenance.spec,
         "prices_as_of": choice.provenance.prices_as_of,
-        "confirm_by": confirm_by(selection).isoformat(),
+        "confirm_by": confirm_by(choice.provenance.started_at, held, selection.catalogue).isoformat(),
         "models": {name: _facts(_model(selection.catalogue, name)) for name in names},
     }
 
 
-def confirm_by(selection: Selection) -> date:
-    """When the choice has to be measured again: a season after its run, or when a model of it ends."""
-    ends = [selection.choice.provenance.started_at.date() + CONFIRM_AFTER]
-    for settings in (selection.settings, *selection.by_class.values()):
-        model = _model(selection.catalogue, settings.model)
+def confirm_by(measured_at: datetime, held: Iterable[Settings], catalogue: Catalogue) -> date:
+    """When to measure these settings again: a season after their run, or when a model of them ends."""
+    ends = [measured_at.date() + CONFIRM_AFTER]
+    for settings in held:
+        model = _model(catalogue, settings.model)
         if model is not None and model.deprecation_date is not None:
             ends.append(date.fromisoformat(model.deprecation_date))
     return min(ends)

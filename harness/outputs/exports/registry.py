@@ -30,6 +30,7 @@ from harness.outputs.exports import (
     openai_export,
     promptfoo_export,
     pydantic_ai_export,
+    recommendation_export,
     toml_export,
     yaml_export,
 )
@@ -46,11 +47,16 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An export format. write: the files, and what becomes of each setting. into: takes a character file."""
+    """An export format. write: the files, and what becomes of each setting.
+
+    into: takes a character file. policies: shows the choice under every policy, for which the run's evidence
+    is read again.
+    """
 
     description: str
     write: Callable[[Selection], Export]
     into: bool = False
+    policies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,9 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "openai": Target(openai_export.DESCRIPTION, openai_export.write),
         "promptfoo": Target(promptfoo_export.DESCRIPTION, promptfoo_export.write),
         "pydantic-ai": Target(pydantic_ai_export.DESCRIPTION, pydantic_ai_export.write),
+        "recommendation": Target(
+            recommendation_export.DESCRIPTION, recommendation_export.write, policies=True
+        ),
         "toml": Target(toml_export.DESCRIPTION, toml_export.write),
         "yaml": Target(yaml_export.DESCRIPTION, yaml_export.write),
     }

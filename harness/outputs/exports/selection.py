@@ -9,10 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import CatalogueError, UsageError
-from harness.records import MODEL_CLASSES, ModelClass, Recommendation, Settings
+from harness.findings import Recommendation
+from harness.records import MODEL_CLASSES, ModelClass, Settings
+
+PolicyLabel: TypeAlias = Literal["best", "value", "fast", "own"]
+# What the labels mean, as a spec would write it; "own" is the policy of the spec.
+POLICIES: tuple[tuple[PolicyLabel, str | Mapping[str, object]], ...] = (
+    ("best", "best"),
+    ("value", {"cheapest_within": 0.01}),
+    ("fast", {"fastest_within": 0.01}),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,20 +30,20 @@ class Selection:
     """The settings to export.
 
     choice: the recommendation; targets without model classes get it alone. by_class: settings of each class
-    that was studied, the choice's own among them. prompt_text: source of the choice's prompt template, `None`
-    where it is not known. addresses: by provider, where the spec of the run names one (`api_base`).
+    that was studied, the choice's own among them. choices: all recommendations, each with the label of its
+    policy; empty: the choice alone, under the spec's own. prompt_text: source of the choice's template,
+    `None` where it is not known. addresses: by provider, where the spec of the run names one (`api_base`).
     max_input_tokens: where the target is to cut its input; `None`: not asked for. character: name and text
-    of a file that the settings are to be written into; `None`: a new file. unstudied: classes whose model
-    was named at export and not measured.
+    of a file that the settings are to be written into; `None`: a new file.
     """
 
     choice: Recommendation
     by_class: Mapping[ModelClass, Settings]
+    choices: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
     prompt_text: str | None = None
     addresses: Mapping[str, str] = field(default_factory=dict[str, str])
     max_input_tokens: int | None = None
     character: tuple[str, str] | None = None
-    unstudied: tuple[ModelClass, ...] = ()
     catalogue: Catalogue = field(default_factory=load_catalogue)
 
     @property
@@ -52,6 +62,7 @@ class Selection:
 def selection_of(
     choices: Sequence[Recommendation],
     *,
+    labelled: Sequence[tuple[PolicyLabel, Recommendation]] = (),
     prompt_text: str | None = None,
     addresses: Mapping[str, str] | None = None,
     embedding: str | None = None,
@@ -61,27 +72,25 @@ def selection_of(
 ) -> Selection:
     """The first recommendation, with the classes that it did not study filled in from the others.
 
-    embedding: "provider/name" of an embedding model that no run studied. Raises UsageError when it is none
-    of the catalogue's, or is retired.
+    labelled: the same and others under each policy. embedding: "provider/name" of an embedding model that no
+    run studied. Raises UsageError when it is none of the catalogue's, or is retired.
     """
     catalogue = catalogue or load_catalogue()
     by_class: dict[ModelClass, Settings] = {}
     for choice in choices:
         for model_class, settings in _classes(choice).items():
             by_class.setdefault(model_class, settings)
-    unstudied: tuple[ModelClass, ...] = ()
     if embedding is not None:
         by_class["EMBEDDING"] = Settings(model=_embedding(embedding, catalogue).full_name, prompt="")
-        unstudied = ("EMBEDDING",)
     ordered: dict[ModelClass, Settings] = {c: by_class[c] for c in MODEL_CLASSES if c in by_class}
     return Selection(
         choice=choices[0],
         by_class=ordered,
+        choices=tuple(labelled),
         prompt_text=prompt_text,
         addresses=addresses or {},
         max_input_tokens=max_input_tokens,
         character=character,
-        unstudied=unstudied,
         catalogue=catalogue,
     )
 

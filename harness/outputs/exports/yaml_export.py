@@ -6,6 +6,7 @@ Every text is quoted, because readers of YAML 1.1 take a bare `on` for true and 
 from __future__ import annotations
 
 import io
+import re
 from typing import Any, cast
 
 from harness.outputs.exports.document import document, fates
@@ -13,6 +14,8 @@ from harness.outputs.exports.manifest import Export
 from harness.outputs.exports.selection import Selection
 from harness.records import JsonValue
 
+# What older readers take for true, false or nothing.
+YAML_1_1_WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
 DESCRIPTION = "model, prompt, parameters, evidence and provenance as YAML"
 
 
@@ -51,6 +54,11 @@ def _representer() -> type[Any]:
     return Plain
 
 
+def _is_plain(name: str) -> bool:
+    """Whether every reader takes this key for the text that it is, without quotes."""
+    return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None and name.lower() not in YAML_1_1_WORDS
+
+
 def _quoted(value: JsonValue) -> Any:
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
@@ -59,5 +67,5 @@ def _quoted(value: JsonValue) -> Any:
     if isinstance(value, list):
         return [_quoted(part) for part in value]
     if isinstance(value, dict):
-        return {name: _quoted(part) for name, part in value.items()}
+        return {name if _is_plain(name) else _quoted(name): _quoted(part) for name, part in value.items()}
     return value

@@ -192,18 +192,21 @@ def test_s3_the_output_limit_arrives_in_every_version(check, study, target):
     assert loaded.sent("LARGE", "max_output_tokens") == 8187
 
 
-@pytest.mark.parametrize("setting", ["frequency_penalty", "presence_penalty"])
 @pytest.mark.parametrize("target", OLD)
-def test_s4_s5_a_bare_zero_is_lost_and_never_exported(check, load_eliza, study, target, setting):
+def test_s4_s5_a_bare_zero_is_lost_and_never_exported(check, load_eliza, study, target):
     """Google's 0.4 takes the place of a bare 0; the export's tiny number stays."""
-    written, loaded = check(target, study(LARGE=settings("google/gemini-2.5-pro", **{setting: 0.0})))
-    assert loaded.sent("LARGE", setting) == pytest.approx(0, abs=2e-6)
+    penalties = ("frequency_penalty", "presence_penalty")
+    choice = study(LARGE=settings("google/gemini-2.5-pro", **dict.fromkeys(penalties, 0.0)))
+    written, loaded = check(target, choice)
+    assert [loaded.sent("LARGE", name) for name in penalties] == pytest.approx([0, 0], abs=2e-6)
     path = written.paths[0]
     character = json.loads(path.read_text())
-    assert character["settings"]["modelConfig"][setting] == 1e-6
-    character["settings"]["modelConfig"][setting] = 0
+    held = character["settings"]["modelConfig"]
+    assert [held[name] for name in penalties] == [1e-6, 1e-6]
+    held |= dict.fromkeys(penalties, 0)
     path.write_text(json.dumps(character))
-    assert load_eliza(target, path.parent).sent("LARGE", setting) == 0.4
+    again = load_eliza(target, path.parent)
+    assert [again.sent("LARGE", name) for name in penalties] == [0.4, 0.4]
 
 
 @pytest.mark.parametrize("setting", ["frequency_penalty", "presence_penalty"])
@@ -213,7 +216,7 @@ def test_s4_s5_no_search_varies_a_penalty_that_the_model_drops(model, setting):
     assert "does not take" in str(refused(load_catalogue().find(model), setting, 0.2))
 
 
-@pytest.mark.parametrize("temperature", [0, 0.3, 1.7])
+@pytest.mark.parametrize("temperature", [0, 0.3])
 @pytest.mark.parametrize("target", ALL)
 def test_s6_the_temperature_arrives_zero_included(check, study, target, temperature):
     """Also where the package takes 0 for nothing."""

@@ -105,6 +105,16 @@ def test_yaml_says_the_same_as_json(make, tmp_path):
     assert loaded == json.loads(as_json.read_text(encoding="utf-8"))
 
 
+def test_yaml_keeps_the_names_of_custom_parameters(make, tmp_path):
+    """Not only values: older readers take a bare `on` for true, and a next-line character ends a line."""
+    extra = {"on": 1, "next\x85line": 2, "a: b": 3, "null": 4}
+    (path,) = export("yaml", chosen(make, extra=extra), tmp_path)
+    text = path.read_text(encoding="utf-8")
+    assert YAML(typ="safe", pure=True).load(text)["parameters"] == {"temperature": 0.2, **extra}
+    older = pytest.importorskip("yaml").safe_load(text)
+    assert older["parameters"] == {"temperature": 0.2, **extra}
+
+
 def test_yaml_reads_alike_under_the_older_rules(make, tmp_path):
     """Readers of YAML 1.1 take no text for a truth value, a date or an octal number."""
     yaml = pytest.importorskip("yaml")

@@ -1,0 +1,353 @@
+"""Records of what was found: trials, choices with their reasons, and whole runs. No decisions.
+
+Frozen, and equal by value. What travels on a single call stands in `records`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from harness.records import (
+    Bounds,
+    Estimate,
+    JsonValue,
+    ModelClass,
+    Purpose,
+    Score,
+    Settings,
+    Split,
+    Verb,
+)
+
+TrialState = Literal["running", "complete", "eliminated", "infeasible", "failed", "stopped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One set of settings with its evidence on one split.
+
+    samples: how many samples it answered. `quality` is `None` until something was scored.
+    price: list price, whoever paid; spent_usd: what this run paid for it. `reason`: why it ended.
+    Rates are shares of the calls made; latencies are those of real calls. told: what the sampler was told it
+    is worth, on one scale for short and long trials of a run; `None`: nothing. bounds: of the figures, by
+    their names here, on the confirm split good for all finalists together; empty while a run is under way.
+    """
+
+    number: int
+    settings: Settings
+    model_class: ModelClass | None
+    split: Split
+    state: TrialState
+    samples: int
+    quality: Estimate | None
+    usd_per_1k_calls: float | None
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+    first_token_p50_s: float | None = None
+    failure_rate: float = 0.0
+    unscored_rate: float = 0.0
+    truncation_rate: float = 0.0
+    cached_rate: float = 0.0
+    spent_usd: float = 0.0
+    reason: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    told: float | None = None
+    bounds: Mapping[str, Bounds] = field(default_factory=dict[str, Bounds])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What a result rests on, so that somebody else can repeat it."""
+
+    spec: str
+    plan: str
+    data: str
+    catalogue: str
+    prices_as_of: str
+    seed: int
+    versions: Mapping[str, str]
+    git_commit: str | None
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedDifference:
+    """Quality of one trial minus that of another on the same samples. other: number of the other trial."""
+
+    other: int
+    difference: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Separation:
+    """What it would take to tell the choice from another trial that it cannot be told from.
+
+    difference: the quality to find, from 0 to 1: the one that was seen, but at least a point. samples: on the
+    confirm split in all, for a chance of `power` to find it; more: beyond those there are. usd: list price of
+    these further samples for both; `None` when it is unknown.
+    """
+
+    other: int
+    difference: float
+    samples: int
+    more: int
+    usd: float | None
+    power: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Champion:
+    """The best of one model class under the policy of the recommendation.
+
+    trial: on the confirm split if it got there, else on the search split, which flatters. versus: quality of
+    the choice minus that of this trial, on the same split; `None` when it is the choice. note: what is to be
+    said of it, such as limits that it does not keep; empty when nothing is.
+    """
+
+    model_class: ModelClass
+    trial: Trial
+    versus: PairedDifference | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontTrial:
+    """A finalist, on the confirm split, that none beats both in quality and in another figure.
+
+    against: these figures, "price" or "latency" (the median) or both.
+    """
+
+    trial: Trial
+    against: tuple[Literal["price", "latency"], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """A choice with its reasons. trial: measured on the confirm split, so it does not flatter.
+
+    policy: as `plan.Policy.text` writes it. search_trial: the same settings on the search split, which chose
+    them. differences: quality of the choice minus that of each other finalist on the confirm split, by
+    number; their intervals hold all together at the stated level. ties: finalists that cannot be told apart
+    from the choice; certainty says so in a sentence. versus_*: two of the differences; `None` when the choice
+    is that trial itself, or there is no other. separations: what it would take to break the ties with these
+    two. by_class: one champion a model class, in the order of `MODEL_CLASSES`. class_gain: whether the
+    largest class beats the smallest beyond noise and what that costs, a sentence; empty for one class.
+    pareto: finalists worth a look, best quality first.
+    """
+
+    experiment: str
+    run: str
+    policy: str
+    settings: Settings
+    trial: Trial
+    search_trial: Trial
+    ties: tuple[int, ...]
+    runner_up: int | None
+    versus_runner_up: PairedDifference | None
+    versus_default: PairedDifference | None
+    reason: str
+    caveats: tuple[str, ...]
+    provenance: Provenance
+    certainty: str = ""
+    differences: tuple[PairedDifference, ...] = ()
+    separations: tuple[Separation, ...] = ()
+    by_class: tuple[Champion, ...] = ()
+    pareto: tuple[FrontTrial, ...] = ()
+    class_gain: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """What calls of one purpose cost a run."""
+
+    usd: float = 0.0
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """What a run cost. calls: requests that were paid; cached: answers that were not paid again.
+
+    saved_usd: list price of the cached answers. cap_usd and cap_calls: `None` when not capped. by_purpose:
+    parts of usd, calls and tokens, of the purposes for which anything was paid.
+    """
+
+    usd: float = 0.0
+    calls: int = 0
+    cached: int = 0
+    failed: int = 0
+    saved_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cap_usd: float | None = None
+    cap_calls: int | None = None
+    by_purpose: Mapping[Purpose, Paid] = field(default_factory=dict["Purpose", Paid])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeReport:
+    """A judge held against answers that people called good or bad, and what that makes of its pass rates.
+
+    models: those that judge together. labelled: answers with a label; unscored: those without a verdict.
+    good, bad: the judged ones by their label; good_passed, bad_passed: what of them passed. kappa: Cohen's,
+    of judge and people, from -1 to 1. sensitivity: share of the good that pass; specificity: share of the bad
+    that do not. chance_p: how likely a judge that knows nothing does so well; at_chance: whether that cannot
+    be ruled out. position_bias: share of verdicts for the first of two, less a half; `None` for a judge that
+    compares no two. verbosity_bias: how much more often the longer half of the answers passes wrongly than
+    the shorter one, from -1 to 1. All these are `None` when no answer of a kind was judged. corrected: share
+    of answers that people would call good, by trial number, on the split that reports quality.
+    """
+
+    scorer: str
+    models: tuple[str, ...]
+    labelled: int
+    unscored: int
+    good: int
+    bad: int
+    good_passed: int
+    bad_passed: int
+    at_chance: bool
+    kappa: float | None = None
+    sensitivity: Estimate | None = None
+    specificity: Estimate | None = None
+    chance_p: float | None = None
+    position_bias: Estimate | None = None
+    verbosity_bias: Estimate | None = None
+    corrected: Mapping[int, Estimate] = field(default_factory=dict[int, Estimate])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A picture of a run between two blocks, for whoever watches: terminal, notebook, or a test.
+
+    done and planned: logical calls, cached ones included. phase: what is under way.
+    """
+
+    run: str
+    phase: Literal["search", "confirm", "eval"]
+    trials: tuple[Trial, ...]
+    done: int
+    planned: int
+    spend: Spend
+    elapsed_s: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataCard:
+    """Where the examples come from. sha256: of the rows as read; source, licence: as the data set states."""
+
+    name: str
+    sha256: str
+    n_search: int
+    n_confirm: int
+    source: str = ""
+    licence: str = ""
+    attribution: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRow:
+    """One call of one trial with all that was made of it: a line of the per-sample table.
+
+    failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
+    reused: see `Completion`.
+    """
+
+    trial: int
+    split: Split
+    sample_id: str
+    repeat: int
+    text: str | None
+    finish_reason: str | None
+    failure: str | None
+    price_usd: float | None
+    latency_s: float | None
+    cached: bool
+    scores: tuple[Score, ...]
+    target: JsonValue = None
+    reused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """The samples whose metadata has one value in one field. samples: answered; quality: `None` below two."""
+
+    field: str
+    value: str
+    samples: int
+    quality: Estimate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelFigures:
+    """How one label fared. targets, given: answers whose target it is, and that were given it.
+
+    precision, recall: of the answers that were given it, of those whose target it is, the share that was
+    right; `None` with too few to tell how sure. confused: targets with this label by the label given, most
+    first; "" for none.
+    """
+
+    label: str
+    targets: int
+    given: int
+    precision: Estimate | None
+    recall: Estimate | None
+    confused: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """What stands behind the quality of one trial on one split.
+
+    slices: by field and value; their intervals hold all together at the stated level, and so do those of
+    labels. labels: in alphabetical order, where the first scorer reads labels. scorers: mean of each further
+    scorer.
+    """
+
+    trial: int
+    split: Split
+    slices: tuple[Slice, ...] = ()
+    labels: tuple[LabelFigures, ...] = ()
+    scorers: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
+
+
+RunState = Literal["running", "complete", "stopped", "inconclusive", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """Everything one run found out, in memory-sized form; per-sample rows stay in the store.
+
+    trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
+    on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
+    breakdowns: of the finalists, or of the one trial of an evaluation.
+    verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
+    settings come from, in words; empty for a search. judges: those that were measured.
+    """
+
+    run: str
+    experiment: str
+    description: str
+    state: RunState
+    metric: str
+    aim: str
+    trials: tuple[Trial, ...]
+    finalists: tuple[Trial, ...]
+    recommendation: Recommendation | None
+    spend: Spend
+    data: DataCard
+    provenance: Provenance
+    started_at: datetime
+    ended_at: datetime | None
+    failures: Literal["count_as_wrong", "leave_out"]
+    notes: tuple[str, ...] = ()
+    verb: Verb = "tune"
+    origin: str = ""
+    judges: tuple[JudgeReport, ...] = ()
+    breakdowns: tuple[Breakdown, ...] = ()

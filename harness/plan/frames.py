@@ -1,0 +1,80 @@
+"""Rows that come from Python, a data frame of pandas or a list, written down so that a run can be resumed.
+
+In: a spec as a mapping. Out: the same with a path in place of the rows. A frame is known by what it can do:
+pandas is not imported here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from harness.errors import UsageError
+from harness.fingerprint import file_fingerprint
+from harness.plan.hub import plain_rows
+from harness.records import JsonValue
+
+NAME_DIGITS = 12
+MISSING = ("NAType", "NaTType")  # of pandas: no value, whatever the column's type
+
+
+def with_rows_written(spec: Mapping[str, object], cache: Path) -> Mapping[str, object]:
+    """The spec with the path of a file where `task.dataset` holds rows; any other spec as it is.
+
+    Equal rows have the same file. Raises UsageError for rows that cannot be written as JSON objects.
+    """
+    task = spec.get("task")
+    if not isinstance(task, Mapping):
+        return spec
+    named = cast("Mapping[str, object]", task)
+    dataset = named.get("dataset")
+    if dataset is None or isinstance(dataset, str):
+        return spec
+    path = _written(_records(dataset), cache)
+    return {**spec, "task": {**named, "dataset": str(path.resolve())}}
+
+
+def _records(dataset: object) -> Iterator[Mapping[str, Any]]:
+    if isinstance(dataset, Sequence):
+        for row in cast("Sequence[object]", dataset):
+            if not isinstance(row, Mapping):
+                raise UsageError(
+                    f"task.dataset holds {type(row).__name__} {row!r:.40}; expected a mapping a row, as in "
+                    '{"text": ..., "target": ...}'
+                )
+            yield cast("Mapping[str, Any]", row)
+        return
+    frame = cast("Any", dataset)
+    if not hasattr(frame, "itertuples") or not hasattr(frame, "columns"):
+        raise UsageError(
+            f"task.dataset is {type(dataset).__name__}; expected a name or path, a list of rows, or a data "
+            "frame of pandas"
+        )
+    names = [str(name) for name in frame.columns]
+    for values in cast("Iterable[tuple[Any, ...]]", frame.itertuples(index=False, name=None)):
+        yield dict(zip(names, map(_known, values), strict=True))
+
+
+def _known(value: Any) -> Any:
+    if type(value).__name__ in MISSING:
+        return None
+    # Scalars of numpy, which a column of mixed types keeps.
+    return value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
+
+
+def _written(records: Iterable[Mapping[str, Any]], cache: Path) -> Path:
+    cache.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=cache, prefix="rows", suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            for _, row in plain_rows(records, "task.dataset"):
+                stream.write(json.dumps(cast("JsonValue", row), allow_nan=False) + "\n")
+        return part.replace(cache / f"rows-{file_fingerprint(part)[:NAME_DIGITS]}.jsonl")
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

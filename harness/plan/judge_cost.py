@@ -1,0 +1,98 @@
+"""What judging costs, before anything is spent.
+
+In: a plan and a few of its samples. Out: the calls and dollars that judges take for one answer, and for being
+measured. Sends nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.catalogue.bounds import most_input_tokens, most_output_tokens
+from harness.catalogue.models import price_usd, worst_case_usd
+from harness.plan.plan import Plan
+from harness.records import Message, Sample, Usage
+from harness.scores.answer import Answer, target_texts
+
+# English text has about 4 characters a token; 3.5 and 10 % on top cover code, names and message frames.
+CHARACTERS_PER_TOKEN = 3.5
+MARGIN = 1.1
+VERDICT_TOKENS = 60  # a sentence and a word
+LONGEST_GUESSED = 1000  # tokens of an answer whose length nothing limits
+MOST_CHARACTERS = 8  # of a token: more are rare
+PRICED_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeCost:
+    """Judging one answer: calls, and USD of all of them together.
+
+    short_usd: an answer as short as its target. usd: one as long as the settings allow. most_usd: the same
+    with a token per byte and the longest verdicts. measured_calls, measured_usd: for the labelled answers,
+    once.
+    """
+
+    calls: int = 0
+    short_usd: float = 0.0
+    usd: float = 0.0
+    most_usd: float = 0.0
+    measured_calls: int = 0
+    measured_usd: float = 0.0
+
+
+def judge_cost(plan: Plan, samples: Sequence[Sample]) -> JudgeCost:
+    """What the judges of this plan cost; nothing in a task without any."""
+    if not plan.task.judges:
+        return JudgeCost()
+    some = samples[:PRICED_ROWS]
+    short = [Answer(sample=one, text=next(iter(target_texts(one.target)), "")) for one in some]
+    words = "word " * round(_answer_tokens(plan) * CHARACTERS_PER_TOKEN / 5)
+    full = [Answer(sample=one, text=words) for one in some]
+    most = [Answer(sample=one, text=words * round(MOST_CHARACTERS / CHARACTERS_PER_TOKEN)) for one in some]
+    labelled = {name: [one.answer for one in known] for name, known in plan.task.labelled.items()}
+    return JudgeCost(
+        calls=plan.task.judge_calls,
+        short_usd=_usd(plan, short) / len(some),
+        usd=_usd(plan, full) / len(some),
+        most_usd=_usd(plan, most, worst=True) / len(some),
+        measured_calls=sum(
+            judge.asked_per_answer * len(labelled.get(judge.name, ())) for judge in plan.task.judges
+        ),
+        measured_usd=math.fsum(_usd(plan, answers, only=name) for name, answers in labelled.items()),
+    )
+
+
+def estimated_tokens(characters: int) -> int:
+    """Prompt tokens for this many characters: characters / 3.5, and 10 % on top, rounded up."""
+    return math.ceil(characters / CHARACTERS_PER_TOKEN * MARGIN)
+
+
+def _usd(plan: Plan, answers: Iterable[Answer], *, worst: bool = False, only: str | None = None) -> float:
+    judges = [judge for judge in plan.task.judges if only in (None, judge.name)]
+    return math.fsum(
+        _question_usd(plan, question.model, question.messages, judge.max_output_tokens, worst=worst)
+        for answer in answers
+        for judge in judges
+        for question in judge.questions(answer)
+    )
+
+
+def _question_usd(plan: Plan, name: str, messages: Sequence[Message], longest: int, *, worst: bool) -> float:
+    model = plan.judge_models[name]
+    assert model.prices is not None, "a plan holds only models with prices"
+    texts = [message.content for message in messages]
+    if worst:
+        tokens = most_input_tokens(texts)
+        return worst_case_usd(tokens, most_output_tokens(longest, model), model.prices)
+    tokens = estimated_tokens(sum(len(text) for text in texts))
+    return price_usd(Usage(input_tokens=tokens, output_tokens=min(longest, VERDICT_TOKENS)), model.prices)
+
+
+def _answer_tokens(plan: Plan) -> int:
+    limits = [
+        most_output_tokens(plan.space.defaults[name].max_output_tokens, model)
+        for name, model in plan.models.items()
+    ]
+    return max(limit or LONGEST_GUESSED for limit in limits)

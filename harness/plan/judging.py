@@ -1,0 +1,79 @@
+"""Who judges, looked up: models of judges, answers they are measured with, and what to say of them.
+
+In: the scorers of a task. Out: a `Panel`. Must not ask anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.catalogue.models import Catalogue, Model
+from harness.errors import CatalogueError, DataError, UsageError
+from harness.plan.labelled import Labelled, read_labelled
+from harness.plan.lookup import find_model
+from harness.plan.problems import Problems
+from harness.scores.judge import Judge
+from harness.scores.scorer import Scorer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """The judges of a task. models: by full name. named: judges by name, with full names of their models.
+
+    labelled: by judge, only of those that have some.
+    """
+
+    models: Mapping[str, Model] = field(default_factory=dict[str, Model])
+    judges: Mapping[str, Judge] = field(default_factory=dict[str, Judge])
+    labelled: Mapping[str, tuple[Labelled, ...]] = field(default_factory=dict[str, tuple[Labelled, ...]])
+
+    def named(self, scorers: Sequence[Scorer | Judge]) -> tuple[Scorer | Judge, ...]:
+        """The scorers, with judges as they are here."""
+        return tuple(self.judges.get(one.name, one) if isinstance(one, Judge) else one for one in scorers)
+
+    def notes(self, tried: Container[str]) -> tuple[str, ...]:
+        """What to say of judges that nobody measured, and of those that judge themselves."""
+        notes: list[str] = []
+        for judge in self.judges.values():
+            if judge.name not in self.labelled:
+                notes.append(
+                    f"judge {judge.name!r} was not measured: its errors stand in every figure. Give it "
+                    "`labelled`, 20 or more answers that people called good or bad"
+                )
+            own = [model for model in judge.models if model in tried]
+            if own:
+                notes.append(
+                    f"judge {judge.name!r} judges answers of its own model, {', '.join(own)}: models tend to "
+                    "prefer their own words"
+                )
+        return tuple(notes)
+
+
+def find_panel(
+    scorers: Sequence[Scorer | Judge], catalogue: Catalogue, folder: Path, problems: Problems
+) -> Panel:
+    """The panel of these scorers; faults are noted at `task.scorers`."""
+    models: dict[str, Model] = {}
+    judges: dict[str, Judge] = {}
+    labelled: dict[str, tuple[Labelled, ...]] = {}
+    for judge in (one for one in scorers if isinstance(one, Judge)):
+        try:
+            found = [_text_model(name, catalogue) for name in judge.models]
+            models |= {model.full_name: model for model in found}
+            judges[judge.name] = replace(judge, models=tuple(model.full_name for model in found))
+            if known := read_labelled(judge, folder):
+                labelled[judge.name] = known
+        except (CatalogueError, UsageError) as error:
+            problems.add(("task", "scorers"), f"judge {judge.name!r}: {error}")
+        except DataError as error:
+            problems.extend(error.problems)
+    return Panel(models=models, judges=judges, labelled=labelled)
+
+
+def _text_model(name: str, catalogue: Catalogue) -> Model:
+    model = find_model(name, catalogue)
+    if model.model_class == "EMBEDDING":
+        raise UsageError(f"{model.full_name} gives vectors, not verdicts; name another model")
+    return model

@@ -1,0 +1,58 @@
+"""What litellm itself needs and does not find: told at once, and not taken for a provider that is down."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from harness.calls.litellm_lane import LitellmProvider
+from harness.calls.provider import ProviderFault
+from harness.testing.builders import a_call, a_settings
+
+pytestmark = [
+    # Loading litellm takes some four seconds.
+    pytest.mark.slow,
+    # litellm silences these when it is loaded, and pytest forgets it before each test.
+    pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance:DeprecationWarning"),
+]
+
+
+def test_a_package_that_litellm_lacks_is_named():
+    """It takes the absence for a broken line, which would be tried again and again."""
+    code = (
+        "import asyncio, sys, warnings; warnings.simplefilter('ignore'); sys.modules['mcp'] = None;"
+        "from harness.calls.litellm_lane import LitellmProvider; from harness.testing.builders import *;"
+        "call = a_call(settings=a_settings(model='openai/responses/gpt-4.1-mini'));"
+        "lane = LitellmProvider('openai', 'http://127.0.0.1:9/v1')\n"
+        "try: asyncio.run(lane.complete(call))\n"
+        "except Exception as fault: print(fault.kind, fault.message)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("bad_request for this model, litellm needs the package 'mcp'")
+    assert "pip install 'llm-harness[responses]'" in done.stdout
+
+
+def test_credentials_that_are_missing_are_no_broken_line(wire, monkeypatch, tmp_path, capfd):
+    """Google's own are looked for by a library; without them, nothing is sent, tried again, or printed."""
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    call = a_call(settings=a_settings(model="vertex/gemini-2.5-flash"))
+
+    async def act() -> None:
+        provider = LitellmProvider("vertex_ai", wire.url)
+        try:
+            await provider.complete(call)
+        finally:
+            await provider.close()
+
+    with pytest.raises(ProviderFault) as caught:
+        asyncio.run(act())
+    fault = caught.value
+    assert (fault.kind, fault.billed) == ("credentials", False)
+    assert wire.requests == []
+    assert "Traceback" not in f"{fault.message}{capfd.readouterr()}"

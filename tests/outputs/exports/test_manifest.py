@@ -1,0 +1,165 @@
+"""The manifest beside an export, what is printed, and what an export may write over."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.catalogue.models import load_catalogue
+from harness.errors import UsageError
+from harness.outputs.exports.manifest import changed, lost, table
+from harness.outputs.exports.registry import TARGETS
+from harness.outputs.exports.selection import selection_of
+from harness.records import Settings
+from harness.testing.builders import a_recommendation
+
+CATALOGUE = load_catalogue()
+CHOICE = Settings(
+    model="openai/gpt-4.1",
+    prompt="plain",
+    temperature=0.0,
+    max_output_tokens=900,
+    presence_penalty=0.6,
+    stop=("END",),
+)
+
+
+def manifest(written):
+    """What the manifest says; it is the last file."""
+    return json.loads(written.paths[-1].read_text())
+
+
+def test_the_manifest_says_what_becomes_of_each_setting(write, study):
+    """Requested, exported, whether it arrives, and why not; and that the whole is not what was measured."""
+    held = manifest(write("eliza-1", study(LARGE=CHOICE)))
+    of_large = {one["setting"]: one for one in held["settings"] if one.get("class") == "LARGE"}
+    assert of_large["temperature"] == {
+        "class": "LARGE",
+        "setting": "temperature",
+        "requested": 0.0,
+        "exported": "0",
+        "key": "settings.TEXT_LARGE_TEMPERATURE",
+        "effective": "effective",
+        "changes_what_was_measured": False,
+        "reason": "Eliza takes the number 0 for nothing and would send 0.7",
+    }
+    assert of_large["presence_penalty"]["effective"] == "not sent by provider"
+    assert of_large["stop"]["effective"] == "not expressible"
+    assert held["same_as_measured"] is False
+
+
+def test_the_manifest_says_what_the_export_rests_on(write, study):
+    """Data, prices, models and a date, for `--check`; and the hashes of its files."""
+    written = write("json", study(LARGE=CHOICE))
+    held = manifest(written)
+    assert held["rests_on"]["data_sha256"] == "d" * 64
+    assert held["rests_on"]["models"]["openai/gpt-4.1"]["prices"]["output"] == 8.0
+    assert held["rests_on"]["confirm_by"] == "2027-02-18"
+    assert held["files"] == {"settings.json": hashlib.sha256(written.paths[0].read_bytes()).hexdigest()}
+    assert held["same_as_measured"] is True
+
+
+def test_a_setting_is_lost_without_harm_when_leaving_it_out_does_the_same():
+    """A penalty of 0 that nobody sends changes nothing; one of 0.1 does."""
+    assert not lost("presence_penalty", 0.0, "dropped").changes
+    assert not lost("top_p", 1, "dropped").changes
+    assert not lost("stop", [], "dropped").changes
+    assert lost("presence_penalty", 0.1, "dropped").changes
+    assert lost("temperature", 1.0, "dropped").changes
+
+
+def test_a_second_export_replaces_the_first(write, study):
+    """Its own files, as it left them."""
+    first = write("eliza-1", study(LARGE=CHOICE))
+    again = write("eliza-1", study("SMALL", SMALL=CHOICE))
+    assert again.paths == first.paths
+
+
+@pytest.mark.parametrize("own", ["changed", "new"])
+def test_what_no_export_wrote_is_kept(write, study, tmp_path, own):
+    """A file that somebody changed, or that was there before, stops the export before anything is written."""
+    if own == "changed":
+        write("eliza-1", study(LARGE=CHOICE))
+    path = tmp_path / "eliza-1" / ".env"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("MINE=1\n")
+    before = {one: one.read_bytes() for one in path.parent.iterdir()}
+    with pytest.raises(UsageError, match=r"\.env already there, and not as an export of eliza-1 left it"):
+        write("eliza-1", study("SMALL", SMALL=CHOICE))
+    assert {one: one.read_bytes() for one in path.parent.iterdir()} == before
+    assert write("eliza-1", study(LARGE=CHOICE), force=True)
+    assert "MINE" not in path.read_text()
+
+
+def test_an_address_with_a_password_is_refused(write, study):
+    """It would stand in the character."""
+    choice = study(LARGE=Settings(model="shed/llama", prompt="plain", max_output_tokens=8))
+    with pytest.raises(UsageError, match="holds a user name or password") as caught:
+        write("eliza-1", choice, addresses={"shed": "http://me:hidden@shed.example/v1"})
+    assert "hidden" not in str(caught.value)
+
+
+def test_what_does_not_arrive_is_said_loudly(desk, finished):
+    """The table on the output, the warning apart from it; a faithful export warns of nothing."""
+    made = desk.cli("export", "eliza-0.25", finished, "-o", "out")
+    assert made.code == 0
+    heading, *rows = made.out.splitlines()
+    assert heading.split() == ["class", "setting", "requested", "exported", "effective", "reason"]
+    assert any("max_output_tokens" in row and "yes" in row for row in rows)
+    assert desk.cli("export", "json", finished, "-o", "plain").err == ""
+    desk.cli("export", "mlflow", finished, "-o", "plain")
+    loud = desk.cli("export", "eliza-1", finished, "-o", "one", "--embedding", "google/gemini-embedding-001")
+    assert "WARNING: what runs there is not what was measured: model" in loud.err
+
+
+def test_targets_without_classes_have_a_table_without_them(write, study):
+    """An empty column helps nobody."""
+    heading, *_ = table(write("json", study(LARGE=CHOICE)).export.fates)
+    assert heading.split()[0] == "setting"
+
+
+numbers = st.sampled_from([None, 0, 0.0, -0.5, 0.3, 2])
+models = st.sampled_from(
+    [
+        "openai/gpt-4.1",
+        "google/gemini-2.5-pro",
+        "ollama/gemma3",
+        "openrouter/x/y",
+        "shed/llama",
+        "anthropic/claude-opus-4-6",
+    ]
+)
+
+
+@pytest.mark.parametrize("target", ["eliza-0.1", "eliza-0.25", "eliza-1"])
+@given(
+    model=models,
+    temperature=numbers,
+    frequency_penalty=numbers,
+    presence_penalty=numbers,
+    top_p=st.sampled_from([None, 0.0, 1.0, 0.5]),
+    stop=st.sampled_from([None, (), ("END",)]),
+)
+@settings(deadline=None, max_examples=60)
+def test_no_eliza_export_holds_a_bare_zero_or_a_stop(target, model, **sent):
+    """Whatever was measured: a zero would become 0.4 to 0.7; and every setting has a fate."""
+    found = Settings(model=model, prompt="plain", max_output_tokens=64, **sent)
+    choice = a_recommendation(settings=found)
+    selection = selection_of(
+        [choice],
+        embedding="openai/text-embedding-3-small",
+        addresses={"shed": "http://shed.example/v1"},
+        catalogue=CATALOGUE,
+    )
+    made = TARGETS[target].write(selection)
+    held = json.loads(made.files["tuned.character.json"])["settings"]
+    values = [*held.values(), *held.get("modelConfig", {}).values()]
+    assert not [value for value in values if value == 0 and not isinstance(value, str)]
+    assert not [name for name in (*held, *held.get("modelConfig", {})) if "stop" in name.lower()]
+    assert set(found.sent()) <= {fate.setting for fate in made.fates}
+    needed = {name for name in ("stop", "top_p") if found.sent().get(name) not in (None, [], 1.0)}
+    assert needed <= {fate.setting for fate in changed(made.fates)}
