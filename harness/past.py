@@ -16,7 +16,7 @@ from harness.calls.budget import Caps
 from harness.calls.engine import Engine
 from harness.calls.provider import Provider
 from harness.clock import Clock, SystemClock
-from harness.errors import HarnessError, InconclusiveError, UsageError
+from harness.errors import InconclusiveError, UsageError
 from harness.findings import AnswerRow, Recommendation, RunRecord, Trial, TrialState
 from harness.outputs.exports.selection import PolicyLabel
 from harness.outputs.report import write_report
@@ -129,17 +129,21 @@ def chosen(
 
 
 def data_now(run: str, *, store: str | None = None) -> str | None:
-    """The fingerprint of the data of a run as it is today; `None`: run, spec or data are not there."""
+    """The fingerprint of the data of a run as it is today; `None`: run, spec or data are not there.
+
+    Raises HarnessError when they are there and cannot be used, as when the rows are not the pinned ones.
+    """
+    database = open_store(store)
     try:
-        database = open_store(store)
-        try:
-            row = database.run(run)
-        finally:
-            database.close()
-        spec = json.loads(row.spec_text) if row.spec_file is None else Path(row.spec_file)
-        return data_fingerprint(spec, **row.overrides)
-    except HarnessError:
+        row = database.run(run)
+    except UsageError:
         return None
+    finally:
+        database.close()
+    spec = json.loads(row.spec_text) if row.spec_file is None else Path(row.spec_file)
+    if isinstance(spec, Path) and not spec.is_file():
+        return None
+    return data_fingerprint(spec, **row.overrides)
 
 
 def rebuild_report(

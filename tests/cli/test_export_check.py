@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -73,6 +74,40 @@ def test_data_that_is_not_here_is_told_and_not_guessed(desk: Any, tuned: str) ->
     """Where an export runs there need be no data: that alone fails nothing."""
     exported(desk, tuned)
     (desk.folder / "words.jsonl").unlink()
+    checked = desk.cli("export", "--check", "out")
+    assert checked.code == 0
+    assert "is not compared" in checked.out
+
+
+@pytest.mark.parametrize("change", ["rows", "definition"])
+def test_data_that_is_here_and_cannot_be_used_fails(desk: Any, answers: Any, change: str) -> None:
+    """Rows that are not the pinned ones, or a definition that is none: that is not "not here"."""
+    pin = hashlib.sha256((desk.folder / "words.jsonl").read_bytes()).hexdigest()
+    desk.write("datasets/pinned.yaml", f"file: ../words.jsonl\nsha256: {pin}\n")
+    desk.spec(("dataset: words.jsonl", "dataset: pinned"), api_base=answers.url)
+    assert desk.cli("tune", "words.yaml", "-q").code == 0
+    exported(desk, "latest")
+    assert desk.cli("export", "--check", "out").code == 0
+    if change == "rows":
+        rows = (desk.folder / "words.jsonl").read_text().splitlines()
+        desk.write("words.jsonl", "\n".join(rows[:-1]) + "\n")
+    else:
+        desk.write("datasets/pinned.yaml", "file: ../words.jsonl\ncolour: red\n")
+    checked = desk.cli("export", "--check", "out")
+    assert checked.code == 1
+    assert "the data cannot be compared" in checked.out
+    assert "pinned.yaml:" in checked.out
+    assert "still holds" not in checked.out
+
+
+@pytest.mark.parametrize("gone", ["words.jsonl", "datasets/pinned.yaml", "words.yaml"])
+def test_each_file_of_the_data_may_be_elsewhere(desk: Any, answers: Any, gone: str) -> None:
+    """Rows, definition or spec: where one is not there, the data is not compared."""
+    desk.write("datasets/pinned.yaml", "file: ../words.jsonl\n")
+    desk.spec(("dataset: words.jsonl", "dataset: pinned"), api_base=answers.url)
+    assert desk.cli("tune", "words.yaml", "-q").code == 0
+    exported(desk, "latest")
+    (desk.folder / gone).unlink()
     checked = desk.cli("export", "--check", "out")
     assert checked.code == 0
     assert "is not compared" in checked.out
