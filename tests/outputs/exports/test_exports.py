@@ -222,7 +222,7 @@ def test_files_in_the_way_stop_an_export(make, tmp_path):
         {"api_key": "x"},
         {"headers": {"Authorization": "x"}},
         {"options": [{"note": "sk-abcdefghijklmnop1234"}]},
-        {"user": "Bearer abcdefgh12345"},
+        {"user": "Bearer abcdefgh12345678"},
     ],
 )
 @pytest.mark.parametrize("target", list(TARGETS))
@@ -234,10 +234,73 @@ def test_credentials_never_leave(make, tmp_path, target, extra):
     assert not list(tmp_path.iterdir())
 
 
+SECRETS = (
+    "ghp_0123456789abcdefghijABCDEFGHIJ012345",
+    "github_pat_11ABCDEFG0123456789_abcdefghij",
+    "hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345",
+    "xai-AbCdEfGhIjKlMnOpQrStUvWxYz012345",
+    "tgp_v1_AbCdEfGhIjKlMnOpQrStUvWxYz012345",
+    "xoxb-123456789012-abcdefghijkl",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\n-----END RSA PRIVATE KEY-----",
+    "Bearer 0123456789abcdef0123",
+    "postgresql://me:hidden@db.example:5432/agents",
+    "See https://api.example/v1?model=a&api_key=hidden",
+)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_credentials_are_known_by_their_look(make, tmp_path, secret):
+    """In a parameter and in the template, whatever it stands under."""
+    with pytest.raises(UsageError, match=r"settings\.note looks like a credential") as caught:
+        export("json", chosen(make, extra={"note": secret}), tmp_path)
+    assert secret not in str(caught.value)
+    with pytest.raises(UsageError, match="template holds what looks like a credential") as caught:
+        export("json", chosen(make), tmp_path, prompt_text=f"Use {secret}")
+    assert secret not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Explain how Bearer instruments work",
+        "Bearer securities: certificates-of-deposit, and what an owner may do",
+        "Is https://shop.example/list?page=2&sort=token_count safe?",
+        "Write to ada@example.org at 10:30, see https://example.org/a:b",
+    ],
+)
+def test_words_about_credentials_are_none(make, tmp_path, text):
+    """A prompt about bearer bonds or addresses is one like any other."""
+    assert export("json", chosen(make, extra={"note": text}), tmp_path, prompt_text=text)
+
+
+@pytest.mark.parametrize("query", ["api_key=hidden", "a=1&key=hidden", "accessToken=hidden"])
+def test_an_address_with_a_key_in_its_query_is_refused(make, tmp_path, query):
+    """It would stand in the files; the message names the provider, not the key."""
+    selection = selection_of(
+        [chosen(make, model="shed/llama")], addresses={"shed": f"https://shed.example/v1?{query}"}
+    )
+    with pytest.raises(UsageError, match=r"providers\.shed\.api_base holds a credential") as caught:
+        registry.export("litellm-proxy", selection, tmp_path)
+    assert "hidden" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 def test_token_limits_are_no_credentials(make, tmp_path):
     """A parameter with "token" in its name is no secret."""
     assert export(
-        "json", chosen(make, extra={"max_thinking_tokens": 100, "logit_bias": {"50256": -100}}), tmp_path
+        "json",
+        chosen(
+            make,
+            extra={
+                "max_thinking_tokens": 100,
+                "eos_token": "</s>",
+                "prompt_cache_key": "tickets",
+                "logit_bias": {"50256": -100},
+            },
+        ),
+        tmp_path,
     )
 
 
