@@ -139,6 +139,15 @@ def test_output_limit_has_the_name_that_the_server_knows(make, model, limit):
     assert arguments == {"model": model.partition("/")[2], "temperature": 0.2, limit: 64}
 
 
+FAKE_LANGCHAIN = """\
+from types import SimpleNamespace
+
+
+def init_chat_model(*, api_key, **_):
+    return SimpleNamespace(invoke=lambda asked: SimpleNamespace(text=api_key))
+"""
+
+
 class Recorder(BaseHTTPRequestHandler):
     """An OpenAI-compatible server that keeps what it was asked."""
 
@@ -187,6 +196,57 @@ def test_openai_script_sends_the_measured_request(make, tmp_path):
         "seed": 3,
         "top_k": 5,
     }
+
+
+@pytest.mark.parametrize(
+    ("target", "file"), [("langchain", "langchain.json"), ("pydantic-ai", "pydantic_ai.json")]
+)
+@pytest.mark.parametrize(
+    ("model", "variable"),
+    [("together/meta-llama/Llama-3", "TOGETHER_API_KEY"), ("barn/llama", "BARN_KEY"), ("shed/llama", None)],
+)
+def test_scripts_are_told_the_variable_of_the_key(make, tmp_path, target, file, model, variable):
+    """A provider that is not OpenAI names its own, or that it wants none."""
+    selection = selection_of(
+        [chosen(make, model=model)],
+        addresses=dict.fromkeys(("shed", "barn"), "https://shed.example/v1"),
+        key_variables={"barn": "BARN_KEY"},
+    )
+    held = tmp_path / file
+    registry.export(target, selection, tmp_path)
+    assert json.loads(held.read_text())["api_key_env"] == variable
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [({"TOGETHER_API_KEY": "of-together"}, "of-together"), ({}, "TOGETHER_API_KEY is not set")],
+)
+def test_a_script_passes_the_key_of_its_provider(make, tmp_path, own, said):
+    """Or says which one is not there; it does not fall back on that of OpenAI."""
+    script = export("langchain", chosen(make, model="together/meta-llama/Llama-3"), tmp_path)[1]
+    (tmp_path / "langchain").mkdir()
+    (tmp_path / "langchain" / "chat_models.py").write_text(FAKE_LANGCHAIN)
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")}
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=environment | {"OPENAI_API_KEY": "of-openai"} | own,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout + done.stderr).startswith(said)
+    assert "of-openai" not in done.stdout + done.stderr
+
+
+def test_promptfoo_sends_no_key_of_openai_to_others(make, tmp_path):
+    """A server that wants no key gets a word in its place."""
+    selection = selection_of(
+        [chosen(make, model="shed/llama")], addresses={"shed": "https://shed.example/v1"}
+    )
+    path = registry.export("promptfoo", selection, tmp_path).paths[0]
+    entry = YAML(typ="safe", pure=True).load(path.read_text())[0]
+    assert entry["config"]["apiKey"] == "none"
 
 
 def test_embedding_choice_gets_an_embedding_script(make, tmp_path):
