@@ -113,6 +113,21 @@ def test_each_file_of_the_data_may_be_elsewhere(desk: Any, answers: Any, gone: s
     assert "is not compared" in checked.out
 
 
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [("run", "run"), ("confirm_by", "rests_on.confirm_by"), ("models", "rests_on.models")],
+)
+def test_a_manifest_without_a_part_is_a_mistake(desk: Any, finished: str, part: str, place: str) -> None:
+    """It says what is missing, and where."""
+    path = exported(desk, finished)
+    manifest = json.loads(path.read_text())
+    del (manifest if part == "run" else manifest["rests_on"])[part]
+    path.write_text(json.dumps(manifest))
+    checked = desk.cli("export", "--check", "out")
+    assert checked.code == 2
+    assert f"json.manifest.json: {place} missing" in checked.err
+
+
 def test_a_folder_without_exports_is_a_mistake(desk: Any) -> None:
     """Nothing checked is not "fine"."""
     (desk.folder / "empty").mkdir()

@@ -249,6 +249,22 @@ def test_promptfoo_sends_no_key_of_openai_to_others(make, tmp_path):
     assert entry["config"]["apiKey"] == "none"
 
 
+@pytest.mark.parametrize(
+    ("model", "effort"),
+    [
+        ("google/gemini-2.5-flash", "minimal"),
+        ("google/gemini-2.5-flash", "xhigh"),
+        ("google/gemini-3.8-flash", "xhigh"),
+        ("google/gemini-3.8-flash", "none"),
+    ],
+)
+def test_an_effort_that_gemini_is_not_told_is_refused(make, tmp_path, model, effort):
+    """Nothing stands for it there, and the message names what does, and the target that takes it."""
+    with pytest.raises(UsageError, match=rf"reasoning_effort '{effort}'.*low, medium, high.*litellm-proxy"):
+        export("gemini", chosen(make, model=model, reasoning_effort=effort), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_embedding_choice_gets_an_embedding_script(make, tmp_path):
     """An embedding model is asked for vectors, not for a conversation."""
     settings = make.settings("openai/text-embedding-3-small", temperature=None, extra={"dimensions": 256})
