@@ -51,13 +51,14 @@ class Target:
     """An export format. write: the files, and what becomes of each setting.
 
     into: takes a character file. policies: shows the choice under every policy, for which the run's evidence
-    is read again.
+    is read again. chat: it asks for texts, so that no embedding model may be the choice.
     """
 
     description: str
     write: Callable[[Selection], Export]
     into: bool = False
     policies: bool = False
+    chat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +74,17 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "eliza-0.1": Target(eliza_0.DESCRIPTIONS["0.1"], eliza_0.write_0_1, into=True),
         "eliza-0.25": Target(eliza_0.DESCRIPTIONS["0.25"], eliza_0.write_0_25, into=True),
         "eliza-1": Target(eliza_1.DESCRIPTION, eliza_1.write, into=True),
-        "anthropic": Target(anthropic_export.DESCRIPTION, anthropic_export.write),
+        "anthropic": Target(anthropic_export.DESCRIPTION, anthropic_export.write, chat=True),
         "dotenv": Target(dotenv_export.DESCRIPTION, dotenv_export.write),
-        "gemini": Target(gemini_export.DESCRIPTION, gemini_export.write),
-        "inspect": Target(inspect_export.DESCRIPTION, inspect_export.write),
+        "gemini": Target(gemini_export.DESCRIPTION, gemini_export.write, chat=True),
+        "inspect": Target(inspect_export.DESCRIPTION, inspect_export.write, chat=True),
         "json": Target(json_export.DESCRIPTION, json_export.write),
-        "langchain": Target(langchain_export.DESCRIPTION, langchain_export.write),
+        "langchain": Target(langchain_export.DESCRIPTION, langchain_export.write, chat=True),
         "litellm-proxy": Target(litellm_proxy_export.DESCRIPTION, litellm_proxy_export.write),
-        "mlflow": Target(mlflow_export.DESCRIPTION, mlflow_export.write),
+        "mlflow": Target(mlflow_export.DESCRIPTION, mlflow_export.write, chat=True),
         "openai": Target(openai_export.DESCRIPTION, openai_export.write),
-        "promptfoo": Target(promptfoo_export.DESCRIPTION, promptfoo_export.write),
-        "pydantic-ai": Target(pydantic_ai_export.DESCRIPTION, pydantic_ai_export.write),
+        "promptfoo": Target(promptfoo_export.DESCRIPTION, promptfoo_export.write, chat=True),
+        "pydantic-ai": Target(pydantic_ai_export.DESCRIPTION, pydantic_ai_export.write, chat=True),
         "recommendation": Target(
             recommendation_export.DESCRIPTION, recommendation_export.write, policies=True
         ),
@@ -109,6 +110,8 @@ def export(target: str, selection: Selection, folder: Path, *, force: bool = Fal
     if selection.character is not None and not found.into:
         takers = ", ".join(name for name, known in TARGETS.items() if known.into)
         raise UsageError(f"{target} has no file to write into; --into goes with {takers}")
+    if found.chat:
+        _refuse_embedding(target, selection)
     refuse_credentials(selection)
     made = found.write(selection)
     made = replace(made, remarks=(*made.remarks, *retired(selection)))
@@ -126,6 +129,17 @@ def export(target: str, selection: Selection, folder: Path, *, force: bool = Fal
     for path in stale:
         path.unlink()
     return written
+
+
+def _refuse_embedding(target: str, selection: Selection) -> None:
+    """Raise UsageError when the choice is an embedding model."""
+    known = selection.known(selection.settings)
+    classes = (selection.choice.trial.model_class, None if known is None else known.model_class)
+    if "EMBEDDING" in classes:
+        raise UsageError(
+            f"{selection.settings.model} is an embedding model, and {target} asks a text model; export a run "
+            "of text models, or this one for openai, litellm-proxy or json"
+        )
 
 
 def manifest_text(target: str, selection: Selection, made: Export) -> str:

@@ -277,6 +277,26 @@ def test_embedding_choice_gets_an_embedding_script(make, tmp_path):
     assert "embeddings.create" in paths[1].read_text()
 
 
+@pytest.mark.parametrize(
+    ("target", "model"),
+    [
+        *(
+            (target, "openai/text-embedding-3-small")
+            for target in ("langchain", "pydantic-ai", "promptfoo", "inspect", "mlflow")
+        ),
+        ("gemini", "google/gemini-embedding-001"),
+    ],
+)
+@pytest.mark.parametrize("model_class", ["EMBEDDING", None])
+def test_an_embedding_choice_is_no_text_model(make, tmp_path, target, model, model_class):
+    """Nobody can talk to it: the message says so and names targets that hold it."""
+    settings = make.settings(model, temperature=None)
+    trial = make.trial(2, settings=settings, model_class=model_class)
+    with pytest.raises(UsageError, match=rf"{model} is an embedding model, and {target} asks a text model"):
+        export(target, make.recommendation(settings=settings, trial=trial), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_unknown_target_names_the_near_one(make, tmp_path):
     """A typing slip gets the name that was meant, and the list."""
     with pytest.raises(UsageError, match="did you mean 'openai'"):
