@@ -65,9 +65,18 @@ def test_a_moved_price_and_a_retired_model_fail_and_are_named(desk: Any, finishe
     changed(exported(desk, finished), models=models)
     checked = desk.cli("export", "--check", "out")
     assert checked.code == 1
-    assert "the price of openai/gpt-4.1 is" in checked.out
+    said = "the price of openai/gpt-4.1: input $2 per million, was $9, output $8 per million, was $9 (as of "
+    assert said in checked.out
+    assert "{" not in checked.out
     assert "anthropic/claude-3-opus is retired" in checked.out
     assert "its successor is anthropic/claude-opus-4-6" in checked.out
+
+
+def test_a_price_that_was_not_written_down_is_no_change(desk: Any, finished: str) -> None:
+    """A manifest of an earlier version knows fewer kinds of prices."""
+    models = {"openai/gpt-4.1": {"prices": {"input": 2.0, "output": 8.0}, "deprecation_date": None}}
+    changed(exported(desk, finished), models=models)
+    assert desk.cli("export", "--check", "out").code == 0
 
 
 def test_data_that_is_not_here_is_told_and_not_guessed(desk: Any, tuned: str) -> None:
