@@ -37,7 +37,7 @@ from harness.outputs.exports import (
 )
 from harness.outputs.exports.credentials import refuse_credentials
 from harness.outputs.exports.expiry import basis, retired
-from harness.outputs.exports.manifest import Export, changed, fate_documents
+from harness.outputs.exports.manifest import Export, Fate, changed, fate_documents
 from harness.outputs.exports.selection import Selection
 from harness.outputs.files import encodable, write_text
 from harness.records import JsonValue
@@ -52,6 +52,7 @@ class Target:
 
     into: takes a character file. policies: shows the choice under every policy, for which the run's evidence
     is read again. chat: it asks for texts, so that no embedding model may be the choice.
+    prompt: where the template of the prompt stands in its files; empty: nowhere.
     """
 
     description: str
@@ -59,6 +60,7 @@ class Target:
     into: bool = False
     policies: bool = False
     chat: bool = False
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +80,18 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "dotenv": Target(dotenv_export.DESCRIPTION, dotenv_export.write),
         "gemini": Target(gemini_export.DESCRIPTION, gemini_export.write, chat=True),
         "inspect": Target(inspect_export.DESCRIPTION, inspect_export.write, chat=True),
-        "json": Target(json_export.DESCRIPTION, json_export.write),
+        "json": Target(json_export.DESCRIPTION, json_export.write, prompt="prompt.template"),
         "langchain": Target(langchain_export.DESCRIPTION, langchain_export.write, chat=True),
         "litellm-proxy": Target(litellm_proxy_export.DESCRIPTION, litellm_proxy_export.write),
-        "mlflow": Target(mlflow_export.DESCRIPTION, mlflow_export.write, chat=True),
+        "mlflow": Target(mlflow_export.DESCRIPTION, mlflow_export.write, chat=True, prompt="template"),
         "openai": Target(openai_export.DESCRIPTION, openai_export.write),
         "promptfoo": Target(promptfoo_export.DESCRIPTION, promptfoo_export.write, chat=True),
         "pydantic-ai": Target(pydantic_ai_export.DESCRIPTION, pydantic_ai_export.write, chat=True),
         "recommendation": Target(
             recommendation_export.DESCRIPTION, recommendation_export.write, policies=True
         ),
-        "toml": Target(toml_export.DESCRIPTION, toml_export.write),
-        "yaml": Target(yaml_export.DESCRIPTION, yaml_export.write),
+        "toml": Target(toml_export.DESCRIPTION, toml_export.write, prompt="prompt.template"),
+        "yaml": Target(yaml_export.DESCRIPTION, yaml_export.write, prompt="prompt.template"),
     }
 )
 
@@ -153,12 +155,21 @@ def manifest_text(target: str, selection: Selection, made: Export) -> str:
         "run": choice.run,
         "policy": choice.policy,
         "same_as_measured": not changed(made.fates),
-        "settings": fate_documents(made.fates),
+        "settings": fate_documents((*made.fates, _prompt_fate(target, selection))),
         "remarks": list(made.remarks),
         "rests_on": basis(selection),
         "files": {name: _sha256(encodable(text)) for name, text in made.files.items()},
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _prompt_fate(target: str, selection: Selection) -> Fate:
+    """What becomes of the prompt that was measured: few targets hold its template."""
+    variant, key = selection.settings.prompt, TARGETS[target].prompt
+    if key and selection.prompt_text is not None:
+        return Fate(setting="prompt", requested=variant, exported=variant, key=key)
+    why = "its template is in none of these files: `harness export json RUN` writes it, under prompt.template"
+    return Fate(setting="prompt", requested=variant, effect="not expressible", reason=why)
 
 
 def read_manifest(path: Path) -> Mapping[str, JsonValue]:

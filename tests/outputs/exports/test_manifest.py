@@ -63,6 +63,20 @@ def test_the_manifest_says_what_the_export_rests_on(write, study):
     assert held["same_as_measured"] is True
 
 
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_the_manifest_says_what_becomes_of_the_prompt(write, study, target):
+    """Its template is in four targets; of the others it says which one holds it."""
+    model = {"anthropic": "anthropic/claude-haiku-4-5", "gemini": "google/gemini-2.5-flash"}.get(target)
+    settings = Settings(model=model or "openai/gpt-4.1", prompt="plain", max_output_tokens=64)
+    written = write(target, study(LARGE=settings), prompt_text="Label this: {{ text }}")
+    (fate,) = [one for one in manifest(written)["settings"] if one["setting"] == "prompt"]
+    keys = dict.fromkeys(("json", "toml", "yaml"), "prompt.template") | {"mlflow": "template"}
+    assert fate["requested"] == "plain"
+    assert fate.get("key") == keys.get(target)
+    assert fate["effective"] == ("effective" if target in keys else "not expressible")
+    assert ("harness export json RUN" in fate.get("reason", "")) == (target not in keys)
+
+
 def test_a_setting_is_lost_without_harm_when_leaving_it_out_does_the_same():
     """A penalty of 0 that nobody sends changes nothing; one of 0.1 does."""
     assert not lost("presence_penalty", 0.0, "dropped").changes
