@@ -157,8 +157,8 @@ def test_served_local_model_is_asked_once_for_each_answer(
         rest = text[2].partition("\naim:")
         desk.write(
             "words.yaml",
-            f"{text[0]}providers: {{local: {{api_base: '{server.url}'}}}}\n"
-            f"aim:\n  within: {{truncation_rate: 1.0}}{rest[2]}",
+            f"{text[0]}providers: {{local: {{api_base: '{server.url}'}}}}\naim:"
+            + rest[2].replace("{policy", "{within: {truncation_rate: 1.0}, policy"),
         )
         killed_after(4, desk.folder, "tune", "words.yaml")
         before = desk.answered()

@@ -13,6 +13,7 @@ import queue
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -233,6 +234,17 @@ def _object(line: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
+def _is_taken(port: int) -> bool:
+    """Whether another program listens on this port; the server's own word for it may come too late."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
 def _why(launch: Launch, child: subprocess.Popen[bytes], answer: dict[str, Any]) -> str:
     """One sentence on why there is no server, and what to do about it."""
     what = f"the embedded server for {launch.model!r} did not start"
@@ -244,7 +256,7 @@ def _why(launch: Launch, child: subprocess.Popen[bytes], answer: dict[str, Any])
     if not answer:
         return f"{what}: {_death(child)}{_logged(launch.log)}"
     reasons = _error_lines(launch.log)
-    if any("couldn't bind" in reason for reason in reasons):
+    if any("couldn't bind" in reason for reason in reasons) or _is_taken(launch.port):
         return f"{what}: port {launch.port} of 127.0.0.1 is taken; name another, or 0 for any free one"
     if any("failed to load model" in reason for reason in reasons):
         return (
