@@ -16,14 +16,14 @@ from harness.calls.budget import Caps
 from harness.calls.engine import Engine
 from harness.calls.provider import Provider
 from harness.clock import Clock, SystemClock
-from harness.errors import HarnessError, InconclusiveError, UsageError
+from harness.errors import InconclusiveError, UsageError
 from harness.findings import AnswerRow, Recommendation, RunRecord, Trial, TrialState
 from harness.outputs.exports.selection import PolicyLabel
 from harness.outputs.report import write_report
 from harness.plan.plan import Plan
 from harness.plan.planner import data_fingerprint, make_plan
 from harness.plan.provenance import provenance_of
-from harness.plan.spec_reader import read_addresses
+from harness.plan.spec_reader import read_addresses, read_key_variables
 from harness.records import Split, Verb
 from harness.result import EvalResult, TuneResult
 from harness.store.store import RunRow, Store, TrialRow, open_store
@@ -86,12 +86,14 @@ def _record_of(row: RunRow) -> RunRecord:
 class Chosen:
     """What a finished run recommends. prompt_text: the template of its prompt, as it was measured.
 
-    addresses: by provider, where the run's spec names one. labelled: the choice under every policy.
+    addresses, key_variables: by provider, where the run's spec names one. labelled: the choice under every
+    policy.
     """
 
     recommendation: Recommendation
     prompt_text: str
     addresses: Mapping[str, str]
+    key_variables: Mapping[str, str]
     labelled: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
 
 
@@ -125,21 +127,26 @@ def chosen(
         why = "; ".join(record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
     prompt = row.prompts[recommendation.settings.prompt]
-    return Chosen(recommendation, prompt, read_addresses(row.spec_text), labelled)
+    spec = row.spec_text
+    return Chosen(recommendation, prompt, read_addresses(spec), read_key_variables(spec), labelled)
 
 
 def data_now(run: str, *, store: str | None = None) -> str | None:
-    """The fingerprint of the data of a run as it is today; `None`: run, spec or data are not there."""
+    """The fingerprint of the data of a run as it is today; `None`: run, spec or data are not there.
+
+    Raises HarnessError when they are there and cannot be used, as when the rows are not the pinned ones.
+    """
+    database = open_store(store)
     try:
-        database = open_store(store)
-        try:
-            row = database.run(run)
-        finally:
-            database.close()
-        spec = json.loads(row.spec_text) if row.spec_file is None else Path(row.spec_file)
-        return data_fingerprint(spec, **row.overrides)
-    except HarnessError:
+        row = database.run(run)
+    except UsageError:
         return None
+    finally:
+        database.close()
+    spec = json.loads(row.spec_text) if row.spec_file is None else Path(row.spec_file)
+    if isinstance(spec, Path) and not spec.is_file():
+        return None
+    return data_fingerprint(spec, **row.overrides)
 
 
 def rebuild_report(

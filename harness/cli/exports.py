@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from harness.catalogue.models import Catalogue
     from harness.outputs.exports.registry import Written
     from harness.outputs.exports.selection import Selection
     from harness.past import Chosen
@@ -101,7 +104,8 @@ def _selection(
         [one.recommendation for one in found],
         labelled=[pair for one in found for pair in one.labelled],
         prompt_text=found[0].prompt_text,
-        addresses={name: address for one in reversed(found) for name, address in one.addresses.items()},
+        addresses=dict(pair for one in reversed(found) for pair in one.addresses.items()),
+        key_variables=dict(pair for one in reversed(found) for pair in one.key_variables.items()),
         embedding=embedding,
         max_input_tokens=max_input_tokens,
         character=None if into is None else read_character(into),
@@ -111,30 +115,43 @@ def _selection(
 def _check(folder: Path, store: str | None) -> int:
     """Say of each export in this folder whether it still holds; 1 when one does not."""
     from datetime import UTC, datetime
-    from typing import cast
 
     from harness.catalogue.models import load_catalogue
     from harness.errors import UsageError
-    from harness.outputs.exports.expiry import moved
-    from harness.outputs.exports.registry import MANIFEST, read_manifest
-    from harness.past import data_now
+    from harness.outputs.exports.registry import MANIFEST
 
     paths = sorted(folder.rglob(f"*.{MANIFEST}"))
     if not paths:
         raise UsageError(f"{folder} holds no *.{MANIFEST}; name the folder of an export")
-    catalogue, today, expired = load_catalogue(), datetime.now(UTC).date(), False
-    for path in paths:
-        manifest = read_manifest(path)
+    catalogue, today = load_catalogue(), datetime.now(UTC).date()
+    held = [_still_holds(path, catalogue, today, store) for path in paths]
+    if all(held):
+        click.echo("still holds: models, prices and date are as they were")
+    return 0 if all(held) else 1
+
+
+def _still_holds(path: Path, catalogue: Catalogue, today: date, store: str | None) -> bool:
+    """Whether the export of this manifest holds; what speaks against it is printed."""
+    from typing import cast
+
+    from harness.errors import HarnessError
+    from harness.outputs.exports.expiry import moved
+    from harness.outputs.exports.registry import read_manifest
+    from harness.past import data_now
+
+    manifest = read_manifest(path)
+    rests_on = cast("Mapping[str, JsonValue]", manifest["rests_on"])
+    data, faults = None, list[str]()
+    try:
         data = data_now(str(manifest["run"]), store=store)
-        rests_on = cast("Mapping[str, JsonValue]", manifest["rests_on"])
-        for fault in moved(rests_on, catalogue, today=today, data_sha256=data):
-            expired = True
-            click.echo(f"{path}: {fault}")
         if data is None:
             click.echo(f"{path}: note: the data of run {manifest['run']} is not here, and is not compared")
-    if not expired:
-        click.echo("still holds: models, prices and date are as they were")
-    return 1 if expired else 0
+    except HarnessError as error:
+        faults.append(f"the data cannot be compared: {error}")
+    faults += moved(rests_on, catalogue, today=today, data_sha256=data)
+    for fault in faults:
+        click.echo(f"{path}: {fault}")
+    return not faults
 
 
 def _show(written: Written) -> None:

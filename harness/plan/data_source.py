@@ -89,6 +89,26 @@ def find_rows(dataset: str, folder: Path, cache: Path) -> RowSource:
     return _of_definition(path, cache)
 
 
+def rows_missing(dataset: str, folder: Path) -> bool:
+    """Whether a file that `task.dataset` means is not there: that of the rows, or of their definition.
+
+    A data set of a hub is never missing in this sense. Raises nothing for what is there and cannot be used.
+    """
+    if dataset.startswith("hf:"):
+        return False
+    path = folder / dataset
+    if path.suffix not in (*DEFINITIONS, *ROW_FILES):
+        try:
+            path = _named(dataset, folder)
+        except UsageError:
+            return True
+    if path.suffix in ROW_FILES or not path.is_file():
+        return not path.is_file()
+    held = read_yaml(path).value
+    file = held.get("file") if isinstance(held, dict) else None
+    return isinstance(file, str) and not (path.parent / file).is_file()
+
+
 def _named(name: str, folder: Path) -> Path:
     known: set[str] = set()
     for above in (folder, *folder.absolute().parents):

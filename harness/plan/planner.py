@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Unpack, cast
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
-from harness.errors import DataError, UsageError
+from harness.errors import DataError, SpecError, UsageError
 from harness.plan.aim_spec import AimSpec, policy_of
 from harness.plan.columns import Row
-from harness.plan.data_source import CACHE_FOLDER, find_rows
+from harness.plan.data_source import CACHE_FOLDER, find_rows, rows_missing
 from harness.plan.frames import with_rows_written
 from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel, find_panel
@@ -88,12 +88,20 @@ def make_plan(
 def data_fingerprint(
     spec: Path | str | Mapping[str, object], *, cache: Path = CACHE_FOLDER, **overrides: Unpack[Overrides]
 ) -> str | None:
-    """The fingerprint of the rows of a spec alone, whatever else of it is sound; `None`: they are not."""
+    """The fingerprint of the rows of a spec alone, whatever else of it is sound; `None`: no file of them is.
+
+    Raises SpecError when the rows are there and cannot be used: they are not those that a definition pins,
+    or a template cannot take them.
+    """
     reading = overridden(read_spec(spec), overrides)
     folder = Path() if isinstance(spec, Mapping) else Path(spec).parent
+    if reading.task is not None and rows_missing(reading.task.dataset, folder):
+        return None
     draft = _Draft(reading, load_catalogue(), folder, cache, Permission())
     draft.look_up()
-    return None if draft.rows is None else draft.rows.fingerprint()
+    if draft.rows is None:
+        raise SpecError(reading.problems.found)
+    return draft.rows.fingerprint()
 
 
 class _Draft:

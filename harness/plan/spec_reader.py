@@ -152,13 +152,22 @@ def read_policy(form: object) -> Policy:
 
 def read_addresses(text: str) -> dict[str, str]:
     """The addresses that a spec's text names, by provider; the text of a spec that a run began with."""
+    return _of_providers(text, "api_base")
+
+
+def read_key_variables(text: str) -> dict[str, str]:
+    """The environment variables of keys that a spec's text names, by provider."""
+    return _of_providers(text, "api_key_env")
+
+
+def _of_providers(text: str, key: str) -> dict[str, str]:
     whole = parse_yaml("<spec>", text).value
     providers = whole.get("providers") if isinstance(whole, dict) else None
     found: dict[str, str] = {}
     for name, entry in (providers if isinstance(providers, dict) else {}).items():
-        address = entry.get("api_base") if isinstance(entry, dict) else None
-        if isinstance(address, str):
-            found[name] = address
+        value = entry.get(key) if isinstance(entry, dict) else None
+        if isinstance(value, str):
+            found[name] = value
     return found
 
 

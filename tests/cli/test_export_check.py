@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -64,9 +65,18 @@ def test_a_moved_price_and_a_retired_model_fail_and_are_named(desk: Any, finishe
     changed(exported(desk, finished), models=models)
     checked = desk.cli("export", "--check", "out")
     assert checked.code == 1
-    assert "the price of openai/gpt-4.1 is" in checked.out
+    said = "the price of openai/gpt-4.1: input $2 per million, was $9, output $8 per million, was $9 (as of "
+    assert said in checked.out
+    assert "{" not in checked.out
     assert "anthropic/claude-3-opus is retired" in checked.out
     assert "its successor is anthropic/claude-opus-4-6" in checked.out
+
+
+def test_a_price_that_was_not_written_down_is_no_change(desk: Any, finished: str) -> None:
+    """A manifest of an earlier version knows fewer kinds of prices."""
+    models = {"openai/gpt-4.1": {"prices": {"input": 2.0, "output": 8.0}, "deprecation_date": None}}
+    changed(exported(desk, finished), models=models)
+    assert desk.cli("export", "--check", "out").code == 0
 
 
 def test_data_that_is_not_here_is_told_and_not_guessed(desk: Any, tuned: str) -> None:
@@ -76,6 +86,55 @@ def test_data_that_is_not_here_is_told_and_not_guessed(desk: Any, tuned: str) ->
     checked = desk.cli("export", "--check", "out")
     assert checked.code == 0
     assert "is not compared" in checked.out
+
+
+@pytest.mark.parametrize("change", ["rows", "definition"])
+def test_data_that_is_here_and_cannot_be_used_fails(desk: Any, answers: Any, change: str) -> None:
+    """Rows that are not the pinned ones, or a definition that is none: that is not "not here"."""
+    pin = hashlib.sha256((desk.folder / "words.jsonl").read_bytes()).hexdigest()
+    desk.write("datasets/pinned.yaml", f"file: ../words.jsonl\nsha256: {pin}\n")
+    desk.spec(("dataset: words.jsonl", "dataset: pinned"), api_base=answers.url)
+    assert desk.cli("tune", "words.yaml", "-q").code == 0
+    exported(desk, "latest")
+    assert desk.cli("export", "--check", "out").code == 0
+    if change == "rows":
+        rows = (desk.folder / "words.jsonl").read_text().splitlines()
+        desk.write("words.jsonl", "\n".join(rows[:-1]) + "\n")
+    else:
+        desk.write("datasets/pinned.yaml", "file: ../words.jsonl\ncolour: red\n")
+    checked = desk.cli("export", "--check", "out")
+    assert checked.code == 1
+    assert "the data cannot be compared" in checked.out
+    assert "pinned.yaml:" in checked.out
+    assert "still holds" not in checked.out
+
+
+@pytest.mark.parametrize("gone", ["words.jsonl", "datasets/pinned.yaml", "words.yaml"])
+def test_each_file_of_the_data_may_be_elsewhere(desk: Any, answers: Any, gone: str) -> None:
+    """Rows, definition or spec: where one is not there, the data is not compared."""
+    desk.write("datasets/pinned.yaml", "file: ../words.jsonl\n")
+    desk.spec(("dataset: words.jsonl", "dataset: pinned"), api_base=answers.url)
+    assert desk.cli("tune", "words.yaml", "-q").code == 0
+    exported(desk, "latest")
+    (desk.folder / gone).unlink()
+    checked = desk.cli("export", "--check", "out")
+    assert checked.code == 0
+    assert "is not compared" in checked.out
+
+
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [("run", "run"), ("confirm_by", "rests_on.confirm_by"), ("models", "rests_on.models")],
+)
+def test_a_manifest_without_a_part_is_a_mistake(desk: Any, finished: str, part: str, place: str) -> None:
+    """It says what is missing, and where."""
+    path = exported(desk, finished)
+    manifest = json.loads(path.read_text())
+    del (manifest if part == "run" else manifest["rests_on"])[part]
+    path.write_text(json.dumps(manifest))
+    checked = desk.cli("export", "--check", "out")
+    assert checked.code == 2
+    assert f"json.manifest.json: {place} missing" in checked.err
 
 
 def test_a_folder_without_exports_is_a_mistake(desk: Any) -> None:

@@ -9,20 +9,53 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from harness.errors import UsageError
+from harness.outputs.exports.eliza_facts import eliza_keys
 from harness.outputs.exports.selection import Selection
 from harness.records import JsonValue, Settings
 
-# Names and values that give a credential away; "max_tokens" must not be among them.
-CREDENTIAL_NAME = re.compile(
-    r"(^|[_.-])(api_?key|authorization|bearer|credentials?|password|passwd|secret|access_?token|auth_?token)($|[_.-])",
-    re.IGNORECASE,
+# Words of a name that give a credential away, wherever they stand in it. `tokens` must not be among them:
+# limits are counted in them.
+SECRET_WORDS = frozenset(
+    [
+        "apikey",
+        "authorization",
+        "bearer",
+        "cookie",
+        "cookies",
+        "credential",
+        "credentials",
+        "mnemonic",
+        "passphrase",
+        "passwd",
+        "password",
+        "pwd",
+        "secret",
+    ]
 )
+# What a key is of, and what a token is of, where it is none that is to be kept secret.
+SECRET_KEYS = frozenset(
+    ["access", "api", "auth", "encryption", "master", "private", "secret", "service", "signing", "ssh"]
+)
+PLAIN_TOKENS = frozenset(
+    ["bos", "cls", "end", "eos", "first", "last", "mask", "next", "pad", "per", "sep", "start", "stop", "unk"]
+)
+SECRET_PARAMETERS = frozenset(("key", "sig", "signature"))
 CREDENTIAL_VALUE = re.compile(
-    r"\b(sk-[\w-]{16,}|Bearer\s+\S{8,}|AKIA[0-9A-Z]{16}|gsk_\w{16,}|AIza[\w-]{30,})"
+    r"""(?<!\w)(?:
+        sk-[\w-]{16,} | gsk_\w{16,} | xai-\w{16,} | tgp_[\w-]{16,} | hf_[A-Za-z0-9]{16,}
+        | gh[oprsu]_\w{16,} | github_pat_\w{16,} | xox[abeprs]-[\w-]{10,}
+        | AKIA[0-9A-Z]{16} | AIza[\w-]{30,}
+        | Bearer\s+(?=[\w.~+/-]*\d)[\w.~+/-]{16,}
+        | eyJ[\w-]{6,}\.[\w-]{6,}\.[\w-]{6,}
+        | -----BEGIN\ (?:[A-Z]+\ )*PRIVATE\ KEY-----
+        | [a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:[^/\s@]+@
+    )""",
+    re.VERBOSE,
 )
+ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>]+")
 
 
 def refuse_credentials(selection: Selection, files: Mapping[str, str] | None = None) -> None:
@@ -31,7 +64,7 @@ def refuse_credentials(selection: Selection, files: Mapping[str, str] | None = N
     files: contents by name; a character that was given may hold keys, which then must not be copied.
     """
     prompt = selection.prompt_text
-    if prompt is not None and CREDENTIAL_VALUE.search(prompt):
+    if prompt is not None and _is_secret(prompt):
         raise UsageError(
             "the prompt's template holds what looks like a credential, and exports must hold none; "
             "take it out"
@@ -39,22 +72,63 @@ def refuse_credentials(selection: Selection, files: Mapping[str, str] | None = N
     for settings in (selection.settings, *selection.by_class.values()):
         _refuse_settings(settings)
     for provider, address in selection.addresses.items():
-        if "@" in urlsplit(address).netloc:
-            raise UsageError(
-                f"providers.{provider}.api_base holds a user name or password, and exports must hold none; "
-                "take it out of the address"
-            )
+        _refuse_address(provider, address)
     _refuse_character(selection)
     for name, text in (files or {}).items():
-        if CREDENTIAL_VALUE.search(text):
+        if _is_secret(text):
             raise UsageError(
                 f"{name} would hold what looks like a credential, and exports must hold none; move it "
                 "from the file to the environment"
             )
 
 
+def names_credential(name: str) -> bool:
+    """Whether a value under this name is a credential by it: API_TOKEN, clientSecret, but not max_tokens."""
+    words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
+    if not SECRET_WORDS.isdisjoint(words):
+        return True
+    pairs = list(zip(["", *words], words, strict=False))
+    if any(last == "key" and kind in SECRET_KEYS for kind, last in pairs):
+        return True
+    return bool(pairs) and pairs[-1][1] == "token" and pairs[-1][0] not in PLAIN_TOKENS
+
+
+def _is_secret(text: str) -> bool:
+    """Whether a credential stands in this text, or an address with one."""
+    if CREDENTIAL_VALUE.search(text):
+        return True
+    return any(
+        names_credential(name) for address in ADDRESS.findall(text) for name, _ in _parameters(address)
+    )
+
+
+def _parameters(address: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(urlsplit(address).query)
+    except ValueError:  # a text that only begins like an address
+        return []
+
+
+def _refuse_address(provider: str, address: str) -> None:
+    found = ""
+    if "@" in urlsplit(address).netloc:
+        found = "a user name or password"
+    elif any(names_credential(name) or name in SECRET_PARAMETERS for name, _ in _parameters(address)):
+        found = "a credential in its query"
+    elif _is_secret(address):
+        found = "what looks like a credential"
+    if found:
+        raise UsageError(
+            f"providers.{provider}.api_base holds {found}, and exports must hold none; take it out of the "
+            "address"
+        )
+
+
 def _refuse_character(selection: Selection) -> None:
-    """Raise UsageError when the character that was given holds a value under the name of a credential."""
+    """Raise UsageError when the character that was given holds credentials, naming the place of each.
+
+    Whatever stands among its secrets is one, but for the names of models and settings that exports write.
+    """
     if selection.character is None:
         return
     file, text = selection.character
@@ -62,32 +136,56 @@ def _refuse_character(selection: Selection) -> None:
         whole: JsonValue = json.loads(text)
     except ValueError:
         return  # the writer says what is wrong with it
-    for place, name, value in _leaves(whole, "character", ""):
-        if isinstance(value, str) and value and CREDENTIAL_NAME.search(name):
-            raise UsageError(
-                f"{file}: {place} looks like a credential, and exports must hold none; move it "
-                "to the environment"
-            )
+    places = dict.fromkeys(
+        _shown("character", path)
+        for path, value in _leaves(whole, ())
+        if _betrays(path, value) or (_among_secrets(path) and isinstance(value, str) and value)
+    )
+    if places:
+        look = "looks like a credential" if len(places) == 1 else "look like credentials"
+        raise UsageError(
+            f"{file}: {', '.join(places)} {look}, and exports must hold none; move it to the environment"
+        )
+
+
+def _among_secrets(path: tuple[str, ...]) -> bool:
+    among = path[:1] == ("secrets",) or path[:2] == ("settings", "secrets")
+    return among and path[-1] not in eliza_keys()
 
 
 def _refuse_settings(settings: Settings) -> None:
     sent = cast("JsonValue", settings.sent())
-    for place, name, value in _leaves(sent, "settings", ""):
-        secret = isinstance(value, str) and CREDENTIAL_VALUE.search(value)
-        if secret or CREDENTIAL_NAME.search(name):
+    for path, value in _leaves(sent, ()):
+        # A name alone is enough here: no parameter of a call is called so.
+        if _betrays(path, value) or any(names_credential(name) for name in path):
             raise UsageError(
-                f"{place} looks like a credential, and exports must hold none; take it out of the spec and "
-                "let the application read it from its environment"
+                f"{_shown('settings', path)} looks like a credential, and exports must hold none; take it "
+                "out of the spec and let the application read it from its environment"
             )
 
 
-def _leaves(value: JsonValue, place: str, name: str) -> Iterator[tuple[str, str, JsonValue]]:
-    """Every value inside, with its place, and the name of the key that it stands under."""
+def _betrays(path: tuple[str, ...], value: JsonValue) -> bool:
+    """Whether this value is a credential, by its look or by the names that it stands under."""
+    if any(CREDENTIAL_VALUE.search(name) for name in path):
+        return True
+    if isinstance(value, str):
+        return _is_secret(value) or (value != "" and any(names_credential(name) for name in path))
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and any(names_credential(name) for name in path)
+
+
+def _shown(root: str, path: tuple[str, ...]) -> str:
+    """The place in words; a key that is itself a credential is not repeated."""
+    return ".".join([root, *("<hidden>" if CREDENTIAL_VALUE.search(name) else name for name in path)])
+
+
+def _leaves(value: JsonValue, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], JsonValue]]:
+    """Every value inside, with the keys that it stands under; places in lists are not counted."""
     if isinstance(value, dict):
         for key, part in value.items():
-            yield from _leaves(part, f"{place}.{key}", key)
+            yield from _leaves(part, (*path, key))
     elif isinstance(value, list):
         for part in value:
-            yield from _leaves(part, place, name)
+            yield from _leaves(part, path)
     else:
-        yield place, name, value
+        yield path, value

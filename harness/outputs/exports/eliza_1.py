@@ -6,7 +6,7 @@ The command line passes names of models from .env, but no sampling settings: tho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.errors import UsageError
@@ -21,22 +21,13 @@ from harness.outputs.exports.eliza import (
     unsendable,
     with_class,
 )
-from harness.outputs.exports.eliza_facts import Plugin, eliza_facts
+from harness.outputs.exports.eliza_facts import EMBEDDING_ADDRESS, KEYS, TEXT_CLASSES, Plugin, eliza_facts
 from harness.outputs.exports.json_splice import Path
 from harness.outputs.exports.manifest import Export, Fate, lost
 from harness.outputs.exports.selection import Selection, replace_class
 from harness.records import JsonValue, ModelClass, Settings
 
 DESCRIPTION = "a character of Eliza 1.x (JSON and TypeScript) and its .env"
-KEYS: Mapping[str, str] = {
-    "temperature": "TEMPERATURE",
-    "max_output_tokens": "MAX_TOKENS",
-    "frequency_penalty": "FREQUENCY_PENALTY",
-    "presence_penalty": "PRESENCE_PENALTY",
-    "top_p": "TOP_P",
-    "seed": "SEED",
-}
-TEXT_CLASSES: tuple[ModelClass, ...] = ("SMALL", "LARGE")
 # The lengths that the core knows; any other ends a plugin's start with an error.
 OPENAI_ADDRESS = "https://api.openai.com/v1"  # what the OpenAI plugin asks by itself
 LENGTHS = (384, 512, 768, 1024, 1536, 3072)
@@ -208,7 +199,7 @@ def _embedding_address(draft: _Draft, selection: Selection, provider: str) -> No
     plugins = eliza_facts().plugins
     own = provider == "openai" or provider not in plugins
     if own and here is not None and here != (text or OPENAI_ADDRESS):
-        draft.name("OPENAI_EMBEDDING_URL", here)
+        draft.name(EMBEDDING_ADDRESS, here)
 
 
 def _own_embedding(draft: _Draft, selection: Selection, plugin: Plugin) -> str | None:

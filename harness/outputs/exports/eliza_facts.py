@@ -15,6 +15,18 @@ from typing import Literal
 from harness.records import ModelClass
 from harness.store.codec import decode
 
+# How Eliza 1.x calls the sampling settings of a class, behind TEXT_SMALL_ and TEXT_LARGE_.
+KEYS: Mapping[str, str] = {
+    "temperature": "TEMPERATURE",
+    "max_output_tokens": "MAX_TOKENS",
+    "frequency_penalty": "FREQUENCY_PENALTY",
+    "presence_penalty": "PRESENCE_PENALTY",
+    "top_p": "TOP_P",
+    "seed": "SEED",
+}
+TEXT_CLASSES: tuple[ModelClass, ...] = ("SMALL", "LARGE")
+EMBEDDING_ADDRESS = "OPENAI_EMBEDDING_URL"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
@@ -88,3 +100,16 @@ def eliza_facts() -> ElizaFacts:
     file = resources.files("harness.outputs.exports").joinpath("eliza.yaml")
     values = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
     return decode(ElizaFacts, json.dumps(values), file="eliza.yaml")
+
+
+@cache
+def eliza_keys() -> frozenset[str]:
+    """Every name of a model, switch, length, address or sampling setting that an export may write."""
+    facts = eliza_facts()
+    keys = {name for table in facts.tables.values() for name in table.names.values()}
+    keys |= {name for one in facts.switches.values() for name in (one.switch, one.name)}
+    for plugin in facts.plugins.values():
+        keys |= set(plugin.names.values())
+        keys |= {key for key in (plugin.address, plugin.dimensions_key) if key is not None}
+    keys |= {f"TEXT_{size}_{key}" for size in TEXT_CLASSES for key in KEYS.values()}
+    return frozenset({*keys, EMBEDDING_ADDRESS})

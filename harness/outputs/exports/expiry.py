@@ -83,12 +83,29 @@ def _model_moved(
         return
     facts = _facts(now)
     assert facts is not None
-    if facts["prices"] != then.get("prices"):
-        yield f"the price of {name} is {facts['prices']}, was {then.get('prices')} (as of {now.as_of})"
+    prices, old = facts["prices"], then.get("prices")
+    moves = list(_price_moves(prices, old)) if isinstance(prices, dict) and isinstance(old, dict) else []
+    if moves:
+        yield f"the price of {name}: {', '.join(moves)} (as of {now.as_of})"
+    if prices is None and old is not None:
+        yield f"the price of {name} is no longer known"
     if facts["deprecation_date"] != then.get("deprecation_date"):
         yield f"{name} now ends on {facts['deprecation_date']}, was {then.get('deprecation_date')}"
     if now.deprecation_date is not None and date.fromisoformat(now.deprecation_date) <= today:
         yield f"{name} has ended on {now.deprecation_date}"
+
+
+def _price_moves(now: Mapping[str, JsonValue], then: Mapping[str, JsonValue]) -> Iterator[str]:
+    """Each price that was known then and is another now; in US dollars for a million tokens."""
+    for name, value in now.items():
+        old = then.get(name)
+        if isinstance(value, dict) and isinstance(old, dict):
+            yield from (f"{name.replace('_', ' ')} {move}" for move in _price_moves(value, old))
+        elif name == "above_tokens" and value != old:
+            yield f"from {value} tokens on, was {old}"
+        elif isinstance(old, int | float) and value != old:
+            shown = f"${value:g} per million" if isinstance(value, int | float) else "no longer known"
+            yield f"{name.replace('_', ' ')} {shown}, was ${old:g}"
 
 
 def _model(catalogue: Catalogue, name: str) -> Model | None:

@@ -22,13 +22,19 @@ SAMPLING_HEADERS: Mapping[str, JsonValue] = {"anthropic-version": "2023-06-01"}
 class Named:
     """A provider as a library calls it. address: where it is asked, `None`: the library knows.
 
-    key: environment variable that holds the key; `None`: the library's own.
+    foreign: asked in OpenAI's format, and none of the library's own: left alone, it would be sent the key of
+    OpenAI. key: environment variable that holds its key; `None`: the library's own, or of a foreign one none.
     """
 
     provider: str
     model: str
     address: str | None
     key: str | None
+    foreign: bool = False
+
+    def key_document(self) -> dict[str, JsonValue]:
+        """What the file of a script says of the key: `api_key_env`, `null` where no key is to be sent."""
+        return {"api_key_env": self.key} if self.foreign or self.key is not None else {}
 
 
 def named(selection: Selection, settings: Settings, names: Mapping[str, str], openai: str) -> Named:
@@ -41,11 +47,11 @@ def named(selection: Selection, settings: Settings, names: Mapping[str, str], op
     facts = selection.catalogue.providers.get(provider)
     own = selection.addresses.get(provider)
     if provider in names:
-        return Named(names[provider], settings.model_name, own, None)
+        return Named(names[provider], settings.model_name, own, selection.key_variables.get(provider))
     address = own or (None if facts is None or facts.wire != "openai" else facts.api_base)
     if address is None:
         raise without_address(settings)
-    return Named(openai, settings.model_name, address, None if facts is None else facts.api_key_env)
+    return Named(openai, settings.model_name, address, selection.key_variable(provider), foreign=True)
 
 
 def without_address(settings: Settings) -> UsageError:

@@ -17,6 +17,7 @@ NAMES = {"max_output_tokens": "max_output_tokens", "stop": "stop_sequences"}
 # Gemini 2.5 takes a budget of tokens, as litellm has it, which is how it was measured; later ones a level.
 BUDGETS = {"none": 0, "low": 1024, "medium": 2048, "high": 4096}
 BUDGETED = "gemini-2.5"
+LEVELS = ("low", "medium", "high")
 
 SCRIPT = '''"""Ask the recommended settings one question: python gemini_example.py "Hello"
 
@@ -47,7 +48,7 @@ if __name__ == "__main__":
 def write(selection: Selection) -> Export:
     """Two files: gemini.json with the keyword arguments, gemini_example.py with a call that runs.
 
-    Raises UsageError when the recommended model is another provider's.
+    Raises UsageError when the recommended model is another provider's, or its effort cannot be said.
     """
     settings = selection.settings
     if settings.provider != "google":
@@ -71,11 +72,22 @@ def keyword_arguments(settings: Settings) -> dict[str, JsonValue]:
             config[NAMES.get(name, name)] = value
     effort = settings.reasoning_effort
     if effort is not None:
-        budgeted = settings.model_name.startswith(BUDGETED)
-        amount: dict[str, JsonValue] = (
-            {"thinking_budget": BUDGETS[effort]} if budgeted else {"thinking_level": effort.upper()}
-        )
-        config["thinking_config"] = amount | {"include_thoughts": effort != "none"}
+        config["thinking_config"] = _thinking(settings.model, settings.model_name, effort)
     if settings.extra:
         config["http_options"] = {"extra_body": dict(settings.extra)}
     return {"model": settings.model_name, "config": config}
+
+
+def _thinking(model: str, name: str, effort: str) -> dict[str, JsonValue]:
+    """The thinking_config of this effort. Raises UsageError for one that has no budget or level."""
+    budgeted = name.startswith(BUDGETED)
+    known = tuple(BUDGETS) if budgeted else LEVELS
+    if effort not in known:
+        raise UsageError(
+            f"{model} was measured with reasoning_effort {effort!r}, and google-genai is told one of "
+            f"{', '.join(known)} only; measure one of these, or export litellm-proxy, which takes it as it is"
+        )
+    amount: dict[str, JsonValue] = (
+        {"thinking_budget": BUDGETS[effort]} if budgeted else {"thinking_level": effort.upper()}
+    )
+    return amount | {"include_thoughts": effort != "none"}

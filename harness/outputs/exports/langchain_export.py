@@ -40,17 +40,25 @@ KEYS: Mapping[str, Mapping[str, str]] = {
 
 SCRIPT = '''"""Ask the recommended settings one question: python langchain_example.py "Hello"
 
-Needs `langchain` with the package of the provider, and its key in the environment. What was measured is these
-settings with the prompt that `harness export json RUN` writes into settings.json, under prompt.template.
+Needs `langchain` with the package of the provider, and its key in the environment (in the variable that the
+file names as api_key_env, if it does). What was measured is these settings with the prompt that
+`harness export json RUN` writes into settings.json, under prompt.template.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
 from langchain.chat_models import init_chat_model
 
 SETTINGS = json.loads(Path(__file__).with_name("langchain.json").read_text(encoding="utf-8"))
+if "api_key_env" in SETTINGS:
+    variable = SETTINGS.pop("api_key_env")
+    # Without a key of its own the provider would be sent OPENAI_API_KEY.
+    SETTINGS["api_key"] = "none" if variable is None else os.environ.get(variable)
+    if not SETTINGS["api_key"]:
+        sys.exit(f"{variable} is not set: put the key of the provider there")
 
 if __name__ == "__main__":
     print(init_chat_model(**SETTINGS).invoke(" ".join(sys.argv[1:]) or "Say hello.").text)
@@ -70,12 +78,13 @@ def write(selection: Selection) -> Export:
 
 
 def arguments(settings: Settings, where: Named) -> dict[str, JsonValue]:
-    """What to pass to `init_chat_model`."""
+    """What to pass to `init_chat_model`, and in `api_key_env` the variable that holds its `api_key`."""
     known = KEYS[where.provider]
     found: dict[str, JsonValue] = {"model": where.model, "model_provider": where.provider}
     found |= {known[name]: value for name, value in settings.sent().items() if name in known}
     if where.address is not None:
         found["base_url"] = where.address
+    found |= where.key_document()
     if where.provider == "anthropic" and samples(settings):
         found["default_headers"] = dict(SAMPLING_HEADERS)
     if settings.extra and where.provider == "openai":

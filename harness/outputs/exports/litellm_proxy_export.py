@@ -36,7 +36,7 @@ def _entry(selection: Selection, name: str, settings: Settings) -> dict[str, Jso
     if facts is not None and facts.wire == "embedded" and address is None:
         raise without_address(settings)
     prefix = "openai" if facts is None else facts.litellm_prefix
-    key = None if facts is None else facts.api_key_env
+    key = selection.key_variable(settings.provider)
     parameters: dict[str, JsonValue] = {"model": f"{prefix}/{settings.model_name}"}
     parameters |= {_key(one, settings): value for one, value in settings.sent().items() if one in SENT_FIELDS}
     if settings.extra:

@@ -70,6 +70,8 @@ def _entry(
         config["apiBaseUrl" if openai else "apiHost"] = where.address
     if where.key is not None:
         config["apiKeyEnvar"] = where.key
+    elif where.foreign:
+        config["apiKey"] = "none"  # left out, the key of OpenAI would be sent there
     keys = {"model": "id"} | {name: f"config.{key}" for name, key in known.items()}
     keys |= {name: f"config.passthrough.{name}" for name in settings.extra} if openai else {}
     reason = f"promptfoo's provider {where.provider} has no such setting"

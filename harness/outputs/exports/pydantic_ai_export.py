@@ -23,9 +23,9 @@ KEYS = {
 
 SCRIPT = '''"""Ask the recommended settings one question: python pydantic_ai_example.py "Hello"
 
-Needs `pydantic-ai-slim` with the extra of the provider, and its key in the environment (OPENAI_BASE_URL where
-the file names an address). What was measured is these settings with the prompt that `harness export json RUN`
-writes into settings.json, under prompt.template.
+Needs `pydantic-ai-slim` with the extra of the provider, and its key in the environment (in the variable that
+the file names as api_key_env, if it does). What was measured is these settings with the prompt that
+`harness export json RUN` writes into settings.json, under prompt.template.
 """
 
 import json
@@ -34,14 +34,28 @@ import sys
 from pathlib import Path
 
 from pydantic_ai import Agent, ModelSettings
+from pydantic_ai.models import infer_model
+from pydantic_ai.providers import infer_provider_class
 
 EXPORTED = json.loads(Path(__file__).with_name("pydantic_ai.json").read_text(encoding="utf-8"))
 SETTINGS = ModelSettings(**EXPORTED["model_settings"])
 
-if __name__ == "__main__":
+
+def provider(name):
+    """The provider with the address and the key that belong to it, and with no other's."""
+    arguments = {}
     if "base_url" in EXPORTED:
-        os.environ.setdefault("OPENAI_BASE_URL", EXPORTED["base_url"])
-    agent = Agent(EXPORTED["model"], model_settings=SETTINGS)
+        arguments["base_url"] = EXPORTED["base_url"]
+    if "api_key_env" in EXPORTED:
+        variable = EXPORTED["api_key_env"]
+        arguments["api_key"] = "none" if variable is None else os.environ.get(variable)
+        if not arguments["api_key"]:
+            sys.exit(f"{variable} is not set: put the key of the provider there")
+    return infer_provider_class(name)(**arguments)
+
+
+if __name__ == "__main__":
+    agent = Agent(infer_model(EXPORTED["model"], provider), model_settings=SETTINGS)
     print(agent.run_sync(" ".join(sys.argv[1:]) or "Say hello.").output)
 '''
 
@@ -59,7 +73,7 @@ def write(selection: Selection) -> Export:
 
 
 def exported(settings: Settings, where: Named) -> dict[str, JsonValue]:
-    """Model and settings, and the address where it is not the provider's own."""
+    """Model and settings, and address and variable of the key where they are not the provider's own."""
     known = _keys(where)
     held: dict[str, JsonValue] = {
         known[name]: value for name, value in settings.sent().items() if name in known
@@ -69,7 +83,9 @@ def exported(settings: Settings, where: Named) -> dict[str, JsonValue]:
     if where.provider == "anthropic" and samples(settings):
         held["extra_headers"] = dict(SAMPLING_HEADERS)
     whole: dict[str, JsonValue] = {"model": f"{where.provider}:{where.model}", "model_settings": held}
-    return whole if where.address is None else whole | {"base_url": where.address}
+    if where.address is not None:
+        whole["base_url"] = where.address
+    return whole | where.key_document()
 
 
 def _keys(where: Named) -> dict[str, str]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
@@ -36,7 +37,7 @@ from harness.outputs.exports import (
 )
 from harness.outputs.exports.credentials import refuse_credentials
 from harness.outputs.exports.expiry import basis, retired
-from harness.outputs.exports.manifest import Export, changed, fate_documents
+from harness.outputs.exports.manifest import Export, Fate, changed, fate_documents
 from harness.outputs.exports.selection import Selection
 from harness.outputs.files import encodable, write_text
 from harness.records import JsonValue
@@ -50,13 +51,16 @@ class Target:
     """An export format. write: the files, and what becomes of each setting.
 
     into: takes a character file. policies: shows the choice under every policy, for which the run's evidence
-    is read again.
+    is read again. chat: it asks for texts, so that no embedding model may be the choice.
+    prompt: where the template of the prompt stands in its files; empty: nowhere.
     """
 
     description: str
     write: Callable[[Selection], Export]
     into: bool = False
     policies: bool = False
+    chat: bool = False
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +76,35 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "eliza-0.1": Target(eliza_0.DESCRIPTIONS["0.1"], eliza_0.write_0_1, into=True),
         "eliza-0.25": Target(eliza_0.DESCRIPTIONS["0.25"], eliza_0.write_0_25, into=True),
         "eliza-1": Target(eliza_1.DESCRIPTION, eliza_1.write, into=True),
-        "anthropic": Target(anthropic_export.DESCRIPTION, anthropic_export.write),
+        "anthropic": Target(anthropic_export.DESCRIPTION, anthropic_export.write, chat=True),
         "dotenv": Target(dotenv_export.DESCRIPTION, dotenv_export.write),
-        "gemini": Target(gemini_export.DESCRIPTION, gemini_export.write),
-        "inspect": Target(inspect_export.DESCRIPTION, inspect_export.write),
-        "json": Target(json_export.DESCRIPTION, json_export.write),
-        "langchain": Target(langchain_export.DESCRIPTION, langchain_export.write),
+        "gemini": Target(gemini_export.DESCRIPTION, gemini_export.write, chat=True),
+        "inspect": Target(inspect_export.DESCRIPTION, inspect_export.write, chat=True),
+        "json": Target(json_export.DESCRIPTION, json_export.write, prompt="prompt.template"),
+        "langchain": Target(langchain_export.DESCRIPTION, langchain_export.write, chat=True),
         "litellm-proxy": Target(litellm_proxy_export.DESCRIPTION, litellm_proxy_export.write),
-        "mlflow": Target(mlflow_export.DESCRIPTION, mlflow_export.write),
+        "mlflow": Target(mlflow_export.DESCRIPTION, mlflow_export.write, chat=True, prompt="template"),
         "openai": Target(openai_export.DESCRIPTION, openai_export.write),
-        "promptfoo": Target(promptfoo_export.DESCRIPTION, promptfoo_export.write),
-        "pydantic-ai": Target(pydantic_ai_export.DESCRIPTION, pydantic_ai_export.write),
+        "promptfoo": Target(promptfoo_export.DESCRIPTION, promptfoo_export.write, chat=True),
+        "pydantic-ai": Target(pydantic_ai_export.DESCRIPTION, pydantic_ai_export.write, chat=True),
         "recommendation": Target(
             recommendation_export.DESCRIPTION, recommendation_export.write, policies=True
         ),
-        "toml": Target(toml_export.DESCRIPTION, toml_export.write),
-        "yaml": Target(yaml_export.DESCRIPTION, yaml_export.write),
+        "toml": Target(toml_export.DESCRIPTION, toml_export.write, prompt="prompt.template"),
+        "yaml": Target(yaml_export.DESCRIPTION, yaml_export.write, prompt="prompt.template"),
     }
 )
 
 
 def export(target: str, selection: Selection, folder: Path, *, force: bool = False) -> Written:
-    """Write the target's files and its manifest into the folder.
+    """Write the target's files and its manifest into the folder, and take away what its last export left.
+
+    Only files go that the last export wrote, that are as it left them, and that no other target's export
+    there claims.
 
     Raises UsageError, before anything is written, when the target is unknown or cannot hold the selection,
-    when a file is in the way that this export did not write and `force` is not given, and when a setting or
-    the prompt looks like a credential.
+    when a file is in the way that this export did not write and `force` is not given, when a folder stands
+    where a file is to be, and when a setting or the prompt looks like a credential.
     """
     found = TARGETS.get(target)
     if found is None:
@@ -105,16 +112,36 @@ def export(target: str, selection: Selection, folder: Path, *, force: bool = Fal
     if selection.character is not None and not found.into:
         takers = ", ".join(name for name, known in TARGETS.items() if known.into)
         raise UsageError(f"{target} has no file to write into; --into goes with {takers}")
+    if found.chat:
+        _refuse_embedding(target, selection)
     refuse_credentials(selection)
     made = found.write(selection)
     made = replace(made, remarks=(*made.remarks, *retired(selection)))
     refuse_credentials(selection, made.files)
     manifest_path = folder / f"{target}.{MANIFEST}"
     contents = {folder / name: encodable(text) for name, text in made.files.items()}
-    _refuse_overwriting(contents, manifest_path, target, force=force)
+    _refuse_folders(folder, (*contents, manifest_path))
+    last = _last_export(manifest_path, force=force)
+    if not force:
+        _refuse_overwriting(contents, last, target)
+    stale = _stale(folder, last, (*contents, manifest_path))
     manifest = manifest_text(target, selection, made)
     paths = [write_text(path, text) for path, text in contents.items()]
-    return Written((*paths, write_text(manifest_path, manifest)), made)
+    written = Written((*paths, write_text(manifest_path, manifest)), made)
+    for path in stale:
+        path.unlink()
+    return written
+
+
+def _refuse_embedding(target: str, selection: Selection) -> None:
+    """Raise UsageError when the choice is an embedding model."""
+    known = selection.known(selection.settings)
+    classes = (selection.choice.trial.model_class, None if known is None else known.model_class)
+    if "EMBEDDING" in classes:
+        raise UsageError(
+            f"{selection.settings.model} is an embedding model, and {target} asks a text model; export a run "
+            "of text models, or this one for openai, litellm-proxy or json"
+        )
 
 
 def manifest_text(target: str, selection: Selection, made: Export) -> str:
@@ -128,7 +155,7 @@ def manifest_text(target: str, selection: Selection, made: Export) -> str:
         "run": choice.run,
         "policy": choice.policy,
         "same_as_measured": not changed(made.fates),
-        "settings": fate_documents(made.fates),
+        "settings": fate_documents((*made.fates, _prompt_fate(target, selection))),
         "remarks": list(made.remarks),
         "rests_on": basis(selection),
         "files": {name: _sha256(encodable(text)) for name, text in made.files.items()},
@@ -136,34 +163,95 @@ def manifest_text(target: str, selection: Selection, made: Export) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def _prompt_fate(target: str, selection: Selection) -> Fate:
+    """What becomes of the prompt that was measured: few targets hold its template."""
+    variant, key = selection.settings.prompt, TARGETS[target].prompt
+    if key and selection.prompt_text is not None:
+        return Fate(setting="prompt", requested=variant, exported=variant, key=key)
+    why = "its template is in none of these files: `harness export json RUN` writes it, under prompt.template"
+    return Fate(setting="prompt", requested=variant, effect="not expressible", reason=why)
+
+
 def read_manifest(path: Path) -> Mapping[str, JsonValue]:
-    """The manifest in this file. Raises UsageError when it is none."""
+    """The manifest in this file. Raises UsageError when it is none, or lacks a part."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read as a manifest: {error}; export anew") from error
     if not isinstance(document, dict) or "rests_on" not in document or "files" not in document:
         raise UsageError(f"{path}: is no manifest of `harness export`; export anew, or name another folder")
-    return cast("Mapping[str, JsonValue]", document)
+    found = cast("Mapping[str, JsonValue]", document)
+    rests_on, files = found["rests_on"], found["files"]
+    faults = [] if isinstance(found.get("run"), str) else ["run"]
+    faults += [] if isinstance(files, dict) else ["files"]
+    faults += _faults_of_basis(rests_on) if isinstance(rests_on, dict) else ["rests_on"]
+    if faults:
+        raise UsageError(
+            f"{path}: {', '.join(faults)} missing, or not as `harness export` writes it; export anew"
+        )
+    return found
 
 
-def _refuse_overwriting(contents: Mapping[Path, str], manifest: Path, target: str, *, force: bool) -> None:
+def _faults_of_basis(rests_on: Mapping[str, JsonValue]) -> list[str]:
+    faults: list[str] = []
+    try:
+        date.fromisoformat(str(rests_on.get("confirm_by")))
+    except ValueError:
+        faults.append("rests_on.confirm_by")
+    models = rests_on.get("models")
+    if not isinstance(models, dict) or not all(
+        isinstance(one, dict | None) and isinstance((one or {}).get("prices"), dict | None)
+        for one in models.values()
+    ):
+        faults.append("rests_on.models")
+    return faults
+
+
+def _refuse_folders(folder: Path, paths: Sequence[Path]) -> None:
+    """Raise UsageError when a folder stands where a file is to be, or a file where the folder is to be."""
+    blocked = next((one for one in (folder, *folder.parents) if one.exists() and not one.is_dir()), None)
+    if blocked is not None:
+        raise UsageError(f"{blocked} is a file, expected a folder to export into; choose another folder")
+    in_the_way = [str(path) for path in paths if path.is_dir()]
+    if in_the_way:
+        raise UsageError(
+            f"{', '.join(in_the_way)} is a folder, and a file of that name is to be written; move it away, "
+            "or choose another folder"
+        )
+
+
+def _last_export(manifest: Path, *, force: bool) -> Mapping[str, JsonValue]:
+    """Hashes of the files that the last export of the target wrote, by name. force: a broken one is none."""
+    if not manifest.exists():
+        return {}
+    try:
+        return cast("Mapping[str, JsonValue]", read_manifest(manifest)["files"])
+    except UsageError:
+        if force:
+            return {}
+        raise
+
+
+def _unchanged(path: Path, last: Mapping[str, JsonValue]) -> bool:
+    return last.get(path.name) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _refuse_overwriting(contents: Mapping[Path, str], last: Mapping[str, JsonValue], target: str) -> None:
     """Raise UsageError when a file is there that the last export of this target did not leave as it is."""
-    if force:
-        return
-    ours: Mapping[str, JsonValue] = {}
-    if manifest.exists():
-        ours = cast("Mapping[str, JsonValue]", read_manifest(manifest)["files"])
-    in_the_way = [
-        str(path)
-        for path in contents
-        if path.exists() and ours.get(path.name) != hashlib.sha256(path.read_bytes()).hexdigest()
-    ]
+    in_the_way = [str(path) for path in contents if path.exists() and not _unchanged(path, last)]
     if in_the_way:
         raise UsageError(
             f"{', '.join(in_the_way)} already there, and not as an export of {target} left it; choose "
             "another folder, or force it"
         )
+
+
+def _stale(folder: Path, last: Mapping[str, JsonValue], new: Sequence[Path]) -> list[Path]:
+    """Files of the last export that the new one does not write: left there, they would stay in force."""
+    others = [path for path in folder.glob(f"*.{MANIFEST}") if path not in new]
+    claimed = {name for path in others for name in _last_export(path, force=True)}
+    named = [folder / name for name in last if name == Path(name).name and name not in claimed]
+    return [path for path in named if path not in new and path.is_file() and _unchanged(path, last)]
 
 
 def _sha256(text: str) -> str:

@@ -33,6 +33,7 @@ class Selection:
     that was studied, the choice's own among them. choices: all recommendations, each with the label of its
     policy; empty: the choice alone, under the spec's own. prompt_text: source of the choice's template,
     `None` where it is not known. addresses: by provider, where the spec of the run names one (`api_base`).
+    key_variables: likewise, the environment variable of its key (`api_key_env`).
     max_input_tokens: where the target is to cut its input; `None`: not asked for. character: name and text
     of a file that the settings are to be written into; `None`: a new file.
     """
@@ -42,6 +43,7 @@ class Selection:
     choices: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
     prompt_text: str | None = None
     addresses: Mapping[str, str] = field(default_factory=dict[str, str])
+    key_variables: Mapping[str, str] = field(default_factory=dict[str, str])
     max_input_tokens: int | None = None
     character: tuple[str, str] | None = None
     catalogue: Catalogue = field(default_factory=load_catalogue)
@@ -50,6 +52,11 @@ class Selection:
     def settings(self) -> Settings:
         """The recommended settings."""
         return self.choice.settings
+
+    def key_variable(self, provider: str) -> str | None:
+        """The environment variable with the key of this provider; `None`: it wants no key."""
+        facts = self.catalogue.providers.get(provider)
+        return self.key_variables.get(provider) or (None if facts is None else facts.api_key_env)
 
     def known(self, settings: Settings) -> Model | None:
         """What the catalogue says of the model of these settings; `None`: nothing."""
@@ -65,6 +72,7 @@ def selection_of(
     labelled: Sequence[tuple[PolicyLabel, Recommendation]] = (),
     prompt_text: str | None = None,
     addresses: Mapping[str, str] | None = None,
+    key_variables: Mapping[str, str] | None = None,
     embedding: str | None = None,
     max_input_tokens: int | None = None,
     character: tuple[str, str] | None = None,
@@ -89,6 +97,7 @@ def selection_of(
         choices=tuple(labelled),
         prompt_text=prompt_text,
         addresses=addresses or {},
+        key_variables=key_variables or {},
         max_input_tokens=max_input_tokens,
         character=character,
         catalogue=catalogue,

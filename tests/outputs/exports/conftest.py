@@ -270,7 +270,9 @@ class Upstream:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 version = self.headers.get("anthropic-version")
-                upstream.asked.append({"to": self.path, "body": body, "version": version})
+                keys = [self.headers.get(name) for name in ("authorization", "x-api-key", "x-goog-api-key")]
+                key = next((key for key in keys if key is not None), None)
+                upstream.asked.append({"to": self.path, "body": body, "version": version, "key": key})
                 path = self.path.partition("?")[0]
                 found = [text for end, text in ANSWERS.items() if path.endswith(end)]
                 said = json.dumps(found[0] if found else {}).encode()

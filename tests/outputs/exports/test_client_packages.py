@@ -120,6 +120,35 @@ def test_the_exported_script_asks_what_was_measured(
     arrived(written, settings)
 
 
+@pytest.mark.parametrize("target", ["langchain", "pydantic-ai"])
+@pytest.mark.parametrize(
+    ("model", "key"),
+    [
+        ("together/meta-llama/Llama-3.2-3B-Instruct", "the-key-of-together"),
+        ("groq/llama-3.1-8b-instant", "the-key-of-groq"),
+        ("shed/llama", "none"),
+        ("barn/llama", "the-key-of-the-barn"),
+    ],
+)
+def test_each_provider_is_sent_its_own_key(write, study, python_with, upstream, target, model, key):
+    """The request has the key of that provider, or none; that of OpenAI stays here."""
+    settings = Settings(model=model, prompt="plain", max_output_tokens=64)
+    addresses = dict.fromkeys(("together", "groq", "shed", "barn"), f"{upstream.url}/v1")
+    written = write(target, study(LARGE=settings), addresses=addresses, key_variables={"barn": "BARN_KEY"})
+    own = {f"{name}_API_KEY": f"the-key-of-{name.lower()}" for name in ("OPENAI", "TOGETHER", "GROQ")}
+    elsewhere = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "BARN_KEY": "the-key-of-the-barn"}
+    done = subprocess.run(
+        [python_with("clients", *CLIENTS), written.paths[0].parent / EXAMPLES[target]],
+        env=upstream.environment() | own | elsewhere,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "bug"), done.stderr[-2000:]
+    assert [asked["key"] for asked in upstream.asked] == [f"Bearer {key}"]
+
+
 TASK = """\
 from inspect_ai import Task, task
 from inspect_ai.dataset import Sample

@@ -99,6 +99,44 @@ def test_a_character_with_a_key_is_not_copied(into, place):
     assert "a-key-of-mine" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DISCORD_API_TOKEN",
+        "TELEGRAM_BOT_TOKEN",
+        "EVM_PRIVATE_KEY",
+        "TWITTER_COOKIES",
+        "COOKIE",
+        "token",
+        "api_token",
+        "openaiApiKey",
+        "clientSecret",
+    ],
+)
+@pytest.mark.parametrize("target", list(OWN))
+def test_credentials_of_a_character_are_known_by_their_names(into, target, name):
+    """Tokens, keys and cookies of any service, however their names are spelled."""
+    own = json.loads(json.dumps(OWN[target]))
+    own["settings"][name] = "kept for me"
+    with pytest.raises(UsageError, match=rf"character\.settings\.{name} looks like a credential") as caught:
+        into(target, json.dumps(own))
+    assert "kept for me" not in str(caught.value)
+
+
+def test_whatever_stands_among_the_secrets_is_one(into):
+    """In both places, all in one message; names of models that we write are none."""
+    own = OWN["eliza-1"] | {
+        "secrets": {"HANDLE": "ada-who-counts", "EMPTY": "", "OPENAI_LARGE_MODEL": "gpt-4o"}
+    }
+    own["settings"] = {"secrets": {"ENDPOINT": "my-house"}, "POSTGRES_URL": "postgres://me:hidden@db/agents"}
+    with pytest.raises(UsageError, match="look like credentials") as caught:
+        into("eliza-1", json.dumps(own))
+    said = str(caught.value)
+    for place in ("secrets.HANDLE", "settings.secrets.ENDPOINT", "settings.POSTGRES_URL"):
+        assert f"character.{place}" in said
+    assert not [word for word in ("EMPTY", "_MODEL", "ada-who", "my-house", "hidden") if word in said]
+
+
 def test_a_target_without_characters_takes_none(into):
     """The mistake is named with the targets that do."""
     with pytest.raises(UsageError, match=r"--into goes with eliza-0\.1, eliza-0\.25, eliza-1"):

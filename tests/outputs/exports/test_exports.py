@@ -139,6 +139,15 @@ def test_output_limit_has_the_name_that_the_server_knows(make, model, limit):
     assert arguments == {"model": model.partition("/")[2], "temperature": 0.2, limit: 64}
 
 
+FAKE_LANGCHAIN = """\
+from types import SimpleNamespace
+
+
+def init_chat_model(*, api_key, **_):
+    return SimpleNamespace(invoke=lambda asked: SimpleNamespace(text=api_key))
+"""
+
+
 class Recorder(BaseHTTPRequestHandler):
     """An OpenAI-compatible server that keeps what it was asked."""
 
@@ -189,6 +198,73 @@ def test_openai_script_sends_the_measured_request(make, tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("target", "file"), [("langchain", "langchain.json"), ("pydantic-ai", "pydantic_ai.json")]
+)
+@pytest.mark.parametrize(
+    ("model", "variable"),
+    [("together/meta-llama/Llama-3", "TOGETHER_API_KEY"), ("barn/llama", "BARN_KEY"), ("shed/llama", None)],
+)
+def test_scripts_are_told_the_variable_of_the_key(make, tmp_path, target, file, model, variable):
+    """A provider that is not OpenAI names its own, or that it wants none."""
+    selection = selection_of(
+        [chosen(make, model=model)],
+        addresses=dict.fromkeys(("shed", "barn"), "https://shed.example/v1"),
+        key_variables={"barn": "BARN_KEY"},
+    )
+    held = tmp_path / file
+    registry.export(target, selection, tmp_path)
+    assert json.loads(held.read_text())["api_key_env"] == variable
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [({"TOGETHER_API_KEY": "of-together"}, "of-together"), ({}, "TOGETHER_API_KEY is not set")],
+)
+def test_a_script_passes_the_key_of_its_provider(make, tmp_path, own, said):
+    """Or says which one is not there; it does not fall back on that of OpenAI."""
+    script = export("langchain", chosen(make, model="together/meta-llama/Llama-3"), tmp_path)[1]
+    (tmp_path / "langchain").mkdir()
+    (tmp_path / "langchain" / "chat_models.py").write_text(FAKE_LANGCHAIN)
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")}
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=environment | {"OPENAI_API_KEY": "of-openai"} | own,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout + done.stderr).startswith(said)
+    assert "of-openai" not in done.stdout + done.stderr
+
+
+def test_promptfoo_sends_no_key_of_openai_to_others(make, tmp_path):
+    """A server that wants no key gets a word in its place."""
+    selection = selection_of(
+        [chosen(make, model="shed/llama")], addresses={"shed": "https://shed.example/v1"}
+    )
+    path = registry.export("promptfoo", selection, tmp_path).paths[0]
+    entry = YAML(typ="safe", pure=True).load(path.read_text())[0]
+    assert entry["config"]["apiKey"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("model", "effort"),
+    [
+        ("google/gemini-2.5-flash", "minimal"),
+        ("google/gemini-2.5-flash", "xhigh"),
+        ("google/gemini-3.8-flash", "xhigh"),
+        ("google/gemini-3.8-flash", "none"),
+    ],
+)
+def test_an_effort_that_gemini_is_not_told_is_refused(make, tmp_path, model, effort):
+    """Nothing stands for it there, and the message names what does, and the target that takes it."""
+    with pytest.raises(UsageError, match=rf"reasoning_effort '{effort}'.*low, medium, high.*litellm-proxy"):
+        export("gemini", chosen(make, model=model, reasoning_effort=effort), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_embedding_choice_gets_an_embedding_script(make, tmp_path):
     """An embedding model is asked for vectors, not for a conversation."""
     settings = make.settings("openai/text-embedding-3-small", temperature=None, extra={"dimensions": 256})
@@ -199,6 +275,26 @@ def test_embedding_choice_gets_an_embedding_script(make, tmp_path):
         "extra_body": {"dimensions": 256},
     }
     assert "embeddings.create" in paths[1].read_text()
+
+
+@pytest.mark.parametrize(
+    ("target", "model"),
+    [
+        *(
+            (target, "openai/text-embedding-3-small")
+            for target in ("langchain", "pydantic-ai", "promptfoo", "inspect", "mlflow")
+        ),
+        ("gemini", "google/gemini-embedding-001"),
+    ],
+)
+@pytest.mark.parametrize("model_class", ["EMBEDDING", None])
+def test_an_embedding_choice_is_no_text_model(make, tmp_path, target, model, model_class):
+    """Nobody can talk to it: the message says so and names targets that hold it."""
+    settings = make.settings(model, temperature=None)
+    trial = make.trial(2, settings=settings, model_class=model_class)
+    with pytest.raises(UsageError, match=rf"{model} is an embedding model, and {target} asks a text model"):
+        export(target, make.recommendation(settings=settings, trial=trial), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_unknown_target_names_the_near_one(make, tmp_path):
@@ -222,7 +318,7 @@ def test_files_in_the_way_stop_an_export(make, tmp_path):
         {"api_key": "x"},
         {"headers": {"Authorization": "x"}},
         {"options": [{"note": "sk-abcdefghijklmnop1234"}]},
-        {"user": "Bearer abcdefgh12345"},
+        {"user": "Bearer abcdefgh12345678"},
     ],
 )
 @pytest.mark.parametrize("target", list(TARGETS))
@@ -234,10 +330,73 @@ def test_credentials_never_leave(make, tmp_path, target, extra):
     assert not list(tmp_path.iterdir())
 
 
+SECRETS = (
+    "ghp_0123456789abcdefghijABCDEFGHIJ012345",
+    "github_pat_11ABCDEFG0123456789_abcdefghij",
+    "hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345",
+    "xai-AbCdEfGhIjKlMnOpQrStUvWxYz012345",
+    "tgp_v1_AbCdEfGhIjKlMnOpQrStUvWxYz012345",
+    "xoxb-123456789012-abcdefghijkl",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\n-----END RSA PRIVATE KEY-----",
+    "Bearer 0123456789abcdef0123",
+    "postgresql://me:hidden@db.example:5432/agents",
+    "See https://api.example/v1?model=a&api_key=hidden",
+)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_credentials_are_known_by_their_look(make, tmp_path, secret):
+    """In a parameter and in the template, whatever it stands under."""
+    with pytest.raises(UsageError, match=r"settings\.note looks like a credential") as caught:
+        export("json", chosen(make, extra={"note": secret}), tmp_path)
+    assert secret not in str(caught.value)
+    with pytest.raises(UsageError, match="template holds what looks like a credential") as caught:
+        export("json", chosen(make), tmp_path, prompt_text=f"Use {secret}")
+    assert secret not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Explain how Bearer instruments work",
+        "Bearer securities: certificates-of-deposit, and what an owner may do",
+        "Is https://shop.example/list?page=2&sort=token_count safe?",
+        "Write to ada@example.org at 10:30, see https://example.org/a:b",
+    ],
+)
+def test_words_about_credentials_are_none(make, tmp_path, text):
+    """A prompt about bearer bonds or addresses is one like any other."""
+    assert export("json", chosen(make, extra={"note": text}), tmp_path, prompt_text=text)
+
+
+@pytest.mark.parametrize("query", ["api_key=hidden", "a=1&key=hidden", "accessToken=hidden"])
+def test_an_address_with_a_key_in_its_query_is_refused(make, tmp_path, query):
+    """It would stand in the files; the message names the provider, not the key."""
+    selection = selection_of(
+        [chosen(make, model="shed/llama")], addresses={"shed": f"https://shed.example/v1?{query}"}
+    )
+    with pytest.raises(UsageError, match=r"providers\.shed\.api_base holds a credential") as caught:
+        registry.export("litellm-proxy", selection, tmp_path)
+    assert "hidden" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 def test_token_limits_are_no_credentials(make, tmp_path):
     """A parameter with "token" in its name is no secret."""
     assert export(
-        "json", chosen(make, extra={"max_thinking_tokens": 100, "logit_bias": {"50256": -100}}), tmp_path
+        "json",
+        chosen(
+            make,
+            extra={
+                "max_thinking_tokens": 100,
+                "eos_token": "</s>",
+                "prompt_cache_key": "tickets",
+                "logit_bias": {"50256": -100},
+            },
+        ),
+        tmp_path,
     )
 
 

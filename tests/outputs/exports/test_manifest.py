@@ -63,6 +63,20 @@ def test_the_manifest_says_what_the_export_rests_on(write, study):
     assert held["same_as_measured"] is True
 
 
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_the_manifest_says_what_becomes_of_the_prompt(write, study, target):
+    """Its template is in four targets; of the others it says which one holds it."""
+    model = {"anthropic": "anthropic/claude-haiku-4-5", "gemini": "google/gemini-2.5-flash"}.get(target)
+    settings = Settings(model=model or "openai/gpt-4.1", prompt="plain", max_output_tokens=64)
+    written = write(target, study(LARGE=settings), prompt_text="Label this: {{ text }}")
+    (fate,) = [one for one in manifest(written)["settings"] if one["setting"] == "prompt"]
+    keys = dict.fromkeys(("json", "toml", "yaml"), "prompt.template") | {"mlflow": "template"}
+    assert fate["requested"] == "plain"
+    assert fate.get("key") == keys.get(target)
+    assert fate["effective"] == ("effective" if target in keys else "not expressible")
+    assert ("harness export json RUN" in fate.get("reason", "")) == (target not in keys)
+
+
 def test_a_setting_is_lost_without_harm_when_leaving_it_out_does_the_same():
     """A penalty of 0 that nobody sends changes nothing; one of 0.1 does."""
     assert not lost("presence_penalty", 0.0, "dropped").changes
@@ -93,6 +107,43 @@ def test_what_no_export_wrote_is_kept(write, study, tmp_path, own):
     assert {one: one.read_bytes() for one in path.parent.iterdir()} == before
     assert write("eliza-1", study(LARGE=CHOICE), force=True)
     assert "MINE" not in path.read_text()
+
+
+OPENAI_EMBEDDING = "openai/text-embedding-3-small"
+
+
+@pytest.mark.parametrize("state", ["as it was left", "changed since", "claimed by another export"])
+def test_a_file_that_is_not_written_again_does_not_stay(write, study, tmp_path, state):
+    """A switch of the last export would stay in force; what is not its own any more is kept."""
+    plain = Settings(model="together/meta-llama/Llama-3", prompt="plain", max_output_tokens=64)
+    write("eliza-0.25", study(LARGE=plain), embedding=OPENAI_EMBEDDING)
+    path = tmp_path / "eliza-0.25" / ".env"
+    assert "USE_OPENAI_EMBEDDING=true" in path.read_text()
+    if state == "changed since":
+        path.write_text("MINE=1\n")
+    if state == "claimed by another export":
+        manifest = path.with_name("eliza-0.25.manifest.json")
+        path.with_name("inspect.manifest.json").write_bytes(manifest.read_bytes())
+    written = write("eliza-0.25", study(LARGE=plain))
+    assert path not in written.paths, "without an embedding there is nothing to say in it"
+    assert path.exists() == (state != "as it was left")
+
+
+@pytest.mark.parametrize("blocked", ["settings.json", "json.manifest.json"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_in_the_way_is_named(write, study, tmp_path, blocked, force):
+    """Before anything is written, and forcing it changes nothing: a folder is not replaced by a file."""
+    (tmp_path / "json" / blocked).mkdir(parents=True)
+    with pytest.raises(UsageError, match=rf"{blocked} is a folder"):
+        write("json", study(LARGE=CHOICE), force=force)
+    assert [one.name for one in (tmp_path / "json").iterdir()] == [blocked]
+
+
+def test_a_file_in_place_of_the_folder_is_named(write, study, tmp_path):
+    """The folder cannot be made there."""
+    (tmp_path / "json").write_text("mine")
+    with pytest.raises(UsageError, match="json is a file, expected a folder"):
+        write("json", study(LARGE=CHOICE))
 
 
 def test_an_address_with_a_password_is_refused(write, study):
