@@ -55,6 +55,7 @@ CREDENTIAL_VALUE = re.compile(
     )""",
     re.VERBOSE,
 )
+OPAQUE = re.compile(r"[^\s:/]{12,}")
 ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>]+")
 
 
@@ -127,7 +128,8 @@ def _refuse_address(provider: str, address: str) -> None:
 def _refuse_character(selection: Selection) -> None:
     """Raise UsageError when the character that was given holds credentials, naming the place of each.
 
-    Whatever stands among its secrets is one, but for the names of models and settings that exports write.
+    Among its secrets every opaque text is one, but for the names of models and settings that exports write;
+    words such as "OFF" stand there too in published characters.
     """
     if selection.character is None:
         return
@@ -139,7 +141,8 @@ def _refuse_character(selection: Selection) -> None:
     places = dict.fromkeys(
         _shown("character", path)
         for path, value in _leaves(whole, ())
-        if _betrays(path, value) or (_among_secrets(path) and isinstance(value, str) and value)
+        if _betrays(path, value)
+        or (_among_secrets(path) and isinstance(value, str) and OPAQUE.fullmatch(value))
     )
     if places:
         look = "looks like a credential" if len(places) == 1 else "look like credentials"

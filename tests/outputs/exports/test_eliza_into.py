@@ -123,18 +123,21 @@ def test_credentials_of_a_character_are_known_by_their_names(into, target, name)
     assert "kept for me" not in str(caught.value)
 
 
-def test_whatever_stands_among_the_secrets_is_one(into):
-    """In both places, all in one message; names of models that we write are none."""
+def test_an_opaque_text_among_the_secrets_is_one(into):
+    """In both places, all in one message; names of models that we write are none, nor are plain words."""
     own = OWN["eliza-1"] | {
-        "secrets": {"HANDLE": "ada-who-counts", "EMPTY": "", "OPENAI_LARGE_MODEL": "gpt-4o"}
+        "secrets": {"HANDLE": "ada-who-counts", "EMPTY": "", "OPENAI_LARGE_MODEL": "gpt-4o-mini-2024"}
     }
-    own["settings"] = {"secrets": {"ENDPOINT": "my-house"}, "POSTGRES_URL": "postgres://me:hidden@db/agents"}
+    own["settings"] = {
+        "secrets": {"ENDPOINT": "my-house-by-the-sea", "MODE": "OFF"},
+        "POSTGRES_URL": "postgres://me:hidden@db/agents",
+    }
     with pytest.raises(UsageError, match="look like credentials") as caught:
         into("eliza-1", json.dumps(own))
     said = str(caught.value)
     for place in ("secrets.HANDLE", "settings.secrets.ENDPOINT", "settings.POSTGRES_URL"):
         assert f"character.{place}" in said
-    assert not [word for word in ("EMPTY", "_MODEL", "ada-who", "my-house", "hidden") if word in said]
+    assert not [word for word in ("EMPTY", "_MODE", "ada-who", "my-house", "hidden") if word in said]
 
 
 def test_a_target_without_characters_takes_none(into):
