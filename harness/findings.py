@@ -34,6 +34,8 @@ class Trial:
     Rates are shares of the calls made; latencies are those of real calls. told: what the sampler was told it
     is worth, on one scale for short and long trials of a run; `None`: nothing. bounds: of the figures, by
     their names here, on the confirm split good for all finalists together; empty while a run is under way.
+    queue: waiting on our side, which is no part of the latency. endings: calls by how they ended: finish
+    reasons of answers, "" for none that was told, and kinds of failures.
     """
 
     number: int
@@ -56,6 +58,10 @@ class Trial:
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     told: float | None = None
     bounds: Mapping[str, Bounds] = field(default_factory=dict[str, Bounds])
+    first_token_p95_s: float | None = None
+    queue_p50_s: float | None = None
+    queue_p95_s: float | None = None
+    endings: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +120,16 @@ class Champion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderChampion:
+    """The best of one provider under the policy of the recommendation; the fields are those of `Champion`."""
+
+    provider: str
+    trial: Trial
+    versus: PairedDifference | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrontTrial:
     """A finalist, on the confirm split, that none beats both in quality and in another figure.
 
@@ -135,7 +151,7 @@ class Recommendation:
     is that trial itself, or there is no other. separations: what it would take to break the ties with these
     two. by_class: one champion a model class, in the order of `MODEL_CLASSES`. class_gain: whether the
     largest class beats the smallest beyond noise and what that costs, a sentence; empty for one class.
-    pareto: finalists worth a look, best quality first.
+    pareto: finalists worth a look, best quality first. by_provider: one champion a provider, by name.
     """
 
     experiment: str
@@ -157,6 +173,7 @@ class Recommendation:
     by_class: tuple[Champion, ...] = ()
     pareto: tuple[FrontTrial, ...] = ()
     class_gain: str = ""
+    by_provider: tuple[ProviderChampion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +191,8 @@ class Spend:
     """What a run cost. calls: requests that were paid; cached: answers that were not paid again.
 
     saved_usd: list price of the cached answers. cap_usd and cap_calls: `None` when not capped. by_purpose:
-    parts of usd, calls and tokens, of the purposes for which anything was paid.
+    parts of usd, calls and tokens, of the purposes for which anything was paid. retries: sent again after a
+    fault.
     """
 
     usd: float = 0.0
@@ -187,6 +205,7 @@ class Spend:
     cap_usd: float | None = None
     cap_calls: int | None = None
     by_purpose: Mapping[Purpose, Paid] = field(default_factory=dict["Purpose", Paid])
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +275,7 @@ class AnswerRow:
     """One call of one trial with all that was made of it: a line of the per-sample table.
 
     failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
-    reused: see `Completion`.
+    reused: see `Completion`. inputs: of the sample, what a template may show.
     """
 
     trial: int
@@ -272,6 +291,7 @@ class AnswerRow:
     scores: tuple[Score, ...]
     target: JsonValue = None
     reused: bool = False
+    inputs: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +337,32 @@ class Breakdown:
     scorers: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingLevel:
+    """Trials with one value of a setting, or with a number from `value` to `upto`. value: `None`: not sent.
+
+    quality: as if every value had met every model alike; `None`: too few trials to tell.
+    """
+
+    value: JsonValue
+    trials: int
+    quality: Estimate | None
+    upto: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingEffect:
+    """How quality moves with one setting over the trials of a search. levels: in order of their values.
+
+    importance: share of what moves quality, from 0 to 1, by the name of the method; empty with too few trials
+    or for a setting that some trial lacks.
+    """
+
+    name: str
+    levels: tuple[SettingLevel, ...]
+    importance: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
 RunState = Literal["running", "complete", "stopped", "inconclusive", "failed"]
 
 
@@ -326,7 +372,7 @@ class RunRecord:
 
     trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
-    breakdowns: of the finalists, or of the one trial of an evaluation.
+    breakdowns: of the finalists, or of the one trial of an evaluation. effects: of what was searched.
     verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
     settings come from, in words; empty for a search. judges: those that were measured.
     """
@@ -351,3 +397,4 @@ class RunRecord:
     origin: str = ""
     judges: tuple[JudgeReport, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
+    effects: tuple[SettingEffect, ...] = ()

@@ -53,7 +53,7 @@ class Dispatcher:
         seed: int,
         use_cache: bool,
     ) -> None:
-        self.failed = self.cached = 0
+        self.failed = self.cached = self.retries = 0
         self.saved_usd = 0.0
         self.lost: StoreLostError | None = None
         self.under_way: dict[str, Ticket] = {}
@@ -204,6 +204,7 @@ class Dispatcher:
             if too_long := asks_too_long(fault.retry_after_s):
                 return self._fail(ticket, fault.kind, f"{too_long}: {fault.message}", ticket.attempts)
             if ticket.wanted:
+                self.retries += 1
                 await self._rest(ticket, back_off_s(ticket.attempts, fault.retry_after_s, self._random))
             if line.in_flight > line.most:
                 # The line has become narrower: behind those that wait, so that no call uses up its retries.

@@ -149,11 +149,12 @@ class Engine:
         return self._known.recall(calls)
 
     def spend(self) -> Spend:
-        """What the run has cost so far, earlier attempts included; cached and failed are of this attempt."""
+        """What the run has cost so far, earlier attempts included; cached, failed and retries are not."""
         return replace(
             self._budget.spent,
             cached=self._cached + self._dispatcher.cached,
             failed=self._dispatcher.failed,
+            retries=self._dispatcher.retries,
             saved_usd=self._saved_usd + self._dispatcher.saved_usd,
             cap_usd=self._budget.caps.usd,
             cap_calls=self._budget.caps.calls,

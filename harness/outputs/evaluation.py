@@ -13,16 +13,20 @@ from dataclasses import asdict, dataclass
 from harness.findings import AnswerRow, JudgeReport, RunRecord, Trial
 from harness.outputs import numbers
 from harness.outputs.breakdowns import BreakdownData, breakdown_data, breakdown_document, scorer_lines
+from harness.outputs.endings import EndingLine, TimeLine, ending_lines, time_lines
 from harness.outputs.exports.document import figures, provenance
 from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
     FAILURES,
     UNFINISHED,
+    RoleLine,
     WorstAnswer,
+    caps_line,
     data_lines,
     first_token_phrase,
     provenance_lines,
     small_model,
+    spend_by_role,
     spend_lines,
     used_of_cap,
     worst_answer,
@@ -66,7 +70,11 @@ class EvaluationData:
     rates: str
     figures: tuple[tuple[str, str], ...]
     breakdown: BreakdownData | None
+    times: tuple[TimeLine, ...]
+    endings: tuple[EndingLine, ...]
     spend: tuple[tuple[str, str], ...]
+    roles: tuple[RoleLine, ...]
+    caps: str
     spent: str
     cap_used: float | None
     cap_used_text: str
@@ -105,7 +113,11 @@ def evaluation_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> Evalu
         rates=_rates(trial),
         figures=_figures(record, trial),
         breakdown=breakdown_data(record),
+        times=time_lines(record),
+        endings=ending_lines(record),
         spend=spend_lines(record),
+        roles=spend_by_role(record),
+        caps=caps_line(record),
         spent=numbers.money(record.spend.usd),
         cap_used=cap_used,
         cap_used_text=cap_used_text,

@@ -104,6 +104,59 @@ def spend_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleLine:
+    """What the calls of one role cost. text: dollars; empty cells where there is nothing to say."""
+
+    role: str
+    usd: str
+    calls: str
+    tokens: str
+
+
+def spend_by_role(record: RunRecord) -> tuple[RoleLine, ...]:
+    """What was paid for answers, judges and embeddings, what was sent again, and what the cache saved."""
+    spend = record.spend
+    lines = [
+        RoleLine(
+            role=PURPOSES[purpose].capitalize(),
+            usd=numbers.money(paid.usd),
+            calls=numbers.count(paid.calls),
+            tokens=_tokens(paid.input_tokens, paid.output_tokens),
+        )
+        for purpose, paid in sorted(spend.by_purpose.items())
+    ]
+    return (
+        *lines,
+        RoleLine(
+            role="All",
+            usd=numbers.money(spend.usd),
+            calls=numbers.count(spend.calls),
+            tokens=_tokens(spend.input_tokens, spend.output_tokens),
+        ),
+        RoleLine(role="Sent again after a fault", usd="", calls=numbers.count(spend.retries), tokens=""),
+        RoleLine(role="Given up on", usd="", calls=numbers.count(spend.failed), tokens=""),
+        RoleLine(
+            role="Saved by the cache",
+            usd=numbers.money(spend.saved_usd),
+            calls=numbers.count(spend.cached),
+            tokens="",
+        ),
+    )
+
+
+def _tokens(input_tokens: int, output_tokens: int) -> str:
+    return f"{numbers.count(input_tokens)} / {numbers.count(output_tokens)}"
+
+
+def caps_line(record: RunRecord) -> str:
+    """The caps of the run in words."""
+    spend = record.spend
+    caps = [] if spend.cap_usd is None else [numbers.money(spend.cap_usd)]
+    caps += [] if spend.cap_calls is None else [numbers.counted(spend.cap_calls, "call")]
+    return f"Capped at {' and '.join(caps)}." if caps else "Not capped."
+
+
 def used_of_cap(record: RunRecord) -> tuple[float | None, str]:
     """The largest share of a cap that was used, from 0 to 1, and its words; `None` without a cap."""
     spend = record.spend

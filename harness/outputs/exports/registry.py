@@ -106,18 +106,7 @@ def export(target: str, selection: Selection, folder: Path, *, force: bool = Fal
     when a file is in the way that this export did not write and `force` is not given, when a folder stands
     where a file is to be, and when a setting or the prompt looks like a credential.
     """
-    found = TARGETS.get(target)
-    if found is None:
-        raise UsageError(_unknown(target))
-    if selection.character is not None and not found.into:
-        takers = ", ".join(name for name, known in TARGETS.items() if known.into)
-        raise UsageError(f"{target} has no file to write into; --into goes with {takers}")
-    if found.chat:
-        _refuse_embedding(target, selection)
-    refuse_credentials(selection)
-    made = found.write(selection)
-    made = replace(made, remarks=(*made.remarks, *retired(selection)))
-    refuse_credentials(selection, made.files)
+    made = made_for(target, selection)
     manifest_path = folder / f"{target}.{MANIFEST}"
     contents = {folder / name: encodable(text) for name, text in made.files.items()}
     _refuse_folders(folder, (*contents, manifest_path))
@@ -131,6 +120,27 @@ def export(target: str, selection: Selection, folder: Path, *, force: bool = Fal
     for path in stale:
         path.unlink()
     return written
+
+
+def made_for(target: str, selection: Selection) -> Export:
+    """The files of this target, not written.
+
+    Raises UsageError when the target is unknown or cannot hold the selection, and when a setting or the
+    prompt looks like a credential.
+    """
+    found = TARGETS.get(target)
+    if found is None:
+        raise UsageError(_unknown(target))
+    if selection.character is not None and not found.into:
+        takers = ", ".join(name for name, known in TARGETS.items() if known.into)
+        raise UsageError(f"{target} has no file to write into; --into goes with {takers}")
+    if found.chat:
+        _refuse_embedding(target, selection)
+    refuse_credentials(selection)
+    made = found.write(selection)
+    made = replace(made, remarks=(*made.remarks, *retired(selection)))
+    refuse_credentials(selection, made.files)
+    return made
 
 
 def _refuse_embedding(target: str, selection: Selection) -> None:
