@@ -174,7 +174,8 @@ class Spend:
     """What a run cost. calls: requests that were paid; cached: answers that were not paid again.
 
     saved_usd: list price of the cached answers. cap_usd and cap_calls: `None` when not capped. by_purpose:
-    parts of usd, calls and tokens, of the purposes for which anything was paid.
+    parts of usd, calls and tokens, of the purposes for which anything was paid. by_model: those of what was
+    studied, without judges, by full name, and by "" where a bill brought no answer; empty until a run ends.
     """
 
     usd: float = 0.0
@@ -187,6 +188,7 @@ class Spend:
     cap_usd: float | None = None
     cap_calls: int | None = None
     by_purpose: Mapping[Purpose, Paid] = field(default_factory=dict["Purpose", Paid])
+    by_model: Mapping[str, Paid] = field(default_factory=dict[str, Paid])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
