@@ -71,18 +71,6 @@ def label_f1(table: ArrayLike, place: int) -> float:
     return float(2 * hits[place] / size) if size else 0.0
 
 
-WHOLE_TABLE: Mapping[str, Callable[[ArrayLike], float]] = {
-    "macro_f1": macro_f1,
-    "micro_f1": micro_f1,
-    "kappa": kappa,
-}
-ONE_LABEL: Mapping[str, Callable[[ArrayLike, int], float]] = {
-    "precision": precision,
-    "recall": recall,
-    "f1": label_f1,
-}
-
-
 def spearman(pairs: ArrayLike) -> float:
     """Rank correlation of two columns, from -1 to 1; 0 when one of them does not vary.
 
@@ -101,7 +89,7 @@ def average_precision(pairs: ArrayLike) -> float:
 
     pairs: shape (n, 2): the number, such as a cosine, and 1 or 0 for what belongs together or not. Precision
     at each number from the top down, weighted by what recall gains there; equal numbers are taken together,
-    so that their order says nothing. Raises StatsError for another shape.
+    so that their order says nothing. Raises StatsError for another shape, and for what is neither 1 nor 0.
     Source: as scikit-learn's `average_precision_score`, and MTEB's pair classification with it.
     """
     hits, seen = _from_the_top(pairs)
@@ -123,6 +111,12 @@ def best_f1(pairs: ArrayLike) -> float:
 def _from_the_top(pairs: ArrayLike) -> tuple[Floats, Floats]:
     """For each distinct number, from the top down: the pairs that belong together, and all of them."""
     columns = _two_columns(pairs)
+    other = ~np.isin(columns[:, 1], (0, 1))
+    if other.any():
+        raise StatsError(
+            f"the second column holds {float(columns[other][0, 1])!r}; expected 1 for what belongs "
+            "together, else 0"
+        )
     _, places = np.unique(-columns[:, 0], return_inverse=True)
     hits, seen = np.bincount(places, weights=columns[:, 1]), np.bincount(places)
     return np.cumsum(hits, dtype=np.float64), np.cumsum(seen, dtype=np.float64)
@@ -172,3 +166,21 @@ def _margins(table: ArrayLike) -> tuple[Floats, Floats, Floats]:
             f"the table has shape {counts.shape}; expected one row a label, a column more, and some counts"
         )
     return np.diagonal(counts).copy(), counts.sum(axis=1), counts.sum(axis=0)
+
+
+WHOLE_TABLE: Mapping[str, Callable[[ArrayLike], float]] = {
+    "macro_f1": macro_f1,
+    "micro_f1": micro_f1,
+    "kappa": kappa,
+    "v_measure": v_measure,
+}
+ONE_LABEL: Mapping[str, Callable[[ArrayLike, int], float]] = {
+    "precision": precision,
+    "recall": recall,
+    "f1": label_f1,
+}
+OF_NUMBERS: Mapping[str, Callable[[ArrayLike], float]] = {
+    "spearman": spearman,
+    "average_precision": average_precision,
+    "best_f1": best_f1,
+}
