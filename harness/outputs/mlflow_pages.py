@@ -263,6 +263,8 @@ def _spend_figures(record: RunRecord) -> dict[str, float]:
                     ("output_tokens", paid.output_tokens),
                 )
             },
+            **{f"saved_usd_{purpose}": paid.saved_usd for purpose, paid in spend.by_purpose.items()},
+            **{f"cached_answers_{purpose}": paid.cached for purpose, paid in spend.by_purpose.items()},
         }
     )
 

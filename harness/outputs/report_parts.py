@@ -97,7 +97,7 @@ def spend_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
         *(
             (
                 f"Of it for {PURPOSES[purpose]}",
-                f"{numbers.money(paid.usd)}, {numbers.counted(paid.calls, 'call')}",
+                f"{numbers.money(paid.usd)}, {numbers.counted(paid.calls, 'call')}{_not_paid_again(paid)}",
             )
             for purpose, paid in sorted(spend.by_purpose.items())
             if purpose != "answer"
@@ -137,6 +137,12 @@ def paid_by_class(record: RunRecord) -> dict[str, Paid]:
             output_tokens=before.output_tokens + paid.output_tokens,
         )
     return {name: parts[name] for name in (*MODEL_CLASSES, CLASSLESS, UNANSWERED) if name in parts}
+
+
+def _not_paid_again(part: Paid) -> str:
+    if not part.cached:
+        return ""
+    return f"; {numbers.count(part.cached)} more from the cache, saving {numbers.money(part.saved_usd)}"
 
 
 def used_of_cap(record: RunRecord) -> tuple[float | None, str]:
