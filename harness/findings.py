@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from harness.effects import SettingEffect
 from harness.records import (
     Bounds,
     Estimate,
@@ -178,21 +179,25 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """What calls of one purpose cost a run."""
+    """What calls of one purpose cost a run, and what was not paid again; see `Spend`."""
 
     usd: float = 0.0
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cached: int = 0
+    saved_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spend:
-    """What a run cost. calls: requests that were paid; cached: answers that were not paid again.
+    """What a run cost. calls: those that were paid; cached: answers that were not paid again.
 
-    saved_usd: list price of the cached answers. cap_usd and cap_calls: `None` when not capped. by_purpose:
-    parts of usd, calls and tokens, of the purposes for which anything was paid. retries: sent again after a
-    fault.
+    A text that was embedded counts as a call, however many travelled in one request. saved_usd: list price of
+    the cached answers. cap_usd and cap_calls: `None` when not capped. by_purpose: parts of usd, calls, tokens
+    and of what was cached, of the purposes for which anything was asked. by_model: what was paid for what was
+    studied, without judges, by full name, and by "" where a bill brought no answer; empty until a run ends.
+    retries: requests sent again after a fault.
     """
 
     usd: float = 0.0
@@ -205,6 +210,7 @@ class Spend:
     cap_usd: float | None = None
     cap_calls: int | None = None
     by_purpose: Mapping[Purpose, Paid] = field(default_factory=dict["Purpose", Paid])
+    by_model: Mapping[str, Paid] = field(default_factory=dict[str, Paid])
     retries: int = 0
 
 
@@ -335,32 +341,6 @@ class Breakdown:
     slices: tuple[Slice, ...] = ()
     labels: tuple[LabelFigures, ...] = ()
     scorers: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingLevel:
-    """Trials with one value of a setting, or with a number from `value` to `upto`. value: `None`: not sent.
-
-    quality: as if every value had met every model alike; `None`: too few trials to tell.
-    """
-
-    value: JsonValue
-    trials: int
-    quality: Estimate | None
-    upto: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingEffect:
-    """How quality moves with one setting over the trials of a search. levels: in order of their values.
-
-    importance: share of what moves quality, from 0 to 1, by the name of the method; empty with too few trials
-    or for a setting that some trial lacks.
-    """
-
-    name: str
-    levels: tuple[SettingLevel, ...]
-    importance: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 RunState = Literal["running", "complete", "stopped", "inconclusive", "failed"]

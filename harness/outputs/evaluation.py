@@ -19,18 +19,16 @@ from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
     FAILURES,
     UNFINISHED,
-    RoleLine,
     WorstAnswer,
-    caps_line,
     data_lines,
     first_token_phrase,
     provenance_lines,
     small_model,
-    spend_by_role,
     spend_lines,
     used_of_cap,
     worst_answer,
 )
+from harness.outputs.spend_roles import RoleLine, caps_line, spend_by_role
 from harness.outputs.verdict import verdict
 from harness.plan.given import settings_form
 from harness.records import JsonValue, Split

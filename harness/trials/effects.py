@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
-from harness.findings import RunRecord, SettingEffect, SettingLevel, Trial
+from harness.effects import SettingEffect, SettingLevel
+from harness.findings import RunRecord, Trial
 from harness.fingerprint import canonical
 from harness.plan.parameters import value_of
 from harness.plan.plan import Plan
