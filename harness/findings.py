@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from harness.effects import SettingEffect
+from harness.insights import CacheReport, Reference, SettingEffect
 from harness.records import (
     Bounds,
     Estimate,
@@ -31,6 +31,7 @@ class Trial:
     """One set of settings with its evidence on one split.
 
     samples: how many samples it answered. `quality` is `None` until something was scored.
+    facts: what the vectors of an embedding model are like, by name, such as dimensions and bytes_per_vector.
     price: list price, whoever paid; spent_usd: what this run paid for it. `reason`: why it ended.
     Rates are shares of the calls made; latencies are those of real calls. told: what the sampler was told it
     is worth, on one scale for short and long trials of a run; `None`: nothing. bounds: of the figures, by
@@ -57,6 +58,7 @@ class Trial:
     spent_usd: float = 0.0
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    facts: Mapping[str, float] = field(default_factory=dict[str, float])
     told: float | None = None
     bounds: Mapping[str, Bounds] = field(default_factory=dict[str, Bounds])
     first_token_p95_s: float | None = None
@@ -354,7 +356,8 @@ class RunRecord:
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
     breakdowns: of the finalists, or of the one trial of an evaluation. effects: of what was searched.
     verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
-    settings come from, in words; empty for a search. judges: those that were measured.
+    settings come from, in words; empty for a search. judges: those that were measured. references: what
+    embedding models are held against. caches: thresholds of a semantic cache, the recommended one first.
     """
 
     run: str
@@ -378,3 +381,5 @@ class RunRecord:
     judges: tuple[JudgeReport, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
     effects: tuple[SettingEffect, ...] = ()
+    references: tuple[Reference, ...] = ()
+    caches: tuple[CacheReport, ...] = ()

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.effects import SettingLevel
 from harness.findings import RunRecord
+from harness.insights import SettingLevel
 from harness.outputs import numbers
 from harness.outputs.report_parts import Cell
 from harness.outputs.spans import Span, spans

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from harness.errors import UsageError
 from harness.findings import AnswerRow, RunRecord
 from harness.outputs import evaluation
+from harness.outputs.cache_picture import cache_picture
 from harness.outputs.charts import race, scatters
 from harness.outputs.exports.selection import Selection
 from harness.outputs.files import replacing, write_text
@@ -67,7 +68,13 @@ def _write_evaluation(record: RunRecord, worst: Worst, rows: Iterable[AnswerRow]
     facts = write_text(folder / "evaluation.json", evaluation.text(record))
     it = evaluation.evaluation_data(record, worst.rows())
     page = write_text(
-        folder / PAGE, render("evaluation.html.jinja", it=it, scripts=_scripts("tables.js", "copy.js"))
+        folder / PAGE,
+        render(
+            "evaluation.html.jinja",
+            it=it,
+            cache=cache_picture(record),
+            scripts=_scripts("tables.js", "copy.js"),
+        ),
     )
     short = write_text(folder / "report.md", render("evaluation.md.jinja", it=it))
     return [page, short, facts, *slices, scores]
@@ -89,6 +96,7 @@ def html(
         it=report_data(record, tuple(worst)),
         scatters=scatters(record),
         race_shown=race(record),
+        cache=cache_picture(record),
         samples=samples,
         exports=() if selection is None else shown_exports(selection),
         scripts=_scripts(*SCRIPTS),

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from harness.advice.choose import recommend
 from harness.advice.finalist import Finalist, Goal, Searched
-from harness.effects import SettingEffect, SettingLevel
 from harness.findings import AnswerRow, Breakdown, RunRecord, Slice, Trial
+from harness.insights import SettingEffect, SettingLevel
 from harness.plan.spec_reader import read_policy
 from harness.records import Bounds, ModelClass, Score, Settings, Split
 from harness.stats.bounds import mean_bounds, percentile_bounds

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
-from harness.effects import SettingEffect, SettingLevel
 from harness.findings import RunRecord, Trial
 from harness.fingerprint import canonical
+from harness.insights import SettingEffect, SettingLevel
 from harness.plan.parameters import value_of
 from harness.plan.plan import Plan
 from harness.records import Estimate, JsonValue
