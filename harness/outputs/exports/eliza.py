@@ -110,6 +110,21 @@ def unsendable(
     return fates
 
 
+def unsent_with_texts(settings: Settings) -> list[Fate]:
+    """Fates of what was sent with the texts of an embedding model: Eliza knows of the length alone."""
+    why = "Eliza sends no such parameter with a text"
+    sent = [(name, value) for name, value in settings.sent().items() if name != "dimensions"]
+    return [lost(name, value, why, model_class="EMBEDDING") for name, value in sent]
+
+
+def refusal(selection: Selection, settings: Settings, name: str) -> str:
+    """What to add where Eliza sends a setting that the model does not take; empty when it does."""
+    model = selection.known(settings)
+    if model is None or name in model.settings:
+        return ""
+    return f"; {settings.model} takes none, and its provider may refuse the request"
+
+
 def character_text(
     selection: Selection, fresh: Mapping[str, JsonValue], changes: Mapping[Path, JsonValue]
 ) -> str:

@@ -48,6 +48,7 @@ def write(selection: Selection) -> Export:
         replace(fate, effect="not sent by provider") if fate.effect == "not expressible" else fate
         for fate in plain_fates(settings, keys, reason)
     )
+    fates = (*fates, *where.fates(".env INSPECT_EVAL_MODEL_BASE_URL"))
     files = {"inspect.yaml": yaml_text(generate_config(settings)), ".env": "\n".join(variables) + "\n"}
     return Export(files=files, fates=fates)
 

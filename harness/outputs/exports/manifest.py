@@ -39,11 +39,15 @@ class Fate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """The files of one export by name, what becomes of the settings, and what else its user has to know."""
+    """The files of one export by name, what becomes of the settings, and what else its user has to know.
+
+    models: full names of models that the files name though no run chose them.
+    """
 
     files: Mapping[str, str]
     fates: tuple[Fate, ...]
     remarks: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
 
 def lost(
@@ -63,6 +67,25 @@ def lost(
         reason=reason,
         model_class=model_class,
         changes=not harmless,
+    )
+
+
+def address_fate(
+    address: str,
+    key: str,
+    *,
+    exported: str | None = None,
+    reason: str = "",
+    model_class: ModelClass | None = None,
+) -> Fate:
+    """The fate of an address that stands in the export. exported: as the target has it; `None`: as it is."""
+    return Fate(
+        setting="address",
+        requested=address,
+        exported=exported or address,
+        reason=reason,
+        key=key,
+        model_class=model_class,
     )
 
 
