@@ -113,7 +113,7 @@ def _address(draft: _Draft, selection: Selection, plugin: Plugin) -> None:
         why = f"{plugin.package} asks its provider at its own address, whatever is said"
         draft.fates.append(lost("address", address, why))
         return
-    exported = _ended(of_vendor(provider, address)[0] or address, plugin.address_end)
+    exported = _ended(of_vendor(provider, address).address or address, plugin.address_end)
     draft.name(plugin.address, exported)
     why = "" if exported == address else "as the plugin wants it: it adds the rest"
     draft.fates.append(address_fate(address, f"settings.{plugin.address}", exported=exported, reason=why))

@@ -8,6 +8,7 @@ particular.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,8 +20,6 @@ from harness.records import JsonValue, ModelClass, Settings
 # From its version 2026-10-21 on, Anthropic's API refuses temperature and top_p. This one takes them; litellm
 # asks for it, so that it was measured.
 SAMPLING_HEADERS: Mapping[str, JsonValue] = {"anthropic-version": "2023-06-01"}
-# What the vendors' own packages put behind an address; what was measured is an address with all of it.
-VENDOR_PATHS: Mapping[str, str] = {"anthropic": "/v1/messages", "google": "/v1beta"}
 NO_KEY = "none"  # stands where a library would otherwise send the key of OpenAI to somebody else
 
 # What scripts share. {file} may name an address and the variable of a key; {client} is the package's client.
@@ -47,21 +46,38 @@ for private in ("OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "OPENAI_PROJECT_ID"):
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """A provider as a library calls it. address: where it is asked, `None`: the library knows.
+class Reach:
+    """Where a package asks. version: of the interface, as Google's package is told it apart from the address.
 
-    measured: the address as it was measured. foreign: asked in OpenAI's format, and none of the library's
-    own: left alone, it would be sent the key of OpenAI. key: environment variable that holds its key; `None`:
-    the library's own, or of a foreign one none. fault: why the library cannot be told the address.
+    fault: why the package cannot be told an address.
+    """
+
+    address: str | None
+    version: str | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A provider as a library calls it.
+
+    reach: where it is asked; without an address, the library knows. measured: the address as it was measured,
+    `None`: the usual one. foreign: asked in OpenAI's format, and none of the library's own: left alone, it
+    would be sent the key of OpenAI. key: environment variable that holds its key; `None`: the library's own,
+    or of a foreign one none.
     """
 
     provider: str
     model: str
-    address: str | None
+    reach: Reach
     key: str | None
     foreign: bool = False
     measured: str | None = None
-    fault: str = ""
+
+    @property
+    def address(self) -> str | None:
+        """Where it is asked; `None`: where the library asks by itself."""
+        return self.reach.address
 
     def key_document(self) -> dict[str, JsonValue]:
         """What the file of a script says of the key: `api_key_env`, `null` where no key is to be sent."""
@@ -70,6 +86,8 @@ class Named:
     def client_files(self, file: str, *, address: bool = True) -> dict[str, str]:
         """The file that tells a script of address and key, where they are not the package's own."""
         told = {"base_url": self.address} if address and self.address is not None else {}
+        if told and self.reach.version is not None:
+            told["api_version"] = self.reach.version
         content = {**told, **self.key_document()}
         return {file: json.dumps(content, indent=2, ensure_ascii=False) + "\n"} if content else {}
 
@@ -78,7 +96,7 @@ class Named:
         if self.measured is None:
             return ()
         if self.address is None:
-            return (lost("address", self.measured, self.fault, model_class=model_class),)
+            return (lost("address", self.measured, self.reach.fault, model_class=model_class),)
         why = "" if self.address == self.measured else "as the package wants it: it adds the rest"
         return (address_fate(self.measured, key, exported=self.address, reason=why, model_class=model_class),)
 
@@ -92,25 +110,26 @@ def named(selection: Selection, settings: Settings, names: Mapping[str, str], op
     provider, model = settings.provider, settings.model_name
     if provider in names:
         own, key = selection.address(provider), selection.own_key_variable(provider)
-        address, fault = of_vendor(provider, own)
-        return Named(names[provider], model, address, key, measured=own, fault=fault)
+        return Named(names[provider], model, of_vendor(provider, own), key, measured=own)
     address = selection.openai_address(provider)
     if address is None:
         raise without_address(selection, settings)
     key = selection.key_variable(provider)
-    return Named(openai, model, address, key, foreign=True, measured=address)
+    return Named(openai, model, Reach(address), key, foreign=True, measured=address)
 
 
-def of_vendor(provider: str, address: str | None) -> tuple[str | None, str]:
-    """The address as the vendor's package takes it, and why there is none."""
-    path = VENDOR_PATHS.get(provider)
-    if address is None or path is None:
-        return address, ""
+def of_vendor(provider: str, address: str | None) -> Reach:
+    """The address as the vendor's own package takes it, to which it adds path and version by itself."""
+    if address is None or provider not in ("anthropic", "google"):
+        return Reach(address)
     plain = address.rstrip("/")
-    # litellm puts Anthropic's path behind any address that does not end with it, and Google's nowhere.
-    if provider == "anthropic" or plain.endswith(path):
-        return plain.removesuffix(path), ""
-    return None, f"the package puts {path} behind every address, and this one was asked without"
+    if provider == "anthropic":
+        # litellm puts this behind any address that does not end with it, and so does Anthropic's package.
+        return Reach(plain.removesuffix("/v1/messages"))
+    found = re.fullmatch(r"(.+)/(v\d\w*)", plain)
+    if found is None:
+        return Reach(None, fault="Google's package puts a version behind every address; asked was without")
+    return Reach(found.group(1), found.group(2))
 
 
 def without_address(selection: Selection, settings: Settings) -> UsageError:

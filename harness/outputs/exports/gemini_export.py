@@ -47,7 +47,7 @@ SETTINGS = json.loads(Path(__file__).with_name("gemini.json").read_text(encoding
 ''' + CLIENT.format(
     file=CLIENT_FILE,
     address="http_options",
-    value='{"base_url": held["base_url"]}',
+    value='{"base_url": held["base_url"], "api_version": held["api_version"]}',
     client="genai.Client",
     foreign="",
 )

@@ -37,6 +37,8 @@ def write(selection: Selection) -> Export:
     variables = [f"INSPECT_EVAL_MODEL={where.provider}/{where.model}"]
     if where.address is not None:
         variables.append(f"INSPECT_EVAL_MODEL_BASE_URL={where.address}")
+    if where.reach.version is not None:
+        variables.append(f"GOOGLE_GENAI_API_VERSION={where.reach.version}")
     unsent = UNSENT.get(where.provider, ())
     keys = {"model": ".env INSPECT_EVAL_MODEL"} | {
         name: key for name, key in KEYS.items() if name not in unsent

@@ -165,6 +165,8 @@ def embedding_arguments(settings: Settings, where: Named) -> dict[str, JsonValue
 def _reached(where: Named) -> dict[str, JsonValue]:
     """Address and key. With a key of its own, the provider is not to be sent OpenAI's by a bare loader."""
     found: dict[str, JsonValue] = {} if where.address is None else {"base_url": where.address}
+    if where.reach.version is not None:
+        found["api_version"] = where.reach.version
     return found | ({"api_key": NO_KEY} if where.key_document() else {})
 
 

@@ -68,6 +68,8 @@ def _entry(
         _put(config, f"passthrough.{name}", value)
     if where.address is not None:
         config["apiBaseUrl"] = where.address
+    if where.reach.version is not None:
+        config["apiVersion"] = where.reach.version
     if where.key is not None:
         config["apiKeyEnvar"] = where.key
     elif where.foreign:

@@ -48,6 +48,8 @@ def provider(name):
     arguments = {}
     if "base_url" in EXPORTED:
         arguments["base_url"] = EXPORTED["base_url"]
+    if "api_version" in EXPORTED:
+        os.environ["GOOGLE_GENAI_API_VERSION"] = EXPORTED["api_version"]  # it has no argument for this
     if "api_key_env" in EXPORTED:
         variable = EXPORTED["api_key_env"]
         arguments["api_key"] = "none" if variable is None else os.environ.get(variable)
@@ -91,6 +93,8 @@ def exported(settings: Settings, where: Named) -> dict[str, JsonValue]:
     whole: dict[str, JsonValue] = {"model": f"{where.provider}:{where.model}", "model_settings": held}
     if where.address is not None:
         whole["base_url"] = where.address
+    if where.reach.version is not None:
+        whole["api_version"] = where.reach.version
     return whole | where.key_document()
 
 

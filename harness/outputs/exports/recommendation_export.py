@@ -110,16 +110,17 @@ def _picks(selection: Selection, label: PolicyLabel, choice: Recommendation) -> 
 def _pick(
     selection: Selection, label: PolicyLabel, choice: Recommendation, trial: Trial, *, recommended: bool
 ) -> Pick:
-    model = selection.known(trial.settings)
+    settings = choice.settings if recommended else trial.settings
+    model = selection.known(settings)
     known = choice.provenance
-    asked = known.endpoints.get(trial.settings.provider)
+    asked = known.endpoints.get(settings.provider)
     return Pick(
         use_case=choice.experiment,
         policy=label,
         rule=choice.policy,
         model_class=trial.model_class,
         recommended=recommended,
-        settings=trial.settings,
+        settings=settings,
         api_base=None if asked is None else asked.api_base,
         trial=trial.number,
         split=trial.split,
@@ -135,5 +136,5 @@ def _pick(
         spec_sha256=known.spec,
         prices_as_of=known.prices_as_of,
         deprecation_date=None if model is None else model.deprecation_date,
-        confirm_by=confirm_by(known.started_at, [trial.settings.model], selection.catalogue).isoformat(),
+        confirm_by=confirm_by(known.started_at, [settings.model], selection.catalogue).isoformat(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -61,6 +62,62 @@ def test_the_manifest_says_what_the_export_rests_on(write, study):
     assert held["rests_on"]["confirm_by"] == "2027-02-18"
     assert held["files"] == {"settings.json": hashlib.sha256(written.paths[0].read_bytes()).hexdigest()}
     assert held["same_as_measured"] is True
+
+
+def test_every_model_that_a_file_names_can_move(write, study):
+    """Those of other policies, the embedding, and the one that Eliza is given where none was studied."""
+    large = Settings(model="openai/gpt-4o", prompt="plain", max_output_tokens=64)
+    other = study(LARGE=large)
+    labelled = [("own", study(LARGE=CHOICE)), ("best", other)]
+    shown = manifest(write("recommendation", study(LARGE=CHOICE), labelled=labelled))
+    assert set(shown["rests_on"]["models"]) == {"openai/gpt-4.1", "openai/gpt-4o"}
+    named = manifest(write("eliza-1", study(LARGE=CHOICE)))
+    assert set(named["rests_on"]["models"]) == {"openai/gpt-4.1", "openai/text-embedding-3-small"}
+
+
+@pytest.mark.parametrize(
+    ("target", "given", "option"),
+    [
+        ("json", {"embedding": "openai/text-embedding-3-small"}, "--embedding goes with eliza-0.1"),
+        ("openai", {"max_input_tokens": 100}, "--max-input-tokens goes with eliza-0.1, eliza-0.25$"),
+        ("eliza-1", {"max_input_tokens": 100}, "--max-input-tokens goes with eliza-0.1, eliza-0.25$"),
+    ],
+)
+def test_an_option_that_a_target_has_no_place_for_is_refused(write, study, target, given, option):
+    """It would do nothing, and look as if."""
+    with pytest.raises(UsageError, match=option):
+        write(target, study(LARGE=CHOICE), **given)
+
+
+def test_further_runs_are_refused_where_they_would_do_nothing(write, study):
+    """One file of keyword arguments holds one choice."""
+    with pytest.raises(UsageError, match=r"openai holds the settings of one run.*recommendation"):
+        write("openai", study(LARGE=CHOICE), study("SMALL", SMALL=CHOICE))
+
+
+@pytest.mark.parametrize("extra", [{"note": None}, {"list": [None]}, {"deep": {"note": None}}])
+def test_toml_refuses_a_null(write, study, extra):
+    """TOML has none, and leaving it out would be another request."""
+    with pytest.raises(UsageError, match="holds a null, which TOML cannot express; export json"):
+        write("toml", study(LARGE=replace(CHOICE, extra=extra)))
+
+
+@pytest.mark.parametrize(
+    ("target", "model", "effort", "exported"),
+    [
+        ("anthropic", "anthropic/claude-opus-5-5", "none", None),
+        ("anthropic", "anthropic/claude-opus-5-5", "low", "low"),
+        ("gemini", "google/gemini-2.5-flash", "none", {"thinking_budget": 0, "include_thoughts": False}),
+        ("gemini", "google/gemini-3.8-flash", "low", {"thinking_level": "LOW", "include_thoughts": True}),
+    ],
+)
+def test_an_effort_is_shown_as_it_stands_in_the_file(write, study, target, model, effort, exported):
+    """Not as it was called when it was measured."""
+    settings = Settings(model=model, prompt="plain", max_output_tokens=64, reasoning_effort=effort)
+    held = manifest(write(target, study(LARGE=settings)))
+    (fate,) = [one for one in held["settings"] if one["setting"] == "reasoning_effort"]
+    assert fate["exported"] == exported
+    assert not fate["changes_what_was_measured"]
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
