@@ -166,20 +166,23 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """What calls of one purpose cost a run."""
+    """What calls of one purpose cost a run, and what was not paid again; see `Spend`."""
 
     usd: float = 0.0
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cached: int = 0
+    saved_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spend:
-    """What a run cost. calls: requests that were paid; cached: answers that were not paid again.
+    """What a run cost. calls: those that were paid; cached: answers that were not paid again.
 
-    saved_usd: list price of the cached answers. cap_usd and cap_calls: `None` when not capped. by_purpose:
-    parts of usd, calls and tokens, of the purposes for which anything was paid.
+    A text that was embedded counts as a call, however many travelled in one request. saved_usd: list price of
+    the cached answers. cap_usd and cap_calls: `None` when not capped. by_purpose: parts of usd, calls, tokens
+    and of what was cached, of the purposes for which anything was asked.
     """
 
     usd: float = 0.0

@@ -29,7 +29,8 @@ _A_MINUTES = re.compile(r"quotaId\W+\w*PerMinute", re.IGNORECASE)
 _RETRY_DELAY = re.compile(r"retryDelay\W+(?P<seconds>\d+(\.\d+)?)s\b")
 _TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|maximum context length|context window|prompt is too long"
-    r"|input token count|too many tokens|request too large|exceeds the context length",
+    r"|input token count|too many tokens|request too large|exceeds the context length|maximum input length"
+    r"|maximum request size|too large to process",
     re.IGNORECASE,
 )
 _FILTERED = re.compile(

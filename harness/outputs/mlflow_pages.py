@@ -253,6 +253,8 @@ def _spend_figures(record: RunRecord) -> dict[str, float]:
             "output_tokens": spend.output_tokens,
             "trials": len(record.trials),
             **{f"spent_usd_{purpose}": paid.usd for purpose, paid in spend.by_purpose.items()},
+            **{f"saved_usd_{purpose}": paid.saved_usd for purpose, paid in spend.by_purpose.items()},
+            **{f"cached_answers_{purpose}": paid.cached for purpose, paid in spend.by_purpose.items()},
         }
     )
 

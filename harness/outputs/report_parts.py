@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from harness.findings import AnswerRow, RunRecord, RunState, Trial
+from harness.findings import AnswerRow, Paid, RunRecord, RunState, Trial
 from harness.outputs import numbers
 from harness.records import Purpose, Settings
 
@@ -96,12 +96,18 @@ def spend_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
         *(
             (
                 f"Of it for {PURPOSES[purpose]}",
-                f"{numbers.money(paid.usd)}, {numbers.counted(paid.calls, 'call')}",
+                f"{numbers.money(paid.usd)}, {numbers.counted(paid.calls, 'call')}{_not_paid_again(paid)}",
             )
             for purpose, paid in sorted(spend.by_purpose.items())
             if purpose != "answer"
         ),
     )
+
+
+def _not_paid_again(part: Paid) -> str:
+    if not part.cached:
+        return ""
+    return f"; {numbers.count(part.cached)} more from the cache, saving {numbers.money(part.saved_usd)}"
 
 
 def used_of_cap(record: RunRecord) -> tuple[float | None, str]:

@@ -28,6 +28,7 @@ from harness.records import Call, Latency, Reply, Settings, Usage
 
 if TYPE_CHECKING:
     from harness.plan.plan import Dimension, Space
+    from harness.testing.embedding import EmbeddingModel
 
 # A common rule of thumb for English, kept as a fraction so that counts are exact: 1.3 tokens a word.
 TOKENS, WORDS = 13, 10
@@ -56,7 +57,8 @@ class SimulatedModel:
     ability: in logits; 2.0 is right on about four samples of five. best_temperature: where quality
     peaks. heat_sensitivity: factor on what temperature and penalties cost. first_token_s and
     tokens_per_s: medians; latency_sigma: sigma of the log-normal factor on both. refuses: names of
-    settings that it answers with `bad_request` when they are sent.
+    settings that it answers with `bad_request` when they are sent. embedding: how it answers texts that are
+    to be embedded; `None`: as `EmbeddingModel` says by default.
     """
 
     ability: float
@@ -67,6 +69,7 @@ class SimulatedModel:
     tokens_per_s: float = 100.0
     latency_sigma: float = 0.3
     refuses: frozenset[str] = frozenset()
+    embedding: EmbeddingModel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

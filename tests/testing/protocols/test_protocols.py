@@ -240,7 +240,7 @@ def test_the_last_event_tells_the_counts() -> None:
 
 def test_vectors_come_as_numbers_or_packed() -> None:
     """OpenAI's library asks for base64 and unpacks 32-bit floats."""
-    reply = Reply(vectors=((0.5, -1.0),), usage=USAGE, served_by="m")
+    reply = Reply(vectors=(struct.pack("<2f", 0.5, -1.0),), usage=USAGE, served_by="m")
     plain, packed = (
         Letter("cafe", Question("m", (), {}, texts=("a",), form=form), reply) for form in ("float", "base64")
     )
