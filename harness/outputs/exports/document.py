@@ -32,6 +32,7 @@ def document(choice: Recommendation, prompt_text: str | None = None) -> dict[str
         | _present({"class": choice.trial.model_class, **_reached(choice)}),
         "prompt": _prompt(settings.prompt, prompt_text),
         "parameters": settings.sent(),
+        **({"local": dict(settings.local)} if settings.local else {}),
         "evidence": _evidence(choice),
         "provenance": provenance(choice.provenance),
     }
@@ -41,6 +42,7 @@ def fates(selection: Selection, address: str = "model.api_base") -> tuple[Fate, 
     """Every setting arrives, under its own name. address: where that of the provider stands."""
     settings = selection.settings
     keys = {"model": "model"} | {name: f"parameters.{name}" for name in (*SENT_FIELDS, *settings.extra)}
+    keys |= {name: f"local.{name}" for name in settings.local}
     own = selection.address(settings.provider)
     return (*plain_fates(settings, keys), *([] if own is None else [address_fate(own, address)]))
 
@@ -96,6 +98,7 @@ def _alternative(trial: Trial) -> dict[str, JsonValue]:
         "model": settings.model,
         "prompt": settings.prompt,
         "parameters": settings.sent(),
+        **({"local": dict(settings.local)} if settings.local else {}),
         "figures": figures(trial),
     }
 

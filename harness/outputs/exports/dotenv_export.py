@@ -14,7 +14,7 @@ PREFIX = "LLM_"
 
 
 def write(selection: Selection) -> Export:
-    """One file, .env; lists and custom parameters (LLM_EXTRA) are JSON.
+    """One file, .env; lists, custom parameters (LLM_EXTRA) and work on vectors (LLM_LOCAL) are JSON.
 
     An address of the provider's own is LLM_API_BASE, the variable of its own key LLM_API_KEY_ENV.
     """
@@ -23,6 +23,7 @@ def write(selection: Selection) -> Export:
     reached = {"api_base": address, "api_key_env": variable}
     keys = {name: f"{PREFIX}{name.upper()}" for name in ("model", *SENT_FIELDS)}
     keys |= {name: f"{PREFIX}EXTRA.{name}" for name in settings.extra}
+    keys |= {name: f"{PREFIX}LOCAL.{name}" for name in settings.local}
     text = text_of(settings, {name: value for name, value in reached.items() if value is not None})
     own = [] if address is None else [address_fate(address, f"{PREFIX}API_BASE")]
     return Export(files={".env": text}, fates=(*plain_fates(settings, keys), *own))
@@ -41,6 +42,8 @@ def text_of(settings: Settings, reached: Mapping[str, str]) -> str:
             values[name] = value if isinstance(value, str) else json.dumps(value)
     if settings.extra:
         values["extra"] = json.dumps(dict(settings.extra))
+    if settings.local:
+        values["local"] = json.dumps(dict(settings.local))
     return "".join(f"{PREFIX}{name.upper()}={_quoted(value)}\n" for name, value in values.items())
 
 

@@ -111,10 +111,13 @@ def unsendable(
 
 
 def unsent_with_texts(settings: Settings) -> list[Fate]:
-    """Fates of what was sent with the texts of an embedding model: Eliza knows of the length alone."""
-    why = "Eliza sends no such parameter with a text"
-    sent = [(name, value) for name, value in settings.sent().items() if name != "dimensions"]
-    return [lost(name, value, why, model_class="EMBEDDING") for name, value in sent]
+    """Fates of all that makes up the settings of an embedding model: Eliza knows of the length alone."""
+    sent, own = "Eliza sends no such parameter with a text", "Eliza splits and searches in its own way"
+    return [
+        lost(name, value, own if name in settings.local else sent, model_class="EMBEDDING")
+        for name, value in settings.held().items()
+        if name != "dimensions"
+    ]
 
 
 def refusal(selection: Selection, settings: Settings, name: str) -> str:

@@ -18,10 +18,11 @@ DESCRIPTION = "model, prompt, parameters, evidence and provenance as TOML"
 def write(selection: Selection) -> Export:
     """One file, settings.toml; see `document` for its layout.
 
-    Raises UsageError for a null among custom parameters, which TOML has not.
+    Raises UsageError for a null among parameters, which TOML has not.
     """
-    if _holds_null(dict(selection.settings.extra)):
-        raise UsageError("a custom parameter holds a null, which TOML cannot express; export json")
+    settings = selection.settings
+    if _holds_null({**settings.extra, **settings.local}):
+        raise UsageError("a parameter holds a null, which TOML cannot express; export json")
     lines = _table(document(selection.choice, selection.prompt_text), ())
     return Export(files={"settings.toml": "\n".join(lines).strip() + "\n"}, fates=fates(selection))
 

@@ -41,6 +41,9 @@ any_settings = st.builds(
     seed=st.none() | st.integers(0, 2**31),
     reasoning_effort=st.none() | st.sampled_from(["low", "high"]),
     extra=extras,
+    local=st.dictionaries(
+        st.sampled_from(["chunk_tokens", "top_k", "split_by", "threshold"]), plain, max_size=2
+    ),
 )
 
 
@@ -58,7 +61,9 @@ def of_document(held):
         named["stop"] = tuple(named["stop"])
     extra = {name: value for name, value in sent.items() if name not in named}
     model = f"{held['model']['provider']}/{held['model']['name']}"
-    return Settings(model=model, prompt=held["prompt"]["variant"], extra=extra, **named)
+    return Settings(
+        model=model, prompt=held["prompt"]["variant"], extra=extra, local=held.get("local", {}), **named
+    )
 
 
 def from_json(text):
@@ -134,6 +139,7 @@ KEYWORDS = ("openai", "langchain", "pydantic-ai", "mlflow", "promptfoo", "inspec
 def test_what_is_called_effective_is_written(target, found):
     """Each effective fate names a key of the export, and there stands the value, zeros included."""
     assume(not any("." in name for name in found.extra))
+    assume(not set(found.extra) & set(found.local))
     asked = an_endpoint(provider="mine")
     selection = replace(selected(found), endpoints={"mine": asked})
     made = TARGETS[target].write(selection)
@@ -147,4 +153,4 @@ def test_what_is_called_effective_is_written(target, found):
         for name in fate.key.split("."):
             place = place[name]
         assert json.dumps(place) == json.dumps(fate.exported), fate
-    assert {fate.setting for fate in made.fates} - {"address"} == {"model", *found.sent()}
+    assert {fate.setting for fate in made.fates} - {"address"} == {"model", *found.held()}
