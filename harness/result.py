@@ -16,12 +16,12 @@ from harness.advice.finalist import Finalist, Goal, Searched
 from harness.errors import InconclusiveError
 from harness.findings import Champion, FrontTrial, Recommendation, RunRecord, Spend, Trial
 from harness.outputs import display
-from harness.outputs.exports.registry import TARGETS
 from harness.outputs.exports.registry import export as write_export
 from harness.outputs.exports.selection import POLICIES, PolicyLabel, Selection, read_character, selection_of
+from harness.outputs.exports.targets import TARGETS
 from harness.outputs.report import find_report
 from harness.plan.plan import Plan
-from harness.plan.spec_reader import read_addresses, read_key_variables, read_policy
+from harness.plan.spec_reader import read_policy
 from harness.records import Estimate, ModelClass, Settings
 
 if TYPE_CHECKING:
@@ -213,8 +213,6 @@ def selected(choice: Recommendation, plan: Plan, **given: Any) -> Selection:
     return selection_of(
         [choice],
         prompt_text=plan.task.template(choice.settings.prompt),
-        addresses=read_addresses(plan.spec_text),
-        key_variables=read_key_variables(plan.spec_text),
         **given,
     )
 

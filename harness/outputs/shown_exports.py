@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.errors import UsageError
-from harness.outputs.exports.registry import TARGETS, made_for
+from harness.outputs.exports.registry import made_for
 from harness.outputs.exports.selection import Selection
+from harness.outputs.exports.targets import TARGETS
 
 LONGEST_FILE = 40_000
 

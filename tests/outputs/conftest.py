@@ -199,12 +199,13 @@ def installed() -> Callable[..., Path]:
     return _installed
 
 
-def _installed(name: str, packages: Sequence[str], *commands: Sequence[str]) -> Path:
-    """The folder in which these commands installed these packages, now or in an earlier run.
+def _installed(name: str, made_of: Sequence[str], *commands: Sequence[str]) -> Path:
+    """The folder in which these commands installed what it is made of, now or in an earlier run.
 
-    Without network the test is skipped, but not in continuous integration: there it fails.
+    made_of: all that makes one folder unlike another; programs of this clone are not among it, so that clones
+    share the folder. Without network the test is skipped, but not in continuous integration: there it fails.
     """
-    digest = hashlib.sha256(json.dumps([packages, commands]).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
     folder = CACHE / f"{name}-{digest}"
     with _alone(folder):
         done = folder / ".installed"
@@ -241,6 +242,7 @@ def install_npm() -> Callable[..., Path]:
 
     def find(name: str, packages: Sequence[str], *options: str) -> Path:
         quiet = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--before", BEFORE, *options)
-        return _installed(name, packages, ("npm", "init", "-y"), ("npm", "install", *quiet, *packages))
+        made_of = (*packages, *options, BEFORE)
+        return _installed(name, made_of, ("npm", "init", "-y"), ("npm", "install", *quiet, *packages))
 
     return find
