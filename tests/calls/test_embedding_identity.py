@@ -1,4 +1,4 @@
-"""The lanes held together for vectors: what goes out and what is read is litellm's, or the difference is named.
+"""The lanes held together for vectors: what goes out and is read is litellm's, or the difference is named.
 
 A server of our own on the loopback address keeps what arrives; the simulator answers the other formats.
 """
@@ -144,7 +144,7 @@ def test_the_same_request_goes_out_and_the_same_vectors_are_read(wire, run, prov
 
 @pytest.mark.parametrize("provider", THROUGH)
 def test_our_litellm_lane_gives_the_vectors_of_every_format(run, server, provider):
-    """In the order of the texts, of the length asked for, one request for all, with the tokens that it cost."""
+    """In the order of the texts, of the length asked for, in one request, with the tokens that it cost."""
     prefix, name, path = THROUGH[provider]
     server.reset()
     lane = LitellmProvider(prefix, server.url + path, KEY)
