@@ -177,7 +177,8 @@ class Spend:
 
     A text that was embedded counts as a call, however many travelled in one request. saved_usd: list price of
     the cached answers. cap_usd and cap_calls: `None` when not capped. by_purpose: parts of usd, calls, tokens
-    and of what was cached, of the purposes for which anything was asked.
+    and of what was cached, of the purposes for which anything was asked. by_model: what was paid for what was
+    studied, without judges, by full name, and by "" where a bill brought no answer; empty until a run ends.
     """
 
     usd: float = 0.0
@@ -190,6 +191,7 @@ class Spend:
     cap_usd: float | None = None
     cap_calls: int | None = None
     by_purpose: Mapping[Purpose, Paid] = field(default_factory=dict["Purpose", Paid])
+    by_model: Mapping[str, Paid] = field(default_factory=dict[str, Paid])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from harness.records import FailureKind
 
 _QUOTA = re.compile(
     r"insufficient_quota|exceeded your current quota|credit balance|credit_balance|billing|out of credits"
-    r"|spend.?limit",
+    r"|spend.?limit|too many tokens per day",
     re.IGNORECASE,
 )
 # Said with a status that is not about limits: Anthropic gives 400 where there is no money left.

@@ -130,7 +130,8 @@ class ProviderFacts:
     `None`: the lane knows the address. api_key_env: environment variable of the key; `None`: no key. free:
     whatever it serves costs nothing, models unknown to the catalogue too. also: other names that people give
     it. mapped_with: version of litellm that was seen to take all settings of its models. unlisted: what a
-    model takes that only the spec knows; `None`: nothing is stated.
+    model takes that only the spec knows; `None`: nothing is stated. notes: by setting, what it does here and
+    nowhere else, as a clause for the notes of a plan.
     """
 
     name: str
@@ -142,6 +143,7 @@ class ProviderFacts:
     also: tuple[str, ...] = ()
     mapped_with: str = ""
     unlisted: Mapping[str, Accepts] | None = None
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -282,14 +282,27 @@ def count_call_tokens(call: Call) -> int:
 
 def candidates(space: Space, *, steps: int = 7) -> Iterator[Settings]:
     """Settings that cover a plan's space: all choices, and ranges in this many steps, ends included."""
+    from harness.plan.parameters import with_values
+
     for model, prompt in itertools.product(space.models, space.prompts):
         start = replace(space.defaults[model], model=model, prompt=prompt)
-        dimensions = space.dimensions[model]
-        for row in itertools.product(*(_values(dimension, steps) for dimension in dimensions)):
-            named = {
-                d.name: tuple(v) if isinstance(v, list) else v for d, v in zip(dimensions, row, strict=True)
-            }
-            yield replace(start, **named)
+        for drawn in _rows(space.dimensions[model], steps, {}):
+            yield with_values(start, drawn)
+
+
+def _rows(
+    dimensions: Sequence[Dimension], steps: int, drawn: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
+    """Every combination of values; `None` for what is not there beside the others."""
+    from harness.plan.plan import applies
+
+    if not dimensions:
+        yield drawn
+        return
+    first = dimensions[0]
+    for value in _values(first, steps) if applies(first, drawn) else (None,):
+        held = tuple(value) if isinstance(value, list) else value
+        yield from _rows(dimensions[1:], steps, {**drawn, first.name: held})
 
 
 def _values(dimension: Dimension, steps: int) -> Sequence[Any]:
