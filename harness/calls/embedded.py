@@ -49,7 +49,7 @@ class EmbeddedProvider:
         program: tuple[str, ...] = PROGRAM,
     ) -> None:
         self._files = {name: weights_file(model, folder) for name, model in models.items()}
-        self._models = models
+        self._models = dict(models)
         self._folder = folder
         self._logs = logs
         self._stream = stream

@@ -19,12 +19,10 @@ from harness.calls.embeddings import read_vectors, reply_with
 from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, retry_after_s, safe
 from harness.calls.provider import ProviderFault
 from harness.clock import Clock, SystemClock
-from harness.loading import load_litellm
+from harness.loading import FOR_VECTORS, load_litellm
 from harness.records import Call, FailureKind, Reply, Usage
 
 NO_KEY = "no-key"
-# Where litellm calls a provider otherwise when it is asked for vectors.
-FOR_VECTORS: Mapping[str, str] = {"ollama_chat": "ollama"}
 UNCOUNTED = ("gemini",)  # prefixes whose answers with vectors do not state their tokens
 NEEDS = "litellm needs the package {!r}, which is not installed; run `pip install {}`"
 EXTRAS: Mapping[str, str] = {"mcp": "'llm-harness[responses]'"}

@@ -98,7 +98,7 @@ class MiniLm:
         vectors = [b""] * len(encoded)
         # By length: what is filled up to the longest of a group is computed for nothing.
         order = sorted(range(len(encoded)), key=lambda place: len(encoded[place]))
-        # Threads that wait for a busy core spin: on two busy cores, two of them took six times as long as one.
+        # Threads that wait for a busy core spin: on two busy cores, two took six times as long as one.
         with threadpool_limits(1, user_api="blas"):
             for start in range(0, len(order), AT_ONCE):
                 places = order[start : start + AT_ONCE]

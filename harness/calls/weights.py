@@ -54,7 +54,8 @@ def models_folder(environ: Mapping[str, str]) -> Path:
 def installed(name: str | Path, folder: Path) -> Path | None:
     """The path of these weights if they are here in full length, else `None`; their hash is not computed.
 
-    So are the files that they need beside them. name: of the catalogue, or the path of a .gguf file. Raises CatalogueError for a name it lacks.
+    So must be what they need beside them. name: of the catalogue, or the path of a .gguf file. Raises
+    CatalogueError for a name it lacks.
     """
     own = _own_path(name)
     if own is not None:
