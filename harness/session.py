@@ -35,6 +35,8 @@ from harness.trials.evidence import Arm
 from harness.trials.measured_judge import measure_judges, require_telling, with_corrected
 from harness.trials.mirror import Mirror, mirrored
 from harness.trials.quality import breakdown
+from harness.trials.sheet import sheet_of
+from harness.trials.stored import RecallAll, StoredAnswers
 
 GLANCE_S = 0.5  # between two progress snapshots while answers arrive
 GLANCE_SHARE = 0.05  # of the time that snapshots may take: those of resampled metrics are dear
@@ -75,11 +77,15 @@ class Means:
     use_cache: bool
     environ: Mapping[str, str]
     clock: Clock
+    offline: bool = False
 
 
 @dataclass(slots=True)
 class Session:
-    """What is needed to say how far a run is, and to keep it. folder: of its report."""
+    """What is needed to say how far a run is, and to keep it.
+
+    folder: of its report. offline: whether nobody is asked but the store.
+    """
 
     run: str
     plan: Plan
@@ -90,6 +96,7 @@ class Session:
     started_at: datetime
     on_progress: Watcher | None
     mirror: Mirror | None
+    offline: bool
     began: float = field(init=False)
     next_glance: float = field(init=False)
     last_glance_s: float = field(default=0.0, init=False)
@@ -103,7 +110,7 @@ class Session:
 
     def asks(self, watch: Callable[[], None]) -> Ask:
         """A way to let arms answer samples; `watch` is called after each outcome."""
-        return Pipeline(self.engine, watch).ask
+        return (StoredAnswers if self.offline else Pipeline)(self.engine, watch).ask
 
     def on_answer(self, work: Work) -> None:
         """Show how far the work is, now and then."""
@@ -150,7 +157,7 @@ class Session:
     def attempt(self, work: Work) -> RunState:
         """Do the work and say how it ended; a fault is passed on when what there is was written down."""
         try:
-            self.judges = measure_judges(self.plan, self.engine.run)
+            self.judges = self._measured_judges()
             require_telling(self.plan, self.judges)
             work.run()
         except KeyboardInterrupt:
@@ -168,6 +175,14 @@ class Session:
                 self.store.set_state(self.run, "failed")
             raise
         return "complete"
+
+    def _measured_judges(self) -> tuple[JudgeReport, ...]:
+        if not self.offline:
+            return measure_judges(self.plan, self.engine.run)
+        stored = RecallAll(self.engine)
+        reports = measure_judges(self.plan, stored)
+        stored.require_all()
+        return reports
 
     def record(self, work: Work, state: RunState) -> RunRecord:
         """What the work found, without a recommendation."""
@@ -194,6 +209,7 @@ class Session:
             origin="" if plan.evaluated is None else plan.evaluated.origin,
             judges=with_corrected(self.judges, work.arms if plan.evaluated else confirmed),
             breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
+            sheets=tuple(sheet_of(arm) for arm in _shown(plan, work) if arm.samples()),
         )
 
     def conclude(self, work: Work, record: RunRecord) -> tuple[Path, ...]:
@@ -231,7 +247,7 @@ def open_session(
             row = _row_again(verb, spec, resume, database)
             plan = plan_of(row, overrides)
         require_folder(means.reports)
-        providers = means.providers
+        providers = {} if means.offline else means.providers
         if providers is None:
             providers = open_providers(plan.endpoints, plan.asked_models, means.environ)
         database.begin_run(row)
@@ -241,7 +257,10 @@ def open_session(
             mirrored(row.run, plan) as mirror,
         ):
             folder, began = means.reports / row.run, row.started_at
-            yield Session(row.run, plan, folder, database, engine, means.clock, began, watch, mirror)
+            yield Session(
+                *(row.run, plan, folder, database, engine, means.clock, began, watch, mirror),
+                offline=means.offline,
+            )
     finally:
         database.close()
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import click
 
-from harness.cli import cache, doctor, exports, models, runs, simulate, specs, studies
+from harness.cli import cache, comparisons, doctor, exports, gates, models, runs, simulate, specs, studies
 from harness.errors import HarnessError
 
 INTERRUPTED = 4
@@ -31,7 +31,7 @@ def cli() -> None:
     """Choose which language model and which settings to ship, with evidence."""
 
 
-for family in (specs, models, runs, studies, exports, cache, doctor, simulate):
+for family in (specs, models, runs, gates, comparisons, studies, exports, cache, doctor, simulate):
     for command in family.COMMANDS:
         cli.add_command(command)
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, cast
 from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
 from harness.plan.conditions import When
+from harness.plan.gate_spec import Gate
 from harness.plan.labelled import Labelled
 from harness.plan.policy import Policy
 from harness.plan.problems import written
@@ -22,6 +23,7 @@ from harness.plan.shots import Shots
 from harness.prompts import Prompt, written_out
 from harness.records import Endpoint, JsonValue, Message, Sample, Settings, Split, Verb
 from harness.scores.judge import Judge
+from harness.scores.metrics import find_metric
 from harness.scores.scorer import RepeatScorer, Scorer
 
 Failures = Literal["count_as_wrong", "leave_out"]
@@ -245,6 +247,13 @@ class Task:
         return source if shots is None or not shots.n else written_out(source, shots.first())
 
     @property
+    def quality_column(self) -> str:
+        """What a sample adds to the quality: the metric, or the scorer where samples have no share in it."""
+        return (
+            self.metric if find_metric(self.metric).reads in ("scores", "repeats") else self.scorers[0].name
+        )
+
+    @property
     def judges(self) -> tuple[Judge, ...]:
         """The scorers that are models."""
         return tuple(scorer for scorer in self.scorers if isinstance(scorer, Judge))
@@ -274,13 +283,14 @@ class Evaluated:
 class Plan:
     """A run, decided. spec_file: `None` when the spec came from Python.
 
-    evaluated: what is measured, the only point of the space then; `None`: the space is searched.
-    models: every model of the space, with the prices that count for this run. judge_models: those that judge.
-    endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
-    unless the spec says so. escalate: whether larger classes are tried only where smaller ones do not do.
-    optuna_storage: where the run is mirrored live, `None`: nowhere. notes: what a reader of the plan should
-    know, as in a model's announced end. pins: what `make_plan` has to be told, besides the spec, to make this
-    plan again: what a warm start found, and what could be told of a sampler given in Python.
+    gate: what `harness gate` asks. evaluated: what is measured, the only point of the space then; `None`:
+    the space is searched. models: every model of the space, with the prices that count for this run.
+    judge_models: those that judge. endpoints: by provider name. reuse_limits: output limits among which an
+    answer may stand for another, none unless the spec says so. escalate: whether larger classes are tried
+    only where smaller ones do not do. optuna_storage: where the run is mirrored live, `None`: nowhere.
+    notes: what a reader of the plan should know, as in a model's announced end. pins: what `make_plan` has
+    to be told, besides the spec, to make this plan again: what a warm start found, and what could be told of
+    a sampler given in Python.
     """
 
     experiment: str
@@ -307,6 +317,7 @@ class Plan:
     pins: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     evaluated: Evaluated | None = None
     judge_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
+    gate: Gate = field(default_factory=Gate)
 
     @property
     def verb(self) -> Verb:

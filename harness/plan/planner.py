@@ -18,9 +18,11 @@ from harness.plan.aim_spec import AimSpec, policy_of
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows, rows_missing
 from harness.plan.frames import with_rows_written
+from harness.plan.gate_spec import QUALITY, gate_of, read_floor, unknown_figure, unknown_name
 from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel, find_panel
 from harness.plan.lengths import LengthCheck, longest_prompts
+from harness.plan.limits import FIGURES
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
 from harness.plan.mapping import note_unsent
 from harness.plan.overrides import Overrides, overridden, refuse_overrides
@@ -74,6 +76,7 @@ def make_plan(
     folder = base or (Path() if isinstance(spec, Mapping | Spec) else Path(spec).parent)
     draft = _Draft(reading, catalogue or load_catalogue(), folder, cache, permission)
     draft.look_up()
+    draft.check_gate()
     split, given = overrides.get("split"), overrides.get("settings")
     searches = split is None and given is None
     if searches:
@@ -156,6 +159,22 @@ class _Draft:
                 self.space = asking_for(self.space, task.output)
             note_unsent(self.models, self.catalogue, self.shipped, self.space, problems)
         self._refuse_untimed()
+
+    def check_gate(self) -> None:
+        """Note figures that a gate names and nobody measures."""
+        spec, problems = self.reading.spec, self.reading.problems
+        gate = None if spec is None else spec.gate
+        if spec is None or gate is None or not self.scorers:
+            return
+        others = [one.name for one in (*self.scorers[1:], *self.repeat_scorers)]
+        scores = list(dict.fromkeys([spec.task.metric, QUALITY, *others]))
+        for place, text in enumerate(gate.require):
+            fault = unknown_figure(read_floor(text), scores, list(FIGURES))
+            if fault is not None:
+                problems.add(("gate", "require", place), fault)
+        for name in gate.metrics:
+            if name not in scores:
+                problems.add(("gate", "metrics", name), unknown_name(name, scores))
 
     def _refuse_untimed(self) -> None:
         """Note a limit on the first token for a provider that answers in one piece."""
@@ -276,6 +295,7 @@ class _Draft:
             pins=self.pins,
             evaluated=self.evaluated,
             judge_models=self.panel.models,
+            gate=gate_of(spec.gate, self.folder),
         )
 
     def _absences(self, search: SearchSpec, space: Space) -> list[str]:
