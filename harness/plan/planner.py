@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack, cast
 
@@ -28,11 +29,11 @@ from harness.plan.mapping import note_unsent
 from harness.plan.overrides import Overrides, overridden, refuse_overrides
 from harness.plan.own_scorers import lifted
 from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
-from harness.plan.rows import Rows, Selection, open_rows
+from harness.plan.rows import LISTED_PROBLEMS, Rows, Selection, open_rows
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
 from harness.plan.scoring import MetricCheck, find_scorers
 from harness.plan.shots import Shots, shot_variants
-from harness.plan.space import absences, asking_for, limits_of, make_space, one_point
+from harness.plan.space import absences, asking_for, caveats, limits_of, make_space, one_point
 from harness.plan.spec import SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.targets import TargetCheck
@@ -131,6 +132,7 @@ class _Draft:
         self.repeat_scorers: tuple[RepeatScorer, ...] = ()
         self.panel = Panel()
         self.rows: Rows | None = None
+        self.lengths: LengthCheck | None = None
         self.shots: Mapping[str, Shots] = {}
         self.space: Space | None = None
         self.sampler = Sampler()
@@ -153,6 +155,8 @@ class _Draft:
         if search is not None:
             seed = self.reading.spec.seed if self.reading.spec else 0
             variants = shot_variants(search.n_shots, self.prompts, self.rows, seed, problems)
+            if self.rows is not None and self.lengths is not None:
+                problems.extend(tuple(islice(self.lengths.with_shots(variants, self.rows), LISTED_PROBLEMS)))
             self.prompts, self.shots = dict(variants.prompts), variants.shots
             self.space = make_space(search, self.models, tuple(self.prompts), problems)
             if task is not None and task.output is not None:
@@ -264,7 +268,7 @@ class _Draft:
         spec, rows, space = self.reading.spec, self.rows, self.space
         if spec is None or rows is None or space is None:
             raise AssertionError("a plan is made only when no fault was found")
-        used = {**self.models, **self.panel.models}.values()
+        models, used = self.models.values(), {**self.models, **self.panel.models}.values()
         return Plan(
             experiment=spec.experiment,
             description=spec.description,
@@ -281,7 +285,7 @@ class _Draft:
             n_trials=spec.search.n_trials if self.evaluated is None else 1,
             mode=spec.search.mode,
             sampler=self.sampler,
-            reuse_limits=limits_of(spec.search) if spec.search.reuse_across_limits else (),
+            reuse_limits=limits_of(spec.search, models) if spec.search.reuse_across_limits else (),
             escalate=spec.search.escalate and self.evaluated is None,
             optuna_storage=spec.search.optuna_storage,
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
@@ -299,7 +303,8 @@ class _Draft:
         )
 
     def _absences(self, search: SearchSpec, space: Space) -> list[str]:
-        return [] if self.evaluated is not None else absences(space, search.settings(), self.models)
+        absent = [] if self.evaluated is not None else absences(space, search.settings(), self.models)
+        return [*absent, *caveats(space, self.catalogue)]
 
     def _task(self, spec: Spec, rows: Rows) -> Task:
         return Task(
@@ -324,9 +329,10 @@ class _Draft:
         )
         check, targets = TemplateCheck(self.prompts), TargetCheck(self.scorers)
         metric = MetricCheck(task, self.scorers, problems)
-        least = min(limits_of(self.reading.search), default=1) if self.reading.search else 1
+        search, models = self.reading.search, list(self.models.values())
+        least = min(limits_of(search, models), default=1) if search else 1
         longest = longest_prompts(self.models, least, task.max_input_tokens)
-        lengths = LengthCheck(self.prompts, list(self.models.values()), longest)
+        lengths = self.lengths = LengthCheck(self.prompts, models, longest)
 
         def fault(row: Row) -> str | None:
             inputs = row.inputs
