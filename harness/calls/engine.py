@@ -161,8 +161,7 @@ class Engine:
         for outcome in self._known.recall(calls):
             if isinstance(outcome, Completion):
                 with self._counting:
-                    self._cached += 1
-                    self._saved_usd += outcome.price_usd or 0.0
+                    self._hits.add([outcome])
             yield outcome
 
     def spend(self) -> Spend:
