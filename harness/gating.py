@@ -26,7 +26,7 @@ from harness.records import Split
 from harness.result import EvalResult
 from harness.run import evaluate
 from harness.stats.bounds import shared
-from harness.trials.sheet import basis_of
+from harness.trials.sheet import basis_of, quality_column
 from harness.verdicts import Comparison, GateVerdict, Power, Side
 
 OnUnclear = Literal["stop", "fail", "pass"]
@@ -191,7 +191,7 @@ def prepare(
 
 
 def _question(asked: Gate, plan: Plan, *, tolerance: float | None, alpha: float | None) -> Question:
-    column = plan.task.quality_column
+    column = quality_column(plan.task)
     tolerances = {
         column if name in (QUALITY, plan.task.metric) else name: drop
         for name, drop in asked.tolerances.items()

@@ -26,23 +26,6 @@ SCHEMA = "baseline.schema.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineSettings:
-    """The settings that were measured; what is absent was not sent. stop: texts at which an answer ends."""
-
-    model: str
-    prompt: str
-    temperature: float | None = None
-    top_p: float | None = None
-    max_output_tokens: int | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    stop: tuple[str, ...] | None = None
-    seed: int | None = None
-    reasoning_effort: str | None = None
-    extra: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """A baseline as its file holds it.
 
@@ -58,7 +41,7 @@ class Baseline:
     run: str
     metric: str
     split: Split
-    settings: BaselineSettings
+    settings: Settings
     figures: Mapping[str, float]
     basis: Basis
     columns: tuple[str, ...]
@@ -121,12 +104,10 @@ def read(path: Path) -> Side:
 
 
 def _side(found: Baseline, names: list[str]) -> Side:
-    given = found.settings
-    named = {name: getattr(given, name) for name in Settings.__dataclass_fields__}
     nothing = (None,) * len(names)
     sheet = Sheet(
         trial=0,
-        settings=Settings(**named),
+        settings=found.settings,
         split=found.split,
         samples=tuple(names),
         scores={

@@ -10,12 +10,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from harness.plan.limits import FIGURES
 from harness.plan.problems import did_you_mean, shown
 from harness.plan.ranges import Strict
+
+if TYPE_CHECKING:
+    from harness.plan.spec_reader import SpecReading
 
 QUALITY = "quality"
 FLOOR = r"^\s*(?P<figure>[^\s<>=]+)\s*(?P<sign>>=|<=)\s*(?P<bound>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*$"
@@ -119,22 +123,33 @@ def gate_of(spec: GateSpec | None, folder: Path) -> Gate:
     )
 
 
-def unknown_figure(floor: Floor, scores: Sequence[str], figures: Sequence[str]) -> str | None:
-    """What is wrong with the figure of a floor; `None`: nothing.
+def check_gate(reading: SpecReading, others: Sequence[str]) -> None:
+    """Note figures that a gate names and nobody measures. others: scorers beside the first one."""
+    spec = None if reading.spec is None else reading.spec.gate
+    if spec is None or reading.task is None:
+        return
+    scores, problems = [reading.task.metric, QUALITY, *others], reading.problems
+    for place, text in enumerate(spec.require):
+        fault = _fault(read_floor(text), scores)
+        if fault is not None:
+            problems.add(("gate", "require", place), fault)
+    for name in spec.metrics:
+        if name not in scores:
+            problems.add(("gate", "metrics", name), _unknown(name, scores))
 
-    scores: names of what goes from 0 to 1. figures: names of what should be low.
-    """
-    if floor.figure in figures:
+
+def _fault(floor: Floor, scores: Sequence[str]) -> str | None:
+    if floor.figure in FIGURES:
         return None if floor.sign == "<=" else f"found {floor}, but less of it is better; write <="
     if floor.figure in scores:
         if floor.sign == ">=" and floor.bound > 1:
             return f"found {floor}, but {floor.figure} goes from 0 to 1; write a share, as in 0.9"
         return None
-    return unknown_name(floor.figure, [*scores, *figures])
+    return _unknown(floor.figure, [*scores, *FIGURES])
 
 
-def unknown_name(name: str, known: Sequence[str]) -> str:
-    """That this is none of them, with the nearest one."""
-    close = did_you_mean(name, known)
+def _unknown(name: str, known: Sequence[str]) -> str:
+    names = list(dict.fromkeys(known))
+    close = did_you_mean(name, names)
     hint = f"; did you mean {close!r}?" if close else ""
-    return f"found {shown(name)}, expected one of {', '.join(known)}{hint}"
+    return f"found {shown(name)}, expected one of {', '.join(names)}{hint}"

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
-from harness.plan.plan import Plan
+from harness.plan.plan import Plan, Task
+from harness.scores.metrics import find_metric
 from harness.sheets import Basis, Sheet
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def sheet_of(arm: Arm) -> Sheet:
     board = arm.board
     places: list[int] = np.flatnonzero(arm.seen.any(axis=1)).tolist()
     groups = board.groups if any(board.groups) else []
-    columns = {board.plan.task.quality_column: arm.quality_values(), **dict(arm.scorer_values())}
+    columns = {quality_column(board.plan.task): arm.quality_values(), **dict(arm.scorer_values())}
     sliced = {name for name, _ in board.groupings.slices()}
     return Sheet(
         trial=arm.number,
@@ -47,15 +48,21 @@ def sheet_of(arm: Arm) -> Sheet:
     )
 
 
+def quality_column(task: Task) -> str:
+    """What a sample adds to the quality: the metric, or the scorer where samples have no share in it."""
+    if task.embedding is not None or find_metric(task.metric).reads in ("scores", "repeats"):
+        return task.metric
+    return task.scorers[0].name
+
+
 def basis_of(plan: Plan, model: str, prompt: str) -> Basis:
     """What scores of this model with this prompt rest on, under this plan."""
     task = plan.task
+    others = [sorted(plan.judge_models), None if task.embedding is None else task.embedding.parts()]
     template = task.template(prompt).encode("utf-8", "surrogatepass")
     return Basis(
         data=task.rows.card.sha256,
-        scoring=fingerprint(
-            [task.scorer_forms, task.metric, task.repeats, plan.failures, sorted(plan.judge_models)]
-        ),
+        scoring=fingerprint([task.scorer_forms, task.metric, task.repeats, plan.failures, *others]),
         scorers={one.name: one.version for one in (*task.scorers, *task.repeat_scorers)},
         prompt=hashlib.sha256(template).hexdigest(),
         prices=_prices(plan.models[model]),
