@@ -305,9 +305,8 @@ class Plan:
     fallback_models: those that an evaluation goes on with when one cannot be asked any more.
     endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
     unless the spec says so. escalate: whether larger classes are tried only where smaller ones do not do.
-    optuna_storage: where the run is mirrored live, `None`: nowhere. notes: for readers, as in a model's announced
-    end. pins: what `make_plan` has to be told, besides the spec, to make this plan again: what a warm start
-    found, and what could be told of a sampler given in Python.
+    optuna_storage: where the run is mirrored live, `None`: nowhere. notes: for readers, as in a model's
+    announced end. pins: what `make_plan` has to be told, besides the spec, to make this plan again.
     """
 
     experiment: str
@@ -334,7 +333,7 @@ class Plan:
     pins: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     evaluated: Evaluated | None = None
     judge_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
-    gate: Gate = Gate()
+    gate: Gate = field(default_factory=Gate)
     fallback_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
 
     @property
