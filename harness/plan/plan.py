@@ -232,9 +232,8 @@ class Task:
 
     scorers: of single answers, the first gives the quality. repeat_scorers: of all answers to a sample.
     scorer_forms: both as the spec wrote them. slices: metadata fields that quality is shown by; `None`: all
-    with few values. labelled: answers of known quality by the name of the judge that is measured with
-    them. shots: examples by prompt variant, of those that show some. embedding: what vectors are for; `None`
-    in a task of texts. Such a task has no scorers.
+    with few values. labelled: answers of known quality by the judge that is measured with them. shots:
+    examples by prompt variant. embedding: what vectors are for, without scorers; `None`: a task of texts.
     """
 
     name: str

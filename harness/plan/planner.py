@@ -67,8 +67,7 @@ def make_plan(
     base: folder that relative paths start from; default that of the spec, or the working folder.
     cache: folder for converted data files, and for rows that a mapping holds in place of a data set's name.
     store: where `search.warm_start` finds earlier runs, open or as a URL; `None`: HARNESS_STORE. overrides:
-    see `overrides.Overrides`. Raises SpecError with every fault of the spec, its templates and its data;
-    UsageError for an override that makes no sense.
+    see `overrides.Overrides`. Raises SpecError with every fault found, UsageError for a senseless override.
     """
     refuse_overrides(overrides)
     if isinstance(spec, Mapping):
@@ -215,7 +214,7 @@ class _Draft:
             settings, model = space.defaults[first], self.models[first]
             self.evaluated = Evaluated(settings=settings, split=split, origin=UNTUNED)
         else:
-            found = read_given(given, self.prompts, self.catalogue)
+            found = read_given(given, self.prompts, self.catalogue, experiment=spec.experiment)
             settings, model = found.settings, found.model
             chosen_by = found.recommended_by if found.experiment == spec.experiment else ""
             self.evaluated = Evaluated(
