@@ -23,6 +23,7 @@ from harness.records import (
     Split,
     Verb,
 )
+from harness.sheets import Sheet
 
 TrialState = Literal["running", "complete", "eliminated", "infeasible", "failed", "stopped"]
 
@@ -359,7 +360,8 @@ class RunRecord:
 
     trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
-    breakdowns: of the finalists, or of the one trial of an evaluation. effects: of what was searched.
+    breakdowns: of the finalists, or of the one trial of an evaluation; sheets: of the same, sample by sample.
+    effects: of what was searched.
     verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
     settings come from, in words; empty for a search. judges: those that were measured. references: what
     embedding models are held against. caches: thresholds of a semantic cache, the recommended one first.
@@ -386,5 +388,6 @@ class RunRecord:
     judges: tuple[JudgeReport, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
     effects: tuple[SettingEffect, ...] = ()
+    sheets: tuple[Sheet, ...] = ()
     references: tuple[Reference, ...] = ()
     caches: tuple[CacheReport, ...] = ()
