@@ -29,6 +29,7 @@ from harness.result import EvalResult, TuneResult
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import answer_rows, remember
 from harness.trials.evidence import Arm, Board
+from harness.trials.vectors import remember_vectors, vector_rows
 
 REPORTS = Path("reports")
 
@@ -246,7 +247,7 @@ def arms_of(record: RunRecord, plan: Plan, engine: Engine, database: Store) -> t
     for trials, arms in zip((record.trials, record.finalists), rebuilt, strict=True):
         for trial in trials:
             arm = Arm.of(trial.number, trial.settings, boards[trial.split])
-            remember(arm, seen[trial.split, trial.number], engine)
+            _remember(arm, seen[trial.split, trial.number], engine)
             _require_answers(arm, trial, record.run)
             arm.state, arm.reason = trial.state, trial.reason
             arms.append(arm)
@@ -268,7 +269,14 @@ def rows_of(arms: tuple[Iterable[Arm], Iterable[Arm]], engine: Engine) -> Iterat
     """The per-sample table of these arms, both splits."""
     for side in arms:
         for arm in side:
-            yield from answer_rows(arm, engine)
+            of_vectors = arm.board.plan.task.embedding is not None
+            yield from vector_rows(arm, engine) if of_vectors else answer_rows(arm, engine)
+
+
+def _remember(arm: Arm, seen: str, engine: Engine) -> None:
+    """Fill an empty arm with what it saw in an earlier process."""
+    of_vectors = arm.board.plan.task.embedding is not None
+    (remember_vectors if of_vectors else remember)(arm, seen, engine)
 
 
 def record_so_far(run: str = "latest", *, store: str | None = None) -> tuple[RunRecord, Plan]:
@@ -313,6 +321,6 @@ def _trials_so_far(rows: Iterable[TrialRow], plan: Plan, engine: Engine) -> Iter
     boards = {"search": Board.of(plan, "search"), "confirm": Board.of(plan, "confirm")}
     for row in rows:
         arm = Arm.of(row.number, row.settings, boards[row.split])
-        remember(arm, row.seen, engine)
+        _remember(arm, row.seen, engine)
         arm.state, arm.reason = cast("TrialState", row.state), row.reason
         yield replace(arm.trial(), told=row.told)

@@ -46,6 +46,9 @@ class SettingsSpec(Strict):
     extra: dict[str, JsonValue] = Field(
         default_factory=dict[str, JsonValue], description="Custom parameters, passed through as they are."
     )
+    local: dict[str, JsonValue] = Field(
+        default_factory=dict[str, JsonValue], description="What is done with vectors here, and never sent."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,8 @@ def settings_form(settings: Settings) -> dict[str, JsonValue]:
     """The settings by name, set ones only, custom parameters under `extra`: what `read_given` reads."""
     named = {name: value for name, value in settings.sent().items() if name not in settings.extra}
     form = {"model": settings.model, "prompt": settings.prompt, **named}
-    return cast("dict[str, JsonValue]", form | ({"extra": dict(settings.extra)} if settings.extra else {}))
+    form |= {"extra": dict(settings.extra)} if settings.extra else {}
+    return cast("dict[str, JsonValue]", form | ({"local": dict(settings.local)} if settings.local else {}))
 
 
 def read_given(given: Given, prompts: Collection[str], catalogue: Catalogue) -> Found:
@@ -108,7 +112,7 @@ def read_given(given: Given, prompts: Collection[str], catalogue: Catalogue) -> 
         raise AssertionError("settings are read only when no fault was found")
     if spec.stop is not None:
         named["stop"] = tuple(spec.stop)
-    settings = Settings(model=model.full_name, prompt=prompt, extra=spec.extra, **named)
+    settings = Settings(model=model.full_name, prompt=prompt, extra=spec.extra, local=spec.local, **named)
     whole = _mapping(source.value)
     run, experiment = _recommended_by(whole), _text(whole, "experiment")
     told = "" if isinstance(given, str | Path) else _text(whole, "origin")
@@ -157,6 +161,7 @@ def _of_export(source: YamlSource, whole: Mapping[str, JsonValue]) -> YamlSource
         "prompt": prompt.get("variant"),
         **named,
         "extra": {name: value for name, value in sent.items() if name not in named},
+        "local": dict(_mapping(whole.get("local"))),
     }
     lines = {place[1:]: line for place, line in source.lines.items() if place[:1] == ("parameters",)}
     tops: dict[Place, int] = {(name,): source.lines.get((name,), 1) for name in ("model", "prompt")}

@@ -11,13 +11,16 @@ from dataclasses import replace
 from typing import Any, TypedDict, TypeVar, cast, get_args
 
 from harness.errors import UsageError
+from harness.plan.embedding_spec import EmbeddingTaskSpec
 from harness.plan.given import Given
 from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading
 from harness.records import JsonValue, Split
 
 SMALLEST_LIMIT = 4
-Part = TypeVar("Part", TaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None)
+Part = TypeVar(
+    "Part", TaskSpec | None, EmbeddingTaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None
+)
 
 
 class Overrides(TypedDict, total=False):
@@ -70,15 +73,23 @@ def refuse_overrides(overrides: Overrides) -> None:
 
 def overridden(reading: SpecReading, overrides: Overrides) -> SpecReading:
     """The reading with the command line's values, in the parts and in the whole alike."""
+    limit, repeat = overrides.get("limit"), overrides.get("repeat")
+    if reading.vectors is not None and repeat not in (None, 1):
+        raise UsageError(
+            f"repeat is {repeat}, but a text has one vector, however often it is asked; leave it"
+        )
     parts = {
-        "task": _updated(reading.task, limit=overrides.get("limit"), repeats=overrides.get("repeat")),
+        "task": _updated(reading.task, limit=limit, repeats=repeat),
+        "vectors": _updated(reading.vectors, limit=limit),
         "search": _updated(reading.search, n_trials=overrides.get("n_trials")),
         "budget": _updated(reading.budget, usd=overrides.get("max_cost")),
     }
     spec = reading.spec
     if spec is not None:
-        spec = _updated(spec.model_copy(update=parts), seed=overrides.get("seed"))
-    return replace(reading, spec=spec, task=parts["task"], search=parts["search"], budget=parts["budget"])
+        task = parts["task"] or parts["vectors"]
+        whole = {"task": task, "search": parts["search"], "budget": parts["budget"]}
+        spec = _updated(spec.model_copy(update=whole), seed=overrides.get("seed"))
+    return replace(reading, spec=spec, **parts)
 
 
 def _updated(part: Part, **values: float | None) -> Part:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, cast
 from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
 from harness.plan.conditions import When
+from harness.plan.embedding import Embedding
 from harness.plan.labelled import Labelled
 from harness.plan.policy import Policy
 from harness.plan.problems import written
@@ -231,7 +232,8 @@ class Task:
     scorers: of single answers, the first gives the quality. repeat_scorers: of all answers to a sample.
     scorer_forms: both as the spec wrote them. slices: metadata fields that quality is shown by; `None`: all
     with few values. labelled: answers of known quality by the name of the judge that is measured with
-    them. shots: examples by prompt variant, of those that show some.
+    them. shots: examples by prompt variant, of those that show some. embedding: what vectors are for; `None`
+    in a task of texts. Such a task has no scorers.
     """
 
     name: str
@@ -246,11 +248,17 @@ class Task:
     labelled: Mapping[str, tuple[Labelled, ...]] = field(
         default_factory=dict[str, "tuple[Labelled, ...]"], repr=False
     )
-
     shots: Mapping[str, Shots] = field(default_factory=dict[str, Shots], repr=False)
+    embedding: Embedding | None = None
 
     def messages(self, prompt: str, sample: Sample) -> tuple[Message, ...]:
-        """What is asked about this sample in this variant. Raises PromptError as `Prompt.render` does."""
+        """What is asked about this sample in this variant. Raises PromptError as `Prompt.render` does.
+
+        In a task of vectors, each text that is embedded is one message.
+        """
+        if self.embedding is not None:
+            texts = self.embedding.asked(self.prompts[prompt], sample)
+            return tuple(Message("user", text) for text in texts)
         shots = self.shots.get(prompt)
         return self.prompts[prompt].render(sample.inputs, () if shots is None else shots.of(sample))
 
@@ -266,7 +274,9 @@ class Task:
 
     @property
     def judge_calls(self) -> int:
-        """Calls of judges for each answer."""
+        """Calls for each answer beside its own: of judges, or for the other text of a pair."""
+        if self.embedding is not None:
+            return int(self.embedding.of_pairs)
         return sum(judge.asked_per_answer for judge in self.judges)
 
 
@@ -291,6 +301,7 @@ class Plan:
 
     evaluated: what is measured, the only point of the space then; `None`: the space is searched.
     models: every model of the space, with the prices that count for this run. judge_models: those that judge.
+    fallback_models: those that an evaluation goes on with when one cannot be asked any more.
     endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
     unless the spec says so. escalate: whether larger classes are tried only where smaller ones do not do.
     optuna_storage: where the run is mirrored live, `None`: nowhere. notes: what a reader of the plan should
@@ -322,6 +333,7 @@ class Plan:
     pins: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     evaluated: Evaluated | None = None
     judge_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
+    fallback_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
 
     @property
     def verb(self) -> Verb:
@@ -330,8 +342,8 @@ class Plan:
 
     @property
     def asked_models(self) -> Mapping[str, Model]:
-        """Every model that a run may call: those of the space, and judges."""
-        return {**self.models, **self.judge_models}
+        """Every model that a run may call: those of the space, judges, and fallbacks of an evaluation."""
+        return {**self.models, **self.judge_models, **self.fallback_models}
 
     def spec_fingerprint(self) -> str:
         """The name of the spec as it was written, comments included."""
@@ -369,6 +381,7 @@ class Plan:
                 **({"judges": self._judges()} if task.judges else {}),
                 **({"shots": task.shots} if task.shots else {}),
                 **({"escalate": True} if self.escalate else {}),
+                **({} if task.embedding is None else {"embedding": task.embedding.parts()}),
             }
         )
 

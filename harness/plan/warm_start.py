@@ -174,7 +174,7 @@ def _misfit(settings: Settings, space: Space) -> str:
     for rivals in filter(None, map(rivals_of, dimensions)):
         if len(both := [name for name in rivals if value_of(settings, name) is not None]) > 1:
             return f"they send {' and '.join(both)}"
-    for name in (*SENT_FIELDS, *settings.extra):
+    for name in (*SENT_FIELDS, *settings.extra, *settings.local):
         value = value_of(settings, name)
         if value is None or value == value_of(default, name):
             continue

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.findings import Trial, TrialState
+from harness.plan.embedding import gold
 from harness.plan.plan import Plan
 from harness.records import Bounds, CallFailure, Completion, Estimate, Outcome, Sample, Score, Settings, Split
 from harness.scores.judge import Judge
@@ -24,6 +25,7 @@ from harness.stats.bounds import mean_bounds, percentile_bounds, share_bounds, t
 from harness.trials.groupings import Groupings
 from harness.trials.quality import measure
 from harness.trials.variety import Variety
+from harness.trials.vector_quality import OF_THE_WHOLE, Whole, cache_figures, values_of, whole_of
 
 Floats = NDArray[np.float64]
 
@@ -54,7 +56,8 @@ class Board:
     def of(cls, plan: Plan, split: Split) -> Board:
         """An empty board for this split of the plan's data."""
         ids = plan.task.rows.ids(split)
-        metric, named = find_metric(plan.task.metric), plan.task.slices
+        embedding, named = plan.task.embedding, plan.task.slices
+        metric = find_metric(plan.task.metric) if embedding is None else embedding.metric
         if named is not None and metric.reads == "groups":
             named = (*named, metric.argument)
         groups: list[str | None] = [None] * len(ids)
@@ -63,8 +66,8 @@ class Board:
 
     @property
     def of_the_whole(self) -> bool:
-        """Whether the metric says nothing of one sample: it looks at labels, or at groups."""
-        return self.metric.of_labels or self.metric.reads == "groups"
+        """Whether the metric says nothing of one sample: it looks at labels, at groups, or at all of them."""
+        return self.metric.of_labels or self.metric.reads in ("groups", *OF_THE_WHOLE)
 
     @property
     def judges(self) -> frozenset[str]:
@@ -77,9 +80,16 @@ class Board:
             return
         self.noted[position] = True
         self.groups[position] = sample.group
-        first = self.plan.task.scorers[0]
-        self.targets[position] = None if isinstance(first, Judge) else target_label(first, sample)
+        self.targets[position] = self._target(sample)
         self.groupings.note(position, sample.metadata)
+
+    def _target(self, sample: Sample) -> str | None:
+        embedding = self.plan.task.embedding
+        if embedding is not None:
+            known = gold(embedding.kind, sample.target) if embedding.of_pairs else sample.target
+            return None if isinstance(known, list | dict) else str(known)
+        first = self.plan.task.scorers[0]
+        return None if isinstance(first, Judge) else target_label(first, sample)
 
     def code(self, label: str | None) -> int:
         """The number of a label; 0 for none."""
@@ -120,6 +130,9 @@ class Arm:
     reason: str = ""
     variety: Variety = field(default_factory=Variety, repr=False)
     measured: tuple[int, Estimate | None] | None = field(default=None, repr=False)
+    figures: dict[str, float] = field(default_factory=dict[str, float], repr=False)
+    vectors: NDArray[np.float32] | None = field(default=None, repr=False)
+    whole: tuple[int, Whole] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, number: int, settings: Settings, board: Board) -> Arm:
@@ -159,6 +172,17 @@ class Arm:
                     score.value
                 )
 
+    def keep_vector(self, position: int, vector: NDArray[np.float32]) -> None:
+        """Keep the vector of the sample at this position, for a metric that looks at all of them."""
+        if self.vectors is None:
+            self.vectors = np.full((len(self.seen), len(vector)), np.nan, np.float32)
+        self.vectors[position] = vector
+
+    def found(self, position: int) -> str | None:
+        """The label or cluster that vectors give the sample at this position; `None` for none."""
+        labels = whole_of(self).labels
+        return labels[position] if labels else None
+
     def seen_text(self) -> str:
         """Which answers this arm has seen, in a form for the store; see `seen_of`."""
         return base64.b64encode(zlib.compress(np.packbits(self.seen).tobytes())).decode("ascii")
@@ -175,7 +199,10 @@ class Arm:
         could not be judged counts as 0 or not at all, as the spec says; what a model failed to judge never
         counts, since that says nothing of the answer.
         """
-        value, metric = self.value[start:stop].astype(np.float64), self.board.metric
+        metric = self.board.metric
+        if self.board.plan.task.embedding is not None:
+            return values_of(self)[start:stop]
+        value = self.value[start:stop].astype(np.float64)
         if metric.name == "accuracy" or metric.reads == "repeats":
             value = np.where(np.isnan(value), np.nan, value == 1.0)
         value = self._settled(value, self.board.plan.task.scorers[0].name, start, stop)
@@ -236,7 +263,7 @@ class Arm:
         return Trial(
             number=self.number,
             settings=self.settings,
-            model_class=self.board.plan.models[self.settings.model].model_class,
+            model_class=self.board.plan.asked_models[self.settings.model].model_class,
             split=self.board.split,
             state=self.state,
             samples=self.samples(),
@@ -256,6 +283,7 @@ class Arm:
                 **{name: self._mean(name, values) for name, values in self.others.items()},
                 **{name: float(np.nanmean(values)) for name, values in self.together.items()},
             },
+            facts=self.figures | (cache_figures(self) if self.board.metric.reads == "hits" else {}),
             bounds={} if level is None or not calls else self._bounds(level),
         )
 

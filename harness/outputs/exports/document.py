@@ -31,6 +31,7 @@ def document(choice: Recommendation, prompt_text: str | None = None) -> dict[str
         | _present({"class": choice.trial.model_class}),
         "prompt": _prompt(settings.prompt, prompt_text),
         "parameters": settings.sent(),
+        **({"local": dict(settings.local)} if settings.local else {}),
         "evidence": _evidence(choice),
         "provenance": provenance(choice.provenance),
     }
@@ -39,7 +40,9 @@ def document(choice: Recommendation, prompt_text: str | None = None) -> dict[str
 def fates(settings: Settings) -> tuple[Fate, ...]:
     """Every setting arrives, under its own name."""
     names = (*SENT_FIELDS, *settings.extra)
-    return plain_fates(settings, {"model": "model", **{name: f"parameters.{name}" for name in names}})
+    places = {name: f"parameters.{name}" for name in names}
+    places |= {name: f"local.{name}" for name in settings.local}
+    return plain_fates(settings, {"model": "model", **places})
 
 
 def _prompt(variant: str, text: str | None) -> dict[str, JsonValue]:
@@ -87,6 +90,7 @@ def _alternative(trial: Trial) -> dict[str, JsonValue]:
         "model": settings.model,
         "prompt": settings.prompt,
         "parameters": settings.sent(),
+        **({"local": dict(settings.local)} if settings.local else {}),
         "figures": figures(trial),
     }
 

@@ -78,7 +78,7 @@ def plain_fates(
 
     absent: names among `keys` that are left out after all. reason: why the others do not arrive.
     """
-    named: dict[str, JsonValue] = {"model": settings.model, **settings.sent()}
+    named: dict[str, JsonValue] = {"model": settings.model, **settings.held()}
     return tuple(
         Fate(setting=name, requested=value, exported=value, key=keys[name], model_class=model_class)
         if name in keys and name not in absent
