@@ -12,6 +12,7 @@ from typing import Literal
 
 from harness.records import (
     Bounds,
+    Endpoint,
     Estimate,
     JsonValue,
     ModelClass,
@@ -62,7 +63,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What a result rests on, so that somebody else can repeat it."""
+    """What a result rests on, so that somebody else can repeat it.
+
+    endpoints: where the models were asked, by provider.
+    """
 
     spec: str
     plan: str
@@ -73,6 +77,7 @@ class Provenance:
     versions: Mapping[str, str]
     git_commit: str | None
     started_at: datetime
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,6 @@ from harness.outputs.report import write_report
 from harness.plan.plan import Plan
 from harness.plan.planner import data_fingerprint, make_plan
 from harness.plan.provenance import provenance_of
-from harness.plan.spec_reader import read_addresses, read_key_variables
 from harness.records import Split, Verb
 from harness.result import EvalResult, TuneResult
 from harness.store.store import RunRow, Store, TrialRow, open_store
@@ -87,14 +86,11 @@ def _record_of(row: RunRow) -> RunRecord:
 class Chosen:
     """What a finished run recommends. prompt_text: the template of its prompt, as it was measured.
 
-    addresses, key_variables: by provider, where the run's spec names one. labelled: the choice under every
-    policy.
+    labelled: the choice under every policy.
     """
 
     recommendation: Recommendation
     prompt_text: str
-    addresses: Mapping[str, str]
-    key_variables: Mapping[str, str]
     labelled: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
 
 
@@ -128,8 +124,7 @@ def chosen(
         why = "; ".join(record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
     prompt = row.prompts[recommendation.settings.prompt]
-    spec = row.spec_text
-    return Chosen(recommendation, prompt, read_addresses(spec), read_key_variables(spec), labelled)
+    return Chosen(recommendation, prompt, labelled)
 
 
 def data_now(run: str, *, store: str | None = None) -> str | None:

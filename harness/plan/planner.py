@@ -213,7 +213,7 @@ class _Draft:
             settings, model = space.defaults[first], self.models[first]
             self.evaluated = Evaluated(settings=settings, split=split, origin=UNTUNED)
         else:
-            found = read_given(given, self.prompts, self.catalogue)
+            found = read_given(given, self.prompts, self.catalogue, experiment=spec.experiment)
             settings, model = found.settings, found.model
             chosen_by = found.recommended_by if found.experiment == spec.experiment else ""
             self.evaluated = Evaluated(

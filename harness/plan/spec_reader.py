@@ -43,7 +43,7 @@ from harness.plan.spec import (
     Spec,
     TaskSpec,
 )
-from harness.plan.yaml_source import YamlSource, from_mapping, parse_yaml, read_yaml
+from harness.plan.yaml_source import YamlSource, from_mapping, read_yaml
 from harness.records import JsonValue
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
@@ -156,27 +156,6 @@ def read_policy(form: object) -> Policy:
     if aim is not None and problems.none:
         return policy_of(aim.policy)
     raise UsageError("; ".join(f"{problem.key}: {problem.message}" for problem in problems.found))
-
-
-def read_addresses(text: str) -> dict[str, str]:
-    """The addresses that a spec's text names, by provider; the text of a spec that a run began with."""
-    return _of_providers(text, "api_base")
-
-
-def read_key_variables(text: str) -> dict[str, str]:
-    """The environment variables of keys that a spec's text names, by provider."""
-    return _of_providers(text, "api_key_env")
-
-
-def _of_providers(text: str, key: str) -> dict[str, str]:
-    whole = parse_yaml("<spec>", text).value
-    providers = whole.get("providers") if isinstance(whole, dict) else None
-    found: dict[str, str] = {}
-    for name, entry in (providers if isinstance(providers, dict) else {}).items():
-        value = entry.get(key) if isinstance(entry, dict) else None
-        if isinstance(value, str):
-            found[name] = value
-    return found
 
 
 def _source(spec: Path | str | Mapping[str, object] | Spec) -> YamlSource:

@@ -35,6 +35,7 @@ _NUMBERS: Mapping[int, str] = {
     12: "<d",
 }
 _TEXT, _LIST = 8, 9
+_MAGIC = b"GGUF"
 _WHOLE_TOKENS = (3, 4)  # types of tokens that no text is cut into: control, and user-defined
 _WORDS = r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{%s}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _ENDINGS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -121,7 +122,7 @@ def read_vocabulary(path: Path, template: str | None = None) -> Vocabulary | Non
             eos=tokens[facts["tokenizer.ggml.eos_token_id"]],
             begins=facts.get("tokenizer.ggml.add_bos_token", False),
         )
-    except (OSError, struct.error, UnicodeError, KeyError, IndexError, TypeError):
+    except (OSError, struct.error, UnicodeError, KeyError, IndexError, TypeError, MemoryError, OverflowError):
         return None
 
 
@@ -145,7 +146,9 @@ def _tokenizer(facts: Mapping[str, Any], patterns: Sequence[str]) -> Any:
 
 def _metadata(file: BinaryIO) -> dict[str, Any]:
     """What stands in front of the weights: names with numbers, texts, and lists of these."""
-    file.seek(8)  # past the magic and the version
+    if file.read(len(_MAGIC)) != _MAGIC:
+        raise TypeError("no file in GGUF form")
+    file.read(4)  # the version
     _, count = struct.unpack("<QQ", file.read(16))
     return {_text(file): _value(file, _number(file, "<I")) for _ in range(count)}
 

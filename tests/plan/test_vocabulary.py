@@ -130,6 +130,8 @@ def test_what_is_not_understood_is_not_guessed(tmp_path: Path, changes: dict[str
     assert read_vocabulary(a_file(tmp_path, **changes)) is None
     (tmp_path / "short.gguf").write_bytes(a_file(tmp_path).read_bytes()[:200])
     assert read_vocabulary(tmp_path / "short.gguf") is None
+    (tmp_path / "vectors.safetensors").write_bytes(b"\xff" * 4000)
+    assert read_vocabulary(tmp_path / "vectors.safetensors") is None
 
 
 def test_a_template_that_refuses_gives_no_count(tmp_path: Path) -> None:
