@@ -104,7 +104,8 @@ def _entry(raw: Any, where: str) -> WeightsFile:
         for index, source in enumerate(cast("list[Any]", sources))
     )
     try:
-        weights = WeightsFile(**entry | {"beside": tuple(entry.get("beside", ()))}, sources=read)
+        entry["beside"] = tuple(entry.get("beside", ()))
+        weights = WeightsFile(**entry, sources=read)
     except TypeError as error:
         raise CatalogueError(f"{where}: {error}; the keys are named at the head of weights.yaml") from error
     if weights.sha256 is not None and not SHA256_PATTERN.fullmatch(weights.sha256):
