@@ -160,6 +160,7 @@ class TuneResult(RunResult):
             [choice],
             labelled=self.labelled() if known is not None and known.policies else (),
             prompt_text=self.plan.task.template(choice.settings.prompt),
+            templates={self.run_id: {name: self.plan.task.template(name) for name in self.plan.task.prompts}},
             embedding=embedding,
             character=None if into is None else read_character(Path(into)),
         )
