@@ -14,6 +14,7 @@ from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from harness.plan.aim_spec import AimSpec
 from harness.plan.embedding_spec import EmbeddingTaskSpec, VectorSearchSpec
+from harness.plan.gate_spec import GateSpec
 from harness.plan.problems import written
 from harness.plan.prompt_spec import PROMPT_TEXT, Name, Prompts
 from harness.plan.ranges import (
@@ -280,6 +281,13 @@ class ModelSpec(Strict):
         default=None, ge=1, description="Longest prompt; a longer one is refused before anything is sent."
     )
     max_output_tokens: int | None = Field(default=None, ge=1, description="Longest answer the model gives.")
+    dimensions: int | None = Field(default=None, ge=1, description="Length of an embedding model's vectors.")
+    texts_per_request: int | None = Field(
+        default=None, ge=1, description="Texts to embed that one request may carry; left out: 32."
+    )
+    tokens_per_request: int | None = Field(
+        default=None, ge=1, description="Their tokens in all; left out: 8192."
+    )
     answer_s: AnswerTimeSpec | None = Field(
         default=None, description="Seconds an answer takes; only the estimate of a plan's time uses it."
     )
@@ -370,6 +378,9 @@ class Spec(Strict):
     )
     aim: AimSpec = Field(default_factory=AimSpec, description="What makes settings good.")
     budget: BudgetSpec = Field(description="What the run may cost.")
+    gate: GateSpec | None = Field(
+        default=None, description="What harness gate asks; a search does not look at it."
+    )
     failures: Literal["count_as_wrong", "leave_out"] = Field(
         description="What a call without an answer, or an answer that a scorer cannot judge, means for "
         "quality: count_as_wrong or leave_out. What a judge gives no verdict on is left out in any case."
