@@ -34,6 +34,7 @@ class Trial:
     Rates are shares of the calls made; latencies are those of real calls. told: what the sampler was told it
     is worth, on one scale for short and long trials of a run; `None`: nothing. bounds: of the figures, by
     their names here, on the confirm split good for all finalists together; empty while a run is under way.
+    by_task: of several tasks, the quality of each by its own metric, each interval at its own level.
     """
 
     number: int
@@ -56,6 +57,7 @@ class Trial:
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     told: float | None = None
     bounds: Mapping[str, Bounds] = field(default_factory=dict[str, Bounds])
+    by_task: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +254,21 @@ class DataCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCard:
+    """One of several tasks. weight: its share of the quality, from 0 to 1.
+
+    n_search, n_confirm: its samples that are asked; data says how many there are.
+    """
+
+    name: str
+    weight: float
+    metric: str
+    n_search: int
+    n_confirm: int
+    data: DataCard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRow:
     """One call of one trial with all that was made of it: a line of the per-sample table.
 
@@ -328,7 +345,8 @@ class RunRecord:
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
     breakdowns: of the finalists, or of the one trial of an evaluation.
     verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
-    settings come from, in words; empty for a search. judges: those that were measured.
+    settings come from, in words; empty for a search. judges: those that were measured. tasks: where there are
+    several; data is then all of them together.
     """
 
     run: str
@@ -351,3 +369,4 @@ class RunRecord:
     origin: str = ""
     judges: tuple[JudgeReport, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
+    tasks: tuple[TaskCard, ...] = ()

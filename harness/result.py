@@ -159,7 +159,7 @@ class TuneResult(RunResult):
         selection = selection_of(
             [choice],
             labelled=self.labelled() if known is not None and known.policies else (),
-            prompt_text=self.plan.task.template(choice.settings.prompt),
+            prompt_text=self.plan.task.templates().get(choice.settings.prompt),
             addresses=read_addresses(self.plan.spec_text),
             key_variables=read_key_variables(self.plan.spec_text),
             embedding=embedding,

@@ -26,7 +26,7 @@ from harness.outputs.report import write_report
 from harness.past import find_run, open_engine, plan_of, rows_of
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
-from harness.plan.provenance import provenance_of
+from harness.plan.provenance import provenance_of, task_cards
 from harness.records import Verb
 from harness.stats.bounds import shared
 from harness.store.store import RunRow, Store, TrialRow, open_store
@@ -194,6 +194,7 @@ class Session:
             origin="" if plan.evaluated is None else plan.evaluated.origin,
             judges=with_corrected(self.judges, work.arms if plan.evaluated else confirmed),
             breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
+            tasks=task_cards(plan),
         )
 
     def conclude(self, work: Work, record: RunRecord) -> tuple[Path, ...]:
@@ -271,7 +272,7 @@ def _new_row(plan: Plan, overrides: Mapping[str, Any], now: datetime) -> RunRow:
         spec_file=None if plan.spec_file is None else str(Path(plan.spec_file).resolve()),
         spec_text=plan.spec_text,
         overrides={**overrides, **plan.pins},
-        prompts={name: plan.task.template(name) for name in plan.task.prompts},
+        prompts=plan.task.templates(),
         plan=plan.fingerprint(),
         started_at=now,
         ended_at=None,

@@ -104,7 +104,9 @@ def _of_search(
     if not own:
         return None
     best = max(own, key=lambda one: (one.trial.samples, one.quality, -one.trial.number))
-    gap = difference(chosen.search_values, best.values, best.groups, level=goal.level, seed=goal.seed)
+    gap = difference(
+        chosen.search_values, best.values, best.groups, best.strata, level=goal.level, seed=goal.seed
+    )
     return Champion(
         model_class=kind,
         trial=best.trial,

@@ -12,12 +12,12 @@ from typing import Any, TypedDict, TypeVar, cast, get_args
 
 from harness.errors import UsageError
 from harness.plan.given import Given
-from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
+from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec, task_weight
 from harness.plan.spec_reader import SpecReading
 from harness.records import JsonValue, Split
 
 SMALLEST_LIMIT = 4
-Part = TypeVar("Part", TaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None)
+Part = TypeVar("Part", TaskSpec, SearchSpec | None, BudgetSpec | None, Spec | None)
 
 
 class Overrides(TypedDict, total=False):
@@ -70,15 +70,29 @@ def refuse_overrides(overrides: Overrides) -> None:
 
 def overridden(reading: SpecReading, overrides: Overrides) -> SpecReading:
     """The reading with the command line's values, in the parts and in the whole alike."""
+    tasks = {
+        name: _updated(
+            task, limit=_limit(name, reading.tasks or {}, overrides), repeats=overrides.get("repeat")
+        )
+        for name, task in (reading.tasks or {}).items()
+    }
     parts = {
-        "task": _updated(reading.task, limit=overrides.get("limit"), repeats=overrides.get("repeat")),
         "search": _updated(reading.search, n_trials=overrides.get("n_trials")),
         "budget": _updated(reading.budget, usd=overrides.get("max_cost")),
     }
     spec = reading.spec
     if spec is not None:
         spec = _updated(spec.model_copy(update=parts), seed=overrides.get("seed"))
-    return replace(reading, spec=spec, task=parts["task"], search=parts["search"], budget=parts["budget"])
+    whole = None if reading.tasks is None else tasks
+    return replace(reading, spec=spec, tasks=whole, search=parts["search"], budget=parts["budget"])
+
+
+def _limit(name: str, tasks: Mapping[str, TaskSpec], overrides: Overrides) -> int | None:
+    """How many of so many samples in all are of this task."""
+    limit, weights = overrides.get("limit"), {one: task_weight(task) for one, task in tasks.items()}
+    if limit is None:
+        return None
+    return max(SMALLEST_LIMIT, math.ceil(limit * weights[name] / math.fsum(weights.values())))
 
 
 def _updated(part: Part, **values: float | None) -> Part:

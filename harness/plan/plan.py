@@ -14,15 +14,10 @@ from typing import Any, Literal, TypeAlias, cast
 from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
 from harness.plan.conditions import When
-from harness.plan.labelled import Labelled
 from harness.plan.policy import Policy
 from harness.plan.problems import written
-from harness.plan.rows import Rows
-from harness.plan.shots import Shots
-from harness.prompts import Prompt, written_out
-from harness.records import Endpoint, JsonValue, Message, Sample, Settings, Split, Verb
-from harness.scores.judge import Judge
-from harness.scores.scorer import RepeatScorer, Scorer
+from harness.plan.task import Task, asked_of
+from harness.records import Endpoint, JsonValue, Settings, Split, Verb
 
 Failures = Literal["count_as_wrong", "leave_out"]
 Mode = Literal["budget", "confidence"]
@@ -210,52 +205,6 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What is asked and how answers are judged.
-
-    scorers: of single answers, the first gives the quality. repeat_scorers: of all answers to a sample.
-    scorer_forms: both as the spec wrote them. slices: metadata fields that quality is shown by; `None`: all
-    with few values. labelled: answers of known quality by the name of the judge that is measured with
-    them. shots: examples by prompt variant, of those that show some.
-    """
-
-    name: str
-    rows: Rows
-    prompts: Mapping[str, Prompt]
-    scorers: tuple[Scorer | Judge, ...]
-    metric: str
-    repeats: int
-    scorer_forms: tuple[JsonValue, ...] = ()
-    repeat_scorers: tuple[RepeatScorer, ...] = ()
-    slices: tuple[str, ...] | None = None
-    labelled: Mapping[str, tuple[Labelled, ...]] = field(
-        default_factory=dict[str, "tuple[Labelled, ...]"], repr=False
-    )
-
-    shots: Mapping[str, Shots] = field(default_factory=dict[str, Shots], repr=False)
-
-    def messages(self, prompt: str, sample: Sample) -> tuple[Message, ...]:
-        """What is asked about this sample in this variant. Raises PromptError as `Prompt.render` does."""
-        shots = self.shots.get(prompt)
-        return self.prompts[prompt].render(sample.inputs, () if shots is None else shots.of(sample))
-
-    def template(self, prompt: str) -> str:
-        """The template of this variant for an application, its examples written out."""
-        source, shots = self.prompts[prompt].source, self.shots.get(prompt)
-        return source if shots is None or not shots.n else written_out(source, shots.first())
-
-    @property
-    def judges(self) -> tuple[Judge, ...]:
-        """The scorers that are models."""
-        return tuple(scorer for scorer in self.scorers if isinstance(scorer, Judge))
-
-    @property
-    def judge_calls(self) -> int:
-        """Calls of judges for each answer."""
-        return sum(judge.asked_per_answer for judge in self.judges)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated:
     """The one set of settings that a run measures, and the samples that it answers.
 
@@ -335,10 +284,12 @@ class Plan:
             {
                 **evaluated,
                 "data": task.rows.fingerprint(),
-                "prompts": {name: prompt.source for name, prompt in task.prompts.items()},
-                "scorers": [(one.name, one.version) for one in (*task.scorers, *task.repeat_scorers)],
-                "scorer_forms": task.scorer_forms,
-                "metric": task.metric,
+                **(asked_of(task) if not task.parts else {}),
+                **(
+                    {"tasks": [(one.name, one.weight, asked_of(one)) for one in task.parts]}
+                    if task.parts
+                    else {}
+                ),
                 "repeats": task.repeats,
                 "space": self.space,
                 "models": {name: _timeless(model) for name, model in self.models.items()},
@@ -352,7 +303,6 @@ class Plan:
                 # Absent when unused: plans made before there was such a thing keep their names.
                 **({"reuse_limits": self.reuse_limits} if self.reuse_limits else {}),
                 **({"judges": self._judges()} if task.judges else {}),
-                **({"shots": task.shots} if task.shots else {}),
                 **({"escalate": True} if self.escalate else {}),
             }
         )

@@ -13,34 +13,27 @@ from pathlib import Path
 from typing import Any, Unpack, cast
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
-from harness.errors import DataError, SpecError, UsageError
+from harness.errors import SpecError, UsageError
 from harness.plan.aim_spec import AimSpec, policy_of
-from harness.plan.columns import Row
-from harness.plan.data_source import CACHE_FOLDER, find_rows, rows_missing
+from harness.plan.data_source import CACHE_FOLDER, rows_missing
 from harness.plan.frames import with_rows_written
 from harness.plan.given import Given, read_given
-from harness.plan.judging import Panel, find_panel
-from harness.plan.lengths import LengthCheck, longest_prompts
+from harness.plan.judging import Panel
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
 from harness.plan.mapping import note_unsent
 from harness.plan.overrides import Overrides, overridden, refuse_overrides
 from harness.plan.own_scorers import lifted
-from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
-from harness.plan.rows import Rows, Selection, open_rows
+from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space
+from harness.plan.rows import Selection
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
-from harness.plan.scoring import MetricCheck, find_scorers
-from harness.plan.shots import Shots, shot_variants
 from harness.plan.space import absences, asking_for, limits_of, make_space, one_point
-from harness.plan.spec import SearchSpec, Spec, TaskSpec
+from harness.plan.spec import SearchSpec, Spec
 from harness.plan.spec_reader import SpecReading, read_spec
-from harness.plan.targets import TargetCheck
-from harness.plan.templates import TemplateCheck, read_prompts
+from harness.plan.task import Task
+from harness.plan.task_draft import TaskDraft, agree, joined, notes_of, one_panel
 from harness.plan.warm_start import Sources, find_warm, from_pinned, pinned_form
-from harness.prompts import Prompt
 from harness.records import JsonValue, Split
-from harness.scores.judge import Judge
 from harness.scores.own import Permission
-from harness.scores.scorer import RepeatScorer, Scorer
 from harness.store.store import Store, open_store
 
 # Limits that hold although nobody wrote them: answers that are cut off are no answers, whatever their score.
@@ -95,13 +88,14 @@ def data_fingerprint(
     """
     reading = overridden(read_spec(spec), overrides)
     folder = Path() if isinstance(spec, Mapping) else Path(spec).parent
-    if reading.task is not None and rows_missing(reading.task.dataset, folder):
+    if any(rows_missing(task.dataset, folder) for task in (reading.tasks or {}).values()):
         return None
     draft = _Draft(reading, load_catalogue(), folder, cache, Permission())
     draft.look_up()
-    if draft.rows is None:
+    task = draft.joined("")
+    if task is None:
         raise SpecError(reading.problems.found)
-    return draft.rows.fingerprint()
+    return task.rows.fingerprint()
 
 
 class _Draft:
@@ -122,13 +116,9 @@ class _Draft:
         own = with_own_files(catalogue, reading.catalogue or (), folder, reading.problems)
         self.catalogue = with_own_entries(own, reading.providers or {}, reading.problems)
         self.models: dict[str, Model] = {}
-        self.prompts: dict[str, Prompt] = {}
         self.permission = permission
-        self.scorers: tuple[Scorer | Judge, ...] = ()
-        self.repeat_scorers: tuple[RepeatScorer, ...] = ()
+        self.tasks: list[TaskDraft] = []
         self.panel = Panel()
-        self.rows: Rows | None = None
-        self.shots: Mapping[str, Shots] = {}
         self.space: Space | None = None
         self.sampler = Sampler()
         self.notes: list[str] = []
@@ -137,23 +127,28 @@ class _Draft:
 
     def look_up(self) -> None:
         """Ask catalogue, templates, scorers and data, whatever of them the spec names soundly."""
-        task, search, problems = self.reading.task, self.reading.search, self.reading.problems
-        if task is not None:
-            self.scorers, self.repeat_scorers = find_scorers(task, self.permission, problems)
-            self.panel = find_panel(self.scorers, self.catalogue, self.folder, problems)
-            self.scorers = self.panel.named(self.scorers)
-            self.prompts = read_prompts(task, self.reading.source, self.folder, problems)
+        search, problems = self.reading.search, self.reading.problems
+        self.tasks = [
+            TaskDraft.of(name, self.reading, self.catalogue, self.folder, self.permission)
+            for name in self.reading.tasks or ()
+        ]
+        self.panel = one_panel(self.tasks)
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
-        if task is not None:
-            self.rows = self._open_rows(task)
+        if len(self.tasks) > 1:
+            agree(self.tasks)
+        self._open_rows()
         if search is not None:
-            seed = self.reading.spec.seed if self.reading.spec else 0
-            variants = shot_variants(search.n_shots, self.prompts, self.rows, seed, problems)
-            self.prompts, self.shots = dict(variants.prompts), variants.shots
-            self.space = make_space(search, self.models, tuple(self.prompts), problems)
-            if task is not None and task.output is not None:
-                self.space = asking_for(self.space, task.output)
+            seed, shown = (
+                self.reading.spec.seed if self.reading.spec else 0,
+                any(t.takes_shots for t in self.tasks),
+            )
+            for task in self.tasks:
+                task.show_examples(search, seed, silent=shown and not task.takes_shots)
+            prompts = tuple(self.tasks[0].prompts) if self.tasks else ()
+            self.space = make_space(search, self.models, prompts, problems)
+            if self.tasks and (output := self.tasks[0].spec.output) is not None:
+                self.space = asking_for(self.space, output)
             note_unsent(self.models, self.catalogue, self.shipped, self.space, problems)
         self._refuse_untimed()
 
@@ -181,7 +176,7 @@ class _Draft:
             settings, model = space.defaults[first], self.models[first]
             self.evaluated = Evaluated(settings=settings, split=split, origin=UNTUNED)
         else:
-            found = read_given(given, self.prompts, self.catalogue)
+            found = read_given(given, self.tasks[0].prompts, self.catalogue)
             settings, model = found.settings, found.model
             chosen_by = found.recommended_by if found.experiment == spec.experiment else ""
             self.evaluated = Evaluated(
@@ -192,7 +187,8 @@ class _Draft:
                 form=found.form(),
             )
         self.space, self.models = one_point(settings), {model.full_name: model}
-        self.prompts = {settings.prompt: self.prompts[settings.prompt]}
+        for task in self.tasks:
+            task.narrow(settings.prompt)
 
     def prepare_search(self, overrides: Overrides, store: Store | str | None) -> None:
         """Choose and try out the sampler, and look up what the search starts from."""
@@ -242,8 +238,10 @@ class _Draft:
 
     def plan(self, spec_file: str | None, max_concurrency: int | None) -> Plan:
         """The finished plan; only when nothing was found wrong."""
-        spec, rows, space = self.reading.spec, self.rows, self.space
-        if spec is None or rows is None or space is None:
+        spec, space = self.reading.spec, self.space
+        task = None if spec is None else self.joined(spec.experiment)
+        self.reading.problems.raise_any()
+        if spec is None or task is None or space is None:
             raise AssertionError("a plan is made only when no fault was found")
         used = {**self.models, **self.panel.models}.values()
         return Plan(
@@ -251,7 +249,7 @@ class _Draft:
             description=spec.description,
             spec_file=spec_file,
             spec_text=self.reading.source.text,
-            task=self._task(spec, rows),
+            task=task,
             space=space,
             models=self.models,
             endpoints=make_endpoints(used, self.catalogue, spec.providers, max_concurrency),
@@ -271,6 +269,7 @@ class _Draft:
                 *_notes(spec.search, used),
                 *self.panel.notes(self.models),
                 *self._absences(spec.search, space),
+                *notes_of(task),
                 *self.notes,
             ),
             pins=self.pins,
@@ -281,49 +280,22 @@ class _Draft:
     def _absences(self, search: SearchSpec, space: Space) -> list[str]:
         return [] if self.evaluated is not None else absences(space, search.settings(), self.models)
 
-    def _task(self, spec: Spec, rows: Rows) -> Task:
-        return Task(
-            name=spec.experiment,
-            rows=rows,
-            prompts=self.prompts,
-            scorers=self.scorers,
-            repeat_scorers=self.repeat_scorers,
-            slices=None if spec.task.slices is None else tuple(spec.task.slices),
-            metric=spec.task.metric,
-            repeats=spec.task.repeats,
-            scorer_forms=tuple(spec.task.scorers),
-            labelled=self.panel.labelled,
-            shots={name: shots for name, shots in self.shots.items() if name in self.prompts},
-        )
-
-    def _open_rows(self, task: TaskSpec) -> Rows | None:
-        problems, spec = self.reading.problems, self.reading.spec
-        confirm = (self.reading.aim or AimSpec()).confirm
-        selection = Selection(
-            confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit, stratify=task.stratify
-        )
-        check, targets = TemplateCheck(self.prompts), TargetCheck(self.scorers)
-        metric = MetricCheck(task, self.scorers, problems)
-        least = min(limits_of(self.reading.search), default=1) if self.reading.search else 1
-        longest = longest_prompts(self.models, least, task.max_input_tokens)
-        lengths = LengthCheck(self.prompts, list(self.models.values()), longest)
-
-        def fault(row: Row) -> str | None:
-            inputs = row.inputs
-            return check.row(inputs) or targets.row(row) or metric.row(row) or lengths.row(inputs)
-
+    def joined(self, experiment: str) -> Task | None:
+        """The task of the plan, of one or of several; `None` where rows are missing or too few."""
+        if not self.tasks or any(task.rows is None for task in self.tasks):
+            return None
         try:
-            rows = open_rows(find_rows(task.dataset, self.folder, self.cache), selection, fault)
+            return joined(experiment, self.tasks)
         except UsageError as error:
-            problems.add(("task", "dataset"), str(error))
-        except DataError as error:
-            problems.extend(error.problems)
-        else:
-            metric.finish()
-            return rows
-        finally:
-            problems.extend(check.finish())
-        return None
+            self.reading.problems.add(("tasks",), f"weights {error}")
+            return None
+
+    def _open_rows(self) -> None:
+        spec, aim, search = self.reading.spec, self.reading.aim or AimSpec(), self.reading.search
+        selection = Selection(confirm=aim.confirm, seed=spec.seed if spec else 0)
+        least = min(limits_of(search), default=1) if search else 1
+        for task in self.tasks:
+            task.open_rows(self.models, selection, (self.folder, self.cache), least)
 
 
 def _aim(aim: AimSpec) -> Aim:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
 from harness.plan.aim_spec import AimSpec
 from harness.plan.problems import written
@@ -48,6 +48,7 @@ OURS = (
     *("api_key", "api_base", "base_url", "drop_params", "max_retries", "num_retries", "timeout"),
 )
 SHA256 = r"^[0-9a-f]{64}$"
+NO_TASK = "task is missing, and so is tasks"
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
 Variants = Annotated[dict[Name, str], Field(min_length=1)]
 Prompts = Annotated[
@@ -128,6 +129,22 @@ class TaskSpec(Strict):
         description="Longest prompt in tokens, where it is to be shorter than the models allow; a row that "
         "makes a longer one is an error before anything is sent.",
     )
+
+
+class WeightedTaskSpec(TaskSpec):
+    """One of several tasks."""
+
+    weight: float = Field(
+        default=1.0,
+        gt=0,
+        description="How much the task counts beside the others, above 0: its share of the quality, and of "
+        "the samples, is its weight by the sum of all weights.",
+    )
+
+
+def task_weight(task: TaskSpec) -> float:
+    """How much a task counts; 1 for the only one."""
+    return task.weight if isinstance(task, WeightedTaskSpec) else 1.0
 
 
 class SearchSpec(Strict):
@@ -348,9 +365,16 @@ class BudgetSpec(Strict):
 class Spec(Strict):
     """An experiment: a task, what to search, what counts as good, and what it may cost."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["task"]}, {"required": ["tasks"]}]})
+
     experiment: Name = Field(description="Its name: letters, digits, dots, dashes and underscores.")
     description: str = Field(default="", description="The question, in a sentence.")
-    task: TaskSpec = Field(description="What is asked and how answers are judged.")
+    task: TaskSpec | None = Field(default=None, description="What is asked and how answers are judged.")
+    tasks: Annotated[dict[Name, WeightedTaskSpec], Field(min_length=2)] | None = Field(
+        default=None,
+        description="In place of task: several tasks by name, for which one set of settings is to be good. "
+        "The quality is the mean of theirs by weight.",
+    )
     search: SearchSpec = Field(description="Models and settings to choose from.")
     catalogue: list[str] = Field(
         default_factory=list[str],
@@ -367,3 +391,11 @@ class Spec(Strict):
         "quality: count_as_wrong or leave_out. What a judge gives no verdict on is left out in any case."
     )
     seed: int = Field(default=0, ge=0, description="Decides the order of samples and all randomness of ours.")
+
+    @model_validator(mode="after")
+    def _asks(self) -> Spec:
+        if self.task is None and self.tasks is None:
+            raise ValueError(NO_TASK)
+        if self.task is not None and self.tasks is not None:
+            raise ValueError("has both task and tasks; keep one of them")
+        return self

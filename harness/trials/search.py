@@ -19,11 +19,12 @@ from harness.plan.limits import broken_limits, excess
 from harness.plan.plan import Plan
 from harness.trials import finals
 from harness.trials.allowance import Allowance
+from harness.trials.board import Board
 from harness.trials.confidence import ConfidenceRace
 from harness.trials.doubt import surely_broken
 from harness.trials.duel import FIRST_BLOCK, Verdict, checkpoints, shrunk, unpromising, verdict, wins
 from harness.trials.evaluate import NOTHING, Ask, Due
-from harness.trials.evidence import Arm, Board
+from harness.trials.evidence import Arm
 from harness.trials.proposals import Proposals
 from harness.trials.race import ROUNDING, Race
 
@@ -97,7 +98,7 @@ class Search:
         everything = task.repeats * (
             self.plan.n_trials * len(task.rows.ids("search")) + finalists * len(task.rows.ids("confirm"))
         )
-        return everything if caps.calls is None else min(everything, caps.calls // (1 + task.judge_calls))
+        return everything if caps.calls is None else min(everything, int(caps.calls / (1 + task.judge_calls)))
 
     # -- the pool
 
