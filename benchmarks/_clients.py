@@ -121,12 +121,14 @@ def _ours(provider: object, work: Work) -> dict[str, object]:
     from harness.calls.budget import Caps
     from harness.calls.engine import Engine
     from harness.catalogue.models import Accepts, Model, Prices
+    from harness.loading import run_alone
     from harness.records import Call, Endpoint, Message, Sample, Settings
     from harness.scores.answer import Answer
     from harness.scores.text import Exact
     from harness.store.store import open_store
 
     began, began_cpu = time.perf_counter(), time.process_time()
+    run_alone()  # as the command line does
     settings = Settings(
         model=f"bench/{MODEL}", prompt="plain", temperature=0.0, max_output_tokens=OUTPUT_TOKENS
     )

@@ -163,20 +163,24 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """What calls of one purpose cost a run."""
+    """What calls of one purpose cost a run, and what was not paid again; see `Spend`."""
 
     usd: float = 0.0
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cached: int = 0
+    saved_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spend:
-    """What a run cost. calls: requests that were paid; cached: answers that were not paid again.
+    """What a run cost. calls: those that were paid; cached: answers that were not paid again.
 
-    saved_usd: list price of the cached answers. cap_usd and cap_calls: `None` when not capped. by_purpose:
-    parts of usd, calls and tokens, of the purposes for which anything was paid.
+    A text that was embedded counts as a call, however many travelled in one request. saved_usd: list price of
+    the cached answers. cap_usd and cap_calls: `None` when not capped. by_purpose: parts of usd, calls, tokens
+    and of what was cached, of the purposes for which anything was asked. by_model: what was paid for what was
+    studied, without judges, by full name, and by "" where a bill brought no answer; empty until a run ends.
     """
 
     usd: float = 0.0
@@ -189,6 +193,7 @@ class Spend:
     cap_usd: float | None = None
     cap_calls: int | None = None
     by_purpose: Mapping[Purpose, Paid] = field(default_factory=dict["Purpose", Paid])
+    by_model: Mapping[str, Paid] = field(default_factory=dict[str, Paid])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,22 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
+
+_ALONE = threading.Event()
+
+
+def run_alone() -> None:
+    """Say that this process is ours alone, as the command line's is.
+
+    What is there when a library was loaded is then left out of every later search for garbage, which spares
+    a quarter of the CPU time of calls through litellm. In a notebook that would keep the user's own garbage.
+    """
+    _ALONE.set()
 
 
 @contextmanager
@@ -16,13 +29,15 @@ def loading() -> Generator[None]:
 
     Spares about a sixth of the time of a large library.
     """
-    searching = gc.isenabled()
+    searching, loaded = gc.isenabled(), len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
         if searching:
             gc.enable()
+        if _ALONE.is_set() and len(sys.modules) > loaded:
+            gc.freeze()
 
 
 def load_litellm() -> Any:

@@ -97,7 +97,8 @@ class Call:
     """One paid question, complete: nothing is looked up after this.
 
     settings: exactly what is sent, the derived seed of this sample and repeat included.
-    messages: for text models; texts: for embedding models. repeat: counted from 0.
+    messages: for text models. texts: for embedding models; one to the engine, which sends several such calls
+    as one request with all their texts. repeat: counted from 0.
     """
 
     settings: Settings
@@ -153,12 +154,13 @@ class Usage:
 class Reply:
     """All that a provider has to know: the answer, its bill in tokens, and who served it.
 
+    vectors: one for each text of the call, in its order; see `harness.vectors` for their form.
     finish_reason: "stop", "length", "content_filter" or the provider's own word.
     first_token_s: seconds from sending to the first token; `None` when the answer was not streamed.
     """
 
     text: str | None = None
-    vectors: tuple[tuple[float, ...], ...] | None = None
+    vectors: tuple[bytes, ...] | None = None
     finish_reason: str | None = None
     usage: Usage = field(default_factory=Usage)
     served_by: str | None = None
@@ -197,6 +199,7 @@ FailureKind = Literal[
     "connection",  # refused, reset, cut off
     "timeout",  # no complete answer in time
     "malformed",  # an answer that cannot be read
+    "dimensions",  # a vector of another length than was asked for, or than those before it
     "quota",  # no credit left: waiting does not help
     "credentials",  # 401, 403
     "bad_request",  # the provider refuses the settings or the prompt

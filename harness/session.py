@@ -29,6 +29,7 @@ from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of, task_cards
 from harness.records import Verb
 from harness.stats.bounds import shared
+from harness.store.bills import paid_by_model
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import Ask, Pipeline
 from harness.trials.evidence import Arm
@@ -183,7 +184,7 @@ class Session:
             trials=_trials(work, level),
             finalists=tuple(arm.trial(shared(level, len(confirmed))) for arm in confirmed),
             recommendation=None,
-            spend=self.engine.spend(),
+            spend=replace(self.engine.spend(), by_model=paid_by_model(self.store, self.run)),
             data=plan.task.rows.card,
             provenance=provenance_of(plan, self.started_at),
             started_at=self.started_at,

@@ -16,6 +16,7 @@ import pytest
 
 from harness.calls.weights import models_folder
 from harness.catalogue.models import Prices, load_catalogue
+from harness.outputs.report_parts import paid_by_class
 from harness.plan.planner import make_plan
 from harness.run import tune
 from harness.testing.http_server import SimulatorServer
@@ -124,6 +125,18 @@ def test_the_bill_is_the_simulator_s_own(sweep):
     assert [trial.spent_usd for trial in free] == [0.0] * len(free)
     asked_here = result.spend.calls - stats.charged
     assert asked_here == sum(trial.samples for trial in local)
+
+
+def test_the_bill_by_class_is_the_whole_bill(sweep):
+    """Tokens and money of SMALL, MEDIUM and LARGE add up; what is free has tokens all the same."""
+    result, _, _ = sweep
+    parts, spend = paid_by_class(result.record), result.spend
+    assert set(parts) == set(CLASSES)
+    assert sum(part.usd for part in parts.values()) == pytest.approx(spend.usd, rel=1e-9)
+    for figure in ("calls", "input_tokens", "output_tokens"):
+        assert sum(getattr(part, figure) for part in parts.values()) == getattr(spend, figure)
+    assert result.record.spend.by_model[OLLAMA].usd == 0
+    assert result.record.spend.by_model[OLLAMA].input_tokens > 0
 
 
 def test_each_model_is_searched_over_what_it_takes(sweep):

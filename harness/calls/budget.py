@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.catalogue.bounds import most_input_tokens, most_output_tokens
+from harness.catalogue.bounds import most_embedded_tokens, most_input_tokens, most_output_tokens
 from harness.catalogue.models import Model, price_usd, worst_case_usd
 from harness.clock import Clock
 from harness.findings import Paid, Spend
@@ -210,8 +210,11 @@ class Budget:
 
 def worst_case(call: Call, model: Model) -> Hold:
     """The most that one request of this call can be billed; see `catalogue.bounds`."""
-    input_tokens = most_input_tokens([message.content for message in call.messages] or call.texts)
-    output_tokens = most_output_tokens(call.settings.max_output_tokens, model)
+    if call.texts:
+        input_tokens, output_tokens = most_embedded_tokens(call.texts), 0
+    else:
+        input_tokens = most_input_tokens([message.content for message in call.messages])
+        output_tokens = most_output_tokens(call.settings.max_output_tokens, model)
     usd = worst_case_usd(input_tokens, output_tokens, model.prices) if model.prices else 0.0
     return Hold(usd, input_tokens, output_tokens)
 

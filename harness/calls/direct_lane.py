@@ -1,7 +1,8 @@
 """The OpenAI wire format, spoken directly: for OpenAI, Together, local servers and any `api_base`.
 
-In: a call. Out: a reply, from one POST to `/chat/completions` over connections that are kept. The
-format needs no translation, so nothing stands between the settings and the wire.
+In: a call. Out: a reply, from one POST to `/chat/completions`, or to `/embeddings` for texts, over
+connections that are kept. The format needs no translation, so nothing stands between the settings and the
+wire.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.calls.embeddings import embedding_body, read_vectors, reply_with
 from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, retry_after_s, safe
 from harness.calls.http_client import HttpClient, HttpConnection
 from harness.calls.provider import ProviderFault
@@ -41,7 +43,11 @@ HEADERS: Mapping[str, str] = {
 }
 STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 # What an answer may raise while it is read: it is not JSON, or not of the shape that was promised.
-_UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
+_UNREADABLE = (
+    *(ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError),
+    OverflowError,  # a number that fits no vector
+)
+CHAT, EMBEDDINGS = "/chat/completions", "/embeddings"
 _LAST_WORD_S = 0.1  # a server that has said all is waited for so long, to keep its connection
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -56,27 +62,31 @@ class DirectProvider:
     def __init__(
         self, api_base: str, key: str | None = None, *, stream: bool = False, clock: Clock | None = None
     ) -> None:
-        self._url = api_base.rstrip("/") + "/chat/completions"
+        self._url = api_base.rstrip("/")
         self._key = key
         self._delivery = STREAMED if stream else {}
         self._clock = clock or SystemClock()
-        self._client: HttpClient | None = None
+        self._clients: dict[str, HttpClient] = {}
 
     def __repr__(self) -> str:
         return f"DirectProvider({self._url!r})"
 
     async def complete(self, call: Call) -> Reply:
         """Send one request and read its answer; see `provider.Provider`."""
-        body = _encode({**request_body(call), **self._delivery}).encode()
-        sent = self._clock.monotonic() if self._delivery else 0.0
+        if call.texts:
+            path, streams, content = EMBEDDINGS, False, embedding_body(call)
+        else:
+            path, streams, content = CHAT, bool(self._delivery), {**request_body(call), **self._delivery}
+        body = _encode(content).encode()
+        sent = self._clock.monotonic() if streams else 0.0
         try:
-            connection = await self._opened().connection()
+            connection = await self._client(path).connection()
         except (OSError, ValueError) as error:
             raise ProviderFault("connection", self._safe(f"no connection: {error}")) from error
         try:
             answer = await connection.post(body)
             # A server may answer in one piece all the same.
-            if self._delivery and answer.status == 200 and answer.content_type != "application/json":
+            if streams and answer.status == 200 and answer.content_type != "application/json":
                 answer.reusable = answer.reusable and answer.headers.get("server") not in HANGS_UP
                 return await self._gather(connection, sent)
             raw = await connection.read()
@@ -92,19 +102,29 @@ class DirectProvider:
                 self._safe(f"status {answer.status}: {text}"),
                 retry_after_s=retry_after_s(answer.headers, text),
             )
-        return self._read(raw)
+        return self._read_vectors(raw, len(call.texts)) if call.texts else self._read(raw)
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._client is not None:
-            client, self._client = self._client, None
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
             await client.close()
 
-    def _opened(self) -> HttpClient:
-        if self._client is None:
+    def _client(self, path: str) -> HttpClient:
+        if path not in self._clients:
             headers = {**HEADERS, "Authorization": f"Bearer {self._key}"} if self._key else HEADERS
-            self._client = HttpClient(self._url, headers)
-        return self._client
+            self._clients[path] = HttpClient(self._url + path, headers)
+        return self._clients[path]
+
+    def _read_vectors(self, raw: bytes, count: int) -> Reply:
+        try:
+            answer: dict[str, Any] = json.loads(raw)
+            if answer.get("error"):
+                raise self._stated(answer["error"])
+            tokens = read_usage(answer.get("usage")).input_tokens
+            return reply_with(read_vectors(answer["data"], count), tokens, _word(answer.get("model")))
+        except _UNREADABLE as error:
+            raise self._unreadable(error, raw) from error
 
     def _read(self, raw: bytes) -> Reply:
         try:

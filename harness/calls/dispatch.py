@@ -12,17 +12,20 @@ import random
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from itertools import takewhile
 
-from harness.calls.budget import Budget, Hold, price_of, worst_case
+from harness.calls.batches import OF_ONE_TEXT, Lengths, deal, halve, request, take
+from harness.calls.books import Books
+from harness.calls.budget import Budget, price_of, worst_case
 from harness.calls.limits import Limiter
 from harness.calls.provider import Provider, ProviderFault
-from harness.calls.tickets import Delivery, Gate, Stream, Ticket, again
+from harness.calls.tickets import Delivery, Gate, Hits, Stream, Ticket, again
 from harness.calls.waiting import Pause, TimeLimit, asks_too_long, back_off_s
 from harness.catalogue.models import Model
 from harness.clock import Clock
 from harness.errors import ProviderError, StoreLostError
-from harness.records import Call, CallFailure, Completion, Endpoint, FailureKind, Latency, Reply, Usage
-from harness.store.answers import FailedCall, PaidAnswer, Payment, storable
+from harness.records import Call, CallFailure, Completion, Endpoint, FailureKind, Latency
+from harness.store.answers import FailedCall, storable
 from harness.store.journal import Journal
 
 RECENT = 1024  # answers remembered after delivery, for calls that were looked up before they were durable
@@ -36,8 +39,8 @@ class Dispatcher:
     """Serves tickets until it is closed; then it can be used again.
 
     open_journal: makes the journal that tells this function what is durable. use_cache: False remembers no
-    answers, so that equal calls are paid anew. cached, saved_usd: of calls that were answered together with
-    an equal one. lost: why answers or bills can no longer be made durable.
+    answers, so that equal calls are paid anew. lengths: of vectors that are known already. hits: calls that
+    were answered together with an equal one. lost: why answers or bills can no longer be made durable.
     """
 
     def __init__(
@@ -52,9 +55,10 @@ class Dispatcher:
         clock: Clock,
         seed: int,
         use_cache: bool,
+        lengths: Lengths,
     ) -> None:
-        self.failed = self.cached = 0
-        self.saved_usd = 0.0
+        self.failed = 0
+        self.hits = Hits()
         self.lost: StoreLostError | None = None
         self.under_way: dict[str, Ticket] = {}
         self._run = run
@@ -66,12 +70,14 @@ class Dispatcher:
         self._clock = clock
         self._random = random.Random(seed)
         self._use_cache = use_cache
+        self._lengths = lengths
         self._gates: dict[str, Gate] = {}
         self._recent: dict[str, Completion] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._journal: Journal[_Answered]  # these two are there as long as the loop is
+        self._journal: Journal[_Answered]  # these three are there as long as the loop is
+        self._books: Books
         self._thread: threading.Thread
 
     # -- any thread
@@ -110,6 +116,7 @@ class Dispatcher:
             if self._loop is None:
                 loop = _new_loop()
                 self._journal = self._open_journal(self._on_durable)
+                self._books = Books(self._run, self._budget, self._journal, self._clock)
                 self._thread = threading.Thread(target=loop.run_forever, name="harness-calls", daemon=True)
                 self._thread.start()
                 self._loop = loop
@@ -134,6 +141,7 @@ class Dispatcher:
             else:
                 self.under_way[ticket.key] = ticket
                 gate = self._gate(ticket.call)
+                ticket.worst = worst_case(ticket.call, gate.model)
                 gate.waiting.append(ticket)
                 self._fill(gate)
 
@@ -161,63 +169,78 @@ class Dispatcher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # -- the loop's thread: one call
+    # -- the loop's thread: one request, for one conversation or for several texts
 
     async def _work(self, gate: Gate) -> None:
         try:
             while gate.waiting and gate.line.in_flight <= gate.line.most:
-                ticket = gate.waiting.popleft()
+                group = take(gate)
                 try:
-                    await self._serve(gate, ticket)
+                    await self._serve(gate, group)
                 except asyncio.CancelledError as error:
                     crash = ProviderError(
                         f"the provider of {gate.model.full_name!r} cancelled a call by itself"
                     )
                     crash.__cause__ = error
-                    self._crash(ticket, crash)
+                    self._crash(group, crash)
                 except BaseException as error:  # noqa: BLE001 - raised in `run`: whoever waits must not wait for ever
-                    self._crash(ticket, error)
+                    self._crash(group, error)
                 self._fill(gate)
         finally:
             gate.line.in_flight -= 1
 
-    async def _serve(self, gate: Gate, ticket: Ticket) -> None:
-        worst, line = worst_case(ticket.call, gate.model), gate.line
-        while ticket.wanted and not line.given_up:
-            early_s = line.wait_s(self._clock.monotonic(), worst.tokens)
-            if (early_s > 0 or line.down_since is not None) and not await self._is_due(gate, ticket, early_s):
-                break
-            if not self._budget.take(worst):
-                if not await self._budget.hold(worst):
-                    return self._fail(
-                        ticket, "budget", "this call could have crossed the cap", ticket.attempts
-                    )
-                if not ticket.wanted:  # holding may have taken long
-                    self._budget.release(worst)
-                    break
-            fault = await self._attempt(gate, ticket, worst)
+    async def _serve(self, gate: Gate, group: list[Ticket]) -> None:
+        """Have this group answered, or failed; what leaves it on the way is taken out of the list."""
+        line = gate.line
+        while self._still_wanted(group) and not line.given_up:
+            early_s = line.wait_s(self._clock.monotonic(), sum(ticket.worst.tokens for ticket in group))
+            if (early_s > 0 or line.down_since is not None) and not await self._is_due(gate, group, early_s):
+                continue
+            if not await self._hold(gate, group):
+                return None
+            fault = await self._attempt(gate, group)
             if fault is None:
                 return None
-            ticket.attempts += 1
-            if not fault.retryable or ticket.attempts > gate.endpoint.max_retries:
-                return self._fail(ticket, fault.kind, fault.message, ticket.attempts)
-            if too_long := asks_too_long(fault.retry_after_s):
-                return self._fail(ticket, fault.kind, f"{too_long}: {fault.message}", ticket.attempts)
-            if ticket.wanted:
-                await self._rest(ticket, back_off_s(ticket.attempts, fault.retry_after_s, self._random))
+            if len(group) > 1 and fault.kind in OF_ONE_TEXT:
+                return halve(gate, group)
+            for ticket in group:
+                ticket.attempts += 1
+            if why := _why_no_more(fault, group[0].attempts, gate.endpoint.max_retries):
+                return self._fail(group, fault.kind, why)
+            if any(ticket.wanted for ticket in group):
+                await self._rest(group, back_off_s(group[0].attempts, fault.retry_after_s, self._random))
             if line.in_flight > line.most:
                 # The line has become narrower: behind those that wait, so that no call uses up its retries.
-                gate.waiting.append(ticket)
+                gate.waiting.extend(group)
                 return None
-        if ticket.wanted:
-            return self._fail(ticket, "down", line.given_up, ticket.attempts)
-        return self._fail(ticket, "cancelled", STOPPED, ticket.attempts)
+        return self._fail(group, "down", line.given_up)
 
-    async def _is_due(self, gate: Gate, ticket: Ticket, early_s: float) -> bool:
-        """Wait for the pace, and while the provider is down; False: the call is not to be sent any more."""
-        while ticket.wanted and not gate.line.given_up:
+    def _still_wanted(self, group: list[Ticket], *, held: bool = False) -> bool:
+        """Give up what nobody waits for any more; False: that was all. held: money is set aside for them."""
+        for ticket in [ticket for ticket in group if not ticket.wanted]:
+            group.remove(ticket)
+            if held:
+                self._budget.release(ticket.worst)
+            self._fail([ticket], "cancelled", STOPPED)
+        return bool(group)
+
+    async def _hold(self, gate: Gate, group: list[Ticket]) -> bool:
+        """Set money aside for as many of them as may be now; the others wait again. False: for none."""
+        first, others = group[0], group[1:]
+        if not self._budget.take(first.worst) and not await self._budget.hold(first.worst):
+            gate.waiting.extendleft(reversed(others))
+            self._fail([first], "budget", "this call could have crossed the cap")
+            return False
+        held = [first, *takewhile(lambda ticket: self._budget.take(ticket.worst), others)]
+        gate.waiting.extendleft(reversed(group[len(held) :]))
+        group[:] = held
+        return self._still_wanted(group, held=True)  # holding may have taken long
+
+    async def _is_due(self, gate: Gate, group: Sequence[Ticket], early_s: float) -> bool:
+        """Wait for the pace, and while the provider is down; False: the group is not to be sent any more."""
+        while any(ticket.wanted for ticket in group) and not gate.line.given_up:
             if early_s > 0:
-                await self._rest(ticket, early_s)
+                await self._rest(group, early_s)
                 early_s = 0.0
                 continue
             early_s = gate.line.pause_s(self._clock.monotonic())
@@ -225,61 +248,38 @@ class Dispatcher:
                 return True
         return False
 
-    async def _rest(self, ticket: Ticket, seconds: float) -> None:
-        ticket.pause = ticket.pause or Pause(self._clock)
-        await ticket.pause.rest(seconds)
+    async def _rest(self, group: Sequence[Ticket], seconds: float) -> None:
+        pause = Pause(self._clock)
+        for ticket in group:
+            ticket.pause = pause
+        await pause.rest(seconds)
 
-    async def _attempt(self, gate: Gate, ticket: Ticket, worst: Hold) -> ProviderFault | None:
+    async def _attempt(self, gate: Gate, group: Sequence[Ticket]) -> ProviderFault | None:
         """Send one request and book its bill; gives the fault, `None` when there is an answer."""
         started = self._clock.monotonic()
         try:
-            reply = storable(await gate.time_limit.within(gate.provider.complete(ticket.call)))
-            price = price_of(reply, gate.model)
+            reply = storable(await gate.time_limit.within(gate.provider.complete(request(group))))
+            replies = deal(reply, group, self._lengths)
+            prices = [price_of(one, gate.model) for one in replies]
         except TimeoutError as error:
             fault = ProviderFault("timeout", f"no complete answer in time: {error}", billed=True)
         except ProviderFault as caught:
             fault = caught
         except BaseException:
-            self._budget.release(worst)
+            self._books.write_off(group, billed=False)
             raise
         else:
             now = self._clock.monotonic()
             gate.line.on_answer(now, now - started)
-            latency = Latency(
-                queue_s=started - ticket.queued_at, total_s=now - started, first_token_s=reply.first_token_s
-            )
-            self._keep(ticket, worst, reply, price, latency)
+            for ticket, one, price in zip(group, replies, prices, strict=True):
+                latency = Latency(
+                    queue_s=started - ticket.queued_at, total_s=now - started, first_token_s=one.first_token_s
+                )
+                self._books.keep(ticket, one, price, latency)
             return None
         gate.line.on_fault(self._clock.monotonic(), fault.kind, fault.message)
-        if fault.billed:
-            self._journal.put_payment(self._settle(ticket, worst, worst.usd, Usage()))
-        else:
-            self._budget.release(worst)
+        self._books.write_off(group, billed=fault.billed)
         return fault
-
-    def _keep(self, ticket: Ticket, worst: Hold, reply: Reply, price: float | None, latency: Latency) -> None:
-        payment = self._settle(ticket, worst, worst.usd if price is None else price, reply.usage)
-        answer = Completion(
-            call=ticket.call, reply=reply, price_usd=price, latency=latency, cached=False, at=payment.at
-        )
-        model = ticket.call.settings.model
-        paid = PaidAnswer(model=model, reply=reply, price_usd=price, latency=latency, payment=payment)
-        self._journal.put(paid, (ticket, answer))
-
-    def _settle(self, ticket: Ticket, worst: Hold, usd: float, usage: Usage) -> Payment:
-        # What the provider does not state is booked at its worst: the caps must hold regardless.
-        input_tokens = worst.input_tokens if usage.input_tokens is None else usage.input_tokens
-        output_tokens = worst.output_tokens if usage.output_tokens is None else usage.output_tokens
-        self._budget.settle(worst, usd, input_tokens, output_tokens, ticket.call.purpose)
-        return Payment(
-            run=self._run,
-            key=ticket.key,
-            purpose=ticket.call.purpose,
-            usd=usd,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            at=self._clock.now(),
-        )
 
     # -- the loop's thread: deliveries
 
@@ -288,25 +288,32 @@ class Dispatcher:
             self.lost = lost  # bills that nobody waits for: whoever asks next hears of it
         self._deliver([(ticket, lost or answer) for ticket, answer in group])
 
-    def _fail(self, ticket: Ticket, kind: FailureKind, message: str, attempts: int) -> None:
-        failed = CallFailure(
-            call=ticket.call,
-            kind=kind,
-            message=message,
-            attempts=attempts,
-            retryable=ProviderFault(kind, message).retryable,
-        )
-        if attempts:
-            row = FailedCall.of(failed, run=self._run, key=ticket.key, at=self._clock.now())
-            self._journal.put_failure(row)
-        else:
-            self._journal.put_release(ticket.key)
-        self.failed += 1
-        self._deliver([(ticket, failed)])
+    def _fail(
+        self, group: Sequence[Ticket], kind: FailureKind, message: str, attempts: int | None = None
+    ) -> None:
+        """Fail these. attempts: to be told; `None`: as many as each of them had."""
+        ended: list[tuple[Ticket, Delivery]] = []
+        for ticket in group:
+            failed = CallFailure(
+                call=ticket.call,
+                kind=kind,
+                message=message,
+                attempts=ticket.attempts if attempts is None else attempts,
+                retryable=ProviderFault(kind, message).retryable,
+            )
+            if failed.attempts:
+                row = FailedCall.of(failed, run=self._run, key=ticket.key, at=self._clock.now())
+                self._journal.put_failure(row)
+            else:
+                self._journal.put_release(ticket.key)
+            self.failed += 1
+            ended.append((ticket, failed))
+        self._deliver(ended)
 
-    def _crash(self, ticket: Ticket, error: BaseException) -> None:
-        self._journal.put_release(ticket.key)
-        self._deliver([(ticket, error)])
+    def _crash(self, group: Sequence[Ticket], error: BaseException) -> None:
+        for ticket in group:
+            self._journal.put_release(ticket.key)
+        self._deliver([(ticket, error) for ticket in group])
 
     def _deliver(self, ended: Sequence[tuple[Ticket, Delivery]]) -> None:
         # One hand-over for each stream: every one wakes a thread.
@@ -328,8 +335,7 @@ class Dispatcher:
     def _again(self, twin: Ticket, delivery: Delivery) -> Delivery:
         """What a twin gets; an answer is counted as cached."""
         if isinstance(delivery, Completion):
-            self.cached += 1
-            self.saved_usd += delivery.price_usd or 0.0
+            self.hits.add([delivery])
         return again(delivery, twin.call)
 
     async def _let_others_have(self) -> None:
@@ -346,10 +352,11 @@ class Dispatcher:
             wanted = [ticket for ticket in gate.waiting if ticket.wanted]
             gate.waiting.clear()
             gate.waiting.extend(wanted)
-            for ticket in unwanted:
-                self._fail(ticket, "cancelled", STOPPED, 0)
-        for ticket in self.under_way.values():
-            if ticket.pause is not None and not ticket.wanted:
+            self._fail(unwanted, "cancelled", STOPPED, 0)
+        under_way = self.under_way.values()
+        needed = {id(ticket.pause) for ticket in under_way if ticket.wanted}
+        for ticket in under_way:
+            if ticket.pause is not None and id(ticket.pause) not in needed:
                 ticket.pause.cut()
 
     async def _finish(self) -> None:
@@ -368,6 +375,14 @@ class Dispatcher:
     async def _tasks_end(self) -> None:
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+
+def _why_no_more(fault: ProviderFault, attempts: int, most_retries: int) -> str:
+    """Why a request that failed so many times is not sent again; empty: it is."""
+    if not fault.retryable or attempts > most_retries:
+        return fault.message or fault.kind
+    too_long = asks_too_long(fault.retry_after_s)
+    return too_long and f"{too_long}: {fault.message}"
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

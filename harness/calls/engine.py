@@ -15,22 +15,26 @@ from dataclasses import replace
 from itertools import islice
 from typing import Self, cast
 
+from harness.calls.batches import Lengths, require_text
 from harness.calls.budget import Budget, Caps
 from harness.calls.dispatch import Dispatcher, Notify
 from harness.calls.known import CHUNK, Known
 from harness.calls.provider import Provider
-from harness.calls.tickets import Stream, Ticket
+from harness.calls.tickets import Hits, Stream, Ticket
 from harness.catalogue.models import Model
 from harness.clock import Clock, SystemClock
 from harness.errors import StoreLostError
 from harness.findings import Spend
-from harness.records import Call, Completion, Endpoint, Outcome
+from harness.records import Call, CallFailure, Completion, Endpoint, Outcome
 from harness.store.journal import Journal
 from harness.store.leases import Pool
 from harness.store.owners import Owners
 from harness.store.store import Store
 
 WINDOW = 512  # calls under way or queued at once: bounds memory, and is far above any concurrency
+# The same for texts to embed, of which a hundred travel in one request.
+TEXTS_WINDOW = 8192
+TEXTS_CHUNK = 1024
 ELSEWHERE_S = 0.05  # between two looks for answers that another process is asking for
 
 
@@ -68,6 +72,7 @@ class Engine:
             pool = Pool(store.database, run, name, caps.amount(), lapse)
         self._budget = Budget(caps, store.spent(run), self._clock, pool)
         self._use_cache = use_cache
+        self._lengths = Lengths()
         self._dispatcher = Dispatcher(
             run=run,
             providers=providers,
@@ -78,10 +83,11 @@ class Engine:
             clock=self._clock,
             seed=seed,
             use_cache=use_cache,
+            lengths=self._lengths,
         )
         self._counting = threading.Lock()  # several threads may use one engine
-        self._cached = 0
-        self._saved_usd = 0.0
+        self._hits = Hits()
+        self._unfit = 0
 
     def __enter__(self) -> Self:
         return self
@@ -115,15 +121,17 @@ class Engine:
         self, source: Iterator[Call], stream: Stream, elsewhere: list[Call], first: Sequence[Outcome]
     ) -> Generator[Outcome]:
         """These first, then those of what is asked already and of the calls still to come from the source."""
-        more = True
+        more, size, window = True, CHUNK, WINDOW
         try:
             yield from first
             while ((more or elsewhere) and not stream.stopped) or stream.open:
                 if self._dispatcher.lost is not None:
                     raise self._dispatcher.lost
-                if more and not stream.stopped and stream.open + len(elsewhere) < WINDOW:
-                    chunk = list(islice(source, CHUNK))
-                    more = len(chunk) == CHUNK
+                if more and not stream.stopped and stream.open + len(elsewhere) < window:
+                    chunk = list(islice(source, size))
+                    more = len(chunk) == size
+                    if chunk and chunk[0].texts:
+                        size, window = TEXTS_CHUNK, TEXTS_WINDOW
                     yield from self._begin(chunk, stream, elsewhere)
                     continue
                 delivery = stream.next(ELSEWHERE_S if elsewhere else None)
@@ -150,11 +158,10 @@ class Engine:
 
     def spend(self) -> Spend:
         """What the run has cost so far, earlier attempts included; cached and failed are of this attempt."""
+        spent = self._dispatcher.hits.added_to(self._hits.added_to(self._budget.spent))
         return replace(
-            self._budget.spent,
-            cached=self._cached + self._dispatcher.cached,
-            failed=self._dispatcher.failed,
-            saved_usd=self._saved_usd + self._dispatcher.saved_usd,
+            spent,
+            failed=self._dispatcher.failed + self._unfit,
             cap_usd=self._budget.caps.usd,
             cap_calls=self._budget.caps.calls,
         )
@@ -171,20 +178,38 @@ class Engine:
             with suppress(StoreLostError):
                 self._owners.leave()
 
-    def _begin(self, calls: Sequence[Call], stream: Stream, elsewhere: list[Call]) -> Sequence[Completion]:
-        """Send what is not known and not asked elsewhere; gives what is known."""
+    def _begin(self, calls: Sequence[Call], stream: Stream, elsewhere: list[Call]) -> Sequence[Outcome]:
+        """Send what is not known and not asked elsewhere; gives what is known.
+
+        Raises UsageError for a call that asks for no vector of one text, before any is sent.
+        """
         if not calls:
             return ()
+        for call in calls:
+            require_text(call)
         found = self._known.find(calls)
         elsewhere.extend(found.elsewhere)
-        with self._counting:
-            self._cached += len(found.stored)
-            self._saved_usd += sum(answer.price_usd or 0.0 for answer in found.stored)
         if found.mine:
             now = self._clock.monotonic()
             self._dispatcher.send([Ticket(call, key, stream, now) for call, key in found.mine])
             stream.asked += len(found.mine)
-        return found.stored
+        stored = [self._fitting(answer) for answer in found.stored]
+        with self._counting:
+            self._hits.add(answer for answer in stored if isinstance(answer, Completion))
+            self._unfit += sum(isinstance(answer, CallFailure) for answer in stored)
+        return stored
+
+    def _fitting(self, answer: Completion) -> Outcome:
+        """The stored answer; a failure when it is a vector of another length than others of this run."""
+        if not answer.reply.vectors:
+            return answer
+        why = self._lengths.fault(answer.call, answer.reply.vectors[0])
+        if not why:
+            self._lengths.learn(answer.call, answer.reply.vectors[0])
+            return answer
+        model = answer.call.settings.model
+        message = f"in the store, {why}; take the stored ones out with: harness cache prune --model {model}"
+        return CallFailure(call=answer.call, kind="dimensions", message=message, attempts=0, retryable=False)
 
     def _open_journal(self, notify: Notify) -> Journal[tuple[Ticket, Completion]]:
         self._owners.join()

@@ -17,7 +17,7 @@ from harness.records import FailureKind
 
 _QUOTA = re.compile(
     r"insufficient_quota|exceeded your current quota|credit balance|credit_balance|billing|out of credits"
-    r"|spend.?limit",
+    r"|spend.?limit|too many tokens per day",
     re.IGNORECASE,
 )
 # Said with a status that is not about limits: Anthropic gives 400 where there is no money left.
@@ -29,7 +29,8 @@ _A_MINUTES = re.compile(r"quotaId\W+\w*PerMinute", re.IGNORECASE)
 _RETRY_DELAY = re.compile(r"retryDelay\W+(?P<seconds>\d+(\.\d+)?)s\b")
 _TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|maximum context length|context window|prompt is too long"
-    r"|input token count|too many tokens|request too large|exceeds the context length",
+    r"|input token count|too many tokens|request too large|exceeds the context length|maximum input length"
+    r"|maximum request size|too large to process",
     re.IGNORECASE,
 )
 _FILTERED = re.compile(

@@ -60,7 +60,9 @@ _UNREADABLE = re.compile(
     r"Empty or invalid response|provider returned (?:a response with no )?'choices'"
     r"|Unable to get json response|APIConnectionError: '\w+'\s+Traceback|Invalid response object"
     r"|line \d+ column \d+ \(char \d+\)|Error converting to valid response"
-    r"|\d+ validation errors? for "
+    r"|\d+ validation errors? for |Unexpected string response"
+    # Of Bedrock's framed events, as botocore reads them.
+    r"|Checksum mismatch: expected|length of \d+ exceeded the maximum"
 )
 _BROKEN = re.compile(r"Cannot connect|Connection error|Server disconnected|payload is not completed")
 # Classes of the HTTP libraries, and of Python, for a line that broke or never stood.

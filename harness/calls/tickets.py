@@ -5,19 +5,24 @@ State with the lifetime of a run, shared by the engine's own threads only; no de
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
+from harness.calls.budget import Hold
 from harness.calls.limits import Limiter
 from harness.calls.provider import Provider
 from harness.calls.waiting import Pause, TimeLimit
 from harness.catalogue.models import Model
-from harness.records import Call, CallFailure, Completion, Endpoint, Outcome
+from harness.findings import Paid, Spend
+from harness.records import Call, CallFailure, Completion, Endpoint, Outcome, Purpose
 
 Delivery: TypeAlias = "Outcome | BaseException"
+NO_HOLD = Hold(0.0, 0, 0)
+ANY_NUMBER = sys.maxsize
 
 
 @dataclass(slots=True, eq=False)
@@ -61,11 +66,13 @@ class Stream:
             self.arrived.get()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Ticket:
     """One call on its way. twins: tickets that asked the same while it was on its way.
 
-    pause: between two attempts; `None` until the first one failed. attempts: requests sent in vain.
+    worst: what one request of it can cost at most; set when it is accepted. pause: between two attempts;
+    `None` until the first one failed. attempts: requests sent in vain. together: with how many others it may
+    travel at most, itself included; fewer once a request with several texts was refused.
     """
 
     call: Call
@@ -73,13 +80,41 @@ class Ticket:
     stream: Stream
     queued_at: float
     twins: list[Ticket] = field(default_factory=list["Ticket"])
+    worst: Hold = NO_HOLD
     pause: Pause | None = None
     attempts: int = 0
+    together: int = ANY_NUMBER
 
     @property
     def wanted(self) -> bool:
         """Whether anybody still waits for the answer."""
         return not self.stream.stopped or any(twin.wanted for twin in self.twins)
+
+
+class Hits:
+    """Answers that were not paid again, by purpose."""
+
+    def __init__(self) -> None:
+        self._found: dict[Purpose, tuple[int, float]] = {}
+
+    def add(self, answers: Iterable[Completion]) -> None:
+        """Count these answers and their list price."""
+        for answer in answers:
+            count, usd = self._found.get(answer.call.purpose, (0, 0.0))
+            self._found[answer.call.purpose] = count + 1, usd + (answer.price_usd or 0.0)
+
+    def added_to(self, spend: Spend) -> Spend:
+        """What was spent, with these answers counted as cached."""
+        parts = dict(spend.by_purpose)
+        for purpose, (count, usd) in list(self._found.items()):
+            part = parts.get(purpose, Paid())
+            parts[purpose] = replace(part, cached=part.cached + count, saved_usd=part.saved_usd + usd)
+        return replace(
+            spend,
+            cached=spend.cached + sum(count for count, _ in self._found.values()),
+            saved_usd=spend.saved_usd + sum(usd for _, usd in self._found.values()),
+            by_purpose=parts,
+        )
 
 
 def again(delivery: Delivery, call: Call) -> Delivery:

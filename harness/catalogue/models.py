@@ -81,15 +81,16 @@ class Accepts:
 class Model:
     """One model of one provider, under the name the provider gives it.
 
-    prices: `None` when unknown; such a model cannot be planned. settings: what it takes, by field name
-    of `records.Settings`; one that is absent is not taken. context_tokens: prompt and answer together,
-    or the prompt where the provider counts them apart. max_input_tokens: the longest prompt, where it is
-    shorter than that. dimensions: length of an embedding's vector. weights: record in weights.yaml of a model
-    that runs here. deprecation_date: announced end, YYYY-MM-DD; of a retired model the day of its end, `None`
-    when nobody stated it. successor: the model to use in its place. default_of_class: this is the model that
-    "provider/CLASS" means. answer_s: seconds from sending to a complete short answer, a low and a high
-    figure, for the estimate of a plan's time alone; `None`: unknown. answer_s_source: what they rest on, with
-    its date.
+    prices: `None` when unknown; such a model cannot be planned. settings: what it takes, by field name of
+    `records.Settings`; one that is absent is not taken. context_tokens: prompt and answer together, or the
+    prompt where the provider counts them apart. max_input_tokens: the longest prompt, where it is shorter
+    than that. dimensions: length of an embedding's vector unless another is asked for; texts_per_request,
+    tokens_per_request: the most that one request may carry of each. weights: record in weights.yaml of a
+    model that runs here. deprecation_date: announced end, YYYY-MM-DD; of a retired model the day of its end,
+    `None` when nobody stated it. successor: the model to use in its place. default_of_class: this is the
+    model that "provider/CLASS" means. answer_s: seconds from sending to a complete short answer, a low and a
+    high figure, for the estimate of a plan's time alone; `None`: unknown. answer_s_source: what they rest on,
+    with its date.
     """
 
     provider: str
@@ -110,6 +111,8 @@ class Model:
     answer_s: tuple[float, float] | None = None
     answer_s_source: str = ""
     max_input_tokens: int | None = None
+    texts_per_request: int | None = None
+    tokens_per_request: int | None = None
 
     @property
     def full_name(self) -> str:
@@ -125,7 +128,8 @@ class ProviderFacts:
     `None`: the lane knows the address. api_key_env: environment variable of the key; `None`: no key. free:
     whatever it serves costs nothing, models unknown to the catalogue too. also: other names that people give
     it. mapped_with: version of litellm that was seen to take all settings of its models. unlisted: what a
-    model takes that only the spec knows; `None`: nothing is stated.
+    model takes that only the spec knows; `None`: nothing is stated. notes: by setting, what it does here and
+    nowhere else, as a clause for the notes of a plan.
     """
 
     name: str
@@ -137,6 +141,7 @@ class ProviderFacts:
     also: tuple[str, ...] = ()
     mapped_with: str = ""
     unlisted: Mapping[str, Accepts] | None = None
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

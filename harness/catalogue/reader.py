@@ -26,7 +26,7 @@ DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 WIRES: tuple[Wire, ...] = get_args(Wire)
 FILE_KEYS = (
     *("provider", "also", "wire", "litellm_prefix", "api_base", "api_key_env", "source", "as_of"),
-    *("free", "mapped_with", "answer_s", "classes", "settings", "unlisted", "models", "retired"),
+    *("free", "mapped_with", "answer_s", "classes", "settings", "unlisted", "notes", "models", "retired"),
 )
 MODEL_KEYS = (
     *("class", "takes", "prices", "context_tokens", "max_input_tokens", "max_output_tokens", "dimensions"),
@@ -176,6 +176,8 @@ def _provider(file: _Section) -> ProviderFacts:
         raise file.fault("unlisted", f"is {unlisted!r}, expected a set under settings")
     if wire not in WIRES:
         raise file.fault("wire", f"is {wire!r}, expected one of {', '.join(WIRES)}")
+    notes = file.section("notes")
+    notes.only(*SENT_FIELDS)
     return ProviderFacts(
         name=file.text("provider"),
         wire=wire,
@@ -186,6 +188,7 @@ def _provider(file: _Section) -> ProviderFacts:
         also=tuple(str(name) for name in file.items("also")),
         mapped_with=file.optional_text("mapped_with") or "",
         unlisted=None if unlisted is None else _accepted(file.section("settings").section(unlisted)),
+        notes={name: notes.text(name) for name in notes.values},
     )
 
 

@@ -13,6 +13,7 @@ import click
 
 from harness.cli import cache, doctor, exports, models, runs, simulate, specs, studies
 from harness.errors import HarnessError
+from harness.loading import run_alone
 
 INTERRUPTED = 4
 
@@ -39,8 +40,10 @@ for family in (specs, models, runs, studies, exports, cache, doctor, simulate):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a fault is told in one message, without a traceback.
 
-    arguments: those of the process when `None`. Always ends by SystemExit.
+    arguments: `None`: those of the process, which is then ours alone. Always ends by SystemExit.
     """
+    if arguments is None:
+        run_alone()
     try:
         code = cli.main(arguments, prog_name="harness", standalone_mode=False)
     except HarnessError as error:

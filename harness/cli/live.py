@@ -167,7 +167,7 @@ def _places(console: Console, result: RunResult) -> None:
 
 def _judged(spend: Spend) -> str:
     judged = spend.by_purpose.get("judge")
-    return "" if judged is None else f"; {numbers.money(judged.usd)} of it for judges"
+    return f"; {numbers.money(judged.usd)} of it for judges" if judged and judged.calls else ""
 
 
 def _worth_showing(trials: tuple[Trial, ...]) -> list[Trial]:

@@ -23,6 +23,7 @@ from harness.findings import (
 )
 from harness.fingerprint import canonical, fingerprint
 from harness.outputs.files import encodable
+from harness.outputs.report_parts import paid_by_class
 from harness.records import JsonValue, Settings
 
 RUN_TAG = "harness.run"
@@ -254,6 +255,17 @@ def _spend_figures(record: RunRecord) -> dict[str, float]:
             "output_tokens": spend.output_tokens,
             "trials": len(record.trials),
             **{f"spent_usd_{purpose}": paid.usd for purpose, paid in spend.by_purpose.items()},
+            **{
+                f"{figure}_{name.lower().replace(' ', '_')}": value
+                for name, paid in paid_by_class(record).items()
+                for figure, value in (
+                    ("spent_usd", paid.usd),
+                    ("input_tokens", paid.input_tokens),
+                    ("output_tokens", paid.output_tokens),
+                )
+            },
+            **{f"saved_usd_{purpose}": paid.saved_usd for purpose, paid in spend.by_purpose.items()},
+            **{f"cached_answers_{purpose}": paid.cached for purpose, paid in spend.by_purpose.items()},
         }
     )
 

@@ -7,13 +7,13 @@ templates. Must not write markup or files.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from harness.findings import AnswerRow, DataCard, RunRecord, RunState, TaskCard, Trial
+from harness.findings import AnswerRow, DataCard, Paid, RunRecord, RunState, TaskCard, Trial
 from harness.outputs import numbers
-from harness.records import Purpose, Settings
+from harness.records import MODEL_CLASSES, Purpose, Settings
 
 LONGEST_ANSWER = 500
 LONGEST_TARGET = 200
@@ -32,6 +32,7 @@ FAILURES: Mapping[str, str] = {
     ),
 }
 PURPOSES: Mapping[Purpose, str] = {"answer": "answers", "judge": "judges", "embed": "embeddings"}
+CLASSLESS, UNANSWERED = "no class", "unanswered"
 UNFINISHED: Mapping[RunState, str] = {
     "running": "The run is still going; all figures are provisional.",
     "stopped": "The run was stopped early; its figures rest on what was answered until then.",
@@ -96,12 +97,52 @@ def spend_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
         *(
             (
                 f"Of it for {PURPOSES[purpose]}",
-                f"{numbers.money(paid.usd)}, {numbers.counted(paid.calls, 'call')}",
+                f"{numbers.money(paid.usd)}, {numbers.counted(paid.calls, 'call')}{_not_paid_again(paid)}",
             )
             for purpose, paid in sorted(spend.by_purpose.items())
             if purpose != "answer"
         ),
+        *((f"Of it {what}", _paid_phrase(paid)) for what, paid in _studied(record)),
     )
+
+
+def _studied(record: RunRecord) -> Iterator[tuple[str, Paid]]:
+    """What each class took, where there are several, and what was billed without an answer."""
+    parts = paid_by_class(record)
+    if len(parts) > 1:
+        for name, paid in parts.items():
+            yield ("without an answer" if name == UNANSWERED else f"for {name}"), paid
+
+
+def _paid_phrase(paid: Paid) -> str:
+    tokens = f"{numbers.count(paid.input_tokens)} / {numbers.count(paid.output_tokens)} tokens"
+    return f"{numbers.money(paid.usd)}, {numbers.counted(paid.calls, 'call')}, {tokens}"
+
+
+def paid_by_class(record: RunRecord) -> dict[str, Paid]:
+    """What was paid for each model class that was studied, by its name, small ones first.
+
+    Under `UNANSWERED` what was billed without an answer. With what judges took, the parts are the whole.
+    """
+    trials = (*record.trials, *record.finalists)
+    classes = {trial.settings.model: trial.model_class for trial in trials}
+    parts: dict[str, Paid] = {}
+    for model, paid in record.spend.by_model.items():
+        name = (classes.get(model) or CLASSLESS) if model else UNANSWERED
+        before = parts.get(name, Paid())
+        parts[name] = Paid(
+            usd=before.usd + paid.usd,
+            calls=before.calls + paid.calls,
+            input_tokens=before.input_tokens + paid.input_tokens,
+            output_tokens=before.output_tokens + paid.output_tokens,
+        )
+    return {name: parts[name] for name in (*MODEL_CLASSES, CLASSLESS, UNANSWERED) if name in parts}
+
+
+def _not_paid_again(part: Paid) -> str:
+    if not part.cached:
+        return ""
+    return f"; {numbers.count(part.cached)} more from the cache, saving {numbers.money(part.saved_usd)}"
 
 
 def used_of_cap(record: RunRecord) -> tuple[float | None, str]:

@@ -1,12 +1,13 @@
 """Which settings of a model may stand beside which others, held against what a spec asks for.
 
 In: a model of the catalogue, and the values that are asked of each setting. Out: whether a setting is there
-always, only beside some values of another, or never, with the reason as a clause. Must not know spaces.
+always, only beside some values of another, or never, with the reason as a clause; and which settings are sent
+one at a time. Must not know spaces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -50,10 +51,33 @@ def restriction(model: Model, name: str, asked: Mapping[str, Sequence[JsonValue]
     return None
 
 
+def rivals(model: Model, name: str, asked: Iterable[str]) -> tuple[str, ...]:
+    """The settings of which the model takes one at a time, this one among them, in the order asked.
+
+    Empty when nothing that is asked excludes it, and where one of them hangs on a further setting, or a
+    further one on them: such a knot is not taken apart, see `restriction`.
+    """
+    taken = [one for one in asked if one in model.settings]
+    group = {name}
+    while more := {one for one in taken if one not in group and any(_exclude(model, one, o) for o in group)}:
+        group |= more
+    tied = any(
+        (one in group and settings.only_with) or not group.isdisjoint(settings.only_with)
+        for one, settings in model.settings.items()
+        if one in taken
+    )
+    return () if len(group) == 1 or tied else tuple(one for one in taken if one in group)
+
+
+def _exclude(model: Model, one: str, other: str) -> bool:
+    """Whether either of two settings says that it may not be sent beside the other."""
+    takes = model.settings
+    return other in takes[one].not_with or one in takes[other].not_with
+
+
 def advice(found: Restriction, name: str) -> str:
     """What to do about a restriction where every setting has to be there for every model."""
-    where = "only where it is taken" if found.when else "for the other models alone"
     return (
         f"{found.reason}. Remove one of the settings or change its values, or say on_unsupported: condition "
-        f"to search {name} {where}"
+        f"to search {name} only where it is taken"
     )

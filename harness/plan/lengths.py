@@ -1,8 +1,9 @@
 """Prompts that are longer than a model takes, found before anything is sent.
 
-In: prompts, models, and rows while these are read. Out: a message for a row that makes too long a prompt: how
-many tokens, the limit, and the ways out. A prompt whose bytes fit is not counted at all, since a token is at
-least one byte; others are counted by the model's own tokenizer where it is here, else estimated from above.
+In: prompts, models, and rows while these are read; afterwards the examples that prompts show. Out: a message
+for a row that makes too long a prompt: how many tokens, the limit, and the ways out. A prompt whose bytes fit
+is not counted at all, since a token is at least one byte; others are counted by the model's own tokenizer
+where it is here, else estimated from above.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 
 from harness.catalogue.bounds import most_input_tokens
 from harness.catalogue.models import Model
-from harness.errors import PromptError
+from harness.errors import Problem, PromptError
 from harness.loading import load_litellm
-from harness.prompts import Prompt
+from harness.plan.rows import Rows
+from harness.plan.shots import Shots, ShotVariants
+from harness.prompts import Prompt, Shot
 from harness.records import JsonValue, Message
 
 # litellm's package holds the encoding that all models of OpenAI since gpt-4o have, under this name.
@@ -71,22 +74,56 @@ class LengthCheck:
         self._least = min(limits.values(), default=None)
         self._template = {name: most_input_tokens([one.source]) for name, one in prompts.items()}
         self._uses = {name: _uses(one.source) for name, one in prompts.items()}
+        self._longest_row = 0  # bytes
 
     def row(self, inputs: Mapping[str, JsonValue]) -> str | None:
         """Why a row cannot be asked, as a message; `None`: every prompt of it fits every model."""
         if self._least is None:
             return None
-        size = sum(_bytes(value) for value in inputs.values())
+        size = _size(inputs)
+        self._longest_row = max(self._longest_row, size)
         for variant, prompt in self._prompts.items():
             if self._template[variant] + self._uses[variant] * size <= self._least:
                 continue
-            for message in self._faults(variant, prompt, inputs):
+            for message in self._faults(f"prompt {variant!r}", prompt, inputs):
                 return message
         return None
 
-    def _faults(self, variant: str, prompt: Prompt, inputs: Mapping[str, JsonValue]) -> Iterator[str]:
+    def with_shots(self, variants: ShotVariants, rows: Rows) -> Iterator[Problem]:
+        """Faults of the rows whose prompts are too long with the examples that they show.
+
+        rows: those that `row` was asked of; they are read again only where some prompt may be too long.
+        """
+        for variant, shots in variants.shots.items():
+            prompt = variants.prompts[variant]
+            if not shots.n or self._least is None or self._most(prompt, shots, rows) <= self._least:
+                continue
+            what = f"prompt {variant!r} and {shots.n} example{'' if shots.n == 1 else 's'}"
+            for sample_id in rows.ids("all"):
+                sample = rows.sample(sample_id)
+                for message in self._faults(what, prompt, sample.inputs, shots.of(sample)):
+                    yield rows.fault(sample_id, message)
+                    break
+
+    def _most(self, prompt: Prompt, shots: Shots, rows: Rows) -> int:
+        """A bound on the tokens of this prompt with its examples, whatever the row.
+
+        One prompt as it is, with the longest row and the longest examples on top.
+        """
+        some = rows.sample(rows.ids("all")[0])
         try:
-            messages = prompt.render(inputs)
+            rendered = prompt.render(some.inputs, shots.of(some))
+        except PromptError:
+            return 0  # told by whoever checks the templates
+        longest = max(_size(one.inputs) + _bytes(one.target) for one in shots.pool)
+        more = _uses(prompt.source) * (self._longest_row + shots.n * longest)
+        return most_input_tokens(message.content for message in rendered) + more
+
+    def _faults(
+        self, what: str, prompt: Prompt, inputs: Mapping[str, JsonValue], shots: Sequence[Shot] = ()
+    ) -> Iterator[str]:
+        try:
+            messages = prompt.render(inputs, shots)
         except PromptError:
             return  # told by whoever checks the templates
         bound = most_input_tokens(message.content for message in messages)
@@ -96,7 +133,7 @@ class LengthCheck:
                 continue
             count = count_tokens(model, messages)
             if count.tokens > limit:
-                yield _too_long(model, variant, count, limit)
+                yield _too_long(model, what, count, limit)
 
 
 def count_tokens(model: Model, messages: Sequence[Message]) -> Count:
@@ -109,7 +146,7 @@ def count_tokens(model: Model, messages: Sequence[Message]) -> Count:
     return Count(math.ceil(tokens * (1 + MARGIN)), exact=False)
 
 
-def _too_long(model: Model, variant: str, count: Count, limit: int) -> str:
+def _too_long(model: Model, what: str, count: Count, limit: int) -> str:
     counted = (
         f"{count.tokens} tokens"
         if count.exact
@@ -117,7 +154,7 @@ def _too_long(model: Model, variant: str, count: Count, limit: int) -> str:
         "of the model is not here)"
     )
     return (
-        f"makes a prompt of {counted} with prompt {variant!r}, and {model.full_name} takes {limit}; shorten "
+        f"makes a prompt of {counted} with {what}, and {model.full_name} takes {limit}; shorten "
         "the row or split it, leave it out, search models that take longer prompts, or, if the model does "
         f"take it, say so under providers.{model.provider}.models.{model.name}.max_input_tokens"
     )
@@ -126,6 +163,10 @@ def _too_long(model: Model, variant: str, count: Count, limit: int) -> str:
 def _uses(source: str) -> int:
     """How often a template may write what a row holds."""
     return source.count("{{") * (REPEATS if any(code in source for code in REPEATING) else 1)
+
+
+def _size(inputs: Mapping[str, JsonValue]) -> int:
+    return sum(_bytes(value) for value in inputs.values())
 
 
 def _bytes(value: JsonValue) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.catalogue.models import Catalogue, Model, ProviderFacts
 from harness.loading import load_litellm
-from harness.plan.plan import Dimension, Range, Space
+from harness.plan.plan import Dimension, Range, Space, rivals_of
 from harness.plan.problems import Problems, shown
 from harness.records import SENT_FIELDS, JsonValue
 
@@ -30,7 +30,7 @@ def note_unsent(
     """
     for model in models.values():
         facts = catalogue.provider(model.provider)
-        custom = any(one.name not in SENT_FIELDS for one in space.dimensions[model.full_name])
+        custom = any(one.name not in SENT_FIELDS for one in _sent(space, model))
         if is_mapped(model, facts, shipped, custom=custom):
             continue
         for name, fault in mapping_faults(model, facts, space):
@@ -51,10 +51,11 @@ def is_mapped(model: Model, facts: ProviderFacts, shipped: Catalogue, *, custom:
 
 def mapping_faults(model: Model, facts: ProviderFacts, space: Space) -> Iterator[tuple[str, str]]:
     """What of this model's dimensions litellm would refuse or drop: names with the reason as a clause."""
-    for dimension in space.dimensions[model.full_name]:
+    for dimension in _sent(space, model):
         if dimension.name in SENT_FIELDS and dimension.name not in model.settings:
             continue  # told already
-        beside = {} if dimension.when is None else {dimension.when[0]: dimension.when[1][0]}
+        when = dimension.when
+        beside = {} if when is None or rivals_of(when[0]) else {when[0]: when[1][0]}
         values = _ends(dimension)
         reasons = [unsent(facts.litellm_prefix, model.name, dimension.name, one, beside) for one in values]
         refused = [reason for reason in reasons if reason not in (None, DROPPED)]
@@ -98,6 +99,11 @@ def mapped(prefix: str, name: str, sent: Mapping[str, JsonValue]) -> dict[str, A
         return lines[0].removeprefix("litellm.").strip()
     body = found.pop("extra_body", None) or {}
     return {key: one for key, one in {**found, **body}.items() if key not in UNASKED}
+
+
+def _sent(space: Space, model: Model) -> list[Dimension]:
+    """The dimensions of this model that are settings, not choices between them."""
+    return [one for one in space.dimensions[model.full_name] if not rivals_of(one.name)]
 
 
 def _ends(dimension: Dimension) -> tuple[JsonValue, ...]:

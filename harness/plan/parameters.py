@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.fingerprint import canonical
-from harness.plan.plan import Choices, Dimension, Range, Space, applies
+from harness.plan.plan import Choices, Dimension, Range, Space, applies, rivals_of
 from harness.records import SENT_FIELDS, JsonValue, Settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,12 @@ def suggested(trial: optuna.trial.Trial, space: Space, *, rounded: bool = True) 
 
 
 def value_of(settings: Settings, name: str) -> Any:
-    """The value of a setting by its name, a custom parameter's too; `None`: it is not sent."""
+    """The value of a dimension by its name, a custom parameter's too; `None`: it is not sent.
+
+    Of a choice between settings, it is the name of the one that is sent.
+    """
+    if rivals := rivals_of(name):
+        return next((one for one in rivals if value_of(settings, one) is not None), None)
     return getattr(settings, name) if name in SENT_FIELDS else settings.extra.get(name)
 
 
@@ -48,9 +53,13 @@ def there(dimension: Dimension, settings: Settings) -> bool:
 
 
 def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
-    """The settings with these values by name; a name that is no field is a custom parameter."""
+    """The settings with these values by name; a name that is no field is a custom parameter.
+
+    The name of a choice between settings is neither: what it decides is in their own values.
+    """
     named = {name: value for name, value in values.items() if name in SENT_FIELDS}
-    custom = {**settings.extra, **{name: value for name, value in values.items() if name not in named}}
+    more = {name: value for name, value in values.items() if name not in named and not rivals_of(name)}
+    custom = {**settings.extra, **more}
     sent = {name: value for name, value in custom.items() if value is not None}
     return replace(settings, **named, extra=sent)
 

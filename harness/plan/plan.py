@@ -17,7 +17,7 @@ from harness.plan.conditions import When
 from harness.plan.policy import Policy
 from harness.plan.problems import written
 from harness.plan.task import Task, asked_of
-from harness.records import Endpoint, JsonValue, Settings, Split, Verb
+from harness.records import SENT_FIELDS, Endpoint, JsonValue, Settings, Split, Verb
 
 Failures = Literal["count_as_wrong", "leave_out"]
 Mode = Literal["budget", "confidence"]
@@ -81,6 +81,21 @@ class Choices:
 
 
 Dimension: TypeAlias = Range | Choices
+_OR = " or "  # no setting has blanks in its name
+
+
+def either(names: Sequence[str]) -> Choices:
+    """The choice which one of these settings is sent, as in "temperature or top_p".
+
+    It is not sent itself: each of the settings is there beside its own name alone.
+    """
+    return Choices(_OR.join(names), tuple(names))
+
+
+def rivals_of(dimension: str) -> tuple[str, ...]:
+    """The settings between which a dimension of this name decides; empty for a setting's own dimension."""
+    names = tuple(dimension.split(_OR))
+    return names if len(names) > 1 and all(name in SENT_FIELDS for name in names) else ()
 
 
 def applies(dimension: Dimension, beside: Mapping[str, object]) -> bool:

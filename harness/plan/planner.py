@@ -26,7 +26,7 @@ from harness.plan.own_scorers import lifted
 from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space
 from harness.plan.rows import Selection
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
-from harness.plan.space import absences, asking_for, limits_of, make_space, one_point
+from harness.plan.space import absences, asking_for, caveats, limits_of, make_space, one_point
 from harness.plan.spec import SearchSpec, Spec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.task import Task
@@ -139,10 +139,8 @@ class _Draft:
             agree(self.tasks)
         self._open_rows()
         if search is not None:
-            seed, shown = (
-                self.reading.spec.seed if self.reading.spec else 0,
-                any(t.takes_shots for t in self.tasks),
-            )
+            seed = self.reading.spec.seed if self.reading.spec else 0
+            shown = any(task.takes_shots for task in self.tasks)
             for task in self.tasks:
                 task.show_examples(search, seed, silent=shown and not task.takes_shots)
             prompts = tuple(self.tasks[0].prompts) if self.tasks else ()
@@ -243,7 +241,7 @@ class _Draft:
         self.reading.problems.raise_any()
         if spec is None or task is None or space is None:
             raise AssertionError("a plan is made only when no fault was found")
-        used = {**self.models, **self.panel.models}.values()
+        models, used = self.models.values(), {**self.models, **self.panel.models}.values()
         return Plan(
             experiment=spec.experiment,
             description=spec.description,
@@ -260,7 +258,7 @@ class _Draft:
             n_trials=spec.search.n_trials if self.evaluated is None else 1,
             mode=spec.search.mode,
             sampler=self.sampler,
-            reuse_limits=limits_of(spec.search) if spec.search.reuse_across_limits else (),
+            reuse_limits=limits_of(spec.search, models) if spec.search.reuse_across_limits else (),
             escalate=spec.search.escalate and self.evaluated is None,
             optuna_storage=spec.search.optuna_storage,
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
@@ -278,7 +276,8 @@ class _Draft:
         )
 
     def _absences(self, search: SearchSpec, space: Space) -> list[str]:
-        return [] if self.evaluated is not None else absences(space, search.settings(), self.models)
+        absent = [] if self.evaluated is not None else absences(space, search.settings(), self.models)
+        return [*absent, *caveats(space, self.catalogue)]
 
     def joined(self, experiment: str) -> Task | None:
         """The task of the plan, of one or of several; `None` where rows are missing or too few."""
@@ -293,7 +292,7 @@ class _Draft:
     def _open_rows(self) -> None:
         spec, aim, search = self.reading.spec, self.reading.aim or AimSpec(), self.reading.search
         selection = Selection(confirm=aim.confirm, seed=spec.seed if spec else 0)
-        least = min(limits_of(search), default=1) if search else 1
+        least = min(limits_of(search, list(self.models.values())), default=1) if search else 1
         for task in self.tasks:
             task.open_rows(self.models, selection, (self.folder, self.cache), least)
 

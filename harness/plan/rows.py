@@ -131,6 +131,10 @@ class Rows:
             metadata=row.metadata,
         )
 
+    def fault(self, sample_id: str, message: str) -> Problem:
+        """A fault of the row that this sample is made of, with its line."""
+        return self._problem(self._index.lines[self._places[sample_id][0]], message)
+
     def fingerprint(self) -> str:
         """The name of these rows: file content, columns, splits and order."""
         return fingerprint([self._source.sha256, self._source.columns, self._order])

@@ -17,7 +17,7 @@ from harness.plan.targets import sample_of
 from harness.scores.answer import AnyScorer, RepeatScorer, Scorer
 from harness.scores.judge import Judge
 from harness.scores.judges import build_judge
-from harness.scores.metrics import Metric, find_metric
+from harness.scores.metrics import Metric, find_metric, numbers_of
 from harness.scores.own import Permission
 from harness.scores.scorer import build_scorer, target_label
 
@@ -77,12 +77,18 @@ class MetricCheck:
         key = canonical(row.target)
         if key not in self._labels:
             self._labels[key] = target_label(scorer, sample_of(row))
-        if self._labels[key] is not None:
-            return None
-        return (
-            f"metric {metric.name!r} compares labels, and scorer {scorer.name!r} reads none from the target "
-            f"{row.target!r:.80}; let a scorer that does (choice, number) come first"
-        )
+        label = self._labels[key]
+        if label is None:
+            return (
+                f"metric {metric.name!r} compares labels, and scorer {scorer.name!r} reads none from the "
+                f"target {row.target!r:.80}; let a scorer that does (choice, number) come first"
+            )
+        if metric.of_marks and numbers_of([label]) not in ([0.0], [1.0]):
+            return (
+                f"metric {metric.name!r} takes targets of 1, for what belongs together, and of 0; this one "
+                f"is {row.target!r:.80}"
+            )
+        return None
 
     def finish(self) -> None:
         """Note a label or a field that no row has."""

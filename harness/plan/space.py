@@ -1,8 +1,8 @@
 """The space of settings: what the spec asks for, held against what each model takes.
 
 In: `search` of a spec and the models it means. Out: a `Space`. A setting that a model does not take, or
-takes in a narrower range, is a fault here: nothing is dropped or bent on the way out. Must not know
-prices or data.
+takes in a narrower range, is a fault here, but for an output limit above the model's own, which is capped:
+nothing is dropped or bent on the way out. Must not know prices or data.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, cast
 
-from harness.catalogue.models import Accepts, Model
-from harness.plan.conditions import advice, restriction
+from harness.catalogue.models import Accepts, Catalogue, Model
+from harness.plan.conditions import advice, restriction, rivals
 from harness.plan.parameters import with_values
-from harness.plan.plan import Choices, Dimension, Range, Space, applies
+from harness.plan.plan import Choices, Dimension, Range, Space, applies, either, rivals_of
 from harness.plan.problems import Problems, shown, written
 from harness.plan.ranges import NumberRange, Options, Setting, WholeOptions, WholeRange
 from harness.plan.spec import SchemaSpec, SearchSpec
@@ -33,11 +33,13 @@ def make_space(
 
     A setting that the spec does not name is not sent, with one exception: max_output_tokens, whose
     default comes from the catalogue. Under `on_unsupported: condition`, a setting that a model does not
-    take is absent from that model's dimensions; a value out of its range stays a fault.
+    take is absent from that model's dimensions, and of settings that exclude each other a choice decides
+    which one is sent; a value out of its range stays a fault. No model is asked for a longer answer than it
+    gives: what is above its limit is its limit.
     """
     asked = search.settings()
     dimensions = {
-        full_name: _dimensions(model, asked, search.on_unsupported, problems)
+        full_name: _dimensions(model, _capped(model, asked), search.on_unsupported, problems)
         for full_name, model in models.items()
     }
     if search.sampler == "grid":
@@ -92,6 +94,11 @@ def _dimensions(
         fault = refused(model, name, setting)
         if fault is not None:
             problems.add(("search", name), f"{fault}{_advice(model, name)}")
+        if on_unsupported == "condition" and (group := rivals(model, name, values)):
+            which = either(group)
+            always += [which] if name == group[0] else []
+            sometimes.append(replace(_dimension(name, setting), when=(which.name, (name,))))
+            continue
         found = restriction(model, name, values)
         if found is not None and on_unsupported == "error":
             problems.add(("search", name), advice(found, name))
@@ -108,8 +115,12 @@ def absences(space: Space, asked: Mapping[str, Setting], models: Mapping[str, Mo
     told: list[str] = []
     for full_name, model in models.items():
         there = {dimension.name: dimension.when for dimension in space.dimensions[full_name]}
+        told += [f"{name} is a choice: {full_name} takes one at a time" for name in there if rivals_of(name)]
+        if _capped(model, asked) != asked:
+            told.append(f"{ALWAYS_SENT} ends at {_longest(model)}: {full_name} gives no longer answer")
         for name in asked:
-            if name in there and there[name] is None:
+            when = there.get(name)
+            if name in there and (when is None or rivals_of(when[0])):
                 continue
             found = restriction(model, name, values)
             reason = f"{full_name} does not take it" if found is None else found.reason
@@ -117,9 +128,21 @@ def absences(space: Space, asked: Mapping[str, Setting], models: Mapping[str, Mo
     return told
 
 
-def limits_of(search: SearchSpec) -> tuple[int, ...]:
-    """The output limits that are searched, when they can be listed; else none."""
-    setting = search.max_output_tokens
+def caveats(space: Space, catalogue: Catalogue) -> list[str]:
+    """What the catalogue says of settings that are sent, by provider: they are not the same everywhere."""
+    sent = [(model.partition("/")[0], d.name) for model, ds in space.dimensions.items() for d in ds]
+    told = dict.fromkeys((one, catalogue.provider(one).notes.get(name)) for one, name in sent)
+    return [f"{provider}: {note}" for provider, note in told if note]
+
+
+def limits_of(search: SearchSpec, models: Iterable[Model]) -> tuple[int, ...]:
+    """The output limits that are searched of any of these models, when they can be listed; else none."""
+    asked = search.settings()
+    every = (_listed(_capped(model, asked).get(ALWAYS_SENT)) for model in models)
+    return tuple(dict.fromkeys(limit for listed in every for limit in listed))
+
+
+def _listed(setting: Setting | None) -> tuple[int, ...]:
     if isinstance(setting, WholeOptions):
         return tuple(setting.choices)
     if isinstance(setting, WholeRange) and setting.step is not None:
@@ -130,7 +153,7 @@ def limits_of(search: SearchSpec) -> tuple[int, ...]:
 def _require_reuse(search: SearchSpec, problems: Problems) -> None:
     """Note why `reuse_across_limits` could never find anything, or would look in too many places."""
     place = ("search", "reuse_across_limits")
-    limits = limits_of(search)
+    limits = _listed(search.max_output_tokens)
     if not 2 <= len(limits) <= MOST_LIMITS:
         problems.add(
             place,
@@ -179,9 +202,7 @@ def refused(model: Model, name: str, setting: Setting) -> str | None:
     if accepts is None:
         takes = ", ".join(sorted(model.settings)) or "no settings"
         return f"{model.full_name} does not take {name}; it takes {takes}"
-    low, high = accepts.low, accepts.high
-    if name == "max_output_tokens" and model.max_output_tokens is not None:
-        high = min(model.max_output_tokens, model.max_output_tokens if high is None else high)
+    low, high = accepts.low, _longest(model) if name == ALWAYS_SENT else accepts.high
     for value in _ends(setting):
         if accepts.choices is not None and value not in accepts.choices:
             words = ", ".join(shown(choice) for choice in accepts.choices)
@@ -189,6 +210,30 @@ def refused(model: Model, name: str, setting: Setting) -> str | None:
         if isinstance(value, int | float) and not _within(value, low, high):
             return f"holds {written(value)}, but {model.full_name} takes {_span(low, high)}"
     return None
+
+
+def _longest(model: Model) -> float | None:
+    """The most tokens of an answer that this model may be asked for; `None`: nobody states a limit."""
+    stated = (model.settings.get(ALWAYS_SENT, Accepts()).high, model.max_output_tokens)
+    return min((one for one in stated if one is not None), default=None)
+
+
+def _capped(model: Model, asked: Mapping[str, Setting]) -> Mapping[str, Setting]:
+    """What is asked, but no longer answer than the model gives."""
+    setting, most = asked.get(ALWAYS_SENT), _longest(model)
+    if setting is None or most is None:
+        return asked
+    limit = int(most)
+    if isinstance(setting, WholeOptions):
+        few = dict.fromkeys(min(choice, limit) for choice in setting.choices)
+        return {**asked, ALWAYS_SENT: setting.model_copy(update={"choices": list(few)})}
+    if not isinstance(setting, WholeRange):
+        return {**asked, ALWAYS_SENT: min(cast("int", setting), limit)}
+    if setting.high <= limit:
+        return asked
+    low, step = min(setting.low, limit), setting.step or 1
+    ends = {"low": low, "high": low + (limit - low) // step * step}
+    return {**asked, ALWAYS_SENT: setting.model_copy(update=ends)}
 
 
 def _advice(model: Model, name: str) -> str:

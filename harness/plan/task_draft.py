@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from harness.catalogue.models import Catalogue, Model
@@ -19,7 +20,7 @@ from harness.plan.joined import JoinedRows, prefix_of
 from harness.plan.judging import Panel, find_panel
 from harness.plan.lengths import LengthCheck, longest_prompts
 from harness.plan.problems import Problems
-from harness.plan.rows import Rows, Selection, open_rows
+from harness.plan.rows import LISTED_PROBLEMS, Rows, Selection, open_rows
 from harness.plan.scoring import MetricCheck, find_scorers
 from harness.plan.shots import Shots, shot_variants
 from harness.plan.spec import SearchSpec, TaskSpec, task_weight
@@ -48,6 +49,7 @@ class TaskDraft:
     panel: Panel = field(default_factory=Panel)
     rows: Rows | None = None
     shots: Mapping[str, Shots] = field(default_factory=dict[str, Shots])
+    lengths: LengthCheck | None = None
 
     @classmethod
     def of(
@@ -95,6 +97,8 @@ class TaskDraft:
     def show_examples(self, search: SearchSpec, seed: int, *, silent: bool) -> None:
         """Make every prompt a variant for each number of examples. silent: another task shows them."""
         found = shot_variants(search.n_shots, self.prompts, self.rows, seed, self.problems, silent=silent)
+        if self.rows is not None and self.lengths is not None:
+            self.problems.extend(tuple(islice(self.lengths.with_shots(found, self.rows), LISTED_PROBLEMS)))
         self.prompts, self.shots = dict(found.prompts), found.shots
 
     def narrow(self, variant: str) -> None:
@@ -125,7 +129,7 @@ class TaskDraft:
     ) -> Callable[[Row], str | None]:
         targets = TargetCheck(self.scorers)
         longest = longest_prompts(models, least, self.spec.max_input_tokens)
-        lengths = LengthCheck(self.prompts, list(models.values()), longest)
+        lengths = self.lengths = LengthCheck(self.prompts, list(models.values()), longest)
 
         def fault(row: Row) -> str | None:
             inputs = row.inputs

@@ -19,7 +19,7 @@ from harness.errors import UsageError
 from harness.findings import RunRecord
 from harness.fingerprint import canonical
 from harness.plan.parameters import default_settings, there, value_of, with_values
-from harness.plan.plan import Choices, Dimension, Space
+from harness.plan.plan import Choices, Dimension, Space, rivals_of
 from harness.plan.problems import shown, suggestion, written
 from harness.records import SENT_FIELDS, JsonValue, Settings
 from harness.store.codec import decode, encode
@@ -147,7 +147,7 @@ def _fitting(source: str, settings: Sequence[Settings], space: Space) -> Warm:
         default = space.defaults[one.model]
         live = [d for d in space.dimensions[one.model] if there(d, one)]
         new = [d.name for d in live if value_of(one, d.name) is None]
-        if any(value_of(default, name) is None for name in new):
+        if any(value_of(default, name) is None or rivals_of(name) for name in new):
             notes.append(f"warm_start {source}: settings of {one.model} are left out: no {', '.join(new)}")
             continue
         if new:
@@ -171,6 +171,9 @@ def _misfit(settings: Settings, space: Space) -> str:
     dimensions = {dimension.name: dimension for dimension in space.dimensions[settings.model]}
     if strange := [name for name in settings.extra if name not in dimensions]:
         return f"they send {', '.join(strange)}"
+    for rivals in filter(None, map(rivals_of, dimensions)):
+        if len(both := [name for name in rivals if value_of(settings, name) is not None]) > 1:
+            return f"they send {' and '.join(both)}"
     for name in (*SENT_FIELDS, *settings.extra):
         value = value_of(settings, name)
         if value is None or value == value_of(default, name):

@@ -49,6 +49,11 @@ class Metric:
         return self.reads in ("labels", "numbers")
 
     @property
+    def of_marks(self) -> bool:
+        """Whether its targets are marks, 1 or 0."""
+        return self.name in ("average_precision", "best_f1")
+
+    @property
     def k(self) -> int:
         """How many repeats it needs."""
         return int(self.argument) if self.reads == "repeats" else 1
@@ -87,6 +92,25 @@ METRICS: Mapping[str, Metric] = {
             "takes the middle rank",
             low=-1.0,
             reads="numbers",
+        ),
+        Metric(
+            name="average_precision",
+            description="precision at each number of the answers from the top down, weighted by what recall "
+            "gains; targets are 1 for what belongs together and 0 for what does not; equal numbers count "
+            "together",
+            reads="numbers",
+        ),
+        Metric(
+            name="best_f1",
+            description="F1 from the number up that makes it largest, with targets of 1 and 0; chosen on the "
+            "same answers, so it flatters",
+            reads="numbers",
+        ),
+        Metric(
+            name="v_measure",
+            description="how far clusters, the labels of answers, are the same partition as the targets; "
+            "names of clusters say nothing",
+            reads="labels",
         ),
         Metric(
             name="pass@K",
@@ -257,13 +281,13 @@ def _number(label: str | None) -> float | None:
 
 
 def _over_labels(metric: Metric, predicted: Sequence[str | None], targets: Sequence[str]) -> float:
-    """Source: scikit-learn, 0 for 0/0; rank correlation: `stats.tables.spearman`."""
+    """Source: scikit-learn, 0 for 0/0; of numbers: `stats.tables.OF_NUMBERS`."""
     if metric.reads == "numbers":
-        from harness.stats.tables import spearman
+        from harness.stats.tables import OF_NUMBERS
 
-        return spearman(list(zip(numbers_of(predicted), numbers_of(targets), strict=True)))
+        return OF_NUMBERS[metric.name](list(zip(numbers_of(predicted), numbers_of(targets), strict=True)))
     # A second or two of import, which the other metrics never pay.
-    from sklearn.metrics import cohen_kappa_score
+    from sklearn.metrics import cohen_kappa_score, v_measure_score
 
     codes = {
         label: code for code, label in enumerate(sorted({*targets, *(p for p in predicted if p is not None)}))
@@ -273,6 +297,8 @@ def _over_labels(metric: Metric, predicted: Sequence[str | None], targets: Seque
     if metric.name == "kappa":
         # Without any variation there is nothing beyond chance, and scikit-learn warns of 0/0.
         return 0.0 if len({*wanted, *found}) == 1 else float(cohen_kappa_score(wanted, found))
+    if metric.name == "v_measure":
+        return float(v_measure_score(wanted, found))
     if metric.argument:
         labels: list[int] = [codes.get(metric.argument, len(codes))]
         return _sklearn(metric.kind, wanted, found, labels, "macro")

@@ -71,31 +71,85 @@ def label_f1(table: ArrayLike, place: int) -> float:
     return float(2 * hits[place] / size) if size else 0.0
 
 
-WHOLE_TABLE: Mapping[str, Callable[[ArrayLike], float]] = {
-    "macro_f1": macro_f1,
-    "micro_f1": micro_f1,
-    "kappa": kappa,
-}
-ONE_LABEL: Mapping[str, Callable[[ArrayLike, int], float]] = {
-    "precision": precision,
-    "recall": recall,
-    "f1": label_f1,
-}
-
-
 def spearman(pairs: ArrayLike) -> float:
     """Rank correlation of two columns, from -1 to 1; 0 when one of them does not vary.
 
     pairs: shape (n, 2). Equal values share the mean of their ranks. Raises StatsError for another shape.
     Source: Spearman 1904, American Journal of Psychology 15(1).
     """
-    columns = np.asarray(pairs, dtype=np.float64)
-    if columns.ndim != 2 or columns.shape[1] != 2 or not len(columns):
-        raise StatsError(f"pairs have shape {columns.shape}; expected two columns of at least one number")
+    columns = _two_columns(pairs)
     first, second = (_ranks(columns[:, place]) for place in (0, 1))
     first, second = first - first.mean(), second - second.mean()
     scale = float(np.sqrt((first @ first) * (second @ second)))
     return float(np.clip(first @ second / scale, -1.0, 1.0)) if scale > 0 else 0.0
+
+
+def average_precision(pairs: ArrayLike) -> float:
+    """How well a number tells pairs that belong together from others, from 0 to 1; 0 when none does.
+
+    pairs: shape (n, 2): the number, such as a cosine, and 1 or 0 for what belongs together or not. Precision
+    at each number from the top down, weighted by what recall gains there; equal numbers are taken together,
+    so that their order says nothing. Raises StatsError for another shape, and for what is neither 1 nor 0.
+    Source: as scikit-learn's `average_precision_score`, and MTEB's pair classification with it.
+    """
+    hits, seen = _from_the_top(pairs)
+    if not hits[-1]:
+        return 0.0
+    return float(np.sum(np.diff(hits, prepend=0.0) * hits / seen) / hits[-1])
+
+
+def best_f1(pairs: ArrayLike) -> float:
+    """F1 of "belongs together from this number up" at the number that makes it largest, from 0 to 1.
+
+    pairs: as of `average_precision`. It is chosen on the pairs that it is measured on, and so flatters them.
+    Source: MTEB's pair classification; numbers that are equal are on one side, there as well as here.
+    """
+    hits, seen = _from_the_top(pairs)
+    return float(np.max(2 * hits / (seen + hits[-1])))
+
+
+def _from_the_top(pairs: ArrayLike) -> tuple[Floats, Floats]:
+    """For each distinct number, from the top down: the pairs that belong together, and all of them."""
+    columns = _two_columns(pairs)
+    other = ~np.isin(columns[:, 1], (0, 1))
+    if other.any():
+        raise StatsError(
+            f"the second column holds {float(columns[other][0, 1])!r}; expected 1 for what belongs "
+            "together, else 0"
+        )
+    _, places = np.unique(-columns[:, 0], return_inverse=True)
+    hits, seen = np.bincount(places, weights=columns[:, 1]), np.bincount(places)
+    return np.cumsum(hits, dtype=np.float64), np.cumsum(seen, dtype=np.float64)
+
+
+def v_measure(table: ArrayLike) -> float:
+    """How far clusters and labels are the same partition, from 0 to 1; 1 as well where there is one of each.
+
+    table: counts of shape (labels, clusters). The harmonic mean of homogeneity and completeness.
+    Raises StatsError for a table of zeros.
+    Source: Rosenberg and Hirschberg 2007, EMNLP-CoNLL, with beta 1.
+    """
+    counts = np.asarray(table, dtype=np.float64)
+    if counts.ndim != 2 or not counts.sum() > 0:
+        raise StatsError(f"the table has shape {counts.shape}; expected labels, clusters, and some counts")
+    joint, labels, clusters = (_entropy(one) for one in (counts, counts.sum(axis=1), counts.sum(axis=0)))
+    shared = labels + clusters - joint
+    homogeneous = shared / labels if labels > 0 else 1.0
+    complete = shared / clusters if clusters > 0 else 1.0
+    both = homogeneous + complete
+    return float(np.clip(2 * homogeneous * complete / both, 0.0, 1.0)) if both > 0 else 0.0
+
+
+def _entropy(counts: Floats) -> float:
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _two_columns(pairs: ArrayLike) -> Floats:
+    columns = np.asarray(pairs, dtype=np.float64)
+    if columns.ndim != 2 or columns.shape[1] != 2 or not len(columns):
+        raise StatsError(f"pairs have shape {columns.shape}; expected two columns of at least one number")
+    return columns
 
 
 def _ranks(values: Floats) -> Floats:
@@ -112,3 +166,21 @@ def _margins(table: ArrayLike) -> tuple[Floats, Floats, Floats]:
             f"the table has shape {counts.shape}; expected one row a label, a column more, and some counts"
         )
     return np.diagonal(counts).copy(), counts.sum(axis=1), counts.sum(axis=0)
+
+
+WHOLE_TABLE: Mapping[str, Callable[[ArrayLike], float]] = {
+    "macro_f1": macro_f1,
+    "micro_f1": micro_f1,
+    "kappa": kappa,
+    "v_measure": v_measure,
+}
+ONE_LABEL: Mapping[str, Callable[[ArrayLike, int], float]] = {
+    "precision": precision,
+    "recall": recall,
+    "f1": label_f1,
+}
+OF_NUMBERS: Mapping[str, Callable[[ArrayLike], float]] = {
+    "spearman": spearman,
+    "average_precision": average_precision,
+    "best_f1": best_f1,
+}

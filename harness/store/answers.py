@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,8 +12,9 @@ from typing import Any, NamedTuple, cast
 
 from harness.errors import StoreLostError
 from harness.records import Call, CallFailure, Completion, FailureKind, Latency, Purpose, Reply, Usage
+from harness.vectors import BYTES_PER_NUMBER
 
-_VECTOR_HEADER = 4  # bytes that hold the number of vectors
+_VECTOR_HEADER = 4  # bytes that hold the number of vectors, before the vectors themselves
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -203,21 +203,13 @@ def completion(row: Mapping[str, Any], call: Call) -> Completion:
     )
 
 
-def _pack(vectors: tuple[tuple[float, ...], ...]) -> bytes:
-    body = array("d")  # doubles, as they arrived: an answer read back is the answer that was scored
-    for vector in vectors:
-        body.extend(vector)
-    return len(vectors).to_bytes(_VECTOR_HEADER, "little") + body.tobytes()
+def _pack(vectors: tuple[bytes, ...]) -> bytes:
+    return b"".join((len(vectors).to_bytes(_VECTOR_HEADER, "little"), *vectors))
 
 
-def packed_length(vectors: tuple[tuple[float, ...], ...]) -> int:
-    """How many bytes these vectors take in their column."""
-    return _VECTOR_HEADER + array("d").itemsize * sum(len(vector) for vector in vectors)
-
-
-def _unpack(packed: bytes) -> tuple[tuple[float, ...], ...]:
-    count = int.from_bytes(packed[:_VECTOR_HEADER], "little")
-    body = array("d")
-    body.frombytes(packed[_VECTOR_HEADER:])
+def _unpack(packed: bytes) -> tuple[bytes, ...]:
+    count, body = int.from_bytes(packed[:_VECTOR_HEADER], "little"), packed[_VECTOR_HEADER:]
     width = len(body) // count if count else 0
-    return tuple(tuple(body[i * width : (i + 1) * width]) for i in range(count))
+    if count * width != len(body) or width % BYTES_PER_NUMBER:
+        raise ValueError(f"its vectors are cut off: {len(body)} bytes for {count} of one length")
+    return tuple(body[place * width : (place + 1) * width] for place in range(count))

@@ -8,8 +8,12 @@ a process of the older version that is still at work can go on writing new answe
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+
+from harness.store.statements import execute
+from harness.vectors import packed
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -23,7 +27,22 @@ def _complete_answers(connection: sqlalchemy.Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE answers ADD COLUMN checksum BIGINT")
 
 
-STEPS: Mapping[int, Step] = {1: _complete_answers}
+def _halve_vectors(connection: sqlalchemy.Connection) -> None:
+    """2 to 3: a number of a vector takes four bytes, as it came, and no longer eight.
+
+    Their checksums go: what is rounded is no longer what was stored.
+    """
+    found = connection.exec_driver_sql(
+        "SELECT key, vectors FROM answers WHERE vectors IS NOT NULL"
+    ).fetchall()
+    sql = "UPDATE answers SET vectors = ?, checksum = NULL WHERE key = ?"
+    for key, wide in found:
+        doubles = array("d")
+        doubles.frombytes(bytes(wide[4:]))
+        execute(connection, sql, (bytes(wide[:4]) + packed(doubles), key))
+
+
+STEPS: Mapping[int, Step] = {1: _complete_answers, 2: _halve_vectors}
 
 
 def migrate(

@@ -17,7 +17,7 @@ from harness.errors import StoreLostError
 if TYPE_CHECKING:
     import sqlalchemy
 
-VERSION = 2
+VERSION = 3
 
 
 class Tables(NamedTuple):
@@ -60,7 +60,9 @@ def tables() -> Tables:
         Column("key", String(64), primary_key=True),
         Column("model", Text, nullable=False),
         Column("text", Text),
-        Column("vectors", LargeBinary),
+        Column(
+            "vectors", LargeBinary
+        ),  # how many, in 4 bytes, and `harness.vectors`; float64 until version 2
         Column("finish_reason", Text),
         Column("served_by", Text),
         Column("input_tokens", Integer),

@@ -33,6 +33,7 @@ REASONS: Mapping[int, str] = {
     200: "OK",
     400: "Bad Request",
     401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     429: "Too Many Requests",
@@ -268,7 +269,8 @@ def _refused(exchange: _Exchange, refusal: Refusal, fault: Fault | None = None) 
         refusal = dataclasses.replace(refusal, retry_after_s=fault.retry_after_s)
     refused = wire.refuse(refusal)
     entry.status = refused.status
-    return Response(((0.0, _message(refused.status, refused.body, exchange.headers)),), entry=entry)
+    message = _message(refused.status, refused.body, exchange.headers + refused.headers)
+    return Response(((0.0, message),), entry=entry)
 
 
 def _is_answer(wire: Wire, fault: Fault) -> bool:
@@ -339,7 +341,7 @@ def _merged(portions: list[tuple[float, bytes]]) -> tuple[tuple[float, bytes], .
 
 def _error(wire: Wire, refusal: Refusal, headers: bytes) -> bytes:
     refused = wire.refuse(refusal)
-    return _message(refused.status, refused.body, headers)
+    return _message(refused.status, refused.body, headers + refused.headers)
 
 
 def _message(status: int, body: bytes, headers: bytes = b"") -> bytes:

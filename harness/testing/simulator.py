@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from harness.calls.faults import kind_of
 from harness.calls.provider import ProviderFault
 from harness.catalogue.models import Prices, price_usd
 from harness.clock import Clock
 from harness.errors import UsageError
 from harness.fingerprint import fingerprint, share
 from harness.records import Call, JsonValue, Latency, Reply, Settings
+from harness.testing.embedding import EmbeddingModel
 from harness.testing.worlds import SimulatedModel, SimulatedPrompt, World, count_call_tokens
 
 Faults: TypeAlias = "Callable[[Call, int], ProviderFault | None]"
@@ -110,10 +112,6 @@ class Simulator:
         return self._faults(call, self._attempts[key])
 
     def _answer(self, call: Call) -> Reply:
-        if call.purpose != "answer":
-            raise ProviderFault(
-                "bad_request", f"the simulator answers samples; for {call.purpose!r} use ScriptedProvider"
-            )
         settings = call.settings
         if settings.model not in self.world.models:
             raise ProviderFault("not_found", f"no model {settings.model!r} in the simulated world")
@@ -121,12 +119,26 @@ class Simulator:
         if refused:
             names = ", ".join(sorted(refused))
             raise ProviderFault("bad_request", f"{settings.model!r} does not take {names}")
+        if call.texts:
+            return self._embedded(call)
+        if call.purpose != "answer":
+            raise ProviderFault(
+                "bad_request", f"the simulator answers samples; for {call.purpose!r} use ScriptedProvider"
+            )
         try:
             return self.world.answer(
                 settings, call.sample_id, call.repeat, input_tokens=count_call_tokens(call)
             )
         except UsageError as error:
             raise ProviderFault("bad_request", str(error)) from error
+
+    def _embedded(self, call: Call) -> Reply:
+        model = self.world.models[call.settings.model].embedding or EmbeddingModel()
+        refusal = model.refusal(call.texts)
+        if refusal is not None:
+            raise ProviderFault(kind_of(refusal.status, refusal.message), refusal.message)
+        asked = call.settings.extra.get("dimensions")
+        return model.answer(call.texts, asked, served_by=call.settings.model_name)
 
     def _latency(self, call: Call, reply: Reply) -> Latency:
         output_tokens = reply.usage.output_tokens or 0

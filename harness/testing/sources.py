@@ -16,7 +16,7 @@ from harness.errors import UsageError
 from harness.fingerprint import share
 from harness.plan.plan import Plan
 from harness.records import SENT_FIELDS, Latency, Message, Reply, Settings, Usage
-from harness.testing.vectors import DIMENSIONS, vectors_of
+from harness.testing.embedding import EmbeddingModel
 from harness.testing.wire import Question, Refusal
 from harness.testing.worlds import TOKENS, WORDS, World, count_tokens
 
@@ -81,7 +81,7 @@ class FixedAnswers:
             return _no_model(question.model)
         text, tokens, reason = self._text, self._tokens, "stop"
         if question.texts:
-            return embedded(question, prices)
+            return embedded(question, prices, EmbeddingModel())
         limit = question.settings.get("max_output_tokens")
         if isinstance(limit, int) and limit < tokens:
             text = " ".join(text.split()[: limit * WORDS // TOKENS])
@@ -181,12 +181,13 @@ class WorldAnswers:
         model = self._names.get(question.model)
         if model is None:
             return _no_model(question.model)
-        if question.texts:
-            return embedded(question, self.world.models[model].prices)
-        refused = sorted(self.world.models[model].refuses & question.settings.keys())
+        known = self.world.models[model]
+        refused = sorted(known.refuses & question.settings.keys())
         if refused:
             message = f"Unsupported parameter: '{refused[0]}' is not supported with this model."
             return Refusal(400, "unsupported_parameter", message, refused[0])
+        if question.texts:
+            return embedded(question, known.prices, known.embedding or EmbeddingModel())
         place = self.table.find(question.messages)
         if place is None:
             message = "These messages are no prompt of the simulated experiment; start the simulator with it."
@@ -210,14 +211,13 @@ class WorldAnswers:
         return Latency(queue_s=0.0, total_s=own.total_s * self.pace, first_token_s=first)
 
 
-def embedded(question: Question, prices: Prices) -> Answered:
+def embedded(question: Question, prices: Prices, model: EmbeddingModel) -> Answered | Refusal:
     """The vectors of a question's texts; those of like texts are near each other."""
-    asked = question.settings.get("dimensions")
-    dimensions = asked if isinstance(asked, int) else DIMENSIONS
-    tokens = sum(count_tokens(text) for text in question.texts)
-    usage = Usage(input_tokens=tokens, output_tokens=0)
-    vectors = vectors_of(question.texts, dimensions)
-    return Answered(Reply(vectors=vectors, usage=usage, served_by=question.model), price_usd(usage, prices))
+    refusal = model.refusal(question.texts)
+    if refusal is not None:
+        return refusal
+    reply = model.answer(question.texts, question.settings.get("dimensions"), served_by=question.model)
+    return Answered(reply, price_usd(reply.usage, prices))
 
 
 def messages_key(messages: Sequence[Message]) -> bytes:

@@ -57,10 +57,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A refusal as one format writes it, with the status that the provider gives it."""
+    """A refusal as one format writes it, with the status that the provider gives it.
+
+    headers: lines that belong to it.
+    """
 
     status: int
     body: bytes
+    headers: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

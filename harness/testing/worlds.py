@@ -28,6 +28,7 @@ from harness.records import Call, Latency, Reply, Settings, Usage
 
 if TYPE_CHECKING:
     from harness.plan.plan import Dimension, Space
+    from harness.testing.embedding import EmbeddingModel
 
 # A common rule of thumb for English, kept as a fraction so that counts are exact: 1.3 tokens a word.
 TOKENS, WORDS = 13, 10
@@ -56,7 +57,8 @@ class SimulatedModel:
     ability: in logits; 2.0 is right on about four samples of five. best_temperature: where quality
     peaks. heat_sensitivity: factor on what temperature and penalties cost. first_token_s and
     tokens_per_s: medians; latency_sigma: sigma of the log-normal factor on both. refuses: names of
-    settings that it answers with `bad_request` when they are sent.
+    settings that it answers with `bad_request` when they are sent. embedding: how it answers texts that are
+    to be embedded; `None`: as `EmbeddingModel` says by default.
     """
 
     ability: float
@@ -67,6 +69,7 @@ class SimulatedModel:
     tokens_per_s: float = 100.0
     latency_sigma: float = 0.3
     refuses: frozenset[str] = frozenset()
+    embedding: EmbeddingModel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,14 +282,27 @@ def count_call_tokens(call: Call) -> int:
 
 def candidates(space: Space, *, steps: int = 7) -> Iterator[Settings]:
     """Settings that cover a plan's space: all choices, and ranges in this many steps, ends included."""
+    from harness.plan.parameters import with_values
+
     for model, prompt in itertools.product(space.models, space.prompts):
         start = replace(space.defaults[model], model=model, prompt=prompt)
-        dimensions = space.dimensions[model]
-        for row in itertools.product(*(_values(dimension, steps) for dimension in dimensions)):
-            named = {
-                d.name: tuple(v) if isinstance(v, list) else v for d, v in zip(dimensions, row, strict=True)
-            }
-            yield replace(start, **named)
+        for drawn in _rows(space.dimensions[model], steps, {}):
+            yield with_values(start, drawn)
+
+
+def _rows(
+    dimensions: Sequence[Dimension], steps: int, drawn: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
+    """Every combination of values; `None` for what is not there beside the others."""
+    from harness.plan.plan import applies
+
+    if not dimensions:
+        yield drawn
+        return
+    first = dimensions[0]
+    for value in _values(first, steps) if applies(first, drawn) else (None,):
+        held = tuple(value) if isinstance(value, list) else value
+        yield from _rows(dimensions[1:], steps, {**drawn, first.name: held})
 
 
 def _values(dimension: Dimension, steps: int) -> Sequence[Any]:

@@ -20,7 +20,7 @@ from harness.scores.metrics import Metric, compute, numbers_of
 from harness.stats.bounds import shared
 from harness.stats.intervals import bootstrap_interval, mean_interval
 from harness.stats.strata import weighted_mean
-from harness.stats.tables import ONE_LABEL, WHOLE_TABLE, spearman
+from harness.stats.tables import OF_NUMBERS, ONE_LABEL, WHOLE_TABLE
 
 if TYPE_CHECKING:
     from harness.trials.board import Part
@@ -126,7 +126,7 @@ def _of_labels(arm: Arm, metric: Metric, level: float, known: Marks) -> Estimate
     answers = _labelled(arm, known)
     if metric.reads == "numbers":
         rows = np.column_stack([numbers_of(answers.given), numbers_of(answers.targets)])
-        statistic: Callable[[NDArray[np.generic]], float] = spearman
+        statistic: Callable[[NDArray[np.generic]], float] = OF_NUMBERS[metric.name]
     else:
         rows, statistic = _coded(answers, metric)
     groups = arm.groups() or range(len(arm.seen))

@@ -8,11 +8,14 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from harness.calls.budget import Caps
 from harness.calls.engine import Engine
@@ -180,3 +183,41 @@ def wire(_server: Wire) -> Wire:
 def chat_answer() -> Callable[..., dict[str, Any]]:
     """Makes an answer in the OpenAI chat format."""
     return chat
+
+
+@pytest.fixture(scope="module")
+def google_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A made-up service account, and the place that gives it tokens: litellm asks there before Vertex."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    token = json.dumps({"access_token": "t", "expires_in": 3600, "token_type": "Bearer"}).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(token)))
+            self.end_headers()
+            self.wfile.write(token)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            """Print nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as tokens, pytest.MonkeyPatch.context() as patch:
+        thread = threading.Thread(target=tokens.serve_forever, args=(0.01,))
+        thread.start()
+        account = {
+            "type": "service_account",
+            "project_id": "p",
+            "private_key": key.private_bytes(*form).decode(),
+            "client_email": "nobody@p.iam.gserviceaccount.com",
+            "token_uri": f"http://127.0.0.1:{tokens.server_port}/token",
+        }
+        file: Path = tmp_path_factory.mktemp("account") / "account.json"
+        file.write_text(json.dumps(account))
+        patch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+        patch.setenv("VERTEXAI_PROJECT", "p")
+        patch.setenv("VERTEXAI_LOCATION", "us-central1")
+        yield
+        tokens.shutdown()
+        thread.join()

@@ -11,16 +11,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from harness.calls.direct_lane import DirectProvider
 from harness.calls.lanes import open_provider
@@ -42,7 +38,19 @@ pytestmark = [
 ]
 TABLE = Path(__file__).parents[2] / "docs" / "settings.md"
 CATALOGUE = load_catalogue()
-CURRENT = [model for model in CATALOGUE.models if not model.retired]
+# A provider without models serves what you start it with: one that stands for these.
+YOURS = [
+    Model(
+        provider=name,
+        name="your-model",
+        model_class="SMALL",
+        prices=None,
+        settings=facts.unlisted or {},
+    )
+    for name, facts in CATALOGUE.providers.items()
+    if all(model.provider != name for model in CATALOGUE.models)
+]
+CURRENT = [model for model in (*CATALOGUE.models, *YOURS) if not model.retired]
 CHAT = [model for model in CURRENT if model.model_class != "EMBEDDING"]
 # What is asked for where the model takes it, as near as its range and choices allow.
 TYPICAL: dict[str, Any] = {
@@ -78,11 +86,12 @@ would become of it otherwise:
 
 @dataclass
 class Wire:
-    """The simulator, and the lanes to it by provider."""
+    """The simulator, the lanes to it by provider, and why the last question was refused, if it was."""
 
     server: SimulatorServer
     runner: asyncio.Runner
     lanes: dict[str, Provider]
+    refusal: ProviderFault | None = None
 
     def lane(self, model: Model) -> Provider:
         """The lane that a run would take to this model."""
@@ -111,11 +120,11 @@ class Wire:
         """What goes out for these settings, by path of its key; `None`: refused before anything does."""
         messages = (Message("system", "Answer briefly."), Message("user", "Where is my parcel?"))
         sent = Settings(model=model.full_name, prompt="plain", **settings)
-        before = len(self.kept())
+        before, self.refusal = len(self.kept()), None
         try:
             self.runner.run(self.lane(model).complete(Call(settings=sent, sample_id="s1", messages=messages)))
         except ProviderFault as fault:
-            # Some formats are not answered, and need not be: the request is what counts.
+            self.refusal = fault
             if fault.kind == "bad_request" and len(self.kept()) == before:
                 return None
         (kept,) = self.kept()[before:]
@@ -132,44 +141,6 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def google_account(tmp_path_factory) -> Iterator[None]:
-    """A made-up service account, and the place that gives it tokens: litellm asks there before Vertex."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    token = json.dumps({"access_token": "t", "expires_in": 3600, "token_type": "Bearer"}).encode()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(token)))
-            self.end_headers()
-            self.wfile.write(token)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-            """Print nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as tokens, pytest.MonkeyPatch.context() as patch:
-        thread = threading.Thread(target=tokens.serve_forever, args=(0.01,))
-        thread.start()
-        account = {
-            "type": "service_account",
-            "project_id": "p",
-            "private_key": key.private_bytes(*form).decode(),
-            "client_email": "nobody@p.iam.gserviceaccount.com",
-            "token_uri": f"http://127.0.0.1:{tokens.server_port}/token",
-        }
-        file: Path = tmp_path_factory.mktemp("account") / "account.json"
-        file.write_text(json.dumps(account))
-        patch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
-        patch.setenv("VERTEXAI_PROJECT", "p")
-        patch.setenv("VERTEXAI_LOCATION", "us-central1")
-        yield
-        tokens.shutdown()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
 def wire(google_account) -> Iterator[Wire]:
     """One simulator, one loop and one lane a provider for all."""
     with SimulatorServer(keep=True) as server, asyncio.Runner() as runner:
@@ -182,12 +153,16 @@ def wire(google_account) -> Iterator[Wire]:
 
 @dataclass(frozen=True)
 class Cell:
-    """What became of one setting. keys: of the body that it changed, with their values; `None`: refused."""
+    """What became of one setting. keys: of the body that it changed, with their values; `None`: refused.
+
+    refusal: of the simulated provider, which checks what each format does.
+    """
 
     model: Model
     name: str
     value: Any
     keys: Mapping[str, Any] | None
+    refusal: ProviderFault | None = None
 
     @property
     def taken(self) -> bool:
@@ -233,7 +208,7 @@ def cell(wire: Wire, model: Model, name: str) -> Cell:
     if asked is None:
         return Cell(model, name, value, None)
     changed = {key: found for key, found in asked.items() if key not in without or without[key] != found}
-    return Cell(model, name, value, changed)
+    return Cell(model, name, value, changed, wire.refusal)
 
 
 @pytest.fixture(scope="module")
@@ -243,13 +218,14 @@ def cells(wire) -> list[Cell]:
 
 
 def test_a_setting_that_is_taken_arrives_with_its_value(cells):
-    """No model drops, bends or refuses what the catalogue says it takes."""
+    """No lane drops, bends or refuses what the catalogue says a model takes, and its provider answers."""
     lost = [
         f"{one.model.full_name} {one.name}={one.value!r}: {one.keys}"
         for one in cells
         if one.taken and not one.keys
     ]
     assert lost == []
+    assert [one for one in cells if one.taken and one.refusal] == []
     for one in cells:
         if one.taken and one.name != "reasoning_effort":  # its words differ by provider
             value = list(one.value) if isinstance(one.value, tuple) else one.value
@@ -332,7 +308,7 @@ def table(cells: list[Cell]) -> str:
     """The table, a section a provider and a row a model, by class."""
     parts = [LEGEND]
     for provider, facts in CATALOGUE.providers.items():
-        models = [model for model in CATALOGUE.models if model.provider == provider]
+        models = [model for model in (*CATALOGUE.models, *YOURS) if model.provider == provider]
         lane = {"openai": "direct lane", "litellm": "litellm", "embedded": "embedded server"}[facts.wire]
         parts.append(f"## {provider} ({lane})\n\n")
         parts.append(f"| class | model | {' | '.join(SENT_FIELDS)} |\n|{' --- |' * (2 + len(SENT_FIELDS))}\n")
@@ -349,12 +325,13 @@ def by_class(model: Model) -> tuple[bool, int, str]:
 def row(model: Model, cells: list[Cell]) -> str:
     """One model's row; of what cannot be asked, why."""
     own = {one.name: one.shown() for one in cells if one.model is model}
+    model_class = "any" if model in YOURS else model.model_class
     if model.retired:
         why = f"retired: a spec that names it is refused, and told of {model.successor}"
     elif model.model_class == "EMBEDDING":
         why = "gives vectors: takes none of these"
     else:
-        return f"| {model.model_class} | {model.name} | {' | '.join(own[name] for name in SENT_FIELDS)} |\n"
+        return f"| {model_class} | {model.name} | {' | '.join(own[name] for name in SENT_FIELDS)} |\n"
     return f"| {model.model_class} | {model.name} | {why} |{' |' * (len(SENT_FIELDS) - 1)}\n"
 
 

@@ -40,9 +40,16 @@ PROVIDERS = {
     "ollama": ("ollama_chat", "llama3.2", ""),
     "vllm": ("hosted_vllm", "hermes-3-llama-3.2-3b", "/v1"),
     "lm studio": ("lm_studio", "hermes-3-llama-3.2-3b", "/v1"),
+    "azure": ("azure", "gpt-4o-mini", ""),
+    "bedrock nova": ("bedrock", "amazon.nova-micro-v1:0", ""),
+    "bedrock claude": ("bedrock", "anthropic.claude-haiku-4-5-20251001-v1:0", ""),
+    "bedrock llama": ("bedrock", "meta.llama3-1-8b-instruct-v1:0", ""),
+    "vertex claude": ("vertex_ai", "claude-sonnet-4-6", ""),
+    "vertex gemini": ("vertex_ai", "gemini-3.1-flash-lite", ""),
     # Spoken to directly, without litellm.
     "direct": ("", "gpt-4.1-mini", "/v1"),
 }
+BEDROCK = ("bedrock nova", "bedrock claude", "bedrock llama")
 # A fault of each kind: its kind here, and whether the answer may have been billed.
 FAULTS: dict[FaultKind, tuple[str, bool]] = {
     "401": ("credentials", False),
@@ -68,14 +75,26 @@ DIFFERENCES: dict[tuple[str, str, str], Any] = {
     # Google answers a prompt that it blocks: nothing is said, and the counts are there.
     ("blocked", "google", "whole"): ("", "content_filter"),
     ("blocked", "google", "streamed"): ("", "content_filter"),
-    # Ollama's format has no word for either: the model's own are the answer.
-    ("refusal", "ollama", "whole"): (DECLINED, "stop"),
-    ("refusal", "ollama", "streamed"): (DECLINED, "stop"),
+    ("blocked", "vertex gemini", "whole"): ("", "content_filter"),
+    ("blocked", "vertex gemini", "streamed"): ("", "content_filter"),
+    # On Bedrock a guardrail answers, in the words of its owner.
+    **{
+        ("blocked", provider, way): ("Sorry, the model cannot answer this question.", "content_filter")
+        for provider in BEDROCK
+        for way in ("whole", "streamed")
+    },
+    # Formats without a word for a refusal: the model's own are the answer.
+    **{
+        ("refusal", provider, way): (DECLINED, "stop")
+        for provider in ("ollama", *BEDROCK)
+        for way in ("whole", "streamed")
+    },
     ("filtered", "ollama", "whole"): ("", "stop"),
     ("filtered", "ollama", "streamed"): ("", "stop"),
     # litellm loses a refusal in a stream, and in a response.
     ("refusal", "openai", "streamed"): ("", "stop"),
     ("refusal", "together", "streamed"): ("", "stop"),
+    ("refusal", "azure", "streamed"): ("", "stop"),
     ("refusal", "vllm", "streamed"): ("", "stop"),
     ("refusal", "lm studio", "streamed"): ("", "stop"),
     ("refusal", "openai responses", "whole"): ("", "stop"),
@@ -105,7 +124,7 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def server(google_account) -> Iterator[Server]:
     """One simulator for all."""
     made = Server()
     with made.http:
@@ -189,9 +208,10 @@ def test_a_plain_answer_is_read_whole(ask, server, provider, way):
     assert (reply.text, reply.finish_reason) == ("one two three four", "stop")
     assert (reply.usage.input_tokens, reply.usage.output_tokens) == (10, 9)
     cached, reasoning = reply.usage.cached_input_tokens, reply.usage.reasoning_tokens
-    # Ollama tells neither; Anthropic does not tell thoughts from words, and litellm makes a zero of that.
+    # Ollama tells neither; others do not tell thoughts from words, and litellm makes a zero of that.
     assert cached == (None if provider == "ollama" else 2)
-    assert reasoning == {"ollama": None, "anthropic": 0}.get(provider, 3)
+    untold = dict.fromkeys(("anthropic", "vertex claude", *BEDROCK), 0)
+    assert reasoning == (None if provider == "ollama" else untold.get(provider, 3))
     assert (reply.first_token_s is not None) == (way == "streamed")
 
 
@@ -200,6 +220,9 @@ UNSTATED = {
     # litellm cannot read an answer of these without counts.
     ("anthropic", "whole"): "malformed",
     ("google", "whole"): "malformed",
+    ("vertex claude", "whole"): "malformed",
+    ("vertex gemini", "whole"): "malformed",
+    **{(provider, "whole"): "malformed" for provider in BEDROCK},
     # It counts by itself, and does not say so; what Ollama serves is free, and OpenAI always states them.
     ("ollama", "whole"): "counted",
     ("openai responses", "streamed"): "counted",

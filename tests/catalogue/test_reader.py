@@ -106,6 +106,14 @@ def test_answer_times_that_make_no_sense_are_refused(read: Read, figures: str, w
         read(timed + GOOD)
 
 
+def test_a_provider_may_note_what_a_setting_does_there(read: Read) -> None:
+    """By the name of a setting; another name is a fault."""
+    noted = read(GOOD + "notes: {temperature: is halved}\n")
+    assert noted.provider("acme").notes == {"temperature": "is halved"}
+    with pytest.raises(CatalogueError, match=r"acme.yaml: notes.warmth: is no known key"):
+        read(GOOD + "notes: {warmth: is halved}\n")
+
+
 def test_free_and_unpriced_are_two_things(read: Read) -> None:
     """`free` is a price of zero; no price is an unknown price."""
     catalogue = read(GOOD)

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from harness.findings import Trial, TrialState
+from harness.findings import Paid, Spend, Trial, TrialState
 from harness.outputs.mlflow_pages import LONGEST_TAG, Page, sweep_page, trial_pages
 
 Make: TypeAlias = Any  # the builders of conftest.py, whose keywords are the fields of the records
@@ -93,3 +93,14 @@ def test_a_page_is_one_request(make: Make) -> None:
         assert len(page.metrics) < 1000
         assert len(page.params) <= 100
         assert len(page.tags) + len(page.identity) < 100
+
+
+def test_b7_b12_what_was_paid_and_what_the_cache_gave_are_metrics(make: Make) -> None:
+    """Answers from the cache, what they saved, and money and tokens by class."""
+    trial = make.trial(0, model_class="SMALL")
+    paid = Paid(usd=0.5, calls=4, input_tokens=400, output_tokens=40)
+    spend = Spend(usd=0.5, calls=4, cached=6, saved_usd=0.75, by_model={trial.settings.model: paid})
+    metrics = sweep_page(make.record(trials=(trial,), finalists=(), spend=spend), {}).metrics
+    assert (metrics["cached_answers"], metrics["saved_usd"]) == (6.0, 0.75)
+    assert metrics["spent_usd_small"] == 0.5
+    assert (metrics["input_tokens_small"], metrics["output_tokens_small"]) == (400.0, 40.0)

@@ -9,9 +9,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from harness.findings import PairedDifference, Recommendation
+from harness.findings import Paid, PairedDifference, Recommendation, Spend
 from harness.outputs import report
 from harness.outputs.pages import checksum, markdown
+from harness.outputs.report_parts import paid_by_class
 from harness.store.codec import decode
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -295,3 +296,40 @@ def test_long_answers_are_cut(make):
     shown = page(make.record(), [make.row("a", 0.0, text="x" * 900)])
     assert "x" * 499 + "…" in shown.text
     assert "x" * 500 not in shown.text
+
+
+def by_class_paid(make):
+    """A record of two classes and one bill without an answer."""
+    small, large = (make.trial(n, model_class=name) for n, name in enumerate(("SMALL", "LARGE")))
+    large = replace(large, settings=make.settings(model="openai/gpt-4.1"))
+    spend = Spend(
+        usd=0.75,
+        calls=13,
+        input_tokens=1200,
+        output_tokens=120,
+        saved_usd=0.25,
+        cached=5,
+        by_model={
+            large.settings.model: Paid(usd=0.25, calls=2, input_tokens=200, output_tokens=20),
+            small.settings.model: Paid(usd=0.25, calls=10, input_tokens=900, output_tokens=90),
+            "": Paid(usd=0.25, calls=1, input_tokens=100, output_tokens=10),
+        },
+    )
+    return make.record(trials=(small, large), finalists=(), spend=spend, recommendation=None)
+
+
+def test_b12_tokens_and_money_are_told_by_class_and_add_up(make):
+    """Small classes first, then what was billed without an answer: the parts are the whole."""
+    record = by_class_paid(make)
+    parts = paid_by_class(record)
+    assert list(parts) == ["SMALL", "LARGE", "unanswered"]
+    for figure in ("usd", "calls", "input_tokens", "output_tokens"):
+        assert sum(getattr(part, figure) for part in parts.values()) == getattr(record.spend, figure)
+    words = page(record).words
+    assert "Of it for SMALL $0.25, 10 calls, 900 / 90 tokens" in words
+    assert "Of it without an answer $0.25, 1 call, 100 / 10 tokens" in words
+
+
+def test_b11_the_money_that_the_cache_saved_is_told(make):
+    """At list price, beside the answers that it gave."""
+    assert "5, saving $0.25" in page(by_class_paid(make)).words

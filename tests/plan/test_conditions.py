@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import optuna
 import pytest
 
-from harness.catalogue.models import Catalogue, load_catalogue
+from harness.catalogue.models import Accepts, Catalogue, load_catalogue
+from harness.plan.conditions import rivals
 from harness.plan.parameters import all_settings, parameters_of, suggested
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
+from harness.testing.worlds import candidates
 from harness.trials.proposals import Proposals
 
 SPEC = """\
@@ -68,13 +71,82 @@ def test_either_of_the_two_alone_is_taken(plan):
     assert dimension.name == "top_p"
 
 
-def test_a_condition_leaves_the_second_of_the_two_out_for_that_model(plan):
-    """For another model both are searched, and a note says what is not."""
-    searched = plan("[anthropic/SMALL, openai/SMALL]", RANGE, "top_p: 0.9", "on_unsupported: condition")
-    names = {model: [d.name for d in ds] for model, ds in searched.space.dimensions.items()}
-    assert names["anthropic/claude-haiku-4-5"] == ["temperature"]
-    assert names["openai/gpt-4o-mini"] == ["temperature", "top_p"]
-    assert "no top_p: anthropic/claude-haiku-4-5 takes temperature or top_p, not both" in searched.notes
+CLAUDE = "anthropic/claude-haiku-4-5"
+BOTH = (RANGE, "top_p: {choices: [0.5, 0.9]}", "on_unsupported: condition")
+
+
+def test_of_two_that_exclude_each_other_a_choice_decides_which_is_searched(plan):
+    """Each is there beside its own name; for another model both are there together, and a note tells."""
+    searched = plan("[anthropic/SMALL, openai/SMALL]", *BOTH)
+    names = {model: [(d.name, d.when) for d in ds] for model, ds in searched.space.dimensions.items()}
+    which = "temperature or top_p"
+    assert names[CLAUDE] == [
+        (which, None),
+        ("temperature", (which, ("temperature",))),
+        ("top_p", (which, ("top_p",))),
+    ]
+    assert names["openai/gpt-4o-mini"] == [("temperature", None), ("top_p", None)]
+    assert f"temperature or top_p is a choice: {CLAUDE} takes one at a time" in searched.notes
+    assert not any("no top_p" in note for note in searched.notes)
+
+
+def test_of_two_that_exclude_each_other_each_trial_sends_one(plan):
+    """Both are drawn; what is sent is what Optuna's parameters say, and the choice itself is never sent."""
+    space = plan("[anthropic/SMALL]", *BOTH).space
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    drawn = [suggested(study.ask(), space) for _ in range(40)]
+    for one in drawn:
+        assert len({"temperature", "top_p"} & one.sent().keys()) == 1
+        assert one.extra == {}
+    assert {"temperature" in one.sent() for one in drawn} == {True, False}
+    drawn_names = [parameters_of(one, space).keys() for one in drawn]
+    assert drawn_names == [trial.params.keys() for trial in study.trials]
+    assert space.defaults[CLAUDE].sent().keys() == {"temperature", "max_output_tokens"}
+
+
+def test_a_choice_between_settings_is_counted_and_gone_through(plan):
+    """Three temperatures and two nuclei are five settings, each proposed once."""
+    steps = "temperature: {choices: [0.0, 0.5, 1.0]}"
+    space = plan("[anthropic/SMALL]", steps, *BOTH[1:]).space
+    every = list(all_settings(space))
+    assert space.distinct == len(every) == len({str(one) for one in every}) == 5
+    proposals = Proposals(space, seed=1)
+    asked = [found for _ in range(9) if (found := proposals.ask()) is not None]
+    assert len(asked) == 5
+    assert sorted(map(str, candidates(space))) == sorted(map(str, every))
+
+
+def knotted(**changes: Any) -> Catalogue:
+    """The catalogue with one model whose settings exclude each other as `changes` say."""
+    catalogue = load_catalogue()
+    model = catalogue.find(CLAUDE)
+    settings = {name: changes.get(name, accepts) for name, accepts in model.settings.items()}
+    return catalogue.extended([replace(model, settings=settings)], {})
+
+
+def test_three_that_exclude_each_other_are_one_choice():
+    """It does not matter which of two says so."""
+    model = knotted(stop=Accepts(not_with=("top_p",))).find(CLAUDE)
+    assert rivals(model, "temperature", ("temperature", "top_p", "stop")) == ("temperature", "top_p", "stop")
+    assert rivals(model, "stop", ("temperature", "stop")) == ()
+
+
+def test_a_knot_of_conditions_is_not_taken_apart(plan):
+    """Where one of the two hangs on a third setting, the second of the two is left out, and a note tells."""
+    tied = Accepts(low=0.0, high=1.0, default=0.3, only_with={"stop": (None,)})
+    searched = plan("[anthropic/SMALL]", *BOTH, catalogue=knotted(temperature=tied))
+    assert [d.name for d in searched.space.dimensions[CLAUDE]] == ["temperature"]
+    assert f"no top_p: {CLAUDE} takes temperature or top_p, not both" in searched.notes
+
+
+def test_warm_settings_send_one_of_two_that_exclude_each_other(plan, project):
+    """A recommendation that sends top_p keeps it; one that sends both is no setting of this model."""
+    for name, sent in (("one", {"top_p": 0.9}), ("two", {"top_p": 0.9, "temperature": 0.5})):
+        settings = {"model": CLAUDE, "prompt": "default", "max_output_tokens": 1024, **sent}
+        project.write(f"{name}.json", json.dumps({"settings": settings}))
+    made = plan("[anthropic/SMALL]", *BOTH, "warm_start: [one.json, two.json]")
+    assert [(one.top_p, one.temperature) for one in made.space.warm] == [(0.9, None)]
+    assert any("they send temperature and top_p" in note for note in made.notes)
 
 
 def test_temperature_needs_reasoning_to_be_off(faults):

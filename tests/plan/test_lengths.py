@@ -91,3 +91,43 @@ def test_bytes_bound_the_count_of_any_text(text: str) -> None:
     """Who is under the limit by bytes need not be counted."""
     mini = CATALOGUE.find("openai/gpt-4o-mini")
     assert count_tokens(mini, [Message("user", text)]).tokens <= most_input_tokens([text])
+
+
+SHOTS = {
+    "turns": "system:\nSort.\nshots:\nuser:\n{{ text }}\n",
+    "loop": "{% for s in shots %}{{ s.text }} -> {{ s.target }}\n{% endfor %}{{ text }} ->",
+}
+
+
+@pytest.fixture
+def shown(project: Any, rows_of: Any, jsonl: Any) -> Any:
+    """Plans rows of some 110 words each with examples, for a bound on the prompt."""
+    rows = rows_of(24)
+    for row in rows:
+        row["text"] += " refund" * 100
+    jsonl(project.folder / "letters.jsonl", rows)
+
+    def planned(prompt: str, shots: str, most: int) -> dict[str, Any]:
+        project.write("shown.jinja", SHOTS[prompt])
+        text = SPEC.replace("MODEL", "openai/SMALL").replace("MORE", f", max_input_tokens: {most}")
+        text = text.replace('"{{ text }}"', "shown.jinja").replace("temperature: 0.0", f"n_shots: {shots}")
+        return {"spec_text": text, "catalogue": CATALOGUE}
+
+    return planned
+
+
+@pytest.mark.parametrize("prompt", SHOTS)
+def test_a_prompt_is_as_long_as_it_is_with_the_most_examples(project: Any, shown: Any, prompt: str) -> None:
+    """The row alone fits, and so it does with one example; with four it does not, and the error says so."""
+    faults = project.faults(**shown(prompt, "{choices: [1, 4]}", 400))
+    assert len(faults) == 20, "the first ones tell the story of the 24"
+    assert {fault.file for fault in faults} == {"letters.jsonl"}
+    assert all(1 <= fault.line <= 24 for fault in faults)
+    assert all("-4-shots' and 4 examples" in fault.message for fault in faults)
+    assert all("openai/gpt-4o-mini takes 400" in fault.message for fault in faults)
+
+
+@pytest.mark.parametrize("prompt", SHOTS)
+def test_examples_that_fit_are_no_fault(project: Any, shown: Any, prompt: str) -> None:
+    """Counted where the bound in bytes is above the limit, and the count is not."""
+    assert project.plan(**shown(prompt, "4", 900)).task.shots["default"].n == 4

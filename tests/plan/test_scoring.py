@@ -142,3 +142,16 @@ def test_a_metric_over_labels_needs_a_scorer_that_reads_some(project):
     assert (
         project.plan(("metric: accuracy", "metric: recall:bug"), (CHOICE, CHOICE)).task.metric == "recall:bug"
     )
+
+
+def test_a_metric_over_marks_takes_targets_of_1_and_0(project, jsonl):
+    """A target of 0.5 is told with its line; numbers are read as the metric reads them."""
+    number = (CHOICE, "scorers: [number]")
+    metric = ("metric: accuracy", "metric: average_precision")
+    rows = [{"id": str(n), "text": "x", "target": str(n % 2)} for n in range(40)]
+    jsonl(project.folder / "tickets.jsonl", rows)
+    assert project.plan(number, metric).task.metric == "average_precision"
+    jsonl(project.folder / "tickets.jsonl", [*rows, {"id": "odd", "text": "x", "target": "0.5"}])
+    (problem,) = project.faults(number, metric)
+    assert problem.line == 41
+    assert "takes targets of 1, for what belongs together, and of 0; this one is '0.5'" in problem.message

@@ -139,13 +139,33 @@ def test_s2_a_prompt_beyond_128000_tokens_is_found_before_it_is_sent(
     assert "openai/gpt-4o-mini takes 128000" in fault.message
 
 
-def test_s3_an_answer_is_capped_at_the_models_limit(planned: Any, refused: Any) -> None:
-    """8192 fits gpt-4o-mini; 20000 is above its 16384, and the error says so."""
-    plan = planned("openai/SMALL", "  max_output_tokens: 8192")
-    assert plan.space.defaults["openai/gpt-4o-mini"].max_output_tokens == 8192
-    fault = refused("openai/SMALL", "  max_output_tokens: 20000")
-    assert (fault.line, fault.key) == (5, "search.max_output_tokens")
-    assert "holds 20000, but openai/gpt-4o-mini takes 1 to 16384" in fault.message
+@pytest.mark.parametrize(
+    ("asked", "tried"),
+    [
+        ("8192", {8192}),
+        ("20000", {16384}),
+        ("{choices: [256, 16384, 20000]}", {256, 16384}),
+        ("{low: 10000, high: 20000, step: 5000}", {10000, 15000}),
+        ("{low: 18000, high: 20000}", {16384}),
+    ],
+)
+def test_s3_an_answer_is_capped_at_the_models_limit(planned: Any, asked: str, tried: set[int]) -> None:
+    """8192 fits gpt-4o-mini; what is above its 16384 is 16384: sent, in the trial, and tried once."""
+    plan = planned("openai/SMALL", f"  max_output_tokens: {asked}")
+    found = Proposals(plan.space, seed=1).whole(99)
+    assert found is not None
+    assert sorted(one.max_output_tokens for _, one in found) == sorted(tried)
+    note = "max_output_tokens ends at 16384: openai/gpt-4o-mini gives no longer answer"
+    assert (note in plan.notes) == ("20000" in asked)
+
+
+def test_s3_a_cap_is_of_each_model(planned: Any) -> None:
+    """Another model takes what is asked, and limits that answers may be reused among follow what is sent."""
+    lines = "  temperature: 0\n  max_output_tokens: {choices: [64, 20000]}\n  reuse_across_limits: true"
+    plan = planned("openai/SMALL, openai/LARGE", lines)
+    values = [d.values for ds in plan.space.dimensions.values() for d in ds if d.name == "max_output_tokens"]
+    assert values == [(64, 16384), (64, 20000)]
+    assert plan.reuse_limits == (64, 16384, 20000)
 
 
 @pytest.mark.parametrize("setting", ["frequency_penalty", "presence_penalty"])
@@ -202,6 +222,14 @@ def test_g4_g5_i2_the_guides_settings_are_tried_right_after_the_defaults(
 def test_b2_a_provider_alone_means_its_medium_model(planned: Any) -> None:
     """MEDIUM is the class for general tasks, where nothing else is said."""
     assert list(planned("openai").models) == ["openai/gpt-4o"]
+
+
+def test_s4_s5_penalties_of_local_models_come_with_a_caveat(planned: Any) -> None:
+    """llama.cpp counts the prompt's tokens too, and cannot be told not to: the plan says so, once."""
+    lines = "  frequency_penalty: {low: 0, high: 1}\n  presence_penalty: {low: 0, high: 1}"
+    (told,) = [note for note in planned("local/SMALL", lines).notes if "penalties" in note]
+    assert told.startswith("local: penalties count the last 64 tokens, those of the prompt among them")
+    assert not any("penalties" in note for note in planned("openai/SMALL", lines).notes)
 
 
 # Advanced configuration

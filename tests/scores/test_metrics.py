@@ -99,6 +99,9 @@ def test_every_metric_states_its_range_and_what_it_reads():
         "recall:LABEL": "labels",
         "f1:LABEL": "labels",
         "spearman": "numbers",
+        "average_precision": "numbers",
+        "best_f1": "numbers",
+        "v_measure": "labels",
         "pass@K": "repeats",
         "pass^K": "repeats",
         "worst_group:FIELD": "groups",
@@ -151,6 +154,8 @@ GIVEN = ["a", "a", "b", "b", None, "zebra"]
     [
         ("micro_f1", 2 * 3 / (6 + 4)),
         ("kappa", (3 / 6 - (3 * 2 + 2 * 2) / 36) / (1 - (3 * 2 + 2 * 2) / 36)),
+        # Entropies: targets 3, 2, 1; labels 2, 2, 1, 1; together 2, 1, 1, 1, 1.
+        ("v_measure", 2 / 3),
         ("precision:a", 1.0),
         ("precision:b", 1 / 2),
         ("recall:a", 2 / 3),
@@ -192,6 +197,15 @@ def test_spearman_agrees_with_scipy(pairs):
     expected = float(spearmanr(first, second).statistic) if varies else 0.0
     found = compute("spearman", (), [str(one) for one in first], [str(one) for one in second])
     assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_pairs_are_told_by_numbers_against_targets_of_1_and_0():
+    """Three of the four pairs that belong together before the first other one; the last one behind it."""
+    given, targets = ["0.9", "0.8", "0.8", "0.5", "0.4"], ["1", "1", "1", "0", "1"]
+    assert compute("average_precision", (), given, targets) == pytest.approx(3 / 4 + 1 / 4 * 4 / 5)
+    assert compute("best_f1", (), given, targets) == pytest.approx(2 * 4 / (5 + 4))
+    with pytest.raises(StatsError, match=r"the second column holds 0\.5"):
+        compute("best_f1", (), given, ["1", "0.5", "1", "0", "1"])
 
 
 def test_spearman_takes_what_is_no_number_as_the_middle():

@@ -100,4 +100,4 @@ def test_disagreement_sd_is_that_of_the_differences(disagree, share):
     difference = share * disagree
     up, down = (disagree + difference) / 2, (disagree - difference) / 2
     variance = up + down - (up - down) ** 2
-    assert disagreement_sd(disagree, difference) == pytest.approx(math.sqrt(max(0, variance)), abs=1e-9)
+    assert disagreement_sd(disagree, difference) == pytest.approx(math.sqrt(max(0, variance)), abs=1e-7)

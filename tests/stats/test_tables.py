@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from harness.errors import StatsError
-from harness.stats.tables import kappa, label_f1, macro_f1, micro_f1, precision, recall, spearman
+from harness.stats.tables import (
+    average_precision,
+    best_f1,
+    kappa,
+    label_f1,
+    macro_f1,
+    micro_f1,
+    precision,
+    recall,
+    spearman,
+    v_measure,
+)
 
 # Targets yes and no; given yes, no, nothing.
 TABLE = [[4, 1, 1], [2, 2, 0]]
@@ -47,3 +58,41 @@ def test_what_are_no_pairs_is_refused(pairs):
     """Two columns."""
     with pytest.raises(StatsError, match="pairs have shape"):
         spearman(pairs)
+
+
+def test_pairs_are_told_by_a_number_as_scikit_learn_tells_it():
+    """Average precision, and the largest F1 of its curve, with many equal numbers."""
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
+    random = np.random.default_rng(9)
+    for decimals in (1, 2, 6):
+        marks = random.integers(0, 2, 300)
+        numbers = (random.random(300) + 0.3 * marks).round(decimals)
+        pairs = np.column_stack([numbers, marks])
+        precisions, recalls, _ = precision_recall_curve(marks, numbers)
+        both = np.maximum(precisions + recalls, 1e-300)
+        assert average_precision(pairs) == pytest.approx(average_precision_score(marks, numbers), abs=1e-9)
+        assert best_f1(pairs) == pytest.approx((2 * precisions * recalls / both).max(), abs=1e-9)
+
+
+def test_pairs_of_which_none_belong_together_have_nothing():
+    """0, not 0 / 0."""
+    assert (average_precision([[0.5, 0], [0.4, 0]]), best_f1([[0.5, 0]])) == (0, 0)
+
+
+def test_v_measure_is_that_of_scikit_learn():
+    """Also where labels or clusters are one, and where they have nothing to do with each other."""
+    from sklearn.metrics import v_measure_score
+    from sklearn.metrics.cluster import contingency_matrix
+
+    random = np.random.default_rng(10)
+    for n_labels, n_clusters in ((4, 5), (1, 3), (3, 1), (1, 1), (2, 40)):
+        labels, clusters = random.integers(0, n_labels, 60), random.integers(0, n_clusters, 60)
+        ours = v_measure(contingency_matrix(labels, clusters))
+        assert ours == pytest.approx(v_measure_score(labels, clusters), abs=1e-9)
+
+
+def test_a_table_of_nothing_has_no_v_measure():
+    """Something has to be counted."""
+    with pytest.raises(StatsError, match="expected labels, clusters, and some counts"):
+        v_measure([[0, 0]])

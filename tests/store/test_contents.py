@@ -21,6 +21,7 @@ from harness.store.journal import Journal
 from harness.store.store import RunRow, Store, open_store
 from harness.testing.builders import AT, a_failure, a_reply, a_run_record
 from harness.testing.postgres_server import PostgresServer, find_postgres
+from harness.vectors import packed
 
 DAY = timedelta(days=1)
 
@@ -49,7 +50,9 @@ def filled(store: Store, paid: Callable[..., Any]) -> Store:
     """Six answers of two models over six days, one of unknown price, two runs, and three failed calls."""
     answers = [paid(_key(n), run=f"run-{n % 2}", at=AT + n * DAY, usd=0.25) for n in range(6)]
     answers[1] = answers[1]._replace(model="sim/large", price_usd=None)
-    answers[2] = answers[2]._replace(model="sim/large", reply=a_reply(text=None, vectors=((1.0, 2.0),) * 3))
+    answers[2] = answers[2]._replace(
+        model="sim/large", reply=a_reply(text=None, vectors=(packed([1.0, 2.0]),) * 3)
+    )
     write(store, *answers)
     journal = Journal(store.database, lambda *_: None)
     for kind in ("timeout", "timeout", "overloaded"):

@@ -19,6 +19,7 @@ from harness.store.leases import Amount, Pool
 from harness.store.owners import Owners
 from harness.store.store import open_store
 from harness.testing.builders import AT, a_call, a_failure, a_reply
+from harness.vectors import packed
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the server is run as on Unix")
 TOGETHER = 6
@@ -64,7 +65,7 @@ def test_an_answer_comes_back_as_it_was(store, paid):
     """Texts of any language, vectors of bytes, unknown counts, doubles to the last bit, and its bill."""
     replies = {
         "text": a_reply(text="größer 中文 \U0001f600 'quoted' %s {x}", usage=Usage(input_tokens=7)),
-        "vectors": a_reply(text=None, vectors=((0.1 + 0.2, -1e-300), (3.0, 4.0))),
+        "vectors": a_reply(text=None, vectors=(packed([0.1 + 0.2, -1e-30]), packed([3.0, 4.0]))),
     }
     assert write(store, *(paid(key, reply, usd=0.1 + 0.2) for key, reply in replies.items())) == []
     rows = store.answers([*replies, "other"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -15,13 +16,14 @@ from sqlalchemy import inspect
 
 from harness.errors import StoreError, StoreLostError, UsageError
 from harness.findings import Paid, Spend
-from harness.store.answers import FailedCall
+from harness.store.answers import FailedCall, completion
 from harness.store.connections import lock_making
 from harness.store.journal import Journal
 from harness.store.migrations import STEPS, migrate
 from harness.store.schema import VERSION
 from harness.store.store import LOOK_UP, RunRow, TrialRow, open_store
-from harness.testing.builders import AT, a_failure, a_run_record, a_settings
+from harness.testing.builders import AT, a_call, a_failure, a_run_record, a_settings
+from harness.vectors import packed
 
 PASSWORD = "hunter2"
 
@@ -177,6 +179,24 @@ def test_a_store_of_the_first_version_goes_on(each_url, paid):
         rows = store.answers(["old", "new"])
         assert {key: row["checksum"] is None for key, row in rows.items()} == {"old": True, "new": False}
         assert rows["old"]["text"] == rows["new"]["text"]
+        assert versions_of(store) == [str(VERSION)]
+
+
+def test_a_store_of_the_second_version_keeps_its_vectors(each_url, paid):
+    """Numbers of eight bytes become numbers of four, as they came; what has no vectors is left alone."""
+    wide = (2).to_bytes(4, "little") + struct.pack("<4d", 0.1, -2.0, 3.0, 1 / 3)
+    with closing(open_store(each_url, {})) as store:
+        write(store, paid("texts"), paid("vectors"))
+        mark = "%s" if each_url.startswith("postgresql") else "?"
+        with store.database.begin() as connection:
+            connection.exec_driver_sql(f"UPDATE answers SET vectors = {mark} WHERE key = 'vectors'", (wide,))
+            connection.exec_driver_sql("UPDATE about SET value = '2' WHERE name = 'version'")
+    with closing(open_store(each_url, {})) as store:
+        rows = store.answers(["texts", "vectors"])
+        found = completion(rows["vectors"], a_call())
+        assert found.reply.vectors == (packed([0.1, -2.0]), packed([3.0, 1 / 3]))
+        assert rows["texts"]["vectors"] is None
+        assert rows["texts"]["checksum"] is not None
         assert versions_of(store) == [str(VERSION)]
 
 

@@ -12,6 +12,7 @@ from harness.loading import load_litellm
 from harness.testing.http_server import SimulatorServer
 from harness.testing.sources import FIXED_PRICES
 from harness.testing.vectors import DIMENSIONS, vectors_of
+from harness.vectors import numbers_of
 
 pytestmark = [
     # Loading litellm takes some four seconds.
@@ -62,7 +63,7 @@ def test_vectors_come_back_in_their_order(run, server, name):
     """One request for all texts, and the simulator's own bill for the words in them."""
     found = asked(run, server, name)
     for vector, expected in zip(found, vectors_of(TEXTS), strict=True):
-        assert vector == pytest.approx(expected, abs=1e-6)
+        assert vector == pytest.approx(numbers_of(expected), abs=1e-6)
     stats = server.stats()
     # 4, 5 and 2 words are 6, 7 and 3 tokens.
     assert (stats.charged, stats.input_tokens, stats.output_tokens) == (1, 16, 0)

@@ -136,7 +136,9 @@ def test_further_scorers_have_an_interval(bench):
     assert made.arm.trial().metrics == {"rouge": pytest.approx(1.5 / 4)}
 
 
-@pytest.mark.parametrize("metric", ["micro_f1", "kappa", "precision:yes", "recall:no", "f1:yes", "macro_f1"])
+@pytest.mark.parametrize(
+    "metric", ["micro_f1", "kappa", "precision:yes", "recall:no", "f1:yes", "macro_f1", "v_measure"]
+)
 def test_metrics_over_labels_have_the_value_of_the_definition_and_an_interval(bench, metric):
     """Samples are drawn as a whole; the value is scikit-learn's."""
     made = bench(metric=metric)

@@ -30,9 +30,11 @@ from harness.testing.wire import (
     whole,
     word,
 )
+from harness.vectors import numbers_of
 
 GENERATES = ("generateContent", "streamGenerateContent")
 EMBEDS = ("embedContent", "batchEmbedContents")
+MOST_REQUESTS = 100  # of texts to embed, in one batch
 _PATH = re.compile(r"/models/(?P<model>.+):(?P<verb>\w+)$")
 _KEYS: Mapping[str, Key] = {
     "temperature": number("temperature", 0, 2),
@@ -119,6 +121,9 @@ def read_embed(body: Mapping[str, Any], path: str) -> Question | Refusal:
     asked = body.get("requests") if several else [body]
     if not isinstance(asked, list) or not asked:
         return invalid("requests", asked, "a list of one request or more")
+    if len(cast("list[object]", asked)) > MOST_REQUESTS:
+        words = f"* BatchEmbedContentsRequest.requests: at most {MOST_REQUESTS} requests can be in one batch"
+        return Refusal(400, "invalid_value", words, "requests")
     said: list[str] = []
     dimensions: object = None
     for one in cast("list[object]", asked):
@@ -138,7 +143,7 @@ def read_embed(body: Mapping[str, Any], path: str) -> Question | Refusal:
 
 def write_embed(letter: Letter) -> bytes:
     """The vector of one text, or those of several in their order."""
-    values = [{"values": vector} for vector in letter.reply.vectors or ()]
+    values = [{"values": numbers_of(vector)} for vector in letter.reply.vectors or ()]
     body: dict[str, Any] = (
         {"embeddings": values} if letter.question.form == "batchEmbedContents" else {"embedding": values[0]}
     )

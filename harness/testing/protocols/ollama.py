@@ -30,6 +30,7 @@ from harness.testing.wire import (
     to_json,
     whole,
 )
+from harness.vectors import numbers_of
 
 _KEYS: Mapping[str, Key] = {
     "temperature": number("temperature", 0, 100),
@@ -103,7 +104,8 @@ def read_embed(body: Mapping[str, Any], path: str = "") -> Question | Refusal:
 
 def write_embed(letter: Letter) -> bytes:
     """The body with a vector for each text, in their order."""
-    body: dict[str, Any] = {"model": letter.reply.served_by, "embeddings": letter.reply.vectors}
+    vectors = [numbers_of(vector) for vector in letter.reply.vectors or ()]
+    body: dict[str, Any] = {"model": letter.reply.served_by, "embeddings": vectors}
     if letter.usage != "missing":
         tokens = -1 if letter.usage == "wrong" else letter.reply.usage.input_tokens
         body |= {"prompt_eval_count": tokens, "total_duration": 1_000_000, "load_duration": 1_000_000}

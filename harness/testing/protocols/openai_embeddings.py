@@ -7,8 +7,7 @@ those of chat completions. Source: OpenAI's API reference, Embeddings.
 from __future__ import annotations
 
 import base64
-import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from harness.testing.protocols.openai_chat import limits, refuse
@@ -25,6 +24,7 @@ from harness.testing.wire import (
     to_json,
     whole,
 )
+from harness.vectors import numbers_of
 
 _KEYS: Mapping[str, Key] = {"dimensions": whole("dimensions", 1)}
 _BESIDE = frozenset({"model", "input", "encoding_format", "user"})
@@ -53,7 +53,7 @@ def write(letter: Letter) -> bytes:
     """The body with a vector for each text, in their order."""
     packed = letter.question.form == "base64"
     data = [
-        {"object": "embedding", "index": n, "embedding": _packed(vector) if packed else vector}
+        {"object": "embedding", "index": n, "embedding": _packed(vector) if packed else numbers_of(vector)}
         for n, vector in enumerate(letter.reply.vectors or ())
     ]
     body: dict[str, Any] = {"object": "list", "data": data, "model": letter.reply.served_by}
@@ -63,8 +63,8 @@ def write(letter: Letter) -> bytes:
     return to_json(body)
 
 
-def _packed(vector: Sequence[float]) -> str:
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode("ascii")
+def _packed(vector: bytes) -> str:
+    return base64.b64encode(vector).decode("ascii")
 
 
 OPENAI_EMBEDDINGS = Wire(name="openai embeddings", read=read, write=write, refuse=refuse, limits=limits)

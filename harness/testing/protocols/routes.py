@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.testing.protocols import gemini
+from harness.testing.protocols import bedrock, gemini, vertex_anthropic
 from harness.testing.protocols.anthropic import ANTHROPIC
 from harness.testing.protocols.ollama import OLLAMA_CHAT, OLLAMA_EMBED
 from harness.testing.protocols.openai_chat import OPENAI_CHAT
@@ -28,9 +28,11 @@ _PATHS: Mapping[str, Wire] = {
 }
 # Azure names the model in the path, and OpenAI's library repeats it in the body.
 _DEPLOYMENTS = "/openai/deployments/"
-_GEMINI: Mapping[str, Wire] = {
+# Google names the model in the path too, before a verb; Claude on Vertex AI has verbs of its own.
+_GOOGLE: Mapping[str, Wire] = {
     **dict.fromkeys(gemini.GENERATES, gemini.GEMINI),
     **dict.fromkeys(gemini.EMBEDS, gemini.GEMINI_EMBED),
+    **dict.fromkeys(vertex_anthropic.PREDICTS, vertex_anthropic.VERTEX_ANTHROPIC),
 }
 
 
@@ -38,7 +40,9 @@ def wire_of(path: str) -> Wire | None:
     """The format that is spoken at this path; `None`: nothing answers questions there."""
     wire = _PATHS.get(path)
     if wire is None and "/models/" in path:
-        return _GEMINI.get(path.rpartition(":")[2])
+        return _GOOGLE.get(path.rpartition(":")[2])
+    if wire is None and path.startswith("/model/"):
+        return bedrock.BEDROCK if path.rpartition("/")[2] in bedrock.CONVERSES else None
     if wire is None and path.startswith(_DEPLOYMENTS):
         return _PATHS.get("/" + path.removeprefix(_DEPLOYMENTS).partition("/")[2])
     return wire

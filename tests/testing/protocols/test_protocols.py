@@ -8,6 +8,7 @@ import struct
 from typing import Any
 
 import pytest
+from botocore.eventstream import EventStreamBuffer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,9 @@ TURNS = (
     Message("user", "und?"),
 )
 SETTINGS = {"temperature": 0.5, "max_output_tokens": 64}
+
+CONVERSE = "/model/m/converse"
+RAW_PREDICT = "/v1/projects/p/locations/l/publishers/anthropic/models/m:rawPredict"
 
 # One question as each format writes it.
 BODIES: dict[str, dict[str, Any]] = {
@@ -72,6 +76,26 @@ BODIES: dict[str, dict[str, Any]] = {
         "messages": [{"role": turn.role, "content": turn.content} for turn in TURNS],
         "options": {"temperature": 0.5, "num_predict": 64},
         "stream": False,
+    },
+    CONVERSE: {
+        "system": [{"text": "Be brief."}],
+        "messages": [
+            {"role": "user", "content": [{"text": "größer?"}]},
+            {"role": "assistant", "content": [{"text": "ja"}]},
+            {"role": "user", "content": [{"text": "un"}, {"text": "d?"}]},
+        ],
+        "inferenceConfig": {"temperature": 0.5, "maxTokens": 64},
+    },
+    RAW_PREDICT: {
+        "anthropic_version": "vertex-2023-10-16",
+        "system": "Be brief.",
+        "messages": [
+            {"role": "user", "content": "größer?"},
+            {"role": "assistant", "content": "ja"},
+            {"role": "user", "content": [{"type": "text", "text": "und?"}]},
+        ],
+        "temperature": 0.5,
+        "max_tokens": 64,
     },
 }
 EMBEDDINGS: dict[str, dict[str, Any]] = {
@@ -137,6 +161,12 @@ def test_texts_to_embed_are_the_same_in_every_format(path: str) -> None:
         ("/v1/embeddings", {"input": ["a", ""]}),
         ("/v1/embeddings", {"encoding_format": "hex"}),
         ("/api/embed", {"input": 5}),
+        (CONVERSE, {"temperature": 0.5}),
+        (CONVERSE, {"inferenceConfig": {"temperature": 1.5}}),
+        (CONVERSE, {"messages": [{"role": "user", "content": "x"}]}),
+        (RAW_PREDICT, {"model": "m"}),
+        (RAW_PREDICT, {"anthropic_version": None}),
+        (RAW_PREDICT, {"seed": 7}),
     ],
 )
 def test_what_a_provider_would_refuse_is_refused(path: str, changes: dict[str, Any]) -> None:
@@ -154,11 +184,21 @@ def test_paths_with_and_without_a_version() -> None:
     assert wire_of("/openai/deployments/m/chat/completions") is wire_of("/v1/chat/completions")
     assert wire_of("/openai/deployments/m/embeddings") is wire_of("/v1/embeddings")
     assert wire_of("/v1/models") is None
+    assert wire_of("/model/m/converse") is wire_of("/model/m/converse-stream")
+    assert wire_of("/model/m/invoke-agent") is None
     asked = wire("/models/tuned/m:embedContent").read(
         {"content": {"parts": [{"text": "a"}]}}, "/models/tuned/m:embedContent"
     )
     assert isinstance(asked, Question)
     assert asked.model == "tuned/m"
+
+
+def test_bedrock_names_the_model_in_the_path_and_passes_on_what_is_the_model_s_own() -> None:
+    """Its names hold colons, which a path quotes; fields of one model alone stand apart."""
+    path = "/model/amazon.nova-micro-v1%3A0/converse"
+    asked = wire(path).read(BODIES[CONVERSE] | {"additionalModelRequestFields": {"top_k": 5}}, path)
+    assert isinstance(asked, Question)
+    assert (asked.model, asked.settings["top_k"]) == ("amazon.nova-micro-v1:0", 5)
 
 
 # -- answers
@@ -188,10 +228,27 @@ def test_gemini_counts_thoughts_apart() -> None:
     }
 
 
+def test_bedrock_counts_cached_tokens_apart() -> None:
+    """Those read from the cache and written to it are not among the input's, but in the total."""
+    usage = json.loads(wire(CONVERSE).write(letter(CONVERSE)))["usage"]
+    assert usage == {
+        "inputTokens": 40,
+        "cacheReadInputTokens": 20,
+        "cacheWriteInputTokens": 10,
+        "outputTokens": 50,
+        "totalTokens": 120,
+    }
+
+
 def events_of(path: str, reply: Reply = REPLY) -> list[dict[str, Any]]:
     """The JSON of all events of a streamed answer."""
     events = wire(path).events
     assert events is not None
+    if path == CONVERSE:
+        # Amazon's own library takes the frames apart, and checks their sums.
+        frames = EventStreamBuffer()
+        frames.add_data(b"".join(events(letter(path, reply))))
+        return [json.loads(frame.payload) for frame in frames]
     lines = b"".join(events(letter(path, reply))).decode().split("\n")
     said = [line.removeprefix("data: ") for line in lines if line.startswith(("data: ", "{"))]
     return [json.loads(one) for one in said if one != "[DONE]"]
@@ -203,7 +260,9 @@ def text_of(path: str, reply: Reply = REPLY) -> str:
     match path:
         case "/v1/responses":
             return "".join(one["delta"] for one in said if one["type"] == "response.output_text.delta")
-        case "/v1/messages":
+        case "/model/m/converse":
+            return "".join(one["delta"]["text"] for one in said if "delta" in one)
+        case "/v1/messages" | "/v1/projects/p/locations/l/publishers/anthropic/models/m:rawPredict":
             return "".join(one["delta"]["text"] for one in said if one["type"] == "content_block_delta")
         case "/api/chat":
             return "".join(one["message"]["content"] for one in said)
@@ -233,6 +292,7 @@ def test_the_last_event_tells_the_counts() -> None:
     assert events_of("/v1/messages")[-2]["usage"] == {"output_tokens": 50}
     assert events_of("/v1/messages")[0]["message"]["usage"]["cache_read_input_tokens"] == 20
     assert events_of("/api/chat")[-1]["eval_count"] == 50
+    assert events_of(CONVERSE)[-1]["usage"]["outputTokens"] == 50
     *before, last = (one["usageMetadata"] for one in events_of("/v1beta/models/m:generateContent"))
     assert [one.get("candidatesTokenCount") for one in before] == [None] * 3
     assert last["candidatesTokenCount"] == 42
@@ -240,7 +300,7 @@ def test_the_last_event_tells_the_counts() -> None:
 
 def test_vectors_come_as_numbers_or_packed() -> None:
     """OpenAI's library asks for base64 and unpacks 32-bit floats."""
-    reply = Reply(vectors=((0.5, -1.0),), usage=USAGE, served_by="m")
+    reply = Reply(vectors=(struct.pack("<2f", 0.5, -1.0),), usage=USAGE, served_by="m")
     plain, packed = (
         Letter("cafe", Question("m", (), {}, texts=("a",), form=form), reply) for form in ("float", "base64")
     )
@@ -269,14 +329,26 @@ QUOTA = Refusal(429, "insufficient_quota", "You exceeded your current quota.")
         ("/models/m:generateContent", Refusal(401, "invalid_api_key", "x"), 400, "API_KEY_INVALID"),
         ("/models/m:generateContent", Refusal(529, "overloaded", "x"), 503, "UNAVAILABLE"),
         ("/api/chat", Refusal(404, "model_not_found", "model 'm' not found"), 404, "model 'm' not found"),
+        (CONVERSE, LIMIT, 429, "Too many requests"),
+        (CONVERSE, QUOTA, 429, "Too many tokens per day"),
+        (CONVERSE, Refusal(401, "invalid_api_key", "x"), 403, "security token"),
+        (CONVERSE, Refusal(529, "overloaded", "x"), 503, "unable to process"),
+        (RAW_PREDICT, LIMIT, 429, "RESOURCE_EXHAUSTED"),
+        (RAW_PREDICT, Refusal(401, "invalid_api_key", "x"), 401, "UNAUTHENTICATED"),
+        (RAW_PREDICT, Refusal(400, "context_length_exceeded", "x"), 400, "prompt is too long"),
     ],
 )
 def test_an_error_has_the_provider_s_own_status_and_words(
     path: str, refusal: Refusal, status: int, said: str
 ) -> None:
-    """One reason, four ways to say it."""
+    """One reason, six ways to say it."""
     refused = wire(path).refuse(refusal)
     assert (refused.status, said in refused.body.decode()) == (status, True)
+
+
+def test_bedrock_names_the_kind_of_an_error_in_a_header() -> None:
+    """Amazon's libraries make their exceptions of it."""
+    assert wire(CONVERSE).refuse(LIMIT).headers == b"x-amzn-ErrorType: ThrottlingException\r\n"
 
 
 def test_limits_are_told_as_each_provider_does() -> None:

@@ -1,0 +1,214 @@
+"""From which cosine up a stored answer may stand for a new question, with a guarantee.
+
+In: pairs of texts with their cosine, each labelled: same intent, or different. Out: the lowest threshold that
+keeps a limit with stated confidence, although it is chosen from the same pairs; its check on pairs that had
+no part in the choice. Pairs are taken to be independent, and drawn as those that the cache will meet: a
+request with the stored text that is nearest to it. A text that stands in many pairs makes them fewer than
+they look.
+
+A pair hits from the threshold up. Two questions, two rates:
+
+    different   how often does a different question hit? Share of the different pairs that hit. It does not
+                depend on how often questions come back, and is at least the share of all requests that are
+                answered wrongly.
+    hits        what share of the hits is wrong? It depends on the mixture of pairs, which has to be that of
+                the traffic.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+from harness.errors import InconclusiveError, StatsError
+from harness.records import Bounds
+from harness.stats.bounds import share_bounds, shared, units_to_show
+from harness.stats.clusters import checked_level
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats: TypeAlias = NDArray[np.float64]
+    Marks: TypeAlias = NDArray[np.bool_]
+
+Of = Literal["different", "hits"]
+Verdict = Literal["kept", "broken", "unclear"]
+# Each step looks at so many times the hits of the one before: a finer grid would cost more in confidence than
+# it gains in hits, a coarser one the other way round.
+STEP = 1.5
+WHAT: dict[Of, str] = {"different": "of different questions hit", "hits": "of hits are wrong"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Labelled pairs. cosines: from -1 to 1. same: whether both texts mean the same; both of shape (n,)."""
+
+    cosines: Floats
+    same: Marks
+
+    @classmethod
+    def of(cls, cosines: ArrayLike, same: Sequence[bool] | ArrayLike) -> Pairs:
+        """Checked pairs. Raises StatsError for none, different lengths, and a cosine that is none."""
+        values, marks = np.asarray(cosines, np.float64), np.asarray(same, np.bool_)
+        if values.ndim != 1 or values.shape != marks.shape or not len(values):
+            raise StatsError(
+                f"cosines have shape {values.shape}, labels {marks.shape}; expected one of each a pair"
+            )
+        if not (np.abs(values) <= 1 + 1e-6).all():
+            raise StatsError("a cosine is outside -1 to 1, or none; expected cosines of pairs of vectors")
+        return cls(values, marks)
+
+    def counts(self, threshold: float) -> Counts:
+        """What hits from this threshold up."""
+        hit = self.cosines >= threshold
+        return Counts(
+            hits=int(hit.sum()),
+            false=int((hit & ~self.same).sum()),
+            different=int((~self.same).sum()),
+            same=int(self.same.sum()),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Pairs at one threshold. hits: those that hit; false: the different ones among them."""
+
+    hits: int
+    false: int
+    different: int
+    same: int
+
+    def bounds(self, of: Of, level: float) -> Bounds:
+        """Where the true rate lies; 0 to 1 where nothing was seen."""
+        n = self.different if of == "different" else self.hits
+        if n == 0:
+            return Bounds(low=0.0, high=1.0, level=level, n=0, method="Clopper-Pearson")
+        return share_bounds(self.false, n, level=level)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """A threshold that keeps its limit.
+
+    cosine: hits are at or above it. counts: on the pairs that chose it.
+    """
+
+    cosine: float
+    limit: float
+    level: float
+    of: Of
+    counts: Counts
+
+    def words(self) -> str:
+        """What is guaranteed, as a sentence."""
+        return (
+            f"from a cosine of {self.cosine:.4f} up, at most {self.limit:.2%} {WHAT[self.of]}, with "
+            f"{self.level:.0%} confidence; seen: {self.counts.false} "
+            f"of {self.counts.different if self.of == 'different' else self.counts.hits}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A threshold on pairs that had no part in choosing it. bounds: of the guaranteed rate on these pairs.
+
+    verdict: "kept", its upper bound is within the limit; "broken", its lower bound is above; "unclear", the
+    pairs are too few to tell, which takes nothing from the guarantee.
+    """
+
+    counts: Counts
+    bounds: Bounds
+    verdict: Verdict
+
+
+def choose(pairs: Pairs, *, limit: float, level: float = 0.95, of: Of = "different") -> Threshold:
+    """The lowest threshold of which the rate is at most `limit` with confidence `level`.
+
+    "different": the true rate never falls as the threshold does, so thresholds are tested from the top down,
+    each by the exact binomial test of "the rate is above the limit", until one is not refuted; no confidence
+    is lost by the choice. It is the upper tolerance bound of the cosines of different pairs.
+    "hits": the rate may rise and fall. Tested are thresholds just above the k-th highest cosine, for few k
+    that are fixed beforehand, each at its share of the error; above it, given it, pairs are drawn anew from
+    what is above, so each test is exact.
+    Raises StatsError for a limit outside (0, 1) or a level outside (0, 1), InconclusiveError when there are
+    too few pairs for any threshold: it says how many would do.
+    Source: Clopper and Pearson 1934, Biometrika 26(4); fixed sequence: Maurer, Hothorn and Lehmacher 1995, as
+    in Angelopoulos et al. 2021, Learn then Test, arXiv 2110.01052; tolerance bound: Wilks 1941, Annals of
+    Mathematical Statistics 12(1); the ranks with Bonferroni are ours.
+    """
+    if not 0 < limit < 1:
+        raise StatsError(f"the limit is {limit!r}; expected a share between 0 and 1, such as 0.01")
+    found = (_of_different if of == "different" else _of_hits)(pairs, limit, checked_level(level))
+    return Threshold(cosine=found, limit=limit, level=level, of=of, counts=pairs.counts(found))
+
+
+def check(threshold: Threshold, pairs: Pairs) -> Check:
+    """This threshold on other pairs, at its own level."""
+    counts = pairs.counts(threshold.cosine)
+    bounds = counts.bounds(threshold.of, threshold.level)
+    low, high = bounds.low or 0.0, 1.0 if bounds.high is None else bounds.high
+    verdict: Verdict = "kept" if high <= threshold.limit else "broken" if low > threshold.limit else "unclear"
+    return Check(counts=counts, bounds=bounds, verdict=verdict)
+
+
+def _of_different(pairs: Pairs, limit: float, level: float) -> float:
+    from scipy.special import bdtr
+
+    cosines = np.sort(pairs.cosines[~pairs.same])[::-1]
+    n, needed = len(cosines), units_to_show(limit, level=level) or 0
+    if n < needed:
+        raise InconclusiveError(
+            f"{n} pairs are labelled different, and no threshold can be shown to let at most {limit:.2%} of "
+            f"such pairs hit with {level:.0%} confidence from fewer than {needed}; label more pairs, allow a "
+            "higher limit, or ask for less confidence"
+        )
+    # The most false hits that still refute "above the limit"; every smaller number does so too.
+    allowed = int((bdtr(np.arange(n, dtype=np.float64), n, limit) <= 1 - level).sum()) - 1
+    return _above(float(cosines[allowed]))
+
+
+def _of_hits(pairs: Pairs, limit: float, level: float) -> float:
+    order = np.argsort(-pairs.cosines, kind="stable")
+    cosines, different = pairs.cosines[order], ~pairs.same[order]
+    ranks = _ranks(len(cosines), limit, level)
+    each = shared(level, len(ranks))
+    found = None
+    for rank in ranks:
+        above = cosines > cosines[rank - 1]
+        hits = int(above.sum())
+        high = share_bounds(int(different[above].sum()), hits, level=each).high if hits else None
+        if high is not None and high <= limit:
+            found = _above(float(cosines[rank - 1]))
+    if found is None:
+        raise InconclusiveError(
+            f"no threshold can be shown to keep wrong hits at {limit:.2%} of hits with {level:.0%} "
+            f"confidence: of {len(cosines)} pairs, the nearest {_fewest(limit, level, len(cosines))} and "
+            "more hold too many different ones, or are too few; label more pairs of the kind that hits, or "
+            "allow a higher limit"
+        )
+    return found
+
+
+def _ranks(n: int, limit: float, level: float) -> list[int]:
+    """The ranks from the top whose cosines are tried, from the first that could pass."""
+    ranks = [_fewest(limit, level, n)]
+    while ranks[-1] < n:
+        ranks.append(min(n, math.ceil(STEP * ranks[-1])))
+    return ranks if ranks[0] <= n else []
+
+
+def _fewest(limit: float, level: float, n: int) -> int:
+    """One more than the hits that show the limit without a single false one, at a share of the error."""
+    first = units_to_show(limit, level=level) or 1
+    tests = max(1, math.ceil(math.log(max(1.0, n / first)) / math.log(STEP)) + 1)
+    return (units_to_show(limit, level=shared(level, tests)) or 1) + 1
+
+
+def _above(cosine: float) -> float:
+    """The lowest threshold that this cosine does not reach."""
+    return math.nextafter(cosine, math.inf)

@@ -1,0 +1,136 @@
+"""Promises of the threshold of a cache of near matches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binom, norm
+
+from harness.errors import InconclusiveError, StatsError
+from harness.stats.threshold import Pairs, check, choose
+
+SIMULATIONS = 1_000
+# Cosines of a world: same pairs lie high, different ones low, and they overlap.
+SAME, DIFFERENT = norm(0.82, 0.08), norm(0.55, 0.12)
+
+
+def _drawn(random, n_same, n_different, places=None):
+    cosines = np.concatenate([SAME.rvs(n_same, random), DIFFERENT.rvs(n_different, random)]).clip(-1, 1)
+    same = np.arange(n_same + n_different) < n_same
+    order = random.permutation(len(same))
+    return Pairs.of((cosines if places is None else cosines.round(places))[order], same[order])
+
+
+@pytest.mark.parametrize(("n", "limit"), [(400, 0.02), (800, 0.005), (150, 0.1)])
+def test_different_questions_hit_more_often_than_the_limit_in_at_most_1_of_20_worlds(n, limit):
+    """The true rate above the chosen threshold, over 1,000 sets of pairs; it is chosen from these pairs."""
+    random = np.random.default_rng(1)
+    chosen = [choose(_drawn(random, 50, n), limit=limit).cosine for _ in range(SIMULATIONS)]
+    broken = int((DIFFERENT.sf(chosen) > limit).sum())
+    assert broken <= 0.05 * SIMULATIONS
+    # Not by being far too careful: it is the exact bound.
+    exact = binom.cdf(choose(_drawn(random, 50, n), limit=limit).counts.false, n, limit)
+    assert broken == pytest.approx(exact * SIMULATIONS, abs=25)
+
+
+def test_the_limit_holds_with_few_distinct_cosines():
+    """Rounded to a tenth: many pairs at one cosine hit together, or none of them."""
+    random = np.random.default_rng(2)
+    chosen = [choose(_drawn(random, 50, 300, places=1), limit=0.05).cosine for _ in range(SIMULATIONS)]
+    grid = np.append(np.arange(-10, 11) / 10, np.inf)
+    # What is rounded to the first tenth that reaches the threshold is at least the middle below it.
+    reached = grid[np.searchsorted(grid, chosen)] - 0.05
+    assert (DIFFERENT.sf(reached) > 0.05).sum() <= 0.05 * SIMULATIONS
+
+
+@pytest.mark.parametrize(("share_same", "limit"), [(0.5, 0.1), (0.2, 0.2)])
+def test_hits_are_wrong_more_often_than_the_limit_in_at_most_1_of_20_worlds(share_same, limit):
+    """The true share among hits above the chosen threshold, over 1,000 sets of pairs."""
+    random = np.random.default_rng(3)
+    broken = undecided = 0
+    for _ in range(SIMULATIONS):
+        n_same = random.binomial(1_000, share_same)
+        try:
+            cosine = choose(_drawn(random, n_same, 1_000 - n_same), limit=limit, of="hits").cosine
+        except InconclusiveError:
+            undecided += 1
+            continue
+        wrong, right = (1 - share_same) * DIFFERENT.sf(cosine), share_same * SAME.sf(cosine)
+        broken += wrong / (wrong + right) > limit
+    assert broken <= 0.05 * SIMULATIONS
+    assert undecided <= 0.15 * SIMULATIONS
+
+
+def test_the_limit_on_hits_holds_where_higher_cosines_are_worse():
+    """Different texts that are almost the same letter by letter: above 0.9, a third of the hits are wrong."""
+    random = np.random.default_rng(4)
+    broken = 0
+    for _ in range(SIMULATIONS):
+        cosines = random.uniform(0, 1, 600)
+        wrong_at = np.where(cosines > 0.9, 1 / 3, np.where(cosines > 0.5, 0.01, 0.6))
+        pairs = Pairs.of(cosines, random.uniform(size=600) >= wrong_at)
+        try:
+            cosine = choose(pairs, limit=0.1, of="hits").cosine
+        except InconclusiveError:
+            continue
+        grid = np.linspace(cosine, 1, 20_001)
+        true = np.where(grid > 0.9, 1 / 3, np.where(grid > 0.5, 0.01, 0.6)).mean()
+        broken += true > 0.1
+    assert broken <= 0.05 * SIMULATIONS
+
+
+def test_it_is_the_lowest_threshold_that_the_exact_bound_allows():
+    """Of 100 different pairs, 5 % at 95 % allows one hit: the threshold is just above the second highest."""
+    cosines = [*np.linspace(0.01, 0.99, 99), 0.999, 0.95]
+    found = choose(Pairs.of(cosines, [False] * 100 + [True]), limit=0.05)
+    assert binom.cdf(1, 100, 0.05) <= 0.05 < binom.cdf(2, 100, 0.05)
+    assert found.counts.false == 1
+    assert 0.99 < found.cosine < 0.99 + 1e-12
+    assert found.words() == (
+        "from a cosine of 0.9900 up, at most 5.00% of different questions hit, with 95% "
+        "confidence; seen: 1 of 100"
+    )
+
+
+def test_too_few_pairs_say_how_many_would_do():
+    """59 show 5 % at 95 % when none of them hits; 58 show nothing."""
+    assert choose(Pairs.of([0.5] * 59, [False] * 59), limit=0.05).counts.false == 0
+    with pytest.raises(InconclusiveError, match=r"58 pairs are labelled different.* fewer than 59"):
+        choose(Pairs.of([0.5] * 58, [False] * 58), limit=0.05)
+    with pytest.raises(
+        InconclusiveError, match=r"no threshold can be shown to keep wrong hits at 5\.00% of hits"
+    ):
+        choose(Pairs.of([0.5] * 58, [True] * 58), limit=0.05, of="hits")
+
+
+def test_confirm_pairs_keep_break_or_leave_it_open():
+    """By the exact bounds on these pairs: none of 100 hits; 20 of 100 do; one of 10 does."""
+    threshold = choose(Pairs.of(np.linspace(0, 0.8, 100), [False] * 100), limit=0.05)
+
+    def verdict(hits, n):
+        return check(threshold, Pairs.of([0.9] * hits + [0.1] * (n - hits), [False] * n)).verdict
+
+    assert [verdict(0, 100), verdict(20, 100), verdict(1, 10)] == ["kept", "broken", "unclear"]
+
+
+def test_nothing_that_hits_tells_nothing_of_hits():
+    """No confirm pair above the threshold: anything may be true."""
+    threshold = choose(Pairs.of(np.linspace(0.8, 1, 200), [True] * 200), limit=0.05, of="hits")
+    found = check(threshold, Pairs.of([0.1], [True]))
+    assert (found.bounds.low, found.bounds.high, found.verdict) == (0, 1, "unclear")
+
+
+@pytest.mark.parametrize(
+    ("cosines", "same"), [([], []), ([0.5], [True, False]), ([1.5], [True]), ([np.nan], [True])]
+)
+def test_what_are_no_pairs_is_refused(cosines, same):
+    """One cosine and one label each."""
+    with pytest.raises(StatsError, match="expected"):
+        Pairs.of(cosines, same)
+
+
+def test_a_limit_is_a_share():
+    """Neither 0, which no number of pairs shows, nor a percentage."""
+    for limit in (0, 1, 5):
+        with pytest.raises(StatsError, match="a share between 0 and 1"):
+            choose(Pairs.of([0.5], [False]), limit=limit)
