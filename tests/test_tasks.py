@@ -284,7 +284,7 @@ def test_a_spec_has_a_task_or_tasks(tmp_path):
     spec = the_spec(tmp_path)
     with pytest.raises(SpecError, match="has both task and tasks"):
         make_plan({**spec, "task": spec["tasks"]["animals"]})
-    with pytest.raises(SpecError, match="task is missing"):
+    with pytest.raises(SpecError, match="task: is missing"):
         make_plan({name: value for name, value in spec.items() if name != "tasks"})
     with pytest.raises(SpecError, match="tasks: found a mapping"):
         make_plan({**spec, "tasks": {"animals": spec["tasks"]["animals"]}})

@@ -394,8 +394,6 @@ class Spec(Strict):
 
     @model_validator(mode="after")
     def _asks(self) -> Spec:
-        if self.task is None and self.tasks is None:
-            raise ValueError(NO_TASK)
-        if self.task is not None and self.tasks is not None:
-            raise ValueError("has both task and tasks; keep one of them")
+        if (self.task is None) == (self.tasks is None):
+            raise ValueError(NO_TASK if self.task is None else "has both task and tasks; keep one of them")
         return self
