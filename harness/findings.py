@@ -351,7 +351,7 @@ class RunRecord:
     breakdowns: of the finalists, or of the one trial of an evaluation.
     verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
     settings come from, in words; empty for a search. judges: those that were measured. tasks: where there are
-    several; data is then all of them together.
+    several; data is then all of them together. presets: their names by the number of the trial that has them.
     """
 
     run: str
@@ -375,3 +375,4 @@ class RunRecord:
     judges: tuple[JudgeReport, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
     tasks: tuple[TaskCard, ...] = ()
+    presets: Mapping[int, str] = field(default_factory=dict[int, str])

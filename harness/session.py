@@ -196,6 +196,7 @@ class Session:
             judges=with_corrected(self.judges, work.arms if plan.evaluated else confirmed),
             breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
             tasks=task_cards(plan),
+            presets=_presets(plan, work),
         )
 
     def conclude(self, work: Work, record: RunRecord) -> tuple[Path, ...]:
@@ -327,6 +328,13 @@ def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:
 def _shown(plan: Plan, work: Work) -> list[Arm]:
     """The arms of which more is told than their figures."""
     return work.finalists if plan.evaluated is None else work.arms
+
+
+def _presets(plan: Plan, work: Work) -> dict[int, str]:
+    """The names of presets by the number of the trial that has their settings."""
+    known = plan.space.presets
+    named = {arm.number: [name for name in known if arm.settings in known[name]] for arm in work.arms}
+    return {number: ", ".join(names) for number, names in named.items() if names}
 
 
 def _trials(work: Work, level: float | None = None) -> tuple[Trial, ...]:

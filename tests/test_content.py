@@ -171,8 +171,9 @@ def test_the_labelled_answers_are_half_good_and_none_is_among_the_tasks() -> Non
 def test_the_presets_are_fixed_trials_of_the_ready_task_sets(name: str) -> None:
     """Chat, analysis and enhanced stand in the space with their values, where a model takes them."""
     plan = make_plan(ROOT / f"experiments/{name}.yaml")
-    tried = {(s.temperature, s.max_output_tokens, s.presence_penalty) for s in plan.space.warm}
-    largest = max(s.max_output_tokens or 0 for s in plan.space.warm)
+    assert list(plan.space.presets) == ["chat", "analysis", "enhanced"]
+    tried = {(s.temperature, s.max_output_tokens, s.presence_penalty) for s in plan.space.fixed}
+    largest = max(s.max_output_tokens or 0 for s in plan.space.fixed)
     assert {(0.7, 2048, 0.6), (0.2, 8192, 0.0)} <= tried
     assert (0.4, largest, 0.2) in tried
 

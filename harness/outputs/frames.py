@@ -36,6 +36,8 @@ def trials_frame(record: RunRecord) -> pd.DataFrame:
     trials = (*record.trials, *record.finalists)
     figures = [_figures(trial) for trial in trials]
     frame = {name: _series([line[name] for line in figures], dtype) for name, dtype in FIGURES.items()}
+    if record.presets:
+        frame["preset"] = _series([record.presets.get(trial.number) for trial in trials], "str")
     for task in dict.fromkeys(name for trial in trials for name in trial.by_task):
         found = [trial.by_task.get(task) for trial in trials]
         for suffix, end in (("", "value"), ("_low", "low"), ("_high", "high")):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias, cast
 
 from harness.catalogue.models import Model
@@ -111,6 +111,7 @@ class Space:
     beside some values of another dimension alone comes after it.
     defaults: by model, the untuned starting point inside the space, with the first prompt variant.
     warm: settings of the space that are tried early, besides the defaults: see `search.warm_start`.
+    presets: settings by the name of their preset, which are measured in any case.
     """
 
     models: tuple[str, ...]
@@ -118,6 +119,15 @@ class Space:
     dimensions: Mapping[str, tuple[Dimension, ...]]
     defaults: Mapping[str, Settings]
     warm: tuple[Settings, ...] = ()
+    presets: Mapping[str, tuple[Settings, ...]] = field(default_factory=dict[str, "tuple[Settings, ...]"])
+
+    @property
+    def fixed(self) -> tuple[Settings, ...]:
+        """What is measured in any case, in order: the untuned default, then presets."""
+        found = [self.defaults[self.models[0]]]
+        for settings in (one for some in self.presets.values() for one in some):
+            found += [] if settings in found else [settings]
+        return tuple(found)
 
     @property
     def distinct(self) -> int | None:
@@ -306,7 +316,7 @@ class Plan:
                     else {}
                 ),
                 "repeats": task.repeats,
-                "space": self.space,
+                "space": _named(self.space),
                 "models": {name: _timeless(model) for name, model in self.models.items()},
                 "endpoints": wheres,
                 "aim": self.aim,
@@ -331,6 +341,12 @@ class Plan:
                 for name, labelled in self.task.labelled.items()
             },
         }
+
+
+def _named(space: Space) -> dict[str, object]:
+    """The space without what it does not have."""
+    known = {one.name: getattr(space, one.name) for one in fields(space)}
+    return known if space.presets else {name: known[name] for name in known if name != "presets"}
 
 
 def _timeless(model: Model) -> Model:

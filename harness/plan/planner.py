@@ -31,7 +31,7 @@ from harness.plan.spec import SearchSpec, Spec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.task import Task
 from harness.plan.task_draft import TaskDraft, agree, joined, notes_of, one_panel
-from harness.plan.warm_start import Sources, find_warm, from_pinned, pinned_form
+from harness.plan.warm_start import Sources, find_presets, find_warm, from_pinned, pinned_form
 from harness.records import JsonValue, Split
 from harness.scores.own import Permission
 from harness.store.store import Store, open_store
@@ -205,7 +205,25 @@ class _Draft:
             self.space = replace(space, warm=warm.settings)
             self.notes += warm.notes
             self.pins["warm"] = pinned_form(warm.settings)
+        self._hold_presets(search)
         self._choose_sampler(search, overrides.get("sampler"))
+
+    def _hold_presets(self, search: SearchSpec) -> None:
+        """Put presets into the space, to be measured in any case."""
+        space, problems = self.space, self.reading.problems
+        if space is None or not search.presets or not space.models:
+            return
+        found, notes, faults = find_presets(search.presets, space)
+        for place, fault in faults.items():
+            problems.add(("search", "presets", place), fault)
+        self.notes += notes
+        self.space = replace(space, presets=found)
+        if (least := len(self.space.fixed)) > search.n_trials:
+            problems.add(
+                ("search", "n_trials"),
+                f"is {search.n_trials}, but the default and {least - 1} settings of presets are tried in any "
+                f"case; write at least {least}, or ask for fewer presets",
+            )
 
     def _choose_sampler(self, search: SearchSpec, override: Any) -> None:
         policy, problems = _aim(self.reading.aim or AimSpec()).policy, self.reading.problems

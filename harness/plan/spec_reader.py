@@ -30,15 +30,13 @@ from harness.plan.problems import (
     shown,
     written,
 )
+from harness.plan.provider_spec import ADDRESS, VARIABLE, ProviderSpec
 from harness.plan.ranges import KIND
 from harness.plan.spec import (
-    ADDRESS,
     NAME,
     NO_TASK,
     SHA256,
-    VARIABLE,
     BudgetSpec,
-    ProviderSpec,
     SearchSpec,
     Spec,
     TaskSpec,

@@ -106,16 +106,17 @@ class Search:
         """Models and prompts at their defaults: all of them, or as many as can be looked at."""
         space = self.plan.space
         all_of_them = len(space.models) * len(space.prompts)
-        start = self.plan.space.defaults[space.models[0]]
-        room = allowance.samples([], [Arm.of(0, start, board)])
+        room = allowance.samples([], [Arm.of(0, space.fixed[0], board)])
         most = min(self.plan.n_trials, POOL_MOST, max(2, room // POOL_LOOK))
-        if room < FIRST_BLOCK * min(2, most, all_of_them):
+        fixed = len(space.fixed) - 1
+        if room < FIRST_BLOCK * min(2, most, all_of_them) or most <= fixed:
+            presets = f"and {fixed} settings of presets " if fixed else ""
             raise InconclusiveError(
                 f"the budget does not cover a first look at {all_of_them} combinations of model and prompt "
-                f"beside the {allowance.reserve_calls} calls that confirm {allowance.finalists} finalists: "
-                f"it is {self.plan.budget.words()}; raise it, or search fewer models or prompts"
+                f"{presets}beside the {allowance.reserve_calls} calls that confirm {allowance.finalists} "
+                f"finalists: it is {self.plan.budget.words()}; raise it, or search fewer models or prompts"
             )
-        warm = len(space.warm)
+        warm = len(space.warm) + fixed
         if all_of_them + warm > most:
             what = f" and {warm} settings to start from" if warm else ""
             self.notes.append(
