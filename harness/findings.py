@@ -12,6 +12,7 @@ from typing import Literal
 
 from harness.records import (
     Bounds,
+    Endpoint,
     Estimate,
     JsonValue,
     ModelClass,
@@ -30,6 +31,7 @@ class Trial:
     """One set of settings with its evidence on one split.
 
     samples: how many samples it answered. `quality` is `None` until something was scored.
+    facts: what the vectors of an embedding model are like, by name, such as dimensions and bytes_per_vector.
     price: list price, whoever paid; spent_usd: what this run paid for it. `reason`: why it ended.
     Rates are shares of the calls made; latencies are those of real calls. told: what the sampler was told it
     is worth, on one scale for short and long trials of a run; `None`: nothing. bounds: of the figures, by
@@ -55,6 +57,7 @@ class Trial:
     spent_usd: float = 0.0
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    facts: Mapping[str, float] = field(default_factory=dict[str, float])
     told: float | None = None
     bounds: Mapping[str, Bounds] = field(default_factory=dict[str, Bounds])
     by_task: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
@@ -62,7 +65,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What a result rests on, so that somebody else can repeat it."""
+    """What a result rests on, so that somebody else can repeat it.
+
+    endpoints: where the models were asked, by provider.
+    """
 
     spec: str
     plan: str
@@ -73,6 +79,7 @@ class Provenance:
     versions: Mapping[str, str]
     git_commit: str | None
     started_at: datetime
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,6 +346,63 @@ class Breakdown:
     scorers: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """What needs no model and no money, on the split that reports quality, to hold the others against.
+
+    name: as in "TF-IDF". metrics: what is told beside the quality.
+    """
+
+    name: str
+    split: Split
+    quality: Estimate | None
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachePoint:
+    """A cache with one threshold, on labelled pairs. name: why it is told, empty for a point of the curve.
+
+    hit_rate: of pairs that mean the same, hits; false_hit_rate: of different pairs, hits; wrong_share: of
+    hits, the wrong ones. `None`: nothing to take the share of. saved_usd_per_1k: of requests like these
+    pairs; `None`: nobody says what an answer costs.
+    """
+
+    cosine: float
+    hit_rate: float | None
+    false_hit_rate: float | None
+    wrong_share: float | None
+    saved_usd_per_1k: float | None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheReport:
+    """The threshold of a semantic cache: what chose it, and what pairs say that had no part in the choice.
+
+    threshold: `None` where no threshold keeps the limit; why says so then. limit, of: the largest share of
+    false hits, "different" of different pairs or "hits" of all hits. false, different, same, hits: pairs on
+    the split. high: upper bound of the share at `level`. verdict: "kept", "broken" or "unclear"; empty on the
+    split that chose the threshold. curve: from the highest threshold down. landmarks: thresholds of others.
+    """
+
+    trial: int
+    split: Split
+    threshold: float | None
+    limit: float
+    of: Literal["different", "hits"]
+    level: float
+    why: str = ""
+    hits: int = 0
+    false: int = 0
+    different: int = 0
+    same: int = 0
+    high: float | None = None
+    verdict: str = ""
+    curve: tuple[CachePoint, ...] = ()
+    landmarks: tuple[CachePoint, ...] = ()
+
+
 RunState = Literal["running", "complete", "stopped", "inconclusive", "failed"]
 
 
@@ -350,8 +414,10 @@ class RunRecord:
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
     breakdowns: of the finalists, or of the one trial of an evaluation.
     verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
-    settings come from, in words; empty for a search. judges: those that were measured. tasks: where there are
-    several; data is then all of them together. presets: their names by the number of the trial that has them.
+    settings come from, in words; empty for a search. judges: those that were measured. references: what
+    embedding models are held against. caches: thresholds of a semantic cache, the recommended one first.
+    tasks: where there are several; data is then all of them together. presets: their names by the number of
+    the trial that has them.
     """
 
     run: str
@@ -374,5 +440,7 @@ class RunRecord:
     origin: str = ""
     judges: tuple[JudgeReport, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
+    references: tuple[Reference, ...] = ()
+    caches: tuple[CacheReport, ...] = ()
     tasks: tuple[TaskCard, ...] = ()
     presets: Mapping[int, str] = field(default_factory=dict[int, str])

@@ -23,13 +23,13 @@ from harness.outputs.report import write_report
 from harness.plan.plan import Plan
 from harness.plan.planner import data_fingerprint, make_plan
 from harness.plan.provenance import provenance_of, task_cards
-from harness.plan.spec_reader import read_addresses, read_key_variables
 from harness.records import Split, Verb
 from harness.result import EvalResult, TuneResult
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.board import Board
 from harness.trials.evaluate import answer_rows, remember
 from harness.trials.evidence import Arm
+from harness.trials.vectors import remember_vectors, vector_rows
 
 REPORTS = Path("reports")
 
@@ -88,14 +88,11 @@ class Chosen:
     """What a finished run recommends.
 
     prompt_text: the template of its prompt, as it was measured; `None` for a run of several tasks, each of
-    which has its own. addresses, key_variables: by provider, where the run's spec names one. labelled: the
-    choice under every policy.
+    which has its own. labelled: the choice under every policy.
     """
 
     recommendation: Recommendation
     prompt_text: str | None
-    addresses: Mapping[str, str]
-    key_variables: Mapping[str, str]
     labelled: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
 
 
@@ -129,8 +126,7 @@ def chosen(
         why = "; ".join(record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
     prompt = row.prompts.get(recommendation.settings.prompt)
-    spec = row.spec_text
-    return Chosen(recommendation, prompt, read_addresses(spec), read_key_variables(spec), labelled)
+    return Chosen(recommendation, prompt, labelled)
 
 
 def data_now(run: str, *, store: str | None = None) -> str | None:
@@ -255,7 +251,7 @@ def arms_of(record: RunRecord, plan: Plan, engine: Engine, database: Store) -> t
     for trials, arms in zip((record.trials, record.finalists), rebuilt, strict=True):
         for trial in trials:
             arm = Arm.of(trial.number, trial.settings, boards[trial.split])
-            remember(arm, seen[trial.split, trial.number], engine)
+            _remember(arm, seen[trial.split, trial.number], engine)
             _require_answers(arm, trial, record.run)
             arm.state, arm.reason = trial.state, trial.reason
             arms.append(arm)
@@ -277,7 +273,14 @@ def rows_of(arms: tuple[Iterable[Arm], Iterable[Arm]], engine: Engine) -> Iterat
     """The per-sample table of these arms, both splits."""
     for side in arms:
         for arm in side:
-            yield from answer_rows(arm, engine)
+            of_vectors = arm.board.plan.task.embedding is not None
+            yield from vector_rows(arm, engine) if of_vectors else answer_rows(arm, engine)
+
+
+def _remember(arm: Arm, seen: str, engine: Engine) -> None:
+    """Fill an empty arm with what it saw in an earlier process."""
+    of_vectors = arm.board.plan.task.embedding is not None
+    (remember_vectors if of_vectors else remember)(arm, seen, engine)
 
 
 def record_so_far(run: str = "latest", *, store: str | None = None) -> tuple[RunRecord, Plan]:
@@ -323,6 +326,6 @@ def _trials_so_far(rows: Iterable[TrialRow], plan: Plan, engine: Engine) -> Iter
     boards = {"search": Board.of(plan, "search"), "confirm": Board.of(plan, "confirm")}
     for row in rows:
         arm = Arm.of(row.number, row.settings, boards[row.split])
-        remember(arm, row.seen, engine)
+        _remember(arm, row.seen, engine)
         arm.state, arm.reason = cast("TrialState", row.state), row.reason
         yield replace(arm.trial(), told=row.told)

@@ -16,12 +16,12 @@ from harness.advice.finalist import Finalist, Goal, Searched
 from harness.errors import InconclusiveError
 from harness.findings import Champion, FrontTrial, Recommendation, RunRecord, Spend, Trial
 from harness.outputs import display
-from harness.outputs.exports.registry import TARGETS
 from harness.outputs.exports.registry import export as write_export
 from harness.outputs.exports.selection import POLICIES, PolicyLabel, read_character, selection_of
+from harness.outputs.exports.targets import TARGETS
 from harness.outputs.report import find_report
 from harness.plan.plan import Plan
-from harness.plan.spec_reader import read_addresses, read_key_variables, read_policy
+from harness.plan.spec_reader import read_policy
 from harness.records import Estimate, ModelClass, Settings
 
 if TYPE_CHECKING:
@@ -160,8 +160,6 @@ class TuneResult(RunResult):
             [choice],
             labelled=self.labelled() if known is not None and known.policies else (),
             prompt_text=self.plan.task.templates().get(choice.settings.prompt),
-            addresses=read_addresses(self.plan.spec_text),
-            key_variables=read_key_variables(self.plan.spec_text),
             embedding=embedding,
             character=None if into is None else read_character(Path(into)),
         )

@@ -80,8 +80,8 @@ def evaluate(
     """Measure one set of settings on the spec's task; resume goes on with a run that was cut off.
 
     settings: `Settings`, a `Recommendation`, settings by name, or the path of a JSON or YAML file with them:
-    a recommendation.json, an evaluation.json, an export, or plain names and values. They are sent as they
-    are: what is not there is not sent. `None`: the untuned default, as trial 0 of a search.
+    a recommendation.json, an evaluation.json, an exported settings.json, or plain names and values. They are
+    sent as they are: what is not there is not sent. `None`: the untuned default, as trial 0 of a search.
     split: the samples that answer; `None`: all. overrides: limit, repeat, seed, max_cost, max_concurrency.
     All else is as for `tune`. A budget that does not cover all samples, and answers of which none could be
     scored, end the run as "inconclusive", with what it has.

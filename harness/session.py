@@ -19,7 +19,7 @@ from harness.calls.lanes import open_providers
 from harness.calls.provider import Provider
 from harness.clock import Clock
 from harness.errors import HarnessError, InconclusiveError, StoreError, UsageError
-from harness.findings import JudgeReport, Progress, RunRecord, RunState, Trial
+from harness.findings import CacheReport, JudgeReport, Progress, RunRecord, RunState, Trial
 from harness.outputs import display
 from harness.outputs.files import require_folder
 from harness.outputs.report import write_report
@@ -27,15 +27,18 @@ from harness.past import find_run, open_engine, plan_of, rows_of
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of, task_cards
-from harness.records import Verb
+from harness.records import Split, Verb
 from harness.stats.bounds import shared
 from harness.store.bills import paid_by_model
 from harness.store.store import RunRow, Store, TrialRow, open_store
+from harness.trials.caches import cache_reports
 from harness.trials.evaluate import Ask, Pipeline
 from harness.trials.evidence import Arm
 from harness.trials.measured_judge import measure_judges, require_telling, with_corrected
 from harness.trials.mirror import Mirror, mirrored
 from harness.trials.quality import breakdown
+from harness.trials.references import references
+from harness.trials.vectors import VectorPipeline
 
 GLANCE_S = 0.5  # between two progress snapshots while answers arrive
 GLANCE_SHARE = 0.05  # of the time that snapshots may take: those of resampled metrics are dear
@@ -104,6 +107,8 @@ class Session:
 
     def asks(self, watch: Callable[[], None]) -> Ask:
         """A way to let arms answer samples; `watch` is called after each outcome."""
+        if self.plan.task.embedding is not None:
+            return VectorPipeline(self.engine, watch).ask
         return Pipeline(self.engine, watch).ask
 
     def on_answer(self, work: Work) -> None:
@@ -194,6 +199,8 @@ class Session:
             verb=plan.verb,
             origin="" if plan.evaluated is None else plan.evaluated.origin,
             judges=with_corrected(self.judges, work.arms if plan.evaluated else confirmed),
+            references=references(plan, _reported(plan)) if any(arm.samples() for arm in work.arms) else (),
+            caches=_caches(plan, work, confirmed),
             breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
             tasks=task_cards(plan),
             presets=_presets(plan, work),
@@ -311,6 +318,18 @@ def _phase(plan: Plan, work: Work) -> Literal["search", "confirm", "eval"]:
     if plan.evaluated is not None:
         return "eval"
     return "confirm" if work.finalists else "search"
+
+
+def _reported(plan: Plan) -> Split:
+    """The split whose figures are the ones to expect."""
+    return "confirm" if plan.evaluated is None else plan.evaluated.split
+
+
+def _caches(plan: Plan, work: Work, confirmed: list[Arm]) -> tuple[CacheReport, ...]:
+    """What is told of thresholds, in a task that chooses one."""
+    if plan.task.embedding is None or plan.task.embedding.kind != "semantic_cache":
+        return ()
+    return cache_reports(work.arms, confirmed, plan.aim.confidence)
 
 
 def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:

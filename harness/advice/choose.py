@@ -61,7 +61,7 @@ def recommend(
         experiment=experiment,
         run=run,
         policy=goal.policy.text(),
-        settings=chosen.search.settings,
+        settings=chosen.confirm.settings,
         trial=chosen.confirm,
         search_trial=chosen.search,
         ties=tied,

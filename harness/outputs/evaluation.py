@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from harness.findings import AnswerRow, JudgeReport, RunRecord, Trial
 from harness.outputs import numbers
 from harness.outputs.breakdowns import BreakdownData, breakdown_data, breakdown_document, scorer_lines
+from harness.outputs.embeddings import EmbeddingData, embedding_data
 from harness.outputs.exports.document import figures, provenance
 from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
@@ -71,6 +72,7 @@ class EvaluationData:
     cap_used: float | None
     cap_used_text: str
     judges: tuple[tuple[str, str], ...]
+    embeddings: EmbeddingData | None
     failures: str
     worst: tuple[WorstAnswer, ...]
     data: tuple[tuple[str, str], ...]
@@ -110,6 +112,7 @@ def evaluation_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> Evalu
         cap_used=cap_used,
         cap_used_text=cap_used_text,
         judges=judge_lines(record),
+        embeddings=embedding_data(record),
         failures=FAILURES[record.failures],
         worst=tuple(worst_answer(row) for row in worst),
         data=data_lines(record),
@@ -137,6 +140,8 @@ def document(record: RunRecord) -> dict[str, JsonValue]:
         "scorers": dict(trial.metrics),
         **breakdown_document(record),
         "failures": record.failures,
+        **({"references": [asdict(one) for one in record.references]} if record.references else {}),
+        **({"caches": [asdict(one) for one in record.caches]} if record.caches else {}),
         **({"judges": [_judge(report) for report in record.judges]} if record.judges else {}),
         "spend": {name: value for name, value in asdict(record.spend).items() if value is not None},
         "data": {name: value for name, value in asdict(record.data).items() if value != ""},

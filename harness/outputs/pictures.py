@@ -108,11 +108,11 @@ def quality_picture(record: RunRecord) -> Picture | None:
         _dots(group, colour, shape, labelled or shape != "hollow")
         for (colour, shape), group in sorted(groups.items(), key=lambda look: look[0] == ("chosen", "star"))
     ]
-    layout = _layout(axis.title, record.metric)
+    layout = layout_of(axis.title, record.metric)
     layout["xaxis"] |= _scale([point.x for point in points], axis)
     return Picture(
         title=f"{record.metric.capitalize()} against {axis.title}",
-        figure=_checked(traces, layout),
+        figure=checked(traces, layout),
         legend=tuple(_mark(look) for look in sorted(groups, key=_legend_order)),
         alt=_quality_alt(record, points, axis, missing=len(shown) - len(points)),
     )
@@ -127,7 +127,7 @@ def race_picture(record: RunRecord) -> Picture | None:
         by_state.setdefault(trial.state, []).append(trial)
     best = None if record.recommendation is None else record.recommendation.trial.number
     traces = [_bars(group, f"var(--{state})") for state, group in by_state.items()]
-    layout = _layout("trial", "samples seen")
+    layout = layout_of("trial", "samples seen")
     layout |= {"bargap": 0.25, "barmode": "overlay"}
     layout["yaxis"] |= {"rangemode": "tozero"}
     layout["xaxis"] |= {"showgrid": False, "tickformat": "d"} | _whole_ticks(record.trials)
@@ -136,7 +136,7 @@ def race_picture(record: RunRecord) -> Picture | None:
     chosen = (Mark(label="recommended", colour="chosen", shape="star"),) if layout["annotations"] else ()
     return Picture(
         title="Samples seen by each trial",
-        figure=_checked(traces, layout),
+        figure=checked(traces, layout),
         legend=(*legend, *chosen),
         alt=_race_alt(record.trials, by_state),
     )
@@ -257,7 +257,8 @@ def _whole_ticks(trials: Sequence[Trial]) -> dict[str, Any]:
     return {"dtick": 1} if max(numbered) - min(numbered) < 20 else {}
 
 
-def _layout(x_title: str, y_title: str) -> dict[str, Any]:
+def layout_of(x_title: str, y_title: str) -> dict[str, Any]:
+    """The layout that all pictures share, with these titles of their axes."""
     axis = {
         "gridcolor": "var(--line)",
         "linecolor": "var(--line)",
@@ -286,7 +287,7 @@ def _layout(x_title: str, y_title: str) -> dict[str, Any]:
     }
 
 
-def _checked(traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> dict[str, Any]:
+def checked(traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> dict[str, Any]:
     """The figure after plotly's own check of every property name and value."""
     import plotly.graph_objects as go
 

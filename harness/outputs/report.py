@@ -15,6 +15,7 @@ from markupsafe import Markup
 from harness.errors import UsageError
 from harness.findings import AnswerRow, RunRecord
 from harness.outputs import evaluation
+from harness.outputs.cache_picture import cache_picture
 from harness.outputs.files import replacing, write_text
 from harness.outputs.frames import write_scores, write_slices, write_trials
 from harness.outputs.pages import render, source
@@ -56,7 +57,11 @@ def _write_evaluation(record: RunRecord, worst: Worst, rows: Iterable[AnswerRow]
     slices = write_slices(record, folder / "slices.parquet")
     facts = write_text(folder / "evaluation.json", evaluation.text(record))
     it = evaluation.evaluation_data(record, worst.rows())
-    page = write_text(folder / PAGE, render("evaluation.html.jinja", it=it, scripts=()))
+    cache = cache_picture(record)
+    page = write_text(
+        folder / PAGE,
+        render("evaluation.html.jinja", it=it, cache=cache, scripts=_scripts() if cache else ()),
+    )
     short = write_text(folder / "report.md", render("evaluation.md.jinja", it=it))
     return [page, short, facts, *slices, scores]
 
@@ -68,8 +73,14 @@ def html(record: RunRecord, worst: Iterable[AnswerRow] = ()) -> str:
         it=report_data(record, tuple(worst)),
         quality=quality_picture(record),
         race=race_picture(record),
-        scripts=(Markup(plotly_js()), source("report.js")),  # noqa: S704 - the library's own file
+        cache=cache_picture(record),
+        scripts=_scripts(),
     )
+
+
+def _scripts() -> tuple[Markup, Markup]:
+    """What draws pictures, for inlining."""
+    return Markup(plotly_js()), source("report.js")  # noqa: S704 - the library's own file
 
 
 def markdown(record: RunRecord) -> str:

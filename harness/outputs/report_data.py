@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from harness.findings import AnswerRow, PairedDifference, Recommendation, RunRecord, Trial
 from harness.outputs import alternatives, numbers
 from harness.outputs.breakdowns import BreakdownData, breakdown_data, scorer_lines
+from harness.outputs.embeddings import EmbeddingData, embedding_data
 from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
     FAILURES,
@@ -126,6 +127,7 @@ class ReportData:
     spent: str
     splits_differ: str
     judges: tuple[tuple[str, str], ...]
+    embeddings: EmbeddingData | None
     failures: str
     worst: tuple[WorstAnswer, ...]
     data: tuple[tuple[str, str], ...]
@@ -166,6 +168,7 @@ def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportDat
         spent=numbers.money(record.spend.usd),
         splits_differ=SPLITS_DIFFER,
         judges=judge_lines(record),
+        embeddings=embedding_data(record),
         failures=FAILURES[record.failures],
         worst=tuple(worst_answer(row) for row in worst),
         data=data_lines(record),

@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.catalogue.models import Accepts, Catalogue, Model, Prices, ProviderFacts
 from harness.catalogue.reader import with_file
 from harness.errors import CatalogueError
-from harness.plan.problems import Problems, suggestion
+from harness.plan.problems import Place, Problems, suggestion
 from harness.plan.provider_spec import AcceptedSpec, AcceptsSpec, ModelSpec, ProviderSpec
 from harness.records import MODEL_CLASSES, Endpoint, ModelClass
 
@@ -68,14 +68,16 @@ def with_own_entries(
     return extended.extended(meant, {})
 
 
-def find_models(names: Iterable[str], catalogue: Catalogue, problems: Problems) -> dict[str, Model]:
-    """The models that `search.models` means, by full name, each once, in the spec's order."""
+def find_models(
+    names: Iterable[str], catalogue: Catalogue, problems: Problems, place: Place = ("search", "models")
+) -> dict[str, Model]:
+    """The models that `search.models`, or what stands at `place`, means, by full name, in its order."""
     found: dict[str, Model] = {}
     for number, name in enumerate(names):
         try:
             model = find_model(name, catalogue)
         except CatalogueError as error:
-            problems.add(("search", "models", number), str(error))
+            problems.add((*place, number), str(error))
             continue
         found.setdefault(model.full_name, model)
     return found

@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import Any, TypedDict, TypeVar, cast, get_args
 
 from harness.errors import UsageError
+from harness.plan.embedding_spec import EmbeddingTaskSpec
 from harness.plan.given import Given
 from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec, task_weight
 from harness.plan.spec_reader import SpecReading
 from harness.records import JsonValue, Split
 
 SMALLEST_LIMIT = 4
-Part = TypeVar("Part", TaskSpec, SearchSpec | None, BudgetSpec | None, Spec | None)
+Part = TypeVar("Part", TaskSpec, EmbeddingTaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None)
 
 
 class Overrides(TypedDict, total=False):
@@ -70,11 +71,14 @@ def refuse_overrides(overrides: Overrides) -> None:
 
 def overridden(reading: SpecReading, overrides: Overrides) -> SpecReading:
     """The reading with the command line's values, in the parts and in the whole alike."""
-    tasks = {
-        name: _updated(
-            task, limit=_limit(name, reading.tasks or {}, overrides), repeats=overrides.get("repeat")
+    limit, repeat = overrides.get("limit"), overrides.get("repeat")
+    if reading.vectors is not None and repeat not in (None, 1):
+        raise UsageError(
+            f"repeat is {repeat}, but a text has one vector, however often it is asked; leave it"
         )
-        for name, task in (reading.tasks or {}).items()
+    known = reading.tasks or {}
+    tasks = {
+        name: _updated(task, limit=_limit(name, known, limit), repeats=repeat) for name, task in known.items()
     }
     parts = {
         "search": _updated(reading.search, n_trials=overrides.get("n_trials")),
@@ -84,14 +88,15 @@ def overridden(reading: SpecReading, overrides: Overrides) -> SpecReading:
     if spec is not None:
         spec = _updated(spec.model_copy(update=parts), seed=overrides.get("seed"))
     whole = None if reading.tasks is None else tasks
-    return replace(reading, spec=spec, tasks=whole, search=parts["search"], budget=parts["budget"])
+    vectors = _updated(reading.vectors, limit=limit)
+    return replace(reading, spec=spec, tasks=whole, vectors=vectors, **parts)
 
 
-def _limit(name: str, tasks: Mapping[str, TaskSpec], overrides: Overrides) -> int | None:
+def _limit(name: str, tasks: Mapping[str, TaskSpec], limit: int | None) -> int | None:
     """How many of so many samples in all are of this task."""
-    limit, weights = overrides.get("limit"), {one: task_weight(task) for one, task in tasks.items()}
     if limit is None:
         return None
+    weights = {one: task_weight(task) for one, task in tasks.items()}
     return max(SMALLEST_LIMIT, math.ceil(limit * weights[name] / math.fsum(weights.values())))
 
 

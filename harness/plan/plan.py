@@ -250,6 +250,7 @@ class Plan:
 
     evaluated: what is measured, the only point of the space then; `None`: the space is searched.
     models: every model of the space, with the prices that count for this run. judge_models: those that judge.
+    fallback_models: those that an evaluation goes on with when one cannot be asked any more.
     endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
     unless the spec says so. escalate: whether larger classes are tried only where smaller ones do not do.
     optuna_storage: where the run is mirrored live, `None`: nowhere. notes: what a reader of the plan should
@@ -281,6 +282,7 @@ class Plan:
     pins: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     evaluated: Evaluated | None = None
     judge_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
+    fallback_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
 
     @property
     def verb(self) -> Verb:
@@ -289,8 +291,8 @@ class Plan:
 
     @property
     def asked_models(self) -> Mapping[str, Model]:
-        """Every model that a run may call: those of the space, and judges."""
-        return {**self.models, **self.judge_models}
+        """Every model that a run may call: those of the space, judges, and fallbacks of an evaluation."""
+        return {**self.models, **self.judge_models, **self.fallback_models}
 
     def spec_fingerprint(self) -> str:
         """The name of the spec as it was written, comments included."""
@@ -329,6 +331,7 @@ class Plan:
                 **({"reuse_limits": self.reuse_limits} if self.reuse_limits else {}),
                 **({"judges": self._judges()} if task.judges else {}),
                 **({"escalate": True} if self.escalate else {}),
+                **({} if task.embedding is None else {"embedding": task.embedding.parts()}),
             }
         )
 

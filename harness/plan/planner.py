@@ -6,7 +6,7 @@ only: nothing is sent, and no key is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +14,12 @@ from typing import Any, Unpack, cast
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import SpecError, UsageError
-from harness.plan.aim_spec import AimSpec, policy_of
+from harness.plan.aim_spec import AimSpec
+from harness.plan.aims import aim_of, notes_of
 from harness.plan.data_source import CACHE_FOLDER, rows_missing
+from harness.plan.embedding import Embedding
+from harness.plan.embedding_spec import EmbeddingTaskSpec
+from harness.plan.embedding_task import EmbeddingDraft, fallen_back
 from harness.plan.frames import with_rows_written
 from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel
@@ -23,21 +27,21 @@ from harness.plan.lookup import find_models, make_endpoints, with_own_entries, w
 from harness.plan.mapping import note_unsent
 from harness.plan.overrides import Overrides, overridden, refuse_overrides
 from harness.plan.own_scorers import lifted
-from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space
-from harness.plan.rows import Selection
+from harness.plan.plan import Budget, Evaluated, Plan, Sampler, Space
+from harness.plan.rows import Rows, Selection
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
 from harness.plan.space import absences, asking_for, caveats, limits_of, make_space, one_point
 from harness.plan.spec import SearchSpec, Spec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.task import Task
-from harness.plan.task_draft import TaskDraft, agree, joined, notes_of, one_panel
+from harness.plan.task_draft import TaskDraft, agree, joined, one_panel, read_rows, row_notes, vector_task
+from harness.plan.vector_space import make_vector_space, unasked
 from harness.plan.warm_start import Sources, find_presets, find_warm, from_pinned, pinned_form
+from harness.prompts import Prompt
 from harness.records import JsonValue, Split
 from harness.scores.own import Permission
 from harness.store.store import Store, open_store
 
-# Limits that hold although nobody wrote them: answers that are cut off are no answers, whatever their score.
-ASSUMED: Mapping[str, float] = {"truncation_rate": 0.02}
 UNTUNED = "the untuned default"
 
 
@@ -88,7 +92,8 @@ def data_fingerprint(
     """
     reading = overridden(read_spec(spec), overrides)
     folder = Path() if isinstance(spec, Mapping) else Path(spec).parent
-    if any(rows_missing(task.dataset, folder) for task in (reading.tasks or {}).values()):
+    asked = [*(reading.tasks or {}).values(), *([] if reading.vectors is None else [reading.vectors])]
+    if any(rows_missing(task.dataset, folder) for task in asked):
         return None
     draft = _Draft(reading, load_catalogue(), folder, cache, Permission())
     draft.look_up()
@@ -119,6 +124,10 @@ class _Draft:
         self.permission = permission
         self.tasks: list[TaskDraft] = []
         self.panel = Panel()
+        self.prompts: dict[str, Prompt] = {}
+        self.rows: Rows | None = None
+        self.embedding: Embedding | None = None
+        self.fallback: dict[str, Model] = {}
         self.space: Space | None = None
         self.sampler = Sampler()
         self.notes: list[str] = []
@@ -128,6 +137,10 @@ class _Draft:
     def look_up(self) -> None:
         """Ask catalogue, templates, scorers and data, whatever of them the spec names soundly."""
         search, problems = self.reading.search, self.reading.problems
+        if self.reading.vectors is not None:
+            return self._look_up_vectors(self.reading.vectors)
+        if self.reading.spec is not None and self.reading.spec.fallback:
+            problems.add(("fallback",), "is for tasks with `kind`, of embedding models; remove it")
         self.tasks = [
             TaskDraft.of(name, self.reading, self.catalogue, self.folder, self.permission)
             for name in self.reading.tasks or ()
@@ -143,12 +156,31 @@ class _Draft:
             shown = any(task.takes_shots for task in self.tasks)
             for task in self.tasks:
                 task.show_examples(search, seed, silent=shown and not task.takes_shots)
-            prompts = tuple(self.tasks[0].prompts) if self.tasks else ()
-            self.space = make_space(search, self.models, prompts, problems)
-            if self.tasks and (output := self.tasks[0].spec.output) is not None:
-                self.space = asking_for(self.space, output)
+            self.prompts = dict(self.tasks[0].prompts) if self.tasks else {}
+            self.space = make_space(search, self.models, tuple(self.prompts), problems)
+            if self.tasks:
+                unasked(search, problems)
+                if (output := self.tasks[0].spec.output) is not None:
+                    self.space = asking_for(self.space, output)
             note_unsent(self.models, self.catalogue, self.shipped, self.space, problems)
-        self._refuse_untimed()
+        return self._refuse_untimed()
+
+    def _look_up_vectors(self, task: EmbeddingTaskSpec) -> None:
+        """The same for a task of embedding models."""
+        search, problems = self.reading.search, self.reading.problems
+        cut = search is not None and search.chunk_tokens is not None
+        draft = EmbeddingDraft(task, self.reading.source, self.folder, self.cache, problems, cut=cut)
+        self.prompts = draft.prompts
+        if search is not None:
+            self.models = find_models(search.models, self.catalogue, problems)
+            self.space = make_vector_space(search, self.models, tuple(self.prompts), problems)
+        fallback = self.reading.spec.fallback if self.reading.spec else ()
+        self.fallback = find_models(fallback, self.catalogue, problems, ("fallback",))
+        self.embedding = draft.found({**self.models, **self.fallback})
+        if self.embedding is not None:
+            check, fault = draft.row_check(self.embedding, {**self.models, **self.fallback})
+            find = (self.folder, self.cache)
+            self.rows = read_rows(task, self._selection, find, problems, check=check, fault=fault)
 
     def _refuse_untimed(self) -> None:
         """Note a limit on the first token for a provider that answers in one piece."""
@@ -174,7 +206,7 @@ class _Draft:
             settings, model = space.defaults[first], self.models[first]
             self.evaluated = Evaluated(settings=settings, split=split, origin=UNTUNED)
         else:
-            found = read_given(given, self.tasks[0].prompts, self.catalogue)
+            found = read_given(given, self.prompts, self.catalogue, experiment=spec.experiment)
             settings, model = found.settings, found.model
             chosen_by = found.recommended_by if found.experiment == spec.experiment else ""
             self.evaluated = Evaluated(
@@ -185,6 +217,9 @@ class _Draft:
                 form=found.form(),
             )
         self.space, self.models = one_point(settings), {model.full_name: model}
+        if self.embedding is not None:
+            self.embedding = fallen_back(self.embedding, settings, model, self.fallback)
+        self.prompts = {settings.prompt: self.prompts[settings.prompt]}
         for task in self.tasks:
             task.narrow(settings.prompt)
 
@@ -226,7 +261,7 @@ class _Draft:
             )
 
     def _choose_sampler(self, search: SearchSpec, override: Any) -> None:
-        policy, problems = _aim(self.reading.aim or AimSpec()).policy, self.reading.problems
+        policy, problems = aim_of(self.reading.aim or AimSpec()).policy, self.reading.problems
         if search.escalate and policy.name != "floor":
             problems.add(
                 ("search", "escalate"),
@@ -259,7 +294,7 @@ class _Draft:
         self.reading.problems.raise_any()
         if spec is None or task is None or space is None:
             raise AssertionError("a plan is made only when no fault was found")
-        models, used = self.models.values(), {**self.models, **self.panel.models}.values()
+        models, used = self.models.values(), {**self.models, **self.panel.models, **self.fallback}.values()
         return Plan(
             experiment=spec.experiment,
             description=spec.description,
@@ -268,8 +303,9 @@ class _Draft:
             task=task,
             space=space,
             models=self.models,
+            fallback_models=self.fallback,
             endpoints=make_endpoints(used, self.catalogue, spec.providers, max_concurrency),
-            aim=_aim(spec.aim),
+            aim=aim_of(spec.aim),
             budget=Budget(**spec.budget.model_dump()),
             failures=spec.failures,
             seed=spec.seed,
@@ -282,10 +318,10 @@ class _Draft:
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
             catalogue_fingerprint=self.catalogue.fingerprint(),
             notes=(
-                *_notes(spec.search, used),
+                *notes_of(spec.search, used),
                 *self.panel.notes(self.models),
                 *self._absences(spec.search, space),
-                *notes_of(task),
+                *row_notes(task),
                 *self.notes,
             ),
             pins=self.pins,
@@ -299,6 +335,9 @@ class _Draft:
 
     def joined(self, experiment: str) -> Task | None:
         """The task of the plan, of one or of several; `None` where rows are missing or too few."""
+        vectors = self.reading.vectors
+        if vectors is not None and self.embedding is not None and self.rows is not None:
+            return vector_task(experiment, vectors, self.embedding, self.prompts, self.rows)
         if not self.tasks or any(task.rows is None for task in self.tasks):
             return None
         try:
@@ -308,36 +347,15 @@ class _Draft:
             return None
 
     def _open_rows(self) -> None:
-        spec, aim, search = self.reading.spec, self.reading.aim or AimSpec(), self.reading.search
-        selection = Selection(confirm=aim.confirm, seed=spec.seed if spec else 0)
-        least = min(limits_of(search, list(self.models.values())), default=1) if search else 1
+        search, models = self.reading.search, list(self.models.values())
+        least = min(limits_of(search, models), default=1) if search else 1
         for task in self.tasks:
-            task.open_rows(self.models, selection, (self.folder, self.cache), least)
+            task.open_rows(self.models, self._selection, (self.folder, self.cache), least)
 
-
-def _aim(aim: AimSpec) -> Aim:
-    limits = {name: value for name, value in aim.within if value is not None}
-    return Aim(
-        limits=limits,
-        assumed={name: most for name, most in ASSUMED.items() if name not in limits},
-        policy=policy_of(aim.policy),
-        confirm=aim.confirm,
-        confidence=aim.confidence,
-        indifference=aim.indifference,
-    )
-
-
-def _notes(search: SearchSpec, models: Iterable[Model]) -> tuple[str, ...]:
-    notes = [
-        f"{model.full_name}: its provider announced its end for {model.deprecation_date}"
-        for model in models
-        if model.deprecation_date is not None
-    ]
-    if search.reuse_across_limits:
-        notes.append(
-            "at temperature 0, whole answers stand for other max_output_tokens (reuse_across_limits)"
-        )
-    return tuple(notes)
+    @property
+    def _selection(self) -> Selection:
+        spec, aim = self.reading.spec, self.reading.aim or AimSpec()
+        return Selection(confirm=aim.confirm, seed=spec.seed if spec else 0)
 
 
 @contextmanager

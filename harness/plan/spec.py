@@ -8,11 +8,13 @@ the reference page. Must not look anything up: that is the planner's work.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
 from harness.plan.aim_spec import AimSpec
+from harness.plan.embedding_spec import EmbeddingTaskSpec, VectorSearchSpec
+from harness.plan.prompt_spec import PROMPT_TEXT, Name, Prompts
 from harness.plan.provider_spec import ProviderSpec
 from harness.plan.ranges import (
     KIND,
@@ -27,19 +29,10 @@ from harness.plan.ranges import (
 from harness.records import SENT_FIELDS
 
 
-def _variants(value: object) -> str:
-    return KIND + ("several" if isinstance(value, Mapping) else "one")
-
-
 def _named(value: object) -> str:
     return KIND + ("with options" if isinstance(value, Mapping) else "plain")
 
 
-PROMPT_TEXT = (
-    "A path relative to the spec, or the template itself (text with a line break or with `{{`). "
-    "Jinja2; the inputs of a sample are its variables."
-)
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 # Parts of a request that are no settings: custom parameters of these names would overwrite them.
 OURS = (
     *("model", "messages", "seed", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"),
@@ -47,12 +40,6 @@ OURS = (
 )
 SHA256 = r"^[0-9a-f]{64}$"
 NO_TASK = "task is missing, and so is tasks"
-Name = Annotated[str, Field(pattern=NAME, max_length=80)]
-Variants = Annotated[dict[Name, str], Field(min_length=1)]
-Prompts = Annotated[
-    Annotated[str, Tag(KIND + "one")] | Annotated[Variants, Tag(KIND + "several")],
-    Discriminator(_variants),
-]
 ScorerForm = Annotated[
     Annotated[str, Tag(KIND + "plain")]
     | Annotated[
@@ -145,7 +132,7 @@ def task_weight(task: TaskSpec) -> float:
     return task.weight if isinstance(task, WeightedTaskSpec) else 1.0
 
 
-class SearchSpec(Strict):
+class SearchSpec(VectorSearchSpec):
     """What is searched. A setting is a range, choices, or one fixed value; others are not sent."""
 
     models: list[str] = Field(
@@ -258,6 +245,25 @@ class BudgetSpec(Strict):
         return self
 
 
+# A task with a kind that is none is still one of vectors, and its other keys are read as such.
+ONLY_OF_VECTORS = frozenset(EmbeddingTaskSpec.model_fields) - frozenset(TaskSpec.model_fields)
+
+
+def _task_kind(value: object) -> str:
+    held = (
+        not ONLY_OF_VECTORS.isdisjoint(cast("Mapping[str, object]", value))
+        if isinstance(value, Mapping)
+        else isinstance(value, EmbeddingTaskSpec)
+    )
+    return KIND + ("of vectors" if held else "of texts")
+
+
+TaskForm = Annotated[
+    Annotated[TaskSpec, Tag(KIND + "of texts")] | Annotated[EmbeddingTaskSpec, Tag(KIND + "of vectors")],
+    Discriminator(_task_kind),
+]
+
+
 class Spec(Strict):
     """An experiment: a task, what to search, what counts as good, and what it may cost."""
 
@@ -265,7 +271,10 @@ class Spec(Strict):
 
     experiment: Name = Field(description="Its name: letters, digits, dots, dashes and underscores.")
     description: str = Field(default="", description="The question, in a sentence.")
-    task: TaskSpec | None = Field(default=None, description="What is asked and how answers are judged.")
+    task: TaskForm | None = Field(
+        default=None,
+        description="What is asked and how answers are judged; with `kind`, a task of embedding models.",
+    )
     tasks: Annotated[dict[Name, WeightedTaskSpec], Field(min_length=2)] | None = Field(
         default=None,
         description="In place of task: several tasks by name, for which one set of settings is to be good. "
@@ -285,6 +294,11 @@ class Spec(Strict):
     failures: Literal["count_as_wrong", "leave_out"] = Field(
         description="What a call without an answer, or an answer that a scorer cannot judge, means for "
         "quality: count_as_wrong or leave_out. What a judge gives no verdict on is left out in any case."
+    )
+    fallback: list[str] = Field(
+        default_factory=list[str],
+        description="Embedding models that the evaluation of a task with `kind` goes on with, in this order, "
+        "when the one before cannot be asked any more: the whole run moves, and no two models are mixed.",
     )
     seed: int = Field(default=0, ge=0, description="Decides the order of samples and all randomness of ours.")
 

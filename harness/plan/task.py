@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from harness.plan.embedding import Embedding
 from harness.plan.joined import JoinedRows, task_of
 from harness.plan.labelled import Labelled
 from harness.plan.rows import Rows
@@ -26,7 +27,8 @@ class Task:
     scorers: of single answers, the first gives the quality. repeat_scorers: of all answers to a sample.
     scorer_forms: both as the spec wrote them. slices: metadata fields that quality is shown by; `None`: all
     with few values. labelled: answers of known quality by the name of the judge that is measured with
-    them. shots: examples by prompt variant, of those that show some. parts: the tasks that this one is made
+    them. shots: examples by prompt variant, of those that show some. embedding: what vectors are
+    for, in a task that has no scorers; `None` in a task of texts. parts: the tasks that this one is made
     of, whose weights add up to 1: its quality is their mean by weight, its prompts are those of the first
     part, and each part has its own scorers. Without parts, it is the only one.
     """
@@ -44,6 +46,7 @@ class Task:
         default_factory=dict[str, "tuple[Labelled, ...]"], repr=False
     )
     shots: Mapping[str, Shots] = field(default_factory=dict[str, Shots], repr=False)
+    embedding: Embedding | None = None
     weight: float = 1.0
     parts: tuple[Task, ...] = ()
 
@@ -58,9 +61,15 @@ class Task:
         return next((part for part in self.parts if part.name == name), self)
 
     def messages(self, prompt: str, sample: Sample) -> tuple[Message, ...]:
-        """What is asked about this sample in this variant. Raises PromptError as `Prompt.render` does."""
+        """What is asked about this sample in this variant. Raises PromptError as `Prompt.render` does.
+
+        In a task of vectors, each text that is embedded is one message.
+        """
         if self.parts:
             return self.of(sample.id).messages(prompt, sample)
+        if self.embedding is not None:
+            texts = self.embedding.asked(self.prompts[prompt], sample)
+            return tuple(Message("user", text) for text in texts)
         shots = self.shots.get(prompt)
         return self.prompts[prompt].render(sample.inputs, () if shots is None else shots.of(sample))
 
@@ -83,7 +92,12 @@ class Task:
 
     @property
     def judge_calls(self) -> float:
-        """Calls of judges for each answer; of parts, on average by their weights."""
+        """Calls for each answer beside its own: of judges, or for the other text of a pair.
+
+        Of parts, on average by their weights.
+        """
+        if self.embedding is not None:
+            return int(self.embedding.of_pairs)
         if self.parts:
             return math.fsum(part.weight * part.judge_calls for part in self.parts)
         return sum(judge.asked_per_answer for judge in self.judges)

@@ -16,11 +16,13 @@ from harness.catalogue.models import Catalogue, Model
 from harness.errors import DataError, UsageError
 from harness.plan.columns import Row
 from harness.plan.data_source import find_rows
+from harness.plan.embedding import Embedding
+from harness.plan.embedding_spec import EmbeddingTaskSpec
 from harness.plan.joined import JoinedRows, prefix_of
 from harness.plan.judging import Panel, find_panel
 from harness.plan.lengths import LengthCheck, longest_prompts
 from harness.plan.problems import Problems
-from harness.plan.rows import LISTED_PROBLEMS, Rows, Selection, open_rows
+from harness.plan.rows import LISTED_PROBLEMS, RowCheck, Rows, Selection, open_rows
 from harness.plan.scoring import MetricCheck, find_scorers
 from harness.plan.shots import Shots, shot_variants
 from harness.plan.spec import SearchSpec, TaskSpec, task_weight
@@ -74,20 +76,12 @@ class TaskDraft:
         the shortest answer that is asked for, in tokens.
         """
         spec, problems = self.spec, self.problems
-        prefix = prefix_of(self.name) if self.name else ""
-        selection = replace(selection, limit=spec.limit, stratify=spec.stratify, prefix=prefix)
+        selection = replace(selection, prefix=prefix_of(self.name) if self.name else "")
         check, metric = TemplateCheck(self.prompts), MetricCheck(spec, self.scorers, problems)
         fault = self._row_check(check, metric, models, least)
-        try:
-            self.rows = open_rows(find_rows(spec.dataset, *find), selection, fault)
-        except UsageError as error:
-            problems.add(("task", "dataset"), str(error))
-        except DataError as error:
-            problems.extend(error.problems)
-        else:
+        self.rows = read_rows(spec, selection, find, problems, check=check, fault=fault)
+        if self.rows is not None:
             metric.finish()
-        finally:
-            problems.extend(check.finish())
 
     @property
     def takes_shots(self) -> bool:
@@ -136,6 +130,47 @@ class TaskDraft:
             return check.row(inputs) or targets.row(row) or metric.row(row) or lengths.row(inputs)
 
         return fault
+
+
+def read_rows(
+    spec: TaskSpec | EmbeddingTaskSpec,
+    selection: Selection,
+    find: tuple[Path, Path],
+    problems: Problems,
+    *,
+    check: TemplateCheck,
+    fault: RowCheck,
+) -> Rows | None:
+    """The rows of a task, each held against `fault`; problems are noted, those of `check` as well.
+
+    selection: without what the task itself says. find: folders of the spec and of converted files.
+    """
+    selection = replace(selection, limit=spec.limit, stratify=spec.stratify)
+    try:
+        return open_rows(find_rows(spec.dataset, *find), selection, fault)
+    except UsageError as error:
+        problems.add(("task", "dataset"), str(error))
+    except DataError as error:
+        problems.extend(error.problems)
+    finally:
+        problems.extend(check.finish())
+    return None
+
+
+def vector_task(
+    name: str, spec: EmbeddingTaskSpec, embedding: Embedding, prompts: Mapping[str, Prompt], rows: Rows
+) -> Task:
+    """The task of embedding models."""
+    return Task(
+        name=name,
+        rows=rows,
+        prompts=prompts,
+        scorers=(),
+        slices=None if spec.slices is None else tuple(spec.slices),
+        metric=embedding.metric.name,
+        repeats=1,
+        embedding=embedding,
+    )
 
 
 def agree(drafts: Sequence[TaskDraft]) -> None:
@@ -196,7 +231,7 @@ def joined(experiment: str, drafts: Sequence[TaskDraft]) -> Task:
     )
 
 
-def notes_of(task: Task) -> list[str]:
+def row_notes(task: Task) -> list[str]:
     """What a reader of a plan of several tasks should know of their rows."""
     if not isinstance(task.rows, JoinedRows):
         return []

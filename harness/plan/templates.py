@@ -28,11 +28,17 @@ def read_prompts(
 
     home: the place of the task in the spec.
     """
-    place: Place = (*home, "prompt")
-    if isinstance(task.prompt, str):
-        written = {ONLY_VARIANT: (place, task.prompt)}
+    return read_variants((*home, "prompt"), task.prompt, source, folder, problems)
+
+
+def read_variants(
+    place: Place, form: str | Mapping[str, str], source: YamlSource, folder: Path, problems: Problems
+) -> dict[str, Prompt]:
+    """The templates that stand at this place, by variant, as `read_prompts` gives those of a task."""
+    if isinstance(form, str):
+        written = {ONLY_VARIANT: (place, form)}
     else:
-        written = {variant: ((*place, variant), text) for variant, text in task.prompt.items()}
+        written = {variant: ((*place, variant), text) for variant, text in form.items()}
     prompts: dict[str, Prompt] = {}
     for variant, (where, text) in written.items():
         try:

@@ -18,6 +18,7 @@ from harness.catalogue.presets import load_presets
 from harness.errors import UsageError
 from harness.findings import RunRecord
 from harness.fingerprint import canonical
+from harness.plan.given import RECOMMENDATIONS, recommended_in
 from harness.plan.parameters import default_settings, there, value_of, with_values
 from harness.plan.plan import Choices, Dimension, Space, rivals_of
 from harness.plan.problems import shown, suggestion, written
@@ -56,7 +57,7 @@ def find_warm(entries: Sequence[str], space: Space, sources: Sources) -> tuple[W
             if entry.startswith(PRESET):
                 warm = _preset(entry, space, "warm_start")
             elif entry.endswith(".json"):
-                warm = _fitting(entry, [_recommended(sources.folder / entry)], space)
+                warm = _fitting(entry, [_recommended(sources.folder / entry, sources.experiment)], space)
             else:
                 warm = _of_run(entry, space, sources)
         except UsageError as error:
@@ -143,11 +144,13 @@ def _finalists(record: RunRecord) -> list[Settings]:
     return [trial.settings for trial in ranked]
 
 
-def _recommended(path: Path) -> Settings:
+def _recommended(path: Path, experiment: str) -> Settings:
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"is {str(path)!r}, which cannot be read as JSON: {error}") from error
+    if isinstance(content, Mapping) and cast("Any", content).get("format") == RECOMMENDATIONS:
+        content = cast("Any", content)["picks"][recommended_in(cast("Any", content), experiment, str(path))]
     settings: Any = cast("Any", content).get("settings") if isinstance(content, Mapping) else None
     if not isinstance(settings, Mapping):
         raise UsageError(
@@ -194,7 +197,7 @@ def _misfit(settings: Settings, space: Space) -> str:
     for rivals in filter(None, map(rivals_of, dimensions)):
         if len(both := [name for name in rivals if value_of(settings, name) is not None]) > 1:
             return f"they send {' and '.join(both)}"
-    for name in (*SENT_FIELDS, *settings.extra):
+    for name in (*SENT_FIELDS, *settings.extra, *settings.local):
         value = value_of(settings, name)
         if value is None or value == value_of(default, name):
             continue

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.plan.embedding import gold
 from harness.plan.joined import task_of
 from harness.plan.plan import Plan
 from harness.plan.task import Task
@@ -20,6 +21,7 @@ from harness.scores.metrics import Metric, find_metric
 from harness.scores.scorer import target_label
 from harness.stats.strata import Strata
 from harness.trials.groupings import Groupings
+from harness.trials.vector_quality import OF_THE_WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +40,15 @@ class Part:
     @classmethod
     def of(cls, task: Task, marks: NDArray[np.bool_], *, only: bool) -> Part:
         """The part of this task, with nothing noted yet."""
-        metric, named = find_metric(task.metric), task.slices
+        metric, named = _metric(task), task.slices
         if named is not None and metric.reads == "groups":
             named = (*named, metric.argument)
         return cls("" if only else task.name, task, metric, marks, Groupings(len(marks), named))
 
     @property
     def of_the_whole(self) -> bool:
-        """Whether the metric says nothing of one sample: it looks at labels, or at groups."""
-        return self.metric.of_labels or self.metric.reads == "groups"
+        """Whether the metric says nothing of one sample: it looks at labels, at groups, or at all of them."""
+        return self.metric.of_labels or self.metric.reads in ("groups", *OF_THE_WHOLE)
 
     def shown(self, name: str) -> str:
         """What a scorer, field or label of this task is called in the record."""
@@ -94,6 +96,11 @@ class Board:
         return any(part.of_the_whole for part in self.parts)
 
     @property
+    def metric(self) -> Metric:
+        """The metric of the only task, or of the first one."""
+        return self.parts[0].metric
+
+    @property
     def strata(self) -> Strata | None:
         """Which task each sample belongs to; `None` with one task."""
         if len(self.parts) == 1:
@@ -112,10 +119,23 @@ class Board:
         self.noted[position] = True
         self.groups[position] = sample.group
         part = self.part(position)
-        first = part.task.scorers[0]
-        self.targets[position] = None if isinstance(first, Judge) else target_label(first, sample)
+        self.targets[position] = _target(part.task, sample)
         part.groupings.note(position, sample.metadata)
 
     def code(self, label: str | None) -> int:
         """The number of a label; 0 for none."""
         return 0 if label is None else self.codes.setdefault(label, len(self.codes) + 1)
+
+
+def _metric(task: Task) -> Metric:
+    return find_metric(task.metric) if task.embedding is None else task.embedding.metric
+
+
+def _target(task: Task, sample: Sample) -> str | None:
+    """The label of the sample's target, as the first scorer or the vectors' metric reads it."""
+    embedding = task.embedding
+    if embedding is not None:
+        known = gold(embedding.kind, sample.target) if embedding.of_pairs else sample.target
+        return None if isinstance(known, list | dict) else str(known)
+    first = task.scorers[0]
+    return None if isinstance(first, Judge) else target_label(first, sample)

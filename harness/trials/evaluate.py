@@ -159,7 +159,7 @@ def _arrived(
             continue
         if isinstance(outcome, CallFailure) and outcome.kind in HOPELESS:
             cause = f"cannot be asked ({outcome.kind}): {outcome.message}"
-            answered.gone.update(dict.fromkeys(_affected(outcome, arms), cause))
+            answered.gone.update(dict.fromkeys(affected(outcome, arms), cause))
         yield Arrived(asked, outcome, asked.sample)
 
 
@@ -275,7 +275,7 @@ def _take(judged: Judged[_Asked]) -> None:
             arm.take_repeats(asked.position, score_repeats(plan, outcomes, asked.sample))
 
 
-def _affected(failure: CallFailure, arms: Sequence[Arm]) -> set[str]:
+def affected(failure: CallFailure, arms: Sequence[Arm]) -> set[str]:
     """The models that share the cause: all of the provider, for a key or an account."""
     model = failure.call.settings.model
     if failure.kind not in OF_PROVIDER:

@@ -21,6 +21,7 @@ from harness.stats.bounds import mean_bounds, percentile_bounds, share_bounds, t
 from harness.trials.board import Board, Part
 from harness.trials.quality import Measured, measure
 from harness.trials.variety import Variety
+from harness.trials.vector_quality import Whole, cache_figures, values_of, whole_of
 
 Floats = NDArray[np.float64]
 Places = slice | NDArray[np.intp]
@@ -60,6 +61,9 @@ class Arm:
     reason: str = ""
     variety: Variety = field(default_factory=Variety, repr=False)
     measured: tuple[int, Measured] | None = field(default=None, repr=False)
+    figures: dict[str, float] = field(default_factory=dict[str, float], repr=False)
+    vectors: NDArray[np.float32] | None = field(default=None, repr=False)
+    whole: tuple[int, Whole] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, number: int, settings: Settings, board: Board) -> Arm:
@@ -101,6 +105,17 @@ class Arm:
                 name = part.shown(score.scorer)
                 self.together.setdefault(name, np.full(len(self.seen), np.nan))[position] = score.value
 
+    def keep_vector(self, position: int, vector: NDArray[np.float32]) -> None:
+        """Keep the vector of the sample at this position, for a metric that looks at all of them."""
+        if self.vectors is None:
+            self.vectors = np.full((len(self.seen), len(vector)), np.nan, np.float32)
+        self.vectors[position] = vector
+
+    def found(self, position: int) -> str | None:
+        """The label or cluster that vectors give the sample at this position; `None` for none."""
+        labels = whole_of(self).labels
+        return labels[position] if labels else None
+
     def seen_text(self) -> str:
         """Which answers this arm has seen, in a form for the store; see `seen_of`."""
         return base64.b64encode(zlib.compress(np.packbits(self.seen).tobytes())).decode("ascii")
@@ -117,6 +132,8 @@ class Arm:
         could not be judged counts as 0 or not at all, as the spec says; what a model failed to judge never
         counts, since that says nothing of the answer.
         """
+        if self.board.plan.task.embedding is not None:
+            return values_of(self)[start:stop]
         parts = self.board.parts
         if len(parts) == 1:
             return self._part_values(parts[0], slice(start, stop))
@@ -196,7 +213,7 @@ class Arm:
         return Trial(
             number=self.number,
             settings=self.settings,
-            model_class=self.board.plan.models[self.settings.model].model_class,
+            model_class=self.board.plan.asked_models[self.settings.model].model_class,
             split=self.board.split,
             state=self.state,
             samples=self.samples(),
@@ -216,6 +233,7 @@ class Arm:
                 **{name: self._mean(name, values) for name, values in self.others.items()},
                 **{name: float(np.nanmean(values)) for name, values in self.together.items()},
             },
+            facts=self.figures | (cache_figures(self) if self.board.metric.reads == "hits" else {}),
             bounds={} if level is None or not calls else self._bounds(level),
             by_task=self.measure().by_task,
         )

@@ -21,6 +21,7 @@ from harness.stats.bounds import shared
 from harness.stats.intervals import bootstrap_interval, mean_interval
 from harness.stats.strata import weighted_mean
 from harness.stats.tables import OF_NUMBERS, ONE_LABEL, WHOLE_TABLE
+from harness.trials.vector_quality import OF_ALL, measure_all
 
 if TYPE_CHECKING:
     from harness.trials.board import Part
@@ -79,6 +80,8 @@ def measure_part(arm: Arm, part: Part, level: float, among: Marks | None = None)
     known = ~np.isnan(values) & part.marks if among is None else ~np.isnan(values) & part.marks & among
     if known.sum() < 2:
         return None
+    if metric.reads in OF_ALL:
+        return measure_all(arm, metric, level, known)
     if metric.of_labels:
         return _of_labels(arm, metric, level, known)
     if metric.reads == "groups":
@@ -208,6 +211,8 @@ def _labelled(arm: Arm, known: Marks) -> _Labelled:
 
 
 def _label_figures(arm: Arm, part: Part, level: float) -> tuple[LabelFigures, ...]:
+    if part.metric.reads in ("numbers", *OF_ALL):
+        return ()
     answers = _labelled(arm, ~np.isnan(arm.quality_values()) & part.marks)
     if not 0 < len({given for given in answers.given if given is not None}) <= MOST_LABELS:
         return ()

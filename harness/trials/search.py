@@ -27,6 +27,7 @@ from harness.trials.evaluate import NOTHING, Ask, Due
 from harness.trials.evidence import Arm
 from harness.trials.proposals import Proposals
 from harness.trials.race import ROUNDING, Race
+from harness.trials.vector_quality import OF_THE_WHOLE, calibrated
 
 POOL_SHARE = 0.5  # of the search's allowance that the pool of defaults may use where there is more to try
 POOL_DEPTH = 12  # samples of each of them that it may use in any case: defaults are worth more than search
@@ -66,8 +67,9 @@ class Search:
         plan = self.plan
         board = Board.of(plan, "search")
         if board.of_the_whole:
+            by = "how they stand among the others" if board.metric.reads in OF_THE_WHOLE else "their scores"
             self.notes.append(
-                "race, ties and differences compare single samples by their scores: "
+                f"race, ties and differences compare single samples by {by}: "
                 f"{plan.task.metric} has no value for one sample"
             )
         allowance = Allowance.of(plan, finalists=min(finals.MOST + 1, plan.n_trials))
@@ -108,16 +110,14 @@ class Search:
         all_of_them = len(space.models) * len(space.prompts)
         room = allowance.samples([], [Arm.of(0, space.fixed[0], board)])
         most = min(self.plan.n_trials, POOL_MOST, max(2, room // POOL_LOOK))
-        fixed = len(space.fixed) - 1
-        if room < FIRST_BLOCK * min(2, most, all_of_them) or most <= fixed:
+        if most <= (fixed := len(space.fixed) - 1) or room < FIRST_BLOCK * min(2, most, all_of_them):
             presets = f"and {fixed} settings of presets " if fixed else ""
             raise InconclusiveError(
                 f"the budget does not cover a first look at {all_of_them} combinations of model and prompt "
                 f"{presets}beside the {allowance.reserve_calls} calls that confirm {allowance.finalists} "
                 f"finalists: it is {self.plan.budget.words()}; raise it, or search fewer models or prompts"
             )
-        warm = len(space.warm) + fixed
-        if all_of_them + warm > most:
+        if all_of_them + (warm := len(space.warm) + fixed) > most:
             what = f" and {warm} settings to start from" if warm else ""
             self.notes.append(
                 f"{most} of {all_of_them} combinations of model and prompt{what} were tried: n_trials is "
@@ -331,7 +331,7 @@ class Search:
                 f"the budget covered {count} of {len(board.ids)} samples of the confirm split for "
                 f"{len(chosen)} finalists"
             )
-        self.finalists = [Arm.of(arm.number, arm.settings, board) for arm in chosen]
+        self.finalists = [Arm.of(arm.number, calibrated(arm), board) for arm in chosen]
         if not self._answer(self.finalists, range(count)):
             self._note_budget()
         for arm in self.finalists:
