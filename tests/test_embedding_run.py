@@ -11,6 +11,8 @@ from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, v_measure_score
 
 from harness.calls.provider import ProviderFault
+from harness.cli import main
+from harness.drift import space_drift
 from harness.errors import HarnessError, ProviderError
 from harness.outputs.frames import read_scores
 from harness.past import load_run, rebuild_report
@@ -430,3 +432,43 @@ def test_half_an_outage_moves_the_run_as_well(desk):
 def test_matrix_of_test_vectors_has_one_row_a_text():
     """What the tests above take for vectors is what a provider sends."""
     assert matrix(vectors_of(list(ARTICLES.values()))).shape == (len(ARTICLES), 64)
+
+
+# -- drift
+
+
+def evaluated(desk, model, blur=0.0):
+    """The name of an evaluation of this model."""
+    made = desk.evaluate(desk.spec(models=(model,)), lambda call: embedding(call, blur=blur))
+    return made.record.run
+
+
+def test_the_same_space_does_not_drift(desk):
+    """Two runs of one model agree on every neighbour, and nothing is sent to tell."""
+    runs = evaluated(desk, "one"), evaluated(desk, "one")
+    desk.texts.clear()
+    it = space_drift(*runs, store=desk.where["store"])
+    assert (it.found.overlap, it.found.texts) == (1.0, len(ARTICLES) + len(QUESTIONS))
+    assert it.found.rank_correlation == pytest.approx(1.0)
+    assert not desk.texts
+
+
+def test_another_space_drifts_and_names_the_text_that_moved(desk):
+    """A model that blurs its vectors keeps fewer neighbours than one that does not."""
+    it = space_drift(evaluated(desk, "one"), evaluated(desk, "two", 0.6), k=3, store=desk.where["store"])
+    assert it.found.overlap < 0.9
+    assert it.lowest in {*ARTICLES.values(), *(text for text, _ in QUESTIONS)}
+    assert it.after[1].model == "mine/two"
+
+
+def test_drift_is_a_check_for_ci(desk, capsys):
+    """`harness drift --at-least` ends with 1 when fewer neighbours stay, and with 0 when enough do."""
+    runs = evaluated(desk, "one"), evaluated(desk, "two", 0.6)
+    asked = ["drift", *runs, "-k", "3", "--store", desk.where["store"]]
+    codes = []
+    for least in ("0.05", "0.99"):
+        with pytest.raises(SystemExit) as ended:
+            main([*asked, "--at-least", least])
+        codes.append(ended.value.code)
+    assert codes == [0, 1]
+    assert "rank correlation" in capsys.readouterr().out

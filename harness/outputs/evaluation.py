@@ -119,7 +119,7 @@ def evaluation_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> Evalu
         provenance=provenance_lines(record),
         repeat=_repeat(record, trial),
         git_commit=record.provenance.git_commit,
-        notes=(*record.notes, *small_model(trial.settings)),
+        notes=(*record.notes, *small_model(trial)),
     )
 
 

@@ -209,7 +209,7 @@ def _choice(choice: Recommendation, record: RunRecord) -> Choice:
             f"{numbers.share(trial.truncation_rate)} truncated"
         ),
         reason=choice.reason,
-        caveats=(*choice.caveats, *small_model(choice.settings)),
+        caveats=(*choice.caveats, *small_model(choice.trial)),
         versus=tuple(_versus(name, pair) for name, pair in pairs if pair is not None),
         scorers=scorer_lines(record, trial),
         ties=choice.ties,
@@ -279,5 +279,5 @@ def _marks(number: int, record: RunRecord) -> tuple[str, ...]:
 def _notes(record: RunRecord) -> tuple[str, ...]:
     if record.recommendation is not None:
         return record.notes
-    local = next((trial.settings for trial in record.trials if trial.settings.provider == "local"), None)
+    local = next((trial for trial in record.trials if trial.settings.provider == "local"), None)
     return record.notes if local is None else (*record.notes, *small_model(local))

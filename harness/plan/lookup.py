@@ -35,6 +35,12 @@ WIRE_FORMAT: Mapping[str, Accepts] = {
     "stop": Accepts(),
     "seed": Accepts(),
 }
+# The same for texts to embed, with what some services call the kind of text or task.
+VECTORS: Mapping[str, Accepts] = {
+    "dimensions": Accepts(low=1),
+    "input_type": Accepts(),
+    "task_type": Accepts(),
+}
 
 
 def with_own_files(catalogue: Catalogue, files: Iterable[str], folder: Path, problems: Problems) -> Catalogue:
@@ -174,10 +180,17 @@ def _models(name: str, spec: ProviderSpec, catalogue: Catalogue, problems: Probl
                 name=model_name,
                 model_class=own.model_class or "SMALL",
                 prices=None,
-                settings=WIRE_FORMAT if facts.unlisted is None else facts.unlisted,
+                settings=_unlisted(facts, own.model_class),
                 source=OWN,
             )
         yield _own_model(base, own, free=spec.free or facts.free)
+
+
+def _unlisted(facts: ProviderFacts, model_class: ModelClass | None) -> Mapping[str, Accepts]:
+    """What a model takes of which nobody says so."""
+    if model_class == "EMBEDDING":
+        return VECTORS
+    return WIRE_FORMAT if facts.unlisted is None else facts.unlisted
 
 
 def _meant(name: str, spec: ProviderSpec, catalogue: Catalogue, problems: Problems) -> Iterable[Model]:
@@ -207,6 +220,9 @@ def _own_model(base: Model, own: ModelSpec, *, free: bool) -> Model:
         context_tokens=own.context_tokens or base.context_tokens,
         max_input_tokens=own.max_input_tokens or base.max_input_tokens,
         max_output_tokens=own.max_output_tokens or base.max_output_tokens,
+        dimensions=own.dimensions or base.dimensions,
+        texts_per_request=own.texts_per_request or base.texts_per_request,
+        tokens_per_request=own.tokens_per_request or base.tokens_per_request,
     )
 
 

@@ -87,6 +87,13 @@ class ModelSpec(Strict):
         default=None, ge=1, description="Longest prompt; a longer one is refused before anything is sent."
     )
     max_output_tokens: int | None = Field(default=None, ge=1, description="Longest answer the model gives.")
+    dimensions: int | None = Field(default=None, ge=1, description="Length of an embedding model's vectors.")
+    texts_per_request: int | None = Field(
+        default=None, ge=1, description="Texts to embed that one request may carry; left out: 32."
+    )
+    tokens_per_request: int | None = Field(
+        default=None, ge=1, description="Their tokens in all; left out: 8192."
+    )
     answer_s: AnswerTimeSpec | None = Field(
         default=None, description="Seconds an answer takes; only the estimate of a plan's time uses it."
     )

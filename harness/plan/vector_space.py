@@ -111,8 +111,15 @@ def _check_local(dimensions: Sequence[Dimension], problems: Problems) -> None:
         )
 
 
+def _start(dimension: Dimension) -> JsonValue:
+    """The untuned value: texts as whole as can be, and else the first one."""
+    if dimension.name == "chunk_tokens":
+        return max(_numbers(dimension))
+    return starting_value(dimension, None)
+
+
 def _default(model: str, prompt: str, dimensions: Sequence[Dimension]) -> Settings:
-    values = {dimension.name: starting_value(dimension, None) for dimension in dimensions}
+    values = {dimension.name: _start(dimension) for dimension in dimensions}
     local: dict[str, JsonValue] = {name: value for name, value in values.items() if name in LOCAL}
     sent = {name: value for name, value in values.items() if name not in LOCAL}
     return replace(Settings(model=model, prompt=prompt), extra=sent, local=local)

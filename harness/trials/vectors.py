@@ -17,13 +17,14 @@ from harness.calls.engine import Engine
 from harness.errors import UsageError
 from harness.findings import AnswerRow
 from harness.plan.embedding import TOP_K, Embedding, relevance
+from harness.plan.plan import Plan
 from harness.records import CallFailure, Completion, Outcome, Sample, Score, Settings
 from harness.scores.ranking import RankingFigure, ranking_figure
 from harness.stats.neighbours import cosine
 from harness.trials.embed import Embedded, Send, Vectors, Wanted, embed, wanted
 from harness.trials.evaluate import HOPELESS, NOTHING, UNSENT, Answered, Due, affected
 from harness.trials.evidence import Arm
-from harness.trials.index import Index, NoIndex, Shelf, size_figures
+from harness.trials.index import Index, NoIndex, Shelf, documents, size_figures
 from harness.trials.vector_quality import values_of
 
 TOGETHER = 64  # queries that are looked up at a time: a corpus is read once for all of them
@@ -109,6 +110,20 @@ def judged_alone(arm: Arm, send: Send) -> Iterator[tuple[int, Outcome, tuple[Sco
     shelf = Shelf(arm.board.plan, send)
     for one in _told(_samples([arm], range(len(arm.seen))), send, shelf):
         yield one.asked.position, one.outcome, one.scores
+
+
+def texts_asked(plan: Plan, settings: Settings) -> Iterator[Wanted[str]]:
+    """The texts of the plan's task, of each document and each sample of both splits, by its id."""
+    embedding = plan.task.embedding
+    if embedding is None:
+        return
+    if embedding.corpus is not None:
+        for one in documents(plan, settings):
+            yield Wanted(one.calls[0].sample_id, one.calls, one.ends)
+    for sample_id in plan.task.rows.ids("all"):
+        sample = plan.task.rows.sample(sample_id)
+        texts = embedding.asked(plan.task.prompts[settings.prompt], sample)
+        yield wanted(plan, settings, sample_id, texts, sample_id)
 
 
 def remember_vectors(arm: Arm, seen: str, engine: Engine) -> None:
