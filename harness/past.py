@@ -24,7 +24,7 @@ from harness.plan.plan import Plan
 from harness.plan.planner import data_fingerprint, make_plan
 from harness.plan.provenance import provenance_of, task_cards
 from harness.records import Split, Verb
-from harness.result import EvalResult, TuneResult
+from harness.result import EvalResult, TuneResult, selected
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.board import Board
 from harness.trials.evaluate import answer_rows, remember
@@ -71,6 +71,15 @@ def load_run(
             arms = arms_of(record, plan, engine, database)
         finalists, searched = finalists_of(record, arms), searched_of(record, arms[0])
         return TuneResult(record, plan, folder, finalists=finalists, searched=searched)
+    finally:
+        database.close()
+
+
+def record_of(run: str = "latest", *, store: str | None = None) -> RunRecord:
+    """The record of a finished run, whatever became of its spec. Raises UsageError when it is not there."""
+    database = open_store(store)
+    try:
+        return _record_of(database.run(run))
     finally:
         database.close()
 
@@ -161,7 +170,9 @@ def rebuild_report(
         result = load_run(row.run, store=store, reports=reports, scorers=scorers)
         with open_engine(result.plan, row.run, database, {}, SystemClock(), use_cache=True) as engine:
             arms = arms_of(result.record, result.plan, engine, database)
-            result.files = tuple(write_report(result.record, rows_of(arms, engine), result.folder))
+            rows, choice = rows_of(arms, engine), result.record.recommendation
+            selection = None if choice is None else selected(choice, result.plan)
+            result.files = tuple(write_report(result.record, rows, result.folder, selection))
         return result
     finally:
         database.close()

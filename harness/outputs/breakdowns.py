@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from harness.findings import Breakdown, LabelFigures, RunRecord, Slice, TaskCard, Trial
+from harness.cards import TaskCard
+from harness.findings import Breakdown, LabelFigures, RunRecord, Slice, Trial
 from harness.outputs import numbers
 from harness.outputs.report_parts import Cell
 from harness.records import Estimate, JsonValue

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from harness.findings import AnswerRow, DataCard, Paid, RunRecord, RunState, TaskCard, Trial
+from harness.cards import DataCard, TaskCard
+from harness.findings import AnswerRow, Paid, RunRecord, RunState, Trial
 from harness.outputs import numbers
 from harness.records import MODEL_CLASSES, Purpose
 

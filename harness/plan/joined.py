@@ -12,8 +12,8 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
+from harness.cards import DataCard
 from harness.errors import DataError, Problem, UsageError
-from harness.findings import DataCard
 from harness.fingerprint import fingerprint
 from harness.plan.rows import SMALLEST_SPLIT, Rows
 from harness.records import Sample, Split

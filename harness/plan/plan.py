@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, cast
 from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
 from harness.plan.conditions import When
+from harness.plan.gate_spec import Gate
 from harness.plan.policy import Policy
 from harness.plan.problems import written
 from harness.plan.task import Task, asked_of
@@ -128,6 +129,14 @@ class Space:
         for settings in (one for some in self.presets.values() for one in some):
             found += [] if settings in found else [settings]
         return tuple(found)
+
+    def named(self, settings: Mapping[int, Settings]) -> dict[int, str]:
+        """The presets that these settings are, by number; only of those that are any."""
+        names = {
+            number: ", ".join(name for name, some in self.presets.items() if one in some)
+            for number, one in settings.items()
+        }
+        return {number: name for number, name in names.items() if name}
 
     @property
     def distinct(self) -> int | None:
@@ -253,9 +262,8 @@ class Plan:
     fallback_models: those that an evaluation goes on with when one cannot be asked any more.
     endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
     unless the spec says so. escalate: whether larger classes are tried only where smaller ones do not do.
-    optuna_storage: where the run is mirrored live, `None`: nowhere. notes: what a reader of the plan should
-    know, as in a model's announced end. pins: what `make_plan` has to be told, besides the spec, to make this
-    plan again: what a warm start found, and what could be told of a sampler given in Python.
+    optuna_storage: where the run is mirrored live, `None`: nowhere. notes: for readers, as in a model's
+    announced end. pins: what `make_plan` has to be told, besides the spec, to make this plan again.
     """
 
     experiment: str
@@ -282,6 +290,7 @@ class Plan:
     pins: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     evaluated: Evaluated | None = None
     judge_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
+    gate: Gate = field(default_factory=Gate)
     fallback_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
 
     @property

@@ -11,7 +11,8 @@ import subprocess
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from harness.findings import Provenance, TaskCard
+from harness.cards import TaskCard
+from harness.findings import Provenance
 from harness.plan.joined import JoinedRows
 from harness.plan.plan import Plan
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias, cast
 
+from harness.cards import DataCard
 from harness.errors import DataError, Problem
-from harness.findings import DataCard
 from harness.fingerprint import canonical, fingerprint, share
 from harness.plan.columns import Columns, Fault, Row, parse_line, shape
 from harness.records import JsonValue, Sample, Split

@@ -83,6 +83,11 @@ class TaskDraft:
         if self.rows is not None:
             metric.finish()
 
+    def further_scorers(self) -> list[str]:
+        """What scorers beside the first one are called in a record."""
+        names = [one.name for one in (*self.scorers[1:], *self.repeat_scorers)]
+        return [f"{prefix_of(self.name)}{name}" if self.name else name for name in names]
+
     @property
     def takes_shots(self) -> bool:
         """Whether a prompt has a place for examples."""
