@@ -97,11 +97,12 @@ class Chosen:
     """What a finished run recommends.
 
     prompt_text: the template of its prompt, as it was measured; `None` for a run of several tasks, each of
-    which has its own. labelled: the choice under every policy.
+    which has its own. templates: of all its prompts, by variant. labelled: the choice under every policy.
     """
 
     recommendation: Recommendation
     prompt_text: str | None
+    templates: Mapping[str, str]
     labelled: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
 
 
@@ -135,7 +136,7 @@ def chosen(
         why = "; ".join(record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
     prompt = row.prompts.get(recommendation.settings.prompt)
-    return Chosen(recommendation, prompt, labelled)
+    return Chosen(recommendation, prompt, row.prompts, labelled)
 
 
 def data_now(run: str, *, store: str | None = None) -> str | None:
