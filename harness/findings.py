@@ -261,7 +261,8 @@ class AnswerRow:
     """One call of one trial with all that was made of it: a line of the per-sample table.
 
     failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
-    reused: see `Completion`.
+    reused: see `Completion`. chunks: in how many a long input was asked about, each a call of its own.
+    lost_tokens: of the input that no prompt showed.
     """
 
     trial: int
@@ -277,6 +278,8 @@ class AnswerRow:
     scores: tuple[Score, ...]
     target: JsonValue = None
     reused: bool = False
+    chunks: int = 1
+    lost_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

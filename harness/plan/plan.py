@@ -7,7 +7,7 @@ opens nothing and decides nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast
 
@@ -15,6 +15,7 @@ from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
 from harness.plan.conditions import When
 from harness.plan.labelled import Labelled
+from harness.plan.long_inputs import LongInputs
 from harness.plan.policy import Policy
 from harness.plan.problems import written
 from harness.plan.rows import Rows
@@ -231,7 +232,7 @@ class Task:
     scorers: of single answers, the first gives the quality. repeat_scorers: of all answers to a sample.
     scorer_forms: both as the spec wrote them. slices: metadata fields that quality is shown by; `None`: all
     with few values. labelled: answers of known quality by the name of the judge that is measured with
-    them. shots: examples by prompt variant, of those that show some.
+    them. shots: examples by prompt variant, of those that show some. long_inputs: `None`: as they are.
     """
 
     name: str
@@ -248,11 +249,19 @@ class Task:
     )
 
     shots: Mapping[str, Shots] = field(default_factory=dict[str, Shots], repr=False)
+    long_inputs: LongInputs | None = None
 
     def messages(self, prompt: str, sample: Sample) -> tuple[Message, ...]:
-        """What is asked about this sample in this variant. Raises PromptError as `Prompt.render` does."""
-        shots = self.shots.get(prompt)
-        return self.prompts[prompt].render(sample.inputs, () if shots is None else shots.of(sample))
+        """The first of `each_piece`, and the only one but for long inputs. Raises PromptError likewise."""
+        return next(self.each_piece(prompt, sample))
+
+    def each_piece(self, prompt: str, sample: Sample) -> Iterator[tuple[Message, ...]]:
+        """What is asked about each chunk of this sample. Raises PromptError as `Prompt.render` does."""
+        shots, long = self.shots.get(prompt), self.long_inputs
+        shown = () if shots is None else shots.of(sample)
+        if long is not None:
+            return long.rendered(self.prompts[prompt], sample.inputs, shown)
+        return iter((self.prompts[prompt].render(sample.inputs, shown),))
 
     def template(self, prompt: str) -> str:
         """The template of this variant for an application, its examples written out."""
@@ -368,6 +377,7 @@ class Plan:
                 **({"reuse_limits": self.reuse_limits} if self.reuse_limits else {}),
                 **({"judges": self._judges()} if task.judges else {}),
                 **({"shots": task.shots} if task.shots else {}),
+                **({} if task.long_inputs is None else {"long_inputs": task.long_inputs.form()}),
                 **({"escalate": True} if self.escalate else {}),
             }
         )

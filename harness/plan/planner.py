@@ -22,6 +22,7 @@ from harness.plan.frames import with_rows_written
 from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel, find_panel
 from harness.plan.lengths import LengthCheck, longest_prompts
+from harness.plan.long_inputs import LongInputs, LongInputsCheck, find_long_inputs
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
 from harness.plan.mapping import note_unsent
 from harness.plan.overrides import Overrides, overridden, refuse_overrides
@@ -128,6 +129,7 @@ class _Draft:
         self.scorers: tuple[Scorer | Judge, ...] = ()
         self.repeat_scorers: tuple[RepeatScorer, ...] = ()
         self.panel = Panel()
+        self.long: LongInputs | None = None
         self.rows: Rows | None = None
         self.lengths: LengthCheck | None = None
         self.shots: Mapping[str, Shots] = {}
@@ -145,6 +147,9 @@ class _Draft:
             self.panel = find_panel(self.scorers, self.catalogue, self.folder, problems)
             self.scorers = self.panel.named(self.scorers)
             self.prompts = read_prompts(task, self.reading.source, self.folder, problems)
+            self.long = find_long_inputs(
+                task.long_inputs, self.prompts, self.reading.source, self.folder, problems
+            )
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
         if task is not None:
@@ -299,6 +304,7 @@ class _Draft:
             scorer_forms=tuple(spec.task.scorers),
             labelled=self.panel.labelled,
             shots={name: shots for name, shots in self.shots.items() if name in self.prompts},
+            long_inputs=self.long,
         )
 
     def _open_rows(self, task: TaskSpec) -> Rows | None:
@@ -308,15 +314,17 @@ class _Draft:
             confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit, stratify=task.stratify
         )
         check, targets = TemplateCheck(self.prompts), TargetCheck(self.scorers)
+        long = LongInputsCheck(self.long)
         metric = MetricCheck(task, self.scorers, problems)
         search, models = self.reading.search, list(self.models.values())
         least = min(limits_of(search, models), default=1) if search else 1
         longest = longest_prompts(self.models, least, task.max_input_tokens)
-        lengths = self.lengths = LengthCheck(self.prompts, models, longest)
+        lengths = self.lengths = LengthCheck(self.prompts, models, longest, self.long)
 
         def fault(row: Row) -> str | None:
             inputs = row.inputs
-            return check.row(inputs) or targets.row(row) or metric.row(row) or lengths.row(inputs)
+            of_inputs = check.row(inputs) or long.row(inputs) or lengths.row(inputs)
+            return of_inputs or targets.row(row) or metric.row(row)
 
         try:
             rows = open_rows(find_rows(task.dataset, self.folder, self.cache), selection, fault)
@@ -326,9 +334,10 @@ class _Draft:
             problems.extend(error.problems)
         else:
             metric.finish()
+            self.notes += long.notes()
             return rows
         finally:
-            problems.extend(check.finish())
+            problems.extend((*check.finish(), *long.finish()))
         return None
 
 

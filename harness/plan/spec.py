@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from harness.plan.aim_spec import AimSpec
+from harness.plan.long_input_spec import LongInputsSpec
 from harness.plan.problems import written
 from harness.plan.ranges import (
     KIND,
@@ -121,6 +122,10 @@ class TaskSpec(Strict):
     repeats: int = Field(default=1, ge=1, description="How often each sample is asked, from 1.")
     limit: int | None = Field(
         default=None, ge=4, description="Use only this many samples, at least 4; the same ones every time."
+    )
+    long_inputs: LongInputsSpec | None = Field(
+        default=None,
+        description="What becomes of inputs too long for a prompt: cut down, or asked about in chunks.",
     )
     max_input_tokens: int | None = Field(
         default=None,
