@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from harness.insights import CacheReport, Reference, SettingEffect
 from harness.records import (
     Bounds,
+    Endpoint,
     Estimate,
     JsonValue,
     ModelClass,
@@ -21,6 +23,7 @@ from harness.records import (
     Split,
     Verb,
 )
+from harness.sheets import Sheet
 
 TrialState = Literal["running", "complete", "eliminated", "infeasible", "failed", "stopped"]
 
@@ -30,10 +33,13 @@ class Trial:
     """One set of settings with its evidence on one split.
 
     samples: how many samples it answered. `quality` is `None` until something was scored.
+    facts: what the vectors of an embedding model are like, by name, such as dimensions and bytes_per_vector.
     price: list price, whoever paid; spent_usd: what this run paid for it. `reason`: why it ended.
     Rates are shares of the calls made; latencies are those of real calls. told: what the sampler was told it
     is worth, on one scale for short and long trials of a run; `None`: nothing. bounds: of the figures, by
     their names here, on the confirm split good for all finalists together; empty while a run is under way.
+    queue: waiting on our side, which is no part of the latency. endings: calls by how they ended: finish
+    reasons of answers, "" for none that was told, and kinds of failures.
     """
 
     number: int
@@ -54,13 +60,21 @@ class Trial:
     spent_usd: float = 0.0
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    facts: Mapping[str, float] = field(default_factory=dict[str, float])
     told: float | None = None
     bounds: Mapping[str, Bounds] = field(default_factory=dict[str, Bounds])
+    first_token_p95_s: float | None = None
+    queue_p50_s: float | None = None
+    queue_p95_s: float | None = None
+    endings: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What a result rests on, so that somebody else can repeat it."""
+    """What a result rests on, so that somebody else can repeat it.
+
+    endpoints: where the models were asked, by provider.
+    """
 
     spec: str
     plan: str
@@ -71,6 +85,7 @@ class Provenance:
     versions: Mapping[str, str]
     git_commit: str | None
     started_at: datetime
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +129,16 @@ class Champion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderChampion:
+    """The best of one provider under the policy of the recommendation; the fields are those of `Champion`."""
+
+    provider: str
+    trial: Trial
+    versus: PairedDifference | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrontTrial:
     """A finalist, on the confirm split, that none beats both in quality and in another figure.
 
@@ -135,7 +160,7 @@ class Recommendation:
     is that trial itself, or there is no other. separations: what it would take to break the ties with these
     two. by_class: one champion a model class, in the order of `MODEL_CLASSES`. class_gain: whether the
     largest class beats the smallest beyond noise and what that costs, a sentence; empty for one class.
-    pareto: finalists worth a look, best quality first.
+    pareto: finalists worth a look, best quality first. by_provider: one champion a provider, by name.
     """
 
     experiment: str
@@ -157,6 +182,7 @@ class Recommendation:
     by_class: tuple[Champion, ...] = ()
     pareto: tuple[FrontTrial, ...] = ()
     class_gain: str = ""
+    by_provider: tuple[ProviderChampion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +205,7 @@ class Spend:
     the cached answers. cap_usd and cap_calls: `None` when not capped. by_purpose: parts of usd, calls, tokens
     and of what was cached, of the purposes for which anything was asked. by_model: what was paid for what was
     studied, without judges, by full name, and by "" where a bill brought no answer; empty until a run ends.
+    retries: requests sent again after a fault.
     """
 
     usd: float = 0.0
@@ -192,6 +219,7 @@ class Spend:
     cap_calls: int | None = None
     by_purpose: Mapping[Purpose, Paid] = field(default_factory=dict["Purpose", Paid])
     by_model: Mapping[str, Paid] = field(default_factory=dict[str, Paid])
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,8 +289,8 @@ class AnswerRow:
     """One call of one trial with all that was made of it: a line of the per-sample table.
 
     failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
-    reused: see `Completion`. chunks: in how many a long input was asked about, each a call of its own.
-    lost_tokens: of the input that no prompt showed.
+    reused: see `Completion`. inputs: of the sample, what a template may show. chunks: in how many a long
+    input was asked about, each a call of its own. lost_tokens: of the input that no prompt showed.
     """
 
     trial: int
@@ -278,6 +306,7 @@ class AnswerRow:
     scores: tuple[Score, ...]
     target: JsonValue = None
     reused: bool = False
+    inputs: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     chunks: int = 1
     lost_tokens: int = 0
 
@@ -334,9 +363,11 @@ class RunRecord:
 
     trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
-    breakdowns: of the finalists, or of the one trial of an evaluation.
+    breakdowns: of the finalists, or of the one trial of an evaluation; sheets: of the same, sample by sample.
+    effects: of what was searched.
     verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
-    settings come from, in words; empty for a search. judges: those that were measured.
+    settings come from, in words; empty for a search. judges: those that were measured. references: what
+    embedding models are held against. caches: thresholds of a semantic cache, the recommended one first.
     """
 
     run: str
@@ -359,3 +390,7 @@ class RunRecord:
     origin: str = ""
     judges: tuple[JudgeReport, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
+    effects: tuple[SettingEffect, ...] = ()
+    sheets: tuple[Sheet, ...] = ()
+    references: tuple[Reference, ...] = ()
+    caches: tuple[CacheReport, ...] = ()

@@ -18,7 +18,8 @@ CHUNK_BYTES = 1 << 20
 def canonical(value: object) -> str:
     """The value as JSON text with sorted keys and no spaces (RFC 8785 but for number formatting).
 
-    Tuples become lists and records become objects. Raises TypeError for anything that is not
+    Tuples become lists and records become objects, without a field marked `named: unless empty` that is.
+    Raises TypeError for anything that is not
     JSON-like, and ValueError for NaN and infinities: neither may silently become part of a name.
     """
     return _encode(value)
@@ -45,7 +46,11 @@ def share(*parts: object) -> float:
 
 def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        named = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        for f in dataclasses.fields(value):
+            if f.metadata and f.metadata.get("named") == "unless empty" and not named[f.name]:
+                del named[f.name]
+        return named
     if isinstance(value, Mapping):
         return dict(cast("Mapping[str, object]", value))
     raise TypeError(f"{type(value).__name__} {value!r} has no canonical form; pass JSON-like values")

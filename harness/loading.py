@@ -7,10 +7,12 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+# Where litellm calls a provider otherwise when it is asked for vectors.
+FOR_VECTORS: Mapping[str, str] = {"ollama_chat": "ollama"}
 _ALONE = threading.Event()
 
 

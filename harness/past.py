@@ -23,12 +23,12 @@ from harness.outputs.report import write_report
 from harness.plan.plan import Plan
 from harness.plan.planner import data_fingerprint, make_plan
 from harness.plan.provenance import provenance_of
-from harness.plan.spec_reader import read_addresses, read_key_variables
 from harness.records import Split, Verb
-from harness.result import EvalResult, TuneResult
+from harness.result import EvalResult, TuneResult, selected
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import answer_rows, remember
 from harness.trials.evidence import Arm, Board
+from harness.trials.vectors import remember_vectors, vector_rows
 
 REPORTS = Path("reports")
 
@@ -74,6 +74,15 @@ def load_run(
         database.close()
 
 
+def record_of(run: str = "latest", *, store: str | None = None) -> RunRecord:
+    """The record of a finished run, whatever became of its spec. Raises UsageError when it is not there."""
+    database = open_store(store)
+    try:
+        return _record_of(database.run(run))
+    finally:
+        database.close()
+
+
 def _record_of(row: RunRow) -> RunRecord:
     if row.record is None:
         raise UsageError(
@@ -86,14 +95,11 @@ def _record_of(row: RunRow) -> RunRecord:
 class Chosen:
     """What a finished run recommends. prompt_text: the template of its prompt, as it was measured.
 
-    addresses, key_variables: by provider, where the run's spec names one. labelled: the choice under every
-    policy.
+    labelled: the choice under every policy.
     """
 
     recommendation: Recommendation
     prompt_text: str
-    addresses: Mapping[str, str]
-    key_variables: Mapping[str, str]
     labelled: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
 
 
@@ -127,8 +133,7 @@ def chosen(
         why = "; ".join(record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
     prompt = row.prompts[recommendation.settings.prompt]
-    spec = row.spec_text
-    return Chosen(recommendation, prompt, read_addresses(spec), read_key_variables(spec), labelled)
+    return Chosen(recommendation, prompt, labelled)
 
 
 def data_now(run: str, *, store: str | None = None) -> str | None:
@@ -163,7 +168,9 @@ def rebuild_report(
         result = load_run(row.run, store=store, reports=reports, scorers=scorers)
         with open_engine(result.plan, row.run, database, {}, SystemClock(), use_cache=True) as engine:
             arms = arms_of(result.record, result.plan, engine, database)
-            result.files = tuple(write_report(result.record, rows_of(arms, engine), result.folder))
+            rows, choice = rows_of(arms, engine), result.record.recommendation
+            selection = None if choice is None else selected(choice, result.plan)
+            result.files = tuple(write_report(result.record, rows, result.folder, selection))
         return result
     finally:
         database.close()
@@ -246,7 +253,7 @@ def arms_of(record: RunRecord, plan: Plan, engine: Engine, database: Store) -> t
     for trials, arms in zip((record.trials, record.finalists), rebuilt, strict=True):
         for trial in trials:
             arm = Arm.of(trial.number, trial.settings, boards[trial.split])
-            remember(arm, seen[trial.split, trial.number], engine)
+            _remember(arm, seen[trial.split, trial.number], engine)
             _require_answers(arm, trial, record.run)
             arm.state, arm.reason = trial.state, trial.reason
             arms.append(arm)
@@ -268,7 +275,14 @@ def rows_of(arms: tuple[Iterable[Arm], Iterable[Arm]], engine: Engine) -> Iterat
     """The per-sample table of these arms, both splits."""
     for side in arms:
         for arm in side:
-            yield from answer_rows(arm, engine)
+            of_vectors = arm.board.plan.task.embedding is not None
+            yield from vector_rows(arm, engine) if of_vectors else answer_rows(arm, engine)
+
+
+def _remember(arm: Arm, seen: str, engine: Engine) -> None:
+    """Fill an empty arm with what it saw in an earlier process."""
+    of_vectors = arm.board.plan.task.embedding is not None
+    (remember_vectors if of_vectors else remember)(arm, seen, engine)
 
 
 def record_so_far(run: str = "latest", *, store: str | None = None) -> tuple[RunRecord, Plan]:
@@ -313,6 +327,6 @@ def _trials_so_far(rows: Iterable[TrialRow], plan: Plan, engine: Engine) -> Iter
     boards = {"search": Board.of(plan, "search"), "confirm": Board.of(plan, "confirm")}
     for row in rows:
         arm = Arm.of(row.number, row.settings, boards[row.split])
-        remember(arm, row.seen, engine)
+        _remember(arm, row.seen, engine)
         arm.state, arm.reason = cast("TrialState", row.state), row.reason
         yield replace(arm.trial(), told=row.told)

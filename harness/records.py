@@ -30,6 +30,8 @@ class Settings:
 
     model: "provider/name". prompt: name of a prompt variant of the task.
     extra: custom parameters, passed through as they are. `None` in any field: not sent.
+    local: what is done with vectors on our side and never sent, so that settings which differ here alone
+    share all answers: chunk_tokens, chunk_overlap, split_by, pooling, top_k, threshold.
     """
 
     model: str
@@ -43,6 +45,10 @@ class Settings:
     seed: int | None = None
     reasoning_effort: str | None = None
     extra: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    # Left out of names where it is empty: those that were given before there was such a thing stay.
+    local: Mapping[str, JsonValue] = field(
+        default_factory=dict[str, JsonValue], metadata={"named": "unless empty"}
+    )
 
     @property
     def provider(self) -> str:
@@ -62,9 +68,13 @@ class Settings:
             named["stop"] = list(self.stop)
         return {**named, **self.extra} if self.extra else named
 
+    def held(self) -> dict[str, JsonValue]:
+        """Every setting but model and prompt by name: what is sent, and what is done on our side."""
+        return {**self.sent(), **self.local}
+
 
 SENT_FIELDS: tuple[str, ...] = tuple(
-    f.name for f in fields(Settings) if f.name not in ("model", "prompt", "extra")
+    f.name for f in fields(Settings) if f.name not in ("model", "prompt", "extra", "local")
 )
 _sent_values = attrgetter(*SENT_FIELDS)
 

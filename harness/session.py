@@ -20,6 +20,7 @@ from harness.calls.provider import Provider
 from harness.clock import Clock
 from harness.errors import HarnessError, InconclusiveError, StoreError, UsageError
 from harness.findings import JudgeReport, Progress, RunRecord, RunState, Trial
+from harness.insights import CacheReport
 from harness.outputs import display
 from harness.outputs.files import require_folder
 from harness.outputs.report import write_report
@@ -27,15 +28,22 @@ from harness.past import find_run, open_engine, plan_of, rows_of
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of
-from harness.records import Verb
+from harness.records import Split, Verb
+from harness.result import selected
 from harness.stats.bounds import shared
 from harness.store.bills import paid_by_model
 from harness.store.store import RunRow, Store, TrialRow, open_store
+from harness.trials.caches import cache_reports
+from harness.trials.effects import setting_effects
 from harness.trials.evaluate import Ask, Pipeline
 from harness.trials.evidence import Arm
 from harness.trials.measured_judge import measure_judges, require_telling, with_corrected
 from harness.trials.mirror import Mirror, mirrored
 from harness.trials.quality import breakdown
+from harness.trials.references import references
+from harness.trials.sheet import sheet_of
+from harness.trials.stored import RecallAll, StoredAnswers
+from harness.trials.vectors import VectorPipeline
 
 GLANCE_S = 0.5  # between two progress snapshots while answers arrive
 GLANCE_SHARE = 0.05  # of the time that snapshots may take: those of resampled metrics are dear
@@ -76,11 +84,15 @@ class Means:
     use_cache: bool
     environ: Mapping[str, str]
     clock: Clock
+    offline: bool = False
 
 
 @dataclass(slots=True)
 class Session:
-    """What is needed to say how far a run is, and to keep it. folder: of its report."""
+    """What is needed to say how far a run is, and to keep it.
+
+    folder: of its report. offline: whether nobody is asked but the store.
+    """
 
     run: str
     plan: Plan
@@ -91,6 +103,7 @@ class Session:
     started_at: datetime
     on_progress: Watcher | None
     mirror: Mirror | None
+    offline: bool
     began: float = field(init=False)
     next_glance: float = field(init=False)
     last_glance_s: float = field(default=0.0, init=False)
@@ -104,6 +117,10 @@ class Session:
 
     def asks(self, watch: Callable[[], None]) -> Ask:
         """A way to let arms answer samples; `watch` is called after each outcome."""
+        if self.offline:
+            return StoredAnswers(self.engine, watch).ask
+        if self.plan.task.embedding is not None:
+            return VectorPipeline(self.engine, watch).ask
         return Pipeline(self.engine, watch).ask
 
     def on_answer(self, work: Work) -> None:
@@ -151,7 +168,7 @@ class Session:
     def attempt(self, work: Work) -> RunState:
         """Do the work and say how it ended; a fault is passed on when what there is was written down."""
         try:
-            self.judges = measure_judges(self.plan, self.engine.run)
+            self.judges = self._measured_judges()
             require_telling(self.plan, self.judges)
             work.run()
         except KeyboardInterrupt:
@@ -170,11 +187,19 @@ class Session:
             raise
         return "complete"
 
+    def _measured_judges(self) -> tuple[JudgeReport, ...]:
+        if not self.offline:
+            return measure_judges(self.plan, self.engine.run)
+        stored = RecallAll(self.engine)
+        reports = measure_judges(self.plan, stored)
+        stored.require_all()
+        return reports
+
     def record(self, work: Work, state: RunState) -> RunRecord:
         """What the work found, without a recommendation."""
         plan, level = self.plan, self.plan.aim.confidence
         confirmed = [arm for arm in work.finalists if arm.samples()]
-        return RunRecord(
+        record = RunRecord(
             run=self.run,
             experiment=plan.experiment,
             description=plan.description,
@@ -194,8 +219,12 @@ class Session:
             verb=plan.verb,
             origin="" if plan.evaluated is None else plan.evaluated.origin,
             judges=with_corrected(self.judges, work.arms if plan.evaluated else confirmed),
+            references=references(plan, _reported(plan)) if any(arm.samples() for arm in work.arms) else (),
+            caches=_caches(plan, work, confirmed),
             breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
+            sheets=tuple(sheet_of(arm) for arm in _shown(plan, work) if arm.samples()),
         )
+        return record if plan.evaluated else replace(record, effects=setting_effects(record, plan))
 
     def conclude(self, work: Work, record: RunRecord) -> tuple[Path, ...]:
         """Write the record into the store and its report into the folder; gives the report's files."""
@@ -203,8 +232,9 @@ class Session:
         self.save(work)
         self.store.end_run(record)
         try:
-            rows = rows_of((work.arms, work.finalists), self.engine)
-            return tuple(write_report(record, rows, self.folder))
+            rows, choice = rows_of((work.arms, work.finalists), self.engine), record.recommendation
+            selection = None if choice is None else selected(choice, self.plan)
+            return tuple(write_report(record, rows, self.folder, selection))
         except UsageError as error:
             raise HarnessError(
                 f"{error}; the run itself is safe: `harness report {self.run} -o FOLDER` writes its report"
@@ -232,7 +262,9 @@ def open_session(
             row = _row_again(verb, spec, resume, database)
             plan = plan_of(row, overrides)
         require_folder(means.reports)
-        providers = means.providers
+        if means.offline and plan.task.embedding is not None:
+            raise UsageError("offline is for tasks of texts; leave it out for one of embedding models")
+        providers = {} if means.offline else means.providers
         if providers is None:
             providers = open_providers(plan.endpoints, plan.asked_models, means.environ)
         database.begin_run(row)
@@ -242,7 +274,10 @@ def open_session(
             mirrored(row.run, plan) as mirror,
         ):
             folder, began = means.reports / row.run, row.started_at
-            yield Session(row.run, plan, folder, database, engine, means.clock, began, watch, mirror)
+            yield Session(
+                *(row.run, plan, folder, database, engine, means.clock, began, watch, mirror),
+                offline=means.offline,
+            )
     finally:
         database.close()
 
@@ -309,6 +344,18 @@ def _phase(plan: Plan, work: Work) -> Literal["search", "confirm", "eval"]:
     if plan.evaluated is not None:
         return "eval"
     return "confirm" if work.finalists else "search"
+
+
+def _reported(plan: Plan) -> Split:
+    """The split whose figures are the ones to expect."""
+    return "confirm" if plan.evaluated is None else plan.evaluated.split
+
+
+def _caches(plan: Plan, work: Work, confirmed: list[Arm]) -> tuple[CacheReport, ...]:
+    """What is told of thresholds, in a task that chooses one."""
+    if plan.task.embedding is None or plan.task.embedding.kind != "semantic_cache":
+        return ()
+    return cache_reports(work.arms, confirmed, plan.aim.confidence)
 
 
 def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from harness.advice.finalist import percent
 from harness.findings import Trial
-from harness.plan.limits import FIGURES, broken_limits, digits
+from harness.plan.limits import FACTS, FIGURES, broken_limits, digits
 from harness.plan.problems import written
 from harness.records import Bounds
 from harness.stats.bounds import units_to_show
@@ -43,6 +43,8 @@ class Check:
     def words(self) -> str:
         """Figure, bound and limit as a clause."""
         name, limit = self.figure, f"the limit is {written(self.most)}"
+        if name in FACTS and self.value is not None:
+            return f"{name} is {digits(self.value)}, {limit}"
         if self.value is None or self.bounds is None or self.bounds.high is None:
             known = "unknown" if self.value is None else f"{digits(self.value)} on too few calls to bound it"
             return f"{name} is {known}, {limit}"
@@ -137,7 +139,9 @@ def _check(trial: Trial, name: str, most: float) -> Check:
     value, bounds = FIGURES[name](trial), trial.bounds.get(name)
     unshown = False
     standing: Literal["keeps", "breaks", "unclear"] = "unclear"
-    if value is not None and bounds is not None:
+    if value is not None and name in FACTS:
+        standing = "keeps" if value <= most else "breaks"
+    elif value is not None and bounds is not None:
         allowed = most * (1 + ROUNDING)
         if bounds.high is not None and bounds.high <= allowed:
             standing = "keeps"

@@ -1,7 +1,8 @@
-"""Models that run on this machine: a server of our own per model, started at the first call that needs it.
+"""Models that run on this machine, begun at the first call that needs them.
 
-In: calls for the provider "local". Out: replies, through the direct lane. A run whose answers are all in
-the store starts nothing.
+In: calls for the provider "local". Out: replies: through the direct lane from a server of our own for weights
+in GGUF form, or from this process for all-MiniLM-L6-v2. A run whose answers are all in the store starts
+nothing.
 """
 
 from __future__ import annotations
@@ -14,19 +15,22 @@ from pathlib import Path
 
 from harness.calls.direct_lane import DirectProvider
 from harness.calls.local_server import PROGRAM, Launch, LocalServer, serve
-from harness.calls.provider import ProviderFault
+from harness.calls.provider import Provider, ProviderFault
 from harness.calls.weights import installed
 from harness.catalogue.models import Model
 from harness.errors import ProviderError
 from harness.records import Call, Reply
 
+SAFETENSORS, TOKENIZER = ".safetensors", "minilm-tokenizer"
 SLOTS = 2  # more hardly raise throughput on few cores, but the asynchronous path is then real
 
 
 @dataclass(slots=True)
 class _Running:
-    server: LocalServer
-    lane: DirectProvider
+    """server: `None` when the model runs in this process."""
+
+    server: LocalServer | None
+    lane: Provider
 
 
 class EmbeddedProvider:
@@ -45,7 +49,8 @@ class EmbeddedProvider:
         program: tuple[str, ...] = PROGRAM,
     ) -> None:
         self._files = {name: weights_file(model, folder) for name, model in models.items()}
-        self._contexts = {name: model.context_tokens for name, model in models.items()}
+        self._models = dict(models)
+        self._folder = folder
         self._logs = logs
         self._stream = stream
         self._program = program
@@ -55,6 +60,12 @@ class EmbeddedProvider:
     async def complete(self, call: Call) -> Reply:
         """Answer one call, starting the model's server if need be; see `provider.Provider`."""
         name = call.settings.model_name
+        gives_vectors = self._models[name].model_class == "EMBEDDING"
+        if bool(call.texts) != gives_vectors:
+            raise ProviderFault(
+                "bad_request",
+                f"local/{name} gives {'vectors, not answers' if gives_vectors else 'no vectors'}",
+            )
         if name not in self._starts:
             self._starts[name] = asyncio.create_task(self._start(name))
         # Shielded: a caller who gives up while a large model loads must not leave a server that nobody ends.
@@ -62,7 +73,7 @@ class EmbeddedProvider:
         try:
             return await running.lane.complete(call)
         except ProviderFault as fault:
-            if fault.kind == "connection" and not running.server.alive:
+            if fault.kind == "connection" and running.server is not None and not running.server.alive:
                 raise ProviderError(
                     f"the local server of {name!r} ended in the middle of the run; its log: "
                     f"{self._log(name)}; resume the run to go on from the last answer"
@@ -75,15 +86,24 @@ class EmbeddedProvider:
         for running in await asyncio.gather(*starts.values(), return_exceptions=True):
             if isinstance(running, _Running):
                 await running.lane.close()
-                await asyncio.to_thread(running.server.close)
+                if running.server is not None:
+                    await asyncio.to_thread(running.server.close)
 
     async def _start(self, name: str) -> _Running:
+        model, file = self._models[name], self._files[name]
+        if file.suffix == SAFETENSORS:
+            from harness.calls.minilm import MiniLm, MiniLmProvider
+
+            tokenizer = installed(TOKENIZER, self._folder)
+            assert tokenizer is not None, "the weights are not there without it"
+            return _Running(None, MiniLmProvider(await asyncio.to_thread(MiniLm, file, tokenizer)))
         launch = Launch(
             model=name,
-            gguf=self._files[name],
+            gguf=file,
             log=self._log(name),
             slots=SLOTS,
-            context_tokens=self._contexts[name] or 2048,
+            context_tokens=model.context_tokens or 2048,
+            embedding=model.model_class == "EMBEDDING",
             key=secrets.token_hex(16),
             program=self._program,
         )

@@ -15,13 +15,15 @@ from dataclasses import replace
 from typing import Any, cast
 
 from harness.calls.direct_lane import count
+from harness.calls.embeddings import read_vectors, reply_with
 from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, retry_after_s, safe
 from harness.calls.provider import ProviderFault
 from harness.clock import Clock, SystemClock
-from harness.loading import load_litellm
+from harness.loading import FOR_VECTORS, load_litellm
 from harness.records import Call, FailureKind, Reply, Usage
 
 NO_KEY = "no-key"
+UNCOUNTED = ("gemini",)  # prefixes whose answers with vectors do not state their tokens
 NEEDS = "litellm needs the package {!r}, which is not installed; run `pip install {}`"
 EXTRAS: Mapping[str, str] = {"mcp": "'llm-harness[responses]'"}
 _CHAIN = 20  # exceptions followed back to the first cause; litellm wraps some three or four times
@@ -103,6 +105,8 @@ class LitellmProvider:
         litellm = load_litellm()
         arguments, sent = self.arguments(call), self._clock.monotonic()
         try:
+            if call.texts:
+                return self._read_vectors(await litellm.aembedding(**arguments), call)
             answer = await litellm.acompletion(**arguments)
             if self._stream:
                 return await self._gather(answer, sent)
@@ -128,18 +132,20 @@ class LitellmProvider:
         await _end_worker()
 
     def arguments(self, call: Call) -> dict[str, Any]:
-        """The keyword arguments of `litellm.acompletion` for this call."""
-        arguments: dict[str, Any] = {
-            "model": f"{self._prefix}/{call.settings.model_name}",
-            "messages": [{"role": message.role, "content": message.content} for message in call.messages],
-            "max_retries": 0,
-            "drop_params": False,
-            "no-log": True,
-        }
-        if self._stream:
+        """The keyword arguments of `litellm.acompletion` for this call, of `aembedding` for one of texts."""
+        arguments: dict[str, Any] = {"max_retries": 0, "drop_params": False, "no-log": True}
+        if call.texts:
+            prefix = FOR_VECTORS.get(self._prefix, self._prefix)
+            arguments |= {"model": f"{prefix}/{call.settings.model_name}", "input": list(call.texts)}
+        else:
+            arguments |= {
+                "model": f"{self._prefix}/{call.settings.model_name}",
+                "messages": [{"role": message.role, "content": message.content} for message in call.messages],
+            }
+        if self._stream and not call.texts:
             arguments |= {"stream": True, "stream_options": {"include_usage": True}}
         for name, value in call.settings.sent().items():
-            if name in call.settings.extra and self._is_google(call):
+            if name in call.settings.extra and self._is_google(call) and not call.texts:
                 arguments.setdefault("extra_body", {"generationConfig": {}})["generationConfig"][name] = value
             else:
                 arguments["max_tokens" if name == "max_output_tokens" else name] = value
@@ -155,6 +161,21 @@ class LitellmProvider:
         return self._prefix == "gemini" or (
             self._prefix == "vertex_ai" and call.settings.model_name.startswith("gemini")
         )
+
+    def _read_vectors(self, answer: Any, call: Call) -> Reply:
+        """The vectors of an answer, in the order of the texts."""
+        try:
+            data = [{"index": one["index"], "embedding": one["embedding"]} for one in answer.data]
+            vectors = read_vectors(data, len(call.texts))
+            served_by = answer.model
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+            raise ProviderFault("malformed", f"unreadable answer: {error!r}", billed=True) from error
+        if self._prefix in UNCOUNTED:
+            # Google states no tokens here, and litellm's own count is that of one of the texts at most.
+            tokens = sum(_tokens(text) for text in call.texts)
+        else:
+            tokens = _usage(getattr(answer, "usage", None)).input_tokens
+        return reply_with(vectors, tokens, served_by)
 
     async def _gather(self, stream: Any, sent: float) -> Reply:
         """The reply that litellm's stream adds up to. sent: when the request went out, by our clock."""
@@ -286,6 +307,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             return
         yield cause
         cause = cause.__cause__ or cause.__context__
+
+
+def _tokens(text: str) -> int:
+    """The tokens of a text by the tokenizer that litellm takes for all models without one of their own."""
+    return load_litellm().token_counter(model="", text=text)
 
 
 def _read(answer: Any) -> Reply:

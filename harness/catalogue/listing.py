@@ -16,6 +16,7 @@ UNIT = "USD per million tokens"
 HEAD = ("class", "model", "$/M in", "cached", "$/M out", "prompt", "answer", "settings that it takes")
 FREE = Prices(input=0.0, output=0.0)
 TO_THE_RIGHT = range(2, 7)  # columns of figures
+MOST_LISTED = 5  # choices of a setting that are written out
 SHORT: Mapping[str, str] = {
     "temperature": "temp",
     "frequency_penalty": "freq",
@@ -68,7 +69,7 @@ def _row(model: Model) -> tuple[str, ...]:
     prompt = model.max_input_tokens or model.context_tokens
     words = [takes(model.settings) or "-"]
     if model.dimensions:
-        words = [f"vectors of {model.dimensions} numbers"]
+        words = [f"vectors of {model.dimensions} numbers", *filter(None, [takes(model.settings)])]
     if model.deprecation_date:
         after = f", then {model.successor}" if model.successor else ""
         words.append(f"ends {model.deprecation_date}{after}")
@@ -92,7 +93,9 @@ def _tokens(count: int | None) -> str:
 
 def _taken(name: str, accepts: Accepts) -> str:
     word = SHORT.get(name, name)
-    if accepts.choices is not None:
+    if accepts.choices is not None and len(accepts.choices) > MOST_LISTED:
+        word += f" of {len(accepts.choices)} kinds"
+    elif accepts.choices is not None:
         word += " " + "|".join(str(choice) for choice in accepts.choices)
     elif name != "seed" and accepts.low is not None and accepts.high is not None:
         word += f" {accepts.low:g}..{accepts.high:g}"

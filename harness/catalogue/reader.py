@@ -15,7 +15,16 @@ from typing import cast, get_args
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from harness.catalogue.models import Accepts, Catalogue, LongPrompt, Model, Prices, ProviderFacts, Wire
+from harness.catalogue.models import (
+    VECTOR_SETTINGS,
+    Accepts,
+    Catalogue,
+    LongPrompt,
+    Model,
+    Prices,
+    ProviderFacts,
+    Wire,
+)
 from harness.errors import CatalogueError
 from harness.records import MODEL_CLASSES, SENT_FIELDS, JsonValue, ModelClass
 
@@ -30,7 +39,16 @@ FILE_KEYS = (
 )
 MODEL_KEYS = (
     *("class", "takes", "prices", "context_tokens", "max_input_tokens", "max_output_tokens", "dimensions"),
-    *("weights", "deprecation_date", "successor", "answer_s", "source", "as_of"),
+    *(
+        "texts_per_request",
+        "tokens_per_request",
+        "weights",
+        "deprecation_date",
+        "successor",
+        "answer_s",
+        "source",
+        "as_of",
+    ),
 )
 PRICE_KEYS = ("input", "cached_input", "cache_write", "output", "reasoning")
 
@@ -223,6 +241,7 @@ def _model(
     model_class = entry.model_class("class")
     context_tokens = entry.count("context_tokens")
     max_output_tokens = entry.count("max_output_tokens")
+    dimensions = entry.count("dimensions")
     takes = entry.text("takes")
     if takes not in accepted:
         raise entry.fault("takes", f"is {takes!r}, expected a set under settings: {', '.join(accepted)}")
@@ -236,12 +255,14 @@ def _model(
         prices=FREE if file.flag("free") else _prices(entry, model_class),
         answer_s=None if timed is None else _answer_s(timed.section("answer_s")),
         answer_s_source="" if timed is None else _stated_where(timed.section("answer_s")),
-        settings=_limited(accepted[takes], max_output_tokens or context_tokens),
+        settings=_limited(accepted[takes], max_output_tokens or context_tokens, dimensions),
         context_tokens=context_tokens,
         max_input_tokens=entry.count("max_input_tokens"),
         max_output_tokens=max_output_tokens,
         successor=entry.optional_text("successor"),
-        dimensions=entry.count("dimensions"),
+        dimensions=dimensions,
+        texts_per_request=entry.count("texts_per_request"),
+        tokens_per_request=entry.count("tokens_per_request"),
         weights=entry.optional_text("weights"),
         deprecation_date=entry.date("deprecation_date") if "deprecation_date" in entry.values else None,
         source=(entry if "source" in entry.values else file).text("source"),
@@ -322,7 +343,7 @@ def _stated_where(section: _Section) -> str:
 
 
 def _accepted(settings: _Section) -> dict[str, Accepts]:
-    settings.only(*SENT_FIELDS)
+    settings.only(*SENT_FIELDS, *VECTOR_SETTINGS)
     return {name: _accepts(entry, settings) for name, entry in settings.sections()}
 
 
@@ -356,10 +377,13 @@ def _accepts(entry: _Section, beside: _Section) -> Accepts:
     )
 
 
-def _limited(accepted: Mapping[str, Accepts], limit: int | None) -> dict[str, Accepts]:
-    """The settings of one model: the end of max_output_tokens is the model's own limit."""
+def _limited(
+    accepted: Mapping[str, Accepts], limit: int | None, dimensions: int | None
+) -> dict[str, Accepts]:
+    """The settings of one model: what its answers and its vectors have at most ends the range of either."""
     settings = dict(accepted)
-    output = settings.get("max_output_tokens")
-    if output is not None and output.high is None:
-        settings["max_output_tokens"] = replace(output, high=limit)
+    for name, most in (("max_output_tokens", limit), ("dimensions", dimensions)):
+        stated = settings.get(name)
+        if stated is not None and stated.high is None and stated.choices is None:
+            settings[name] = replace(stated, high=most)
     return settings

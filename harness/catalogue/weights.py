@@ -31,11 +31,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsFile:
-    """One weight file in GGUF form.
+    """One weight file: in GGUF form, or of another form whose sha256 is known.
 
     sha256 and size_bytes: of the whole file, `None` when unknown. context_tokens: default length of one
     conversation. template: chat template that replaces the one in the file; `None`: that one is used.
-    terms: a sentence to show before the first pull; `None`: nothing to show.
+    terms: a sentence to show before the first pull; `None`: nothing to show. beside: names of further files
+    without which these weights are of no use, such as their tokenizer; fetched with them.
     """
 
     name: str
@@ -48,6 +49,7 @@ class WeightsFile:
     context_tokens: int = 2048
     template: str | None = None
     terms: str | None = None
+    beside: tuple[str, ...] = ()
 
 
 def load_weights() -> tuple[WeightsFile, ...]:
@@ -95,14 +97,17 @@ def _entry(raw: Any, where: str) -> WeightsFile:
         _source(source, f"{where}.sources[{index}]")
         for index, source in enumerate(cast("list[Any]", sources))
     )
+    beside = tuple(str(other) for other in entry.pop("beside", None) or ())
     try:
-        weights = WeightsFile(**entry, sources=read)
+        weights = WeightsFile(**entry, sources=read, beside=beside)
     except TypeError as error:
         raise CatalogueError(f"{where}: {error}; the keys are named at the head of weights.yaml") from error
     if weights.sha256 is not None and not SHA256_PATTERN.fullmatch(weights.sha256):
         raise CatalogueError(
             f"{where}.sha256 is {weights.sha256!r}; expected 64 lower-case hex digits or null"
         )
+    if weights.sha256 is None and not weights.file_name.endswith(".gguf"):
+        raise CatalogueError(f"{where}.sha256 is null; only a .gguf file can be told by its first bytes")
     return weights
 
 

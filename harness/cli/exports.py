@@ -74,7 +74,7 @@ def export(
 
 
 def _list() -> int:
-    from harness.outputs.exports.registry import TARGETS
+    from harness.outputs.exports.targets import TARGETS
 
     for name, known in sorted(TARGETS.items()):
         click.echo(f"{name:<14} {known.description}")
@@ -83,7 +83,7 @@ def _list() -> int:
 
 def _chosen(target: str | None, runs: tuple[str, ...], policy: str | None, store: str | None) -> list[Chosen]:
     from harness.errors import UsageError
-    from harness.outputs.exports.registry import TARGETS
+    from harness.outputs.exports.targets import TARGETS
     from harness.past import chosen
     from harness.plan.policy import form_of
 
@@ -104,8 +104,6 @@ def _selection(
         [one.recommendation for one in found],
         labelled=[pair for one in found for pair in one.labelled],
         prompt_text=found[0].prompt_text,
-        addresses=dict(pair for one in reversed(found) for pair in one.addresses.items()),
-        key_variables=dict(pair for one in reversed(found) for pair in one.key_variables.items()),
         embedding=embedding,
         max_input_tokens=max_input_tokens,
         character=None if into is None else read_character(into),
@@ -139,15 +137,18 @@ def _still_holds(path: Path, catalogue: Catalogue, today: date, store: str | Non
     from harness.outputs.exports.registry import read_manifest
     from harness.past import data_now
 
-    manifest = read_manifest(path)
-    rests_on = cast("Mapping[str, JsonValue]", manifest["rests_on"])
-    data, faults = None, list[str]()
-    try:
-        data = data_now(str(manifest["run"]), store=store)
-        if data is None:
-            click.echo(f"{path}: note: the data of run {manifest['run']} is not here, and is not compared")
-    except HarnessError as error:
-        faults.append(f"the data cannot be compared: {error}")
+    rests_on = cast("Mapping[str, JsonValue]", read_manifest(path)["rests_on"])
+    data, faults = dict[str, str](), list[str]()
+    for run in cast("Mapping[str, JsonValue]", rests_on["runs"]):
+        try:
+            now = data_now(run, store=store)
+        except HarnessError as error:
+            faults.append(f"the data of run {run} cannot be compared: {error}")
+            continue
+        if now is None:
+            click.echo(f"{path}: note: the data of run {run} is not here, and is not compared")
+        else:
+            data[run] = now
     faults += moved(rests_on, catalogue, today=today, data_sha256=data)
     for fault in faults:
         click.echo(f"{path}: {fault}")

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from harness.findings import AnswerRow, JudgeReport, RunRecord, Trial
 from harness.outputs import numbers
 from harness.outputs.breakdowns import BreakdownData, breakdown_data, breakdown_document, scorer_lines
+from harness.outputs.embeddings import EmbeddingData, embedding_data
+from harness.outputs.endings import EndingLine, TimeLine, ending_lines, time_lines
 from harness.outputs.exports.document import figures, provenance
 from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
@@ -27,6 +29,7 @@ from harness.outputs.report_parts import (
     used_of_cap,
     worst_answer,
 )
+from harness.outputs.spend_roles import RoleLine, caps_line, spend_by_role
 from harness.outputs.verdict import verdict
 from harness.plan.given import settings_form
 from harness.records import JsonValue, Split
@@ -66,11 +69,16 @@ class EvaluationData:
     rates: str
     figures: tuple[tuple[str, str], ...]
     breakdown: BreakdownData | None
+    times: tuple[TimeLine, ...]
+    endings: tuple[EndingLine, ...]
     spend: tuple[tuple[str, str], ...]
+    roles: tuple[RoleLine, ...]
+    caps: str
     spent: str
     cap_used: float | None
     cap_used_text: str
     judges: tuple[tuple[str, str], ...]
+    embeddings: EmbeddingData | None
     failures: str
     worst: tuple[WorstAnswer, ...]
     data: tuple[tuple[str, str], ...]
@@ -105,18 +113,23 @@ def evaluation_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> Evalu
         rates=_rates(trial),
         figures=_figures(record, trial),
         breakdown=breakdown_data(record),
+        times=time_lines(record),
+        endings=ending_lines(record),
         spend=spend_lines(record),
+        roles=spend_by_role(record),
+        caps=caps_line(record),
         spent=numbers.money(record.spend.usd),
         cap_used=cap_used,
         cap_used_text=cap_used_text,
         judges=judge_lines(record),
+        embeddings=embedding_data(record),
         failures=FAILURES[record.failures],
         worst=tuple(worst_answer(row) for row in worst),
         data=data_lines(record),
         provenance=provenance_lines(record),
         repeat=_repeat(record, trial),
         git_commit=record.provenance.git_commit,
-        notes=(*record.notes, *small_model(trial.settings)),
+        notes=(*record.notes, *small_model(trial)),
     )
 
 
@@ -137,6 +150,8 @@ def document(record: RunRecord) -> dict[str, JsonValue]:
         "scorers": dict(trial.metrics),
         **breakdown_document(record),
         "failures": record.failures,
+        **({"references": [asdict(one) for one in record.references]} if record.references else {}),
+        **({"caches": [asdict(one) for one in record.caches]} if record.caches else {}),
         **({"judges": [_judge(report) for report in record.judges]} if record.judges else {}),
         "spend": {name: value for name, value in asdict(record.spend).items() if value is not None},
         "data": {name: value for name, value in asdict(record.data).items() if value != ""},

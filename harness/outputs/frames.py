@@ -125,7 +125,7 @@ def _figures(trial: Trial) -> dict[str, Any]:
 
 def _parameters(trial: Trial) -> dict[str, JsonValue]:
     settings = trial.settings
-    return {"model": settings.model, "prompt": settings.prompt} | settings.sent()
+    return {"model": settings.model, "prompt": settings.prompt} | settings.held()
 
 
 def _parameter_names(trials: Sequence[Trial]) -> list[str]:

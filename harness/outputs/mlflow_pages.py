@@ -171,7 +171,7 @@ def _run_tags(record: RunRecord) -> dict[str, str]:
 
 def _advice_tags(chosen: Recommendation) -> dict[str, str]:
     settings: dict[str, JsonValue] = {
-        **chosen.settings.sent(),
+        **chosen.settings.held(),
         "model": chosen.settings.model,
         "prompt": chosen.settings.prompt,
     }
@@ -192,7 +192,7 @@ def _advice_tags(chosen: Recommendation) -> dict[str, str]:
 
 def _champion_text(champion: Champion) -> str:
     settings = champion.trial.settings
-    sent: dict[str, JsonValue] = {**settings.sent(), "model": settings.model, "prompt": settings.prompt}
+    sent: dict[str, JsonValue] = {**settings.held(), "model": settings.model, "prompt": settings.prompt}
     note = f" ({champion.note})" if champion.note else ""
     return f"trial {champion.trial.number} on the {champion.trial.split} split: {canonical(sent)}{note}"
 
@@ -202,8 +202,8 @@ def _fitted_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def _params(settings: Settings, prefix: str) -> dict[str, str]:
-    """The settings as MLflow parameters: model, prompt, and what is sent; what is not sent is absent."""
-    sent = settings.sent() | {"model": settings.model, "prompt": settings.prompt}
+    """The settings as MLflow parameters: model, prompt, and what is there; what is not is absent."""
+    sent = settings.held() | {"model": settings.model, "prompt": settings.prompt}
     texts = {name: value if isinstance(value, str) else canonical(value) for name, value in sent.items()}
     return {_key(prefix + name): _fitted(text, LONGEST_PARAM) for name, text in texts.items()}
 
@@ -229,8 +229,9 @@ def _figures(trial: Trial, prefix: str) -> dict[str, float]:
     for name, bounds in trial.bounds.items():
         if name != "quality":
             named |= {f"{name}_low": bounds.low, f"{name}_high": bounds.high}
-    others = {(f"metric_{name}" if name in named else name): value for name, value in trial.metrics.items()}
-    return _known({prefix + name: value for name, value in {**named, **others}.items()})
+    told = {**trial.facts, **trial.metrics}
+    others = {(f"metric_{name}" if name in named else name): value for name, value in told.items()}
+    return _known({_key(prefix + name): value for name, value in {**named, **others}.items()})
 
 
 def _difference(name: str, paired: PairedDifference | None) -> dict[str, float]:

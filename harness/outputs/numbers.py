@@ -136,9 +136,9 @@ def setting(value: JsonValue) -> str:
 
 
 def setting_lines(settings: Settings) -> tuple[tuple[str, str], ...]:
-    """Every setting that is sent, in the order of the record: its name in words, and its value."""
+    """Every setting, sent ones before local ones, in the order of the record: name in words, and value."""
     named: dict[str, JsonValue] = {"model": settings.model, "prompt": settings.prompt}
-    named |= settings.sent()
+    named |= settings.held()
     return tuple((_words(name, settings), setting(value)) for name, value in named.items())
 
 

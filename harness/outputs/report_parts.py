@@ -13,7 +13,7 @@ from datetime import datetime
 
 from harness.findings import AnswerRow, Paid, RunRecord, RunState, Trial
 from harness.outputs import numbers
-from harness.records import MODEL_CLASSES, Purpose, Settings
+from harness.records import MODEL_CLASSES, Purpose
 
 LONGEST_ANSWER = 500
 LONGEST_TARGET = 200
@@ -70,9 +70,10 @@ class WorstAnswer:
     why: str
 
 
-def small_model(settings: Settings) -> tuple[str, ...]:
-    """The caveat of a model that runs on this machine, else nothing."""
-    return (SMALL_LOCAL_MODEL,) if settings.provider == "local" else ()
+def small_model(trial: Trial) -> tuple[str, ...]:
+    """The caveat of a model that runs on this machine and writes, else nothing."""
+    local = trial.settings.provider == "local" and trial.model_class != "EMBEDDING"
+    return (SMALL_LOCAL_MODEL,) if local else ()
 
 
 def first_token_phrase(trial: Trial) -> str:

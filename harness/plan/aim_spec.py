@@ -24,6 +24,12 @@ class WithinSpec(Strict):
     first_token_p50_s: float | None = Field(
         default=None, gt=0, description="Median seconds to the first token; needs providers.<name>.stream."
     )
+    bytes_per_vector: int | None = Field(
+        default=None, ge=1, description="Embedding: bytes that a stored vector takes, 4 a number."
+    )
+    usd_per_million_tokens: float | None = Field(
+        default=None, gt=0, description="Embedding: list price of a million tokens."
+    )
     failure_rate: float | None = Field(default=None, ge=0, le=1, description="Share of calls without answer.")
     unscored_rate: float | None = Field(default=None, ge=0, le=1, description="Share of answers not judged.")
     truncation_rate: float | None = Field(

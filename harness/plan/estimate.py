@@ -31,6 +31,10 @@ FIRST_LOOK = 16
 FINALISTS = 4
 # Of a budget that does not cover everything: a race ends when its next look cannot be paid as a whole.
 LEAST_USED = 0.6
+EMBEDDED = (
+    "A call is one text; texts travel many in a request. Calls and prices include the corpus, where there is "
+    "one, for every model, what is sent to it, and every way of cutting texts."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,6 +310,7 @@ def _basis(plan: Plan, n_sampled: int) -> list[str]:
     ]
     parts = [
         *(judged if plan.task.judges else ()),
+        *((EMBEDDED,) if plan.task.embedding is not None else ()),
         (
             "Full grid: every trial answers every sample of both splits, at the mean of models and prompts, "
             "with full answers and characters / 3.5 + 10 % as tokens. Its worst case: at the dearest, with a "
@@ -320,7 +325,8 @@ def _basis(plan: Plan, n_sampled: int) -> list[str]:
     endless = [
         name
         for name, model in plan.models.items()
-        if not most_output_tokens(plan.space.defaults[name].max_output_tokens, model)
+        if plan.task.embedding is None
+        and not most_output_tokens(plan.space.defaults[name].max_output_tokens, model)
     ]
     if endless:
         parts.append(

@@ -28,6 +28,7 @@ from harness.records import SENT_FIELDS, Settings
 
 Given: TypeAlias = "Settings | Recommendation | Mapping[str, object] | Path | str"
 EXPORTED = "harness settings"  # the `format` of an exported settings.json
+RECOMMENDATIONS = "harness recommendations"  # that of an exported recommendation.json
 
 
 class SettingsSpec(Strict):
@@ -45,6 +46,9 @@ class SettingsSpec(Strict):
     reasoning_effort: str | None = None
     extra: dict[str, JsonValue] = Field(
         default_factory=dict[str, JsonValue], description="Custom parameters, passed through as they are."
+    )
+    local: dict[str, JsonValue] = Field(
+        default_factory=dict[str, JsonValue], description="What is done with vectors here, and never sent."
     )
 
 
@@ -76,15 +80,21 @@ def settings_form(settings: Settings) -> dict[str, JsonValue]:
     """The settings by name, set ones only, custom parameters under `extra`: what `read_given` reads."""
     named = {name: value for name, value in settings.sent().items() if name not in settings.extra}
     form = {"model": settings.model, "prompt": settings.prompt, **named}
-    return cast("dict[str, JsonValue]", form | ({"extra": dict(settings.extra)} if settings.extra else {}))
+    form |= {"extra": dict(settings.extra)} if settings.extra else {}
+    return cast("dict[str, JsonValue]", form | ({"local": dict(settings.local)} if settings.local else {}))
 
 
-def read_given(given: Given, prompts: Collection[str], catalogue: Catalogue) -> Found:
+def read_given(
+    given: Given, prompts: Collection[str], catalogue: Catalogue, *, experiment: str = ""
+) -> Found:
     """The settings that are given, if their model takes them and the task has their prompt.
 
+    experiment: whose recommendation is meant, where a file holds those of several.
     Raises SpecError with every fault, with file and line where there is a file; UsageError without a file.
     """
     source = _source(given)
+    if isinstance(source.value, dict) and source.value.get("format") == RECOMMENDATIONS:
+        source = _of_set(source, source.value, experiment)
     inner = _settings_in(source)
     problems = Problems(inner)
     if inner.value is None:
@@ -108,7 +118,7 @@ def read_given(given: Given, prompts: Collection[str], catalogue: Catalogue) -> 
         raise AssertionError("settings are read only when no fault was found")
     if spec.stop is not None:
         named["stop"] = tuple(spec.stop)
-    settings = Settings(model=model.full_name, prompt=prompt, extra=spec.extra, **named)
+    settings = Settings(model=model.full_name, prompt=prompt, extra=spec.extra, local=spec.local, **named)
     whole = _mapping(source.value)
     run, experiment = _recommended_by(whole), _text(whole, "experiment")
     told = "" if isinstance(given, str | Path) else _text(whole, "origin")
@@ -149,6 +159,43 @@ def _settings_in(source: YamlSource) -> YamlSource:
     return replace(source, value=whole["settings"], lines=lines)
 
 
+def recommended_in(whole: Mapping[str, JsonValue], experiment: str, file: str) -> int:
+    """Which pick of an exported recommendation.json its runs recommend under their own policy.
+
+    Raises UsageError when there is none, or several that may be meant: of no experiment of that name.
+    """
+    picks = whole.get("picks")
+    chosen = {
+        number: _text(pick, "use_case")
+        for number, one in enumerate(picks if isinstance(picks, list) else [])
+        if (pick := _mapping(one)).get("recommended") is True and pick.get("policy") == "own"
+    }
+    meant = [number for number, use_case in chosen.items() if use_case == experiment] or [*chosen]
+    if len(meant) == 1:
+        return meant[0]
+    found = ", ".join(dict.fromkeys(chosen.values())) or "nothing"
+    raise UsageError(
+        f"{file} recommends settings for {found}, expected one choice, or one for {experiment!r}; export one "
+        "run, or give the recommendation.json of its report"
+    )
+
+
+def _of_set(source: YamlSource, whole: Mapping[str, JsonValue], experiment: str) -> YamlSource:
+    """The recommendation of one run out of an exported recommendation.json."""
+    number = recommended_in(whole, experiment, source.file)
+    picks = whole["picks"]
+    assert isinstance(picks, list), "a pick was found in it"
+    pick = _mapping(picks[number])
+    value: dict[str, JsonValue] = {
+        "recommended_by": pick.get("run"),
+        "experiment": pick.get("use_case"),
+        "settings": pick.get("settings"),
+    }
+    place = ("picks", number)
+    lines = {at[2:]: line for at, line in source.lines.items() if at[:2] == place}
+    return replace(source, value=value, lines=lines)
+
+
 def _of_export(source: YamlSource, whole: Mapping[str, JsonValue]) -> YamlSource:
     model, prompt, sent = (_mapping(whole.get(name)) for name in ("model", "prompt", "parameters"))
     named = {name: value for name, value in sent.items() if name in SENT_FIELDS}
@@ -157,6 +204,7 @@ def _of_export(source: YamlSource, whole: Mapping[str, JsonValue]) -> YamlSource
         "prompt": prompt.get("variant"),
         **named,
         "extra": {name: value for name, value in sent.items() if name not in named},
+        "local": dict(_mapping(whole.get("local"))),
     }
     lines = {place[1:]: line for place, line in source.lines.items() if place[:1] == ("parameters",)}
     tops: dict[Place, int] = {(name,): source.lines.get((name,), 1) for name in ("model", "prompt")}

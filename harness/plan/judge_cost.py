@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from harness.catalogue.bounds import most_input_tokens, most_output_tokens
 from harness.catalogue.models import price_usd, worst_case_usd
+from harness.plan.corpus_cost import corpus_calls
 from harness.plan.plan import Plan
 from harness.records import Message, Sample, Usage
 from harness.scores.answer import Answer, target_texts
@@ -31,7 +32,7 @@ class JudgeCost:
 
     short_usd: an answer as short as its target. usd: one as long as the settings allow. most_usd: the same
     with a token per byte and the longest verdicts. measured_calls, measured_usd: for the labelled answers,
-    once.
+    or for the corpus of an embedding task, once.
     """
 
     calls: int = 0
@@ -43,7 +44,10 @@ class JudgeCost:
 
 
 def judge_cost(plan: Plan, samples: Sequence[Sample]) -> JudgeCost:
-    """What the judges of this plan cost; nothing in a task without any."""
+    """What the judges of this plan cost, or a corpus and the other texts of pairs; nothing without any."""
+    if plan.task.embedding is not None:
+        calls, usd = corpus_calls(plan)
+        return JudgeCost(calls=plan.task.judge_calls, measured_calls=calls, measured_usd=usd)
     if not plan.task.judges:
         return JudgeCost()
     some = samples[:PRICED_ROWS]

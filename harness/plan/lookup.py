@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.catalogue.models import Accepts, Catalogue, Model, Prices, ProviderFacts
 from harness.catalogue.reader import with_file
 from harness.errors import CatalogueError
-from harness.plan.problems import Problems, suggestion
+from harness.plan.problems import Place, Problems, suggestion
 from harness.plan.spec import AcceptedSpec, AcceptsSpec, ModelSpec, ProviderSpec
 from harness.records import MODEL_CLASSES, Endpoint, ModelClass
 
@@ -34,6 +34,12 @@ WIRE_FORMAT: Mapping[str, Accepts] = {
     "presence_penalty": Accepts(low=-2.0, high=2.0),
     "stop": Accepts(),
     "seed": Accepts(),
+}
+# The same for texts to embed, with what some services call the kind of text or task.
+VECTORS: Mapping[str, Accepts] = {
+    "dimensions": Accepts(low=1),
+    "input_type": Accepts(),
+    "task_type": Accepts(),
 }
 
 
@@ -68,14 +74,16 @@ def with_own_entries(
     return extended.extended(meant, {})
 
 
-def find_models(names: Iterable[str], catalogue: Catalogue, problems: Problems) -> dict[str, Model]:
-    """The models that `search.models` means, by full name, each once, in the spec's order."""
+def find_models(
+    names: Iterable[str], catalogue: Catalogue, problems: Problems, place: Place = ("search", "models")
+) -> dict[str, Model]:
+    """The models that `search.models`, or what stands at `place`, means, by full name, in its order."""
     found: dict[str, Model] = {}
     for number, name in enumerate(names):
         try:
             model = find_model(name, catalogue)
         except CatalogueError as error:
-            problems.add(("search", "models", number), str(error))
+            problems.add((*place, number), str(error))
             continue
         found.setdefault(model.full_name, model)
     return found
@@ -172,10 +180,17 @@ def _models(name: str, spec: ProviderSpec, catalogue: Catalogue, problems: Probl
                 name=model_name,
                 model_class=own.model_class or "SMALL",
                 prices=None,
-                settings=WIRE_FORMAT if facts.unlisted is None else facts.unlisted,
+                settings=_unlisted(facts, own.model_class),
                 source=OWN,
             )
         yield _own_model(base, own, free=spec.free or facts.free)
+
+
+def _unlisted(facts: ProviderFacts, model_class: ModelClass | None) -> Mapping[str, Accepts]:
+    """What a model takes of which nobody says so."""
+    if model_class == "EMBEDDING":
+        return VECTORS
+    return WIRE_FORMAT if facts.unlisted is None else facts.unlisted
 
 
 def _meant(name: str, spec: ProviderSpec, catalogue: Catalogue, problems: Problems) -> Iterable[Model]:
@@ -205,6 +220,9 @@ def _own_model(base: Model, own: ModelSpec, *, free: bool) -> Model:
         context_tokens=own.context_tokens or base.context_tokens,
         max_input_tokens=own.max_input_tokens or base.max_input_tokens,
         max_output_tokens=own.max_output_tokens or base.max_output_tokens,
+        dimensions=own.dimensions or base.dimensions,
+        texts_per_request=own.texts_per_request or base.texts_per_request,
+        tokens_per_request=own.tokens_per_request or base.tokens_per_request,
     )
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from harness.catalogue.models import Catalogue, Model, ProviderFacts
-from harness.loading import load_litellm
+from harness.catalogue.models import VECTOR_SETTINGS, Catalogue, Model, ProviderFacts
+from harness.loading import FOR_VECTORS, load_litellm
 from harness.plan.plan import Dimension, Range, Space, rivals_of
 from harness.plan.problems import Problems, shown
 from harness.records import SENT_FIELDS, JsonValue
@@ -30,7 +30,7 @@ def note_unsent(
     """
     for model in models.values():
         facts = catalogue.provider(model.provider)
-        custom = any(one.name not in SENT_FIELDS for one in _sent(space, model))
+        custom = any(one.name not in (*SENT_FIELDS, *VECTOR_SETTINGS) for one in _sent(space, model))
         if is_mapped(model, facts, shipped, custom=custom):
             continue
         for name, fault in mapping_faults(model, facts, space):
@@ -54,10 +54,13 @@ def mapping_faults(model: Model, facts: ProviderFacts, space: Space) -> Iterator
     for dimension in _sent(space, model):
         if dimension.name in SENT_FIELDS and dimension.name not in model.settings:
             continue  # told already
+        if model.model_class == "EMBEDDING" and dimension.name not in VECTOR_SETTINGS:
+            continue  # of others, its mapping says nothing, or they stay here
         when = dimension.when
         beside = {} if when is None or rivals_of(when[0]) else {when[0]: when[1][0]}
         values = _ends(dimension)
-        reasons = [unsent(facts.litellm_prefix, model.name, dimension.name, one, beside) for one in values]
+        prefix, vectors = facts.litellm_prefix, model.model_class == "EMBEDDING"
+        reasons = [unsent(prefix, model.name, dimension.name, one, beside, vectors=vectors) for one in values]
         refused = [reason for reason in reasons if reason not in (None, DROPPED)]
         # A value that stands for "not sent" changes nothing; a setting of which none does is dropped.
         if refused or all(reason == DROPPED for reason in reasons):
@@ -72,28 +75,37 @@ DROPPED = "drops it without a word"
 
 
 def unsent(
-    prefix: str, name: str, setting: str, value: JsonValue, beside: Mapping[str, JsonValue]
+    prefix: str,
+    name: str,
+    setting: str,
+    value: JsonValue,
+    beside: Mapping[str, JsonValue],
+    *,
+    vectors: bool = False,
 ) -> str | None:
-    """Why this setting would not be sent beside the others, as a clause; `None`: it is."""
-    before = mapped(prefix, name, beside)
-    after = mapped(prefix, name, {**beside, setting: value})
+    """Why this setting would not be sent beside the others, as a clause; `None`: it is. See `mapped`."""
+    before = mapped(prefix, name, beside, vectors=vectors)
+    after = mapped(prefix, name, {**beside, setting: value}, vectors=vectors)
     if isinstance(after, str):
         return f"refuses {shown(value)}: {after}"
     return DROPPED if after == before else None
 
 
-def mapped(prefix: str, name: str, sent: Mapping[str, JsonValue]) -> dict[str, Any] | str:
+def mapped(
+    prefix: str, name: str, sent: Mapping[str, JsonValue], *, vectors: bool = False
+) -> dict[str, Any] | str:
     """The parameters that litellm would send for these, dropping forbidden; its refusal as a text.
 
-    prefix: litellm's name of the provider. sent: as `Settings.sent` gives it.
+    prefix: litellm's name of the provider. sent: as `Settings.sent` gives it. vectors: with texts to embed,
+    for which its mapping is another one, and says nothing of what it does not know: that passes.
     """
     litellm = load_litellm()
     given = {("max_tokens" if key == "max_output_tokens" else key): value for key, value in sent.items()}
+    asks = litellm.utils.get_optional_params_embeddings if vectors else litellm.utils.get_optional_params
+    prefix = FOR_VECTORS.get(prefix, prefix) if vectors else prefix
     try:
         model, provider, *_ = litellm.get_llm_provider(model=f"{prefix}/{name}")
-        found: dict[str, Any] = litellm.utils.get_optional_params(
-            model=model, custom_llm_provider=provider, drop_params=False, **given
-        )
+        found: dict[str, Any] = asks(model=model, custom_llm_provider=provider, drop_params=False, **given)
     except Exception as error:  # noqa: BLE001 - litellm refuses by its own classes, OpenAI's and plain ones
         lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         return lines[0].removeprefix("litellm.").strip()

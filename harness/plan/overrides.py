@@ -11,13 +11,23 @@ from dataclasses import replace
 from typing import Any, TypedDict, TypeVar, cast, get_args
 
 from harness.errors import UsageError
+from harness.plan.aim_spec import AimSpec
+from harness.plan.embedding_spec import EmbeddingTaskSpec
 from harness.plan.given import Given
 from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading
 from harness.records import JsonValue, Split
 
 SMALLEST_LIMIT = 4
-Part = TypeVar("Part", TaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None)
+Part = TypeVar(
+    "Part",
+    TaskSpec | None,
+    EmbeddingTaskSpec | None,
+    SearchSpec | None,
+    BudgetSpec | None,
+    AimSpec | None,
+    Spec | None,
+)
 
 
 class Overrides(TypedDict, total=False):
@@ -28,7 +38,8 @@ class Overrides(TypedDict, total=False):
     place of what `search.warm_start` names. split, settings: measure one set of settings on these samples in
     place of searching; without settings the untuned default, without a split on all of them. allow_code: the
     spec may name code of its own, and run code that models write. scorers: objects that the spec names as
-    given in Python, for a run that goes on.
+    given in Python, for a run that goes on. confidence: of intervals and bounds, in place of
+    `aim.confidence`.
     """
 
     limit: int | None
@@ -43,6 +54,7 @@ class Overrides(TypedDict, total=False):
     settings: Given | None
     allow_code: bool | None
     scorers: Sequence[Any] | None
+    confidence: float | None
 
 
 _LOWEST: Mapping[str, float] = {
@@ -70,15 +82,24 @@ def refuse_overrides(overrides: Overrides) -> None:
 
 def overridden(reading: SpecReading, overrides: Overrides) -> SpecReading:
     """The reading with the command line's values, in the parts and in the whole alike."""
+    limit, repeat = overrides.get("limit"), overrides.get("repeat")
+    if reading.vectors is not None and repeat not in (None, 1):
+        raise UsageError(
+            f"repeat is {repeat}, but a text has one vector, however often it is asked; leave it"
+        )
     parts = {
-        "task": _updated(reading.task, limit=overrides.get("limit"), repeats=overrides.get("repeat")),
+        "task": _updated(reading.task, limit=limit, repeats=repeat),
+        "vectors": _updated(reading.vectors, limit=limit),
         "search": _updated(reading.search, n_trials=overrides.get("n_trials")),
         "budget": _updated(reading.budget, usd=overrides.get("max_cost")),
+        "aim": _updated(reading.aim, confidence=overrides.get("confidence")),
     }
     spec = reading.spec
     if spec is not None:
-        spec = _updated(spec.model_copy(update=parts), seed=overrides.get("seed"))
-    return replace(reading, spec=spec, task=parts["task"], search=parts["search"], budget=parts["budget"])
+        task = parts["task"] or parts["vectors"]
+        whole = {"task": task, "search": parts["search"], "budget": parts["budget"], "aim": parts["aim"]}
+        spec = _updated(spec.model_copy(update=whole), seed=overrides.get("seed"))
+    return replace(reading, spec=spec, **parts)
 
 
 def _updated(part: Part, **values: float | None) -> Part:

@@ -38,13 +38,15 @@ def suggested(trial: optuna.trial.Trial, space: Space, *, rounded: bool = True) 
 
 
 def value_of(settings: Settings, name: str) -> Any:
-    """The value of a dimension by its name, a custom parameter's too; `None`: it is not sent.
+    """The value of a dimension by its name, a custom or local one's too; `None`: it is not there.
 
     Of a choice between settings, it is the name of the one that is sent.
     """
     if rivals := rivals_of(name):
         return next((one for one in rivals if value_of(settings, one) is not None), None)
-    return getattr(settings, name) if name in SENT_FIELDS else settings.extra.get(name)
+    if name in SENT_FIELDS:
+        return getattr(settings, name)
+    return settings.local[name] if name in settings.local else settings.extra.get(name)
 
 
 def there(dimension: Dimension, settings: Settings) -> bool:
@@ -53,15 +55,17 @@ def there(dimension: Dimension, settings: Settings) -> bool:
 
 
 def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
-    """The settings with these values by name; a name that is no field is a custom parameter.
+    """The settings with these values by name.
 
-    The name of a choice between settings is neither: what it decides is in their own values.
+    A name that the settings hold as local stays local; one that is no field is a custom parameter. The name
+    of a choice between settings is neither: what it decides is in their own values.
     """
     named = {name: value for name, value in values.items() if name in SENT_FIELDS}
-    more = {name: value for name, value in values.items() if name not in named and not rivals_of(name)}
-    custom = {**settings.extra, **more}
-    sent = {name: value for name, value in custom.items() if value is not None}
-    return replace(settings, **named, extra=sent)
+    local = {**settings.local, **{name: value for name, value in values.items() if name in settings.local}}
+    known = {*named, *local}
+    more = {name: value for name, value in values.items() if name not in known and not rivals_of(name)}
+    sent = {name: value for name, value in {**settings.extra, **more}.items() if value is not None}
+    return replace(settings, **named, extra=sent, local=local)
 
 
 def parameters_of(settings: Settings, space: Space) -> dict[str, Any]:

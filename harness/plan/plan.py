@@ -13,7 +13,10 @@ from typing import Any, Literal, TypeAlias, cast
 
 from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
+from harness.plan.caps import Budget
 from harness.plan.conditions import When
+from harness.plan.embedding import Embedding
+from harness.plan.gate_spec import Gate
 from harness.plan.labelled import Labelled
 from harness.plan.long_inputs import LongInputs
 from harness.plan.policy import Policy
@@ -205,34 +208,14 @@ class Aim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """Caps of one run; `None`: this one is not capped. At least one is set."""
-
-    usd: float | None = None
-    calls: int | None = None
-    tokens: int | None = None
-    minutes: float | None = None
-
-    def words(self) -> str:
-        """The caps as a phrase, for people."""
-        usd = [] if self.usd is None else [f"{written(self.usd)} USD"]
-        caps = {"call": self.calls, "token": self.tokens, "minute": self.minutes}
-        counted = [
-            f"{written(most)} {unit}{'' if most == 1 else 's'}"
-            for unit, most in caps.items()
-            if most is not None
-        ]
-        return ", ".join([*usd, *counted])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What is asked and how answers are judged.
 
     scorers: of single answers, the first gives the quality. repeat_scorers: of all answers to a sample.
     scorer_forms: both as the spec wrote them. slices: metadata fields that quality is shown by; `None`: all
-    with few values. labelled: answers of known quality by the name of the judge that is measured with
-    them. shots: examples by prompt variant, of those that show some. long_inputs: `None`: as they are.
+    with few values. labelled: answers of known quality by the judge that is measured with them. shots:
+    examples by prompt variant. embedding: what vectors are for, without scorers; `None`: a task of texts.
+    long_inputs: what becomes of them; `None`: they stay as they are.
     """
 
     name: str
@@ -247,21 +230,27 @@ class Task:
     labelled: Mapping[str, tuple[Labelled, ...]] = field(
         default_factory=dict[str, "tuple[Labelled, ...]"], repr=False
     )
-
     shots: Mapping[str, Shots] = field(default_factory=dict[str, Shots], repr=False)
+    embedding: Embedding | None = None
     long_inputs: LongInputs | None = None
 
     def messages(self, prompt: str, sample: Sample) -> tuple[Message, ...]:
-        """The first of `each_piece`, and the only one but for long inputs. Raises PromptError likewise."""
+        """The first of `each_piece`, which is the only one but for a long input. Raises likewise."""
         return next(self.each_piece(prompt, sample))
 
     def each_piece(self, prompt: str, sample: Sample) -> Iterator[tuple[Message, ...]]:
-        """What is asked about each chunk of this sample. Raises PromptError as `Prompt.render` does."""
-        shots, long = self.shots.get(prompt), self.long_inputs
+        """What is asked about each chunk of this sample in this variant.
+
+        In a task of vectors, each text that is embedded is one message. Raises PromptError as `Prompt.render`
+        does.
+        """
+        template, shots = self.prompts[prompt], self.shots.get(prompt)
+        if self.embedding is not None:
+            return iter((tuple(Message("user", text) for text in self.embedding.asked(template, sample)),))
         shown = () if shots is None else shots.of(sample)
-        if long is not None:
-            return long.rendered(self.prompts[prompt], sample.inputs, shown)
-        return iter((self.prompts[prompt].render(sample.inputs, shown),))
+        if self.long_inputs is not None:
+            return self.long_inputs.rendered(template, sample.inputs, shown)
+        return iter((template.render(sample.inputs, shown),))
 
     def template(self, prompt: str) -> str:
         """The template of this variant for an application, its examples written out."""
@@ -275,7 +264,9 @@ class Task:
 
     @property
     def judge_calls(self) -> int:
-        """Calls of judges for each answer."""
+        """Calls for each answer beside its own: of judges, or for the other text of a pair."""
+        if self.embedding is not None:
+            return int(self.embedding.of_pairs)
         return sum(judge.asked_per_answer for judge in self.judges)
 
 
@@ -300,11 +291,11 @@ class Plan:
 
     evaluated: what is measured, the only point of the space then; `None`: the space is searched.
     models: every model of the space, with the prices that count for this run. judge_models: those that judge.
+    fallback_models: those that an evaluation goes on with when one cannot be asked any more.
     endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
     unless the spec says so. escalate: whether larger classes are tried only where smaller ones do not do.
-    optuna_storage: where the run is mirrored live, `None`: nowhere. notes: what a reader of the plan should
-    know, as in a model's announced end. pins: what `make_plan` has to be told, besides the spec, to make this
-    plan again: what a warm start found, and what could be told of a sampler given in Python.
+    optuna_storage: where the run is mirrored live, `None`: nowhere. notes: for readers, as in a model's
+    announced end. pins: what `make_plan` has to be told, besides the spec, to make this plan again.
     """
 
     experiment: str
@@ -331,6 +322,8 @@ class Plan:
     pins: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     evaluated: Evaluated | None = None
     judge_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
+    gate: Gate = field(default_factory=Gate)
+    fallback_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
 
     @property
     def verb(self) -> Verb:
@@ -339,8 +332,8 @@ class Plan:
 
     @property
     def asked_models(self) -> Mapping[str, Model]:
-        """Every model that a run may call: those of the space, and judges."""
-        return {**self.models, **self.judge_models}
+        """Every model that a run may call: those of the space, judges, and fallbacks of an evaluation."""
+        return {**self.models, **self.judge_models, **self.fallback_models}
 
     def spec_fingerprint(self) -> str:
         """The name of the spec as it was written, comments included."""
@@ -379,6 +372,7 @@ class Plan:
                 **({"shots": task.shots} if task.shots else {}),
                 **({} if task.long_inputs is None else {"long_inputs": task.long_inputs.form()}),
                 **({"escalate": True} if self.escalate else {}),
+                **({} if task.embedding is None else {"embedding": task.embedding.parts()}),
             }
         )
 

@@ -6,8 +6,7 @@ only: nothing is sent, and no key is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,10 +14,16 @@ from typing import Any, Unpack, cast
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import DataError, SpecError, UsageError
-from harness.plan.aim_spec import AimSpec, policy_of
+from harness.plan.aim_spec import AimSpec
+from harness.plan.aims import aim_of, notes_of
+from harness.plan.caps import Budget
 from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows, rows_missing
+from harness.plan.embedding import Embedding
+from harness.plan.embedding_spec import EmbeddingTaskSpec
+from harness.plan.embedding_task import EmbeddingDraft, fallen_back
 from harness.plan.frames import with_rows_written
+from harness.plan.gate_spec import check_gate, gate_of
 from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel, find_panel
 from harness.plan.lengths import LengthCheck, longest_prompts
@@ -27,8 +32,8 @@ from harness.plan.lookup import find_models, make_endpoints, with_own_entries, w
 from harness.plan.mapping import note_unsent
 from harness.plan.overrides import Overrides, overridden, refuse_overrides
 from harness.plan.own_scorers import lifted
-from harness.plan.plan import Aim, Budget, Evaluated, Plan, Sampler, Space, Task
-from harness.plan.rows import LISTED_PROBLEMS, Rows, Selection, open_rows
+from harness.plan.plan import Evaluated, Plan, Sampler, Space, Task
+from harness.plan.rows import LISTED_PROBLEMS, RowCheck, Rows, Selection, open_rows
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
 from harness.plan.scoring import MetricCheck, find_scorers
 from harness.plan.shots import Shots, shot_variants
@@ -37,16 +42,15 @@ from harness.plan.spec import SearchSpec, Spec, TaskSpec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.targets import TargetCheck
 from harness.plan.templates import TemplateCheck, read_prompts
-from harness.plan.warm_start import Sources, find_warm, from_pinned, pinned_form
+from harness.plan.vector_space import make_vector_space, unasked
+from harness.plan.warm_start import Sources, find_warm, from_pinned, opened, pinned_form
 from harness.prompts import Prompt
 from harness.records import JsonValue, Split
 from harness.scores.judge import Judge
 from harness.scores.own import Permission
 from harness.scores.scorer import RepeatScorer, Scorer
-from harness.store.store import Store, open_store
+from harness.store.store import Store
 
-# Limits that hold although nobody wrote them: answers that are cut off are no answers, whatever their score.
-ASSUMED: Mapping[str, float] = {"truncation_rate": 0.02}
 UNTUNED = "the untuned default"
 
 
@@ -64,8 +68,7 @@ def make_plan(
     base: folder that relative paths start from; default that of the spec, or the working folder.
     cache: folder for converted data files, and for rows that a mapping holds in place of a data set's name.
     store: where `search.warm_start` finds earlier runs, open or as a URL; `None`: HARNESS_STORE. overrides:
-    see `overrides.Overrides`. Raises SpecError with every fault of the spec, its templates and its data;
-    UsageError for an override that makes no sense.
+    see `overrides.Overrides`. Raises SpecError with every fault found, UsageError for a senseless override.
     """
     refuse_overrides(overrides)
     if isinstance(spec, Mapping):
@@ -76,6 +79,7 @@ def make_plan(
     folder = base or (Path() if isinstance(spec, Mapping | Spec) else Path(spec).parent)
     draft = _Draft(reading, catalogue or load_catalogue(), folder, cache, permission)
     draft.look_up()
+    check_gate(reading, [one.name for one in (*draft.scorers[1:], *draft.repeat_scorers)])
     split, given = overrides.get("split"), overrides.get("settings")
     searches = split is None and given is None
     if searches:
@@ -97,7 +101,8 @@ def data_fingerprint(
     """
     reading = overridden(read_spec(spec), overrides)
     folder = Path() if isinstance(spec, Mapping) else Path(spec).parent
-    if reading.task is not None and rows_missing(reading.task.dataset, folder):
+    task = reading.task or reading.vectors
+    if task is not None and rows_missing(task.dataset, folder):
         return None
     draft = _Draft(reading, load_catalogue(), folder, cache, Permission())
     draft.look_up()
@@ -131,6 +136,8 @@ class _Draft:
         self.panel = Panel()
         self.long: LongInputs | None = None
         self.rows: Rows | None = None
+        self.embedding: Embedding | None = None
+        self.fallback: dict[str, Model] = {}
         self.lengths: LengthCheck | None = None
         self.shots: Mapping[str, Shots] = {}
         self.space: Space | None = None
@@ -142,6 +149,10 @@ class _Draft:
     def look_up(self) -> None:
         """Ask catalogue, templates, scorers and data, whatever of them the spec names soundly."""
         task, search, problems = self.reading.task, self.reading.search, self.reading.problems
+        if self.reading.vectors is not None:
+            return self._look_up_vectors(self.reading.vectors)
+        if self.reading.spec is not None and self.reading.spec.fallback:
+            problems.add(("fallback",), "is for tasks with `kind`, of embedding models; remove it")
         if task is not None:
             self.scorers, self.repeat_scorers = find_scorers(task, self.permission, problems)
             self.panel = find_panel(self.scorers, self.catalogue, self.folder, problems)
@@ -163,8 +174,26 @@ class _Draft:
             self.space = make_space(search, self.models, tuple(self.prompts), problems)
             if task is not None and task.output is not None:
                 self.space = asking_for(self.space, task.output)
+            if task is not None:
+                unasked(search, problems)
             note_unsent(self.models, self.catalogue, self.shipped, self.space, problems)
-        self._refuse_untimed()
+        return self._refuse_untimed()
+
+    def _look_up_vectors(self, task: EmbeddingTaskSpec) -> None:
+        """The same for a task of embedding models."""
+        search, problems = self.reading.search, self.reading.problems
+        cut = search is not None and search.chunk_tokens is not None
+        draft = EmbeddingDraft(task, self.reading.source, self.folder, self.cache, problems, cut=cut)
+        self.prompts = draft.prompts
+        if search is not None:
+            self.models = find_models(search.models, self.catalogue, problems)
+            self.space = make_vector_space(search, self.models, tuple(self.prompts), problems)
+        fallback = self.reading.spec.fallback if self.reading.spec else ()
+        self.fallback = find_models(fallback, self.catalogue, problems, ("fallback",))
+        self.embedding = draft.found({**self.models, **self.fallback})
+        if self.embedding is not None:
+            check, fault = draft.row_check(self.embedding, {**self.models, **self.fallback})
+            self.rows = self._read_rows(task, check, fault)
 
     def _refuse_untimed(self) -> None:
         """Note a limit on the first token for a provider that answers in one piece."""
@@ -190,7 +219,7 @@ class _Draft:
             settings, model = space.defaults[first], self.models[first]
             self.evaluated = Evaluated(settings=settings, split=split, origin=UNTUNED)
         else:
-            found = read_given(given, self.prompts, self.catalogue)
+            found = read_given(given, self.prompts, self.catalogue, experiment=spec.experiment)
             settings, model = found.settings, found.model
             chosen_by = found.recommended_by if found.experiment == spec.experiment else ""
             self.evaluated = Evaluated(
@@ -201,6 +230,8 @@ class _Draft:
                 form=found.form(),
             )
         self.space, self.models = one_point(settings), {model.full_name: model}
+        if self.embedding is not None:
+            self.embedding = fallen_back(self.embedding, settings, model, self.fallback)
         self.prompts = {settings.prompt: self.prompts[settings.prompt]}
 
     def prepare_search(self, overrides: Overrides, store: Store | str | None) -> None:
@@ -213,7 +244,7 @@ class _Draft:
             self.space = replace(space, warm=from_pinned(pins))
         elif search.warm_start:
             experiment = self.reading.spec.experiment if self.reading.spec else ""
-            sources = Sources(self.folder, experiment, lambda: _opened(store))
+            sources = Sources(self.folder, experiment, lambda: opened(store))
             warm, faults = find_warm(search.warm_start, space, sources)
             for place, fault in faults.items():
                 problems.add(("search", "warm_start", place), fault)
@@ -223,7 +254,7 @@ class _Draft:
         self._choose_sampler(search, overrides.get("sampler"))
 
     def _choose_sampler(self, search: SearchSpec, override: Any) -> None:
-        policy, problems = _aim(self.reading.aim or AimSpec()).policy, self.reading.problems
+        policy, problems = aim_of(self.reading.aim or AimSpec()).policy, self.reading.problems
         if search.escalate and policy.name != "floor":
             problems.add(
                 ("search", "escalate"),
@@ -254,7 +285,7 @@ class _Draft:
         spec, rows, space = self.reading.spec, self.rows, self.space
         if spec is None or rows is None or space is None:
             raise AssertionError("a plan is made only when no fault was found")
-        models, used = self.models.values(), {**self.models, **self.panel.models}.values()
+        models, used = self.models.values(), {**self.models, **self.panel.models, **self.fallback}.values()
         return Plan(
             experiment=spec.experiment,
             description=spec.description,
@@ -263,8 +294,9 @@ class _Draft:
             task=self._task(spec, rows),
             space=space,
             models=self.models,
+            fallback_models=self.fallback,
             endpoints=make_endpoints(used, self.catalogue, spec.providers, max_concurrency),
-            aim=_aim(spec.aim),
+            aim=aim_of(spec.aim),
             budget=Budget(**spec.budget.model_dump()),
             failures=spec.failures,
             seed=spec.seed,
@@ -277,7 +309,7 @@ class _Draft:
             prices_as_of=min((model.as_of for model in used if model.as_of), default=self.catalogue.as_of),
             catalogue_fingerprint=self.catalogue.fingerprint(),
             notes=(
-                *_notes(spec.search, used),
+                *notes_of(spec.search, used),
                 *self.panel.notes(self.models),
                 *self._absences(spec.search, space),
                 *self.notes,
@@ -285,6 +317,7 @@ class _Draft:
             pins=self.pins,
             evaluated=self.evaluated,
             judge_models=self.panel.models,
+            gate=gate_of(spec.gate, self.folder),
         )
 
     def _absences(self, search: SearchSpec, space: Space) -> list[str]:
@@ -292,27 +325,38 @@ class _Draft:
         return [*absent, *caveats(space, self.catalogue)]
 
     def _task(self, spec: Spec, rows: Rows) -> Task:
+        task = spec.task
+        slices = None if task.slices is None else tuple(task.slices)
+        if isinstance(task, EmbeddingTaskSpec):
+            if self.embedding is None:
+                raise AssertionError("a plan is made only when no fault was found")
+            return Task(
+                name=spec.experiment,
+                rows=rows,
+                prompts=self.prompts,
+                scorers=(),
+                slices=slices,
+                metric=self.embedding.metric.name,
+                repeats=1,
+                embedding=self.embedding,
+            )
         return Task(
             name=spec.experiment,
             rows=rows,
             prompts=self.prompts,
             scorers=self.scorers,
             repeat_scorers=self.repeat_scorers,
-            slices=None if spec.task.slices is None else tuple(spec.task.slices),
-            metric=spec.task.metric,
-            repeats=spec.task.repeats,
-            scorer_forms=tuple(spec.task.scorers),
+            slices=slices,
+            metric=task.metric,
+            repeats=task.repeats,
+            scorer_forms=tuple(task.scorers),
             labelled=self.panel.labelled,
             shots={name: shots for name, shots in self.shots.items() if name in self.prompts},
             long_inputs=self.long,
         )
 
     def _open_rows(self, task: TaskSpec) -> Rows | None:
-        problems, spec = self.reading.problems, self.reading.spec
-        confirm = (self.reading.aim or AimSpec()).confirm
-        selection = Selection(
-            confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit, stratify=task.stratify
-        )
+        problems = self.reading.problems
         check, targets = TemplateCheck(self.prompts), TargetCheck(self.scorers)
         long = LongInputsCheck(self.long)
         metric = MetricCheck(task, self.scorers, problems)
@@ -326,54 +370,28 @@ class _Draft:
             of_inputs = check.row(inputs) or long.row(inputs) or lengths.row(inputs)
             return of_inputs or targets.row(row) or metric.row(row)
 
+        rows = self._read_rows(task, check, fault)
+        problems.extend(long.finish())
+        self.notes += long.notes()
+        if rows is not None:
+            metric.finish()
+        return rows
+
+    def _read_rows(
+        self, task: TaskSpec | EmbeddingTaskSpec, check: TemplateCheck, fault: RowCheck
+    ) -> Rows | None:
+        """The rows of a task, each held against `fault`; problems are noted, those of `check` as well."""
+        problems, spec = self.reading.problems, self.reading.spec
+        confirm = (self.reading.aim or AimSpec()).confirm
+        selection = Selection(
+            confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit, stratify=task.stratify
+        )
         try:
-            rows = open_rows(find_rows(task.dataset, self.folder, self.cache), selection, fault)
+            return open_rows(find_rows(task.dataset, self.folder, self.cache), selection, fault)
         except UsageError as error:
             problems.add(("task", "dataset"), str(error))
         except DataError as error:
             problems.extend(error.problems)
-        else:
-            metric.finish()
-            self.notes += long.notes()
-            return rows
         finally:
-            problems.extend((*check.finish(), *long.finish()))
+            problems.extend(check.finish())
         return None
-
-
-def _aim(aim: AimSpec) -> Aim:
-    limits = {name: value for name, value in aim.within if value is not None}
-    return Aim(
-        limits=limits,
-        assumed={name: most for name, most in ASSUMED.items() if name not in limits},
-        policy=policy_of(aim.policy),
-        confirm=aim.confirm,
-        confidence=aim.confidence,
-        indifference=aim.indifference,
-    )
-
-
-def _notes(search: SearchSpec, models: Iterable[Model]) -> tuple[str, ...]:
-    notes = [
-        f"{model.full_name}: its provider announced its end for {model.deprecation_date}"
-        for model in models
-        if model.deprecation_date is not None
-    ]
-    if search.reuse_across_limits:
-        notes.append(
-            "at temperature 0, whole answers stand for other max_output_tokens (reuse_across_limits)"
-        )
-    return tuple(notes)
-
-
-@contextmanager
-def _opened(store: Store | str | None) -> Generator[Store]:
-    """The store that is given, or the one at its URL for as long as it is needed."""
-    if isinstance(store, Store):
-        yield store
-        return
-    opened = open_store(store)
-    try:
-        yield opened
-    finally:
-        opened.close()

@@ -28,6 +28,7 @@ def provenance_of(plan: Plan, started_at: datetime) -> Provenance:
         versions=_versions(),
         git_commit=_git_commit(),
         started_at=started_at,
+        endpoints=plan.endpoints,
     )
 
 

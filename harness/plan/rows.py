@@ -160,7 +160,7 @@ def open_rows(source: RowSource, selection: Selection, check: RowCheck | None = 
     index = _Index(selection.stratify)
     faults: list[Problem] = []
     count = 0
-    for line, offset, record in _records(source):
+    for line, offset, record in records_of(source):
         row = record if isinstance(record, Fault) else index.add(line, offset, record, source.columns)
         fault = _fault(row, check)
         if fault is not None:
@@ -240,7 +240,8 @@ class _Index:
         return made_id + suffix
 
 
-def _records(source: RowSource) -> Iterator[tuple[int, int, dict[str, JsonValue] | Fault]]:
+def records_of(source: RowSource) -> Iterator[tuple[int, int, dict[str, JsonValue] | Fault]]:
+    """Line, offset in the file that is read, and record of each row, in order."""
     offset = 0
     with source.path.open("rb") as stream:
         for number, raw in enumerate(stream, start=1):

@@ -43,7 +43,7 @@ def make_space(
         for full_name, model in models.items()
     }
     if search.sampler == "grid":
-        _refuse_endless(dimensions, problems)
+        refuse_endless(dimensions, problems)
     if search.reuse_across_limits:
         _require_reuse(search, problems)
     first = prompts[0] if prompts else ""
@@ -87,7 +87,7 @@ def _dimensions(
     values = {name: tuple(_ends(setting)) for name, setting in asked.items()}
     for name, setting in asked.items():
         if name not in SENT_FIELDS:
-            always.append(_dimension(name, setting))
+            always.append(dimension_of(name, setting))
             continue
         if on_unsupported == "condition" and name not in model.settings:
             continue
@@ -97,15 +97,15 @@ def _dimensions(
         if on_unsupported == "condition" and (group := rivals(model, name, values)):
             which = either(group)
             always += [which] if name == group[0] else []
-            sometimes.append(replace(_dimension(name, setting), when=(which.name, (name,))))
+            sometimes.append(replace(dimension_of(name, setting), when=(which.name, (name,))))
             continue
         found = restriction(model, name, values)
         if found is not None and on_unsupported == "error":
             problems.add(("search", name), advice(found, name))
         if found is None or on_unsupported == "error":
-            always.append(_dimension(name, setting))
+            always.append(dimension_of(name, setting))
         elif found.when is not None:
-            sometimes.append(replace(_dimension(name, setting), when=found.when))
+            sometimes.append(replace(dimension_of(name, setting), when=found.when))
     return (*always, *sometimes)
 
 
@@ -174,7 +174,7 @@ def _require_reuse(search: SearchSpec, problems: Problems) -> None:
 
 def one_point(settings: Settings) -> Space:
     """The space that holds these settings alone."""
-    sent = settings.sent()
+    sent = settings.held()
     return Space(
         models=(settings.model,),
         prompts=(settings.prompt,),
@@ -183,7 +183,7 @@ def one_point(settings: Settings) -> Space:
     )
 
 
-def _refuse_endless(dimensions: Mapping[str, Sequence[Dimension]], problems: Problems) -> None:
+def refuse_endless(dimensions: Mapping[str, Sequence[Dimension]], problems: Problems) -> None:
     """Note every range that a grid cannot go through, because its values cannot be counted."""
     every = [dimension for of_model in dimensions.values() for dimension in of_model]
     endless = dict.fromkeys(dimension.name for dimension in every if dimension.distinct is None)
@@ -265,7 +265,8 @@ def _span(low: float | None, high: float | None) -> str:
     return f"at least {written(low)}" if high is None else f"{written(low)} to {written(high)}"
 
 
-def _dimension(name: str, setting: Setting) -> Dimension:
+def dimension_of(name: str, setting: Setting) -> Dimension:
+    """What a setting of a spec spans."""
     if isinstance(setting, NumberRange | WholeRange):
         if setting.low == setting.high:
             return Choices(name, (setting.low,))
@@ -280,7 +281,7 @@ def _defaults(model: Model, prompt: str, dimensions: Iterable[Dimension]) -> Set
         if not applies(dimension, values):
             continue
         accepts = model.settings.get(dimension.name, Accepts())
-        value = _default(dimension, accepts.default)
+        value = starting_value(dimension, accepts.default)
         values[dimension.name] = tuple(value) if isinstance(value, list) else value
     if ALWAYS_SENT not in values and ALWAYS_SENT in model.settings:
         default = model.settings[ALWAYS_SENT].default
@@ -290,8 +291,8 @@ def _defaults(model: Model, prompt: str, dimensions: Iterable[Dimension]) -> Set
     return with_values(Settings(model=model.full_name, prompt=prompt), values)
 
 
-def _default(dimension: Dimension, catalogue: JsonValue) -> JsonValue:
-    """The untuned value inside the dimension: the catalogue's, or the nearest to it."""
+def starting_value(dimension: Dimension, catalogue: JsonValue) -> JsonValue:
+    """The untuned value inside the dimension: the catalogue's, `None` without one, or the nearest to it."""
     number = catalogue if isinstance(catalogue, int | float) else None
     if isinstance(dimension, Range):
         if dimension.name == ALWAYS_SENT:

@@ -8,13 +8,16 @@ the reference page. Must not look anything up: that is the planner's work.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from harness.plan.aim_spec import AimSpec
+from harness.plan.embedding_spec import EmbeddingTaskSpec, VectorSearchSpec
+from harness.plan.gate_spec import GateSpec
 from harness.plan.long_input_spec import LongInputsSpec
 from harness.plan.problems import written
+from harness.plan.prompt_spec import PROMPT_TEXT, Name, Prompts
 from harness.plan.ranges import (
     KIND,
     CustomSetting,
@@ -28,19 +31,10 @@ from harness.plan.ranges import (
 from harness.records import SENT_FIELDS, ModelClass
 
 
-def _variants(value: object) -> str:
-    return KIND + ("several" if isinstance(value, Mapping) else "one")
-
-
 def _named(value: object) -> str:
     return KIND + ("with options" if isinstance(value, Mapping) else "plain")
 
 
-PROMPT_TEXT = (
-    "A path relative to the spec, or the template itself (text with a line break or with `{{`). "
-    "Jinja2; the inputs of a sample are its variables."
-)
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 ADDRESS = r"^https?://\S+$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 # Parts of a request that are no settings: custom parameters of these names would overwrite them.
@@ -49,12 +43,6 @@ OURS = (
     *("api_key", "api_base", "base_url", "drop_params", "max_retries", "num_retries", "timeout"),
 )
 SHA256 = r"^[0-9a-f]{64}$"
-Name = Annotated[str, Field(pattern=NAME, max_length=80)]
-Variants = Annotated[dict[Name, str], Field(min_length=1)]
-Prompts = Annotated[
-    Annotated[str, Tag(KIND + "one")] | Annotated[Variants, Tag(KIND + "several")],
-    Discriminator(_variants),
-]
 ScorerForm = Annotated[
     Annotated[str, Tag(KIND + "plain")]
     | Annotated[
@@ -135,7 +123,7 @@ class TaskSpec(Strict):
     )
 
 
-class SearchSpec(Strict):
+class SearchSpec(VectorSearchSpec):
     """What is searched. A setting is a range, choices, or one fixed value; others are not sent."""
 
     models: list[str] = Field(
@@ -298,6 +286,13 @@ class ModelSpec(Strict):
         default=None, ge=1, description="Longest prompt; a longer one is refused before anything is sent."
     )
     max_output_tokens: int | None = Field(default=None, ge=1, description="Longest answer the model gives.")
+    dimensions: int | None = Field(default=None, ge=1, description="Length of an embedding model's vectors.")
+    texts_per_request: int | None = Field(
+        default=None, ge=1, description="Texts to embed that one request may carry; left out: 32."
+    )
+    tokens_per_request: int | None = Field(
+        default=None, ge=1, description="Their tokens in all; left out: 8192."
+    )
     answer_s: AnswerTimeSpec | None = Field(
         default=None, description="Seconds an answer takes; only the estimate of a plan's time uses it."
     )
@@ -350,12 +345,33 @@ class BudgetSpec(Strict):
         return self
 
 
+# A task with a kind that is none is still one of vectors, and its other keys are read as such.
+ONLY_OF_VECTORS = frozenset(EmbeddingTaskSpec.model_fields) - frozenset(TaskSpec.model_fields)
+
+
+def _task_kind(value: object) -> str:
+    held = (
+        not ONLY_OF_VECTORS.isdisjoint(cast("Mapping[str, object]", value))
+        if isinstance(value, Mapping)
+        else isinstance(value, EmbeddingTaskSpec)
+    )
+    return KIND + ("of vectors" if held else "of texts")
+
+
+TaskForm = Annotated[
+    Annotated[TaskSpec, Tag(KIND + "of texts")] | Annotated[EmbeddingTaskSpec, Tag(KIND + "of vectors")],
+    Discriminator(_task_kind),
+]
+
+
 class Spec(Strict):
     """An experiment: a task, what to search, what counts as good, and what it may cost."""
 
     experiment: Name = Field(description="Its name: letters, digits, dots, dashes and underscores.")
     description: str = Field(default="", description="The question, in a sentence.")
-    task: TaskSpec = Field(description="What is asked and how answers are judged.")
+    task: TaskForm = Field(
+        description="What is asked and how answers are judged; with `kind`, a task of embedding models."
+    )
     search: SearchSpec = Field(description="Models and settings to choose from.")
     catalogue: list[str] = Field(
         default_factory=list[str],
@@ -367,8 +383,16 @@ class Spec(Strict):
     )
     aim: AimSpec = Field(default_factory=AimSpec, description="What makes settings good.")
     budget: BudgetSpec = Field(description="What the run may cost.")
+    gate: GateSpec | None = Field(
+        default=None, description="What harness gate asks; a search does not look at it."
+    )
     failures: Literal["count_as_wrong", "leave_out"] = Field(
         description="What a call without an answer, or an answer that a scorer cannot judge, means for "
         "quality: count_as_wrong or leave_out. What a judge gives no verdict on is left out in any case."
+    )
+    fallback: list[str] = Field(
+        default_factory=list[str],
+        description="Embedding models that the evaluation of a task with `kind` goes on with, in this order, "
+        "when the one before cannot be asked any more: the whole run moves, and no two models are mixed.",
     )
     seed: int = Field(default=0, ge=0, description="Decides the order of samples and all randomness of ours.")

@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from harness.errors import UsageError
 from harness.fingerprint import canonical
 from harness.plan.aim_spec import AimSpec, policy_of
+from harness.plan.embedding_spec import EmbeddingTaskSpec
 from harness.plan.policy import Policy
 from harness.plan.problems import (
     KEY_REFUSED,
@@ -30,10 +31,10 @@ from harness.plan.problems import (
     shown,
     written,
 )
+from harness.plan.prompt_spec import NAME
 from harness.plan.ranges import KIND
 from harness.plan.spec import (
     ADDRESS,
-    NAME,
     SHA256,
     VARIABLE,
     BudgetSpec,
@@ -42,7 +43,7 @@ from harness.plan.spec import (
     Spec,
     TaskSpec,
 )
-from harness.plan.yaml_source import YamlSource, from_mapping, parse_yaml, read_yaml
+from harness.plan.yaml_source import YamlSource, from_mapping, read_yaml
 from harness.records import JsonValue
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
@@ -79,13 +80,15 @@ _PATTERNS = {
 class SpecReading:
     """A spec as far as it could be read. Each part is `None` where it is missing or unsound.
 
-    spec: the whole, only when nothing is wrong with its form.
+    spec: the whole, only when nothing is wrong with its form. vectors: the task, where it has a kind; `task`
+    is `None` then.
     """
 
     source: YamlSource
     problems: Problems
     spec: Spec | None = None
     task: TaskSpec | None = None
+    vectors: EmbeddingTaskSpec | None = None
     search: SearchSpec | None = None
     catalogue: Sequence[str] | None = None
     providers: Mapping[str, ProviderSpec] | None = None
@@ -111,7 +114,12 @@ def read_spec(spec: Path | str | Mapping[str, object] | Spec) -> SpecReading:
         except ValidationError:
             # Already told: the whole could not be read because of this part.
             sections[name] = None
-    return replace(reading, **sections)
+    return replace(reading, **_by_kind(sections.pop("task")), **sections)
+
+
+def _by_kind(task: TaskSpec | EmbeddingTaskSpec | None) -> dict[str, Any]:
+    """The task under its name in a reading."""
+    return {"vectors": task} if isinstance(task, EmbeddingTaskSpec) else {"task": task}
 
 
 def read_model(
@@ -150,27 +158,6 @@ def read_policy(form: object) -> Policy:
     raise UsageError("; ".join(f"{problem.key}: {problem.message}" for problem in problems.found))
 
 
-def read_addresses(text: str) -> dict[str, str]:
-    """The addresses that a spec's text names, by provider; the text of a spec that a run began with."""
-    return _of_providers(text, "api_base")
-
-
-def read_key_variables(text: str) -> dict[str, str]:
-    """The environment variables of keys that a spec's text names, by provider."""
-    return _of_providers(text, "api_key_env")
-
-
-def _of_providers(text: str, key: str) -> dict[str, str]:
-    whole = parse_yaml("<spec>", text).value
-    providers = whole.get("providers") if isinstance(whole, dict) else None
-    found: dict[str, str] = {}
-    for name, entry in (providers if isinstance(providers, dict) else {}).items():
-        value = entry.get(key) if isinstance(entry, dict) else None
-        if isinstance(value, str):
-            found[name] = value
-    return found
-
-
 def _source(spec: Path | str | Mapping[str, object] | Spec) -> YamlSource:
     if isinstance(spec, Spec):
         spec = cast("Mapping[str, object]", spec.model_dump(mode="json", by_alias=True, exclude_unset=True))
@@ -191,7 +178,7 @@ def _text(value: JsonValue) -> str:
 def _parts(reading: SpecReading, spec: Spec) -> SpecReading:
     return replace(
         reading,
-        task=spec.task,
+        **_by_kind(spec.task),
         search=spec.search,
         catalogue=spec.catalogue,
         providers=spec.providers,
@@ -318,6 +305,8 @@ def _close(found: object, wanted: str) -> str:
 def _unknown_key(model: type[BaseModel], place: Place) -> str:
     name = str(place[-1])
     known = _fields(model, place[:-1])
+    if name in known:
+        return "is not a key of a task with this kind, or without one; remove it"
     close = did_you_mean(name, known)
     if close:
         return f"is not a known key; did you mean {close!r}?"
@@ -338,7 +327,8 @@ def _fields(model: type[BaseModel], place: Place) -> dict[str, FieldInfo]:
         # A key chosen by the user, as in providers.<name>, or a place in a list: the models stay.
         if fields:
             models = [inner for field in fields for inner in _models_in(field.annotation)]
-    return {name: field for one in models for name, field in _names(one).items()}
+    # Of a part with several forms, the plainest stands first: its words win where keys are shared.
+    return {name: field for one in reversed(models) for name, field in _names(one).items()}
 
 
 def _names(model: type[BaseModel]) -> dict[str, FieldInfo]:

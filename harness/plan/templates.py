@@ -23,11 +23,17 @@ ONLY_VARIANT = "default"
 
 def read_prompts(task: TaskSpec, source: YamlSource, folder: Path, problems: Problems) -> dict[str, Prompt]:
     """The prompts by variant, in the spec's order; faulty ones are noted and left out."""
-    place: Place = ("task", "prompt")
-    if isinstance(task.prompt, str):
-        written = {ONLY_VARIANT: (place, task.prompt)}
+    return read_variants(("task", "prompt"), task.prompt, source, folder, problems)
+
+
+def read_variants(
+    place: Place, form: str | Mapping[str, str], source: YamlSource, folder: Path, problems: Problems
+) -> dict[str, Prompt]:
+    """The templates that stand at this place, by variant, as `read_prompts` gives those of a task."""
+    if isinstance(form, str):
+        written = {ONLY_VARIANT: (place, form)}
     else:
-        written = {variant: ((*place, variant), text) for variant, text in task.prompt.items()}
+        written = {variant: ((*place, variant), text) for variant, text in form.items()}
     prompts: dict[str, Prompt] = {}
     for variant, (where, text) in written.items():
         prompt = read_prompt(where, text, source, folder, problems)

@@ -8,8 +8,8 @@ settings are left out as a whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,12 +18,13 @@ from harness.catalogue.presets import load_presets
 from harness.errors import UsageError
 from harness.findings import RunRecord
 from harness.fingerprint import canonical
+from harness.plan.given import RECOMMENDATIONS, recommended_in
 from harness.plan.parameters import default_settings, there, value_of, with_values
 from harness.plan.plan import Choices, Dimension, Space, rivals_of
 from harness.plan.problems import shown, suggestion, written
 from harness.records import SENT_FIELDS, JsonValue, Settings
 from harness.store.codec import decode, encode
-from harness.store.store import Store
+from harness.store.store import Store, open_store
 
 PRESET = "preset:"
 LATEST = "latest"
@@ -56,7 +57,7 @@ def find_warm(entries: Sequence[str], space: Space, sources: Sources) -> tuple[W
             if entry.startswith(PRESET):
                 warm = _preset(entry, space)
             elif entry.endswith(".json"):
-                warm = _fitting(entry, [_recommended(sources.folder / entry)], space)
+                warm = _fitting(entry, [_recommended(sources.folder / entry, sources.experiment)], space)
             else:
                 warm = _of_run(entry, space, sources)
         except UsageError as error:
@@ -123,11 +124,13 @@ def _finalists(record: RunRecord) -> list[Settings]:
     return [trial.settings for trial in ranked]
 
 
-def _recommended(path: Path) -> Settings:
+def _recommended(path: Path, experiment: str) -> Settings:
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"is {str(path)!r}, which cannot be read as JSON: {error}") from error
+    if isinstance(content, Mapping) and cast("Any", content).get("format") == RECOMMENDATIONS:
+        content = cast("Any", content)["picks"][recommended_in(cast("Any", content), experiment, str(path))]
     settings: Any = cast("Any", content).get("settings") if isinstance(content, Mapping) else None
     if not isinstance(settings, Mapping):
         raise UsageError(
@@ -174,7 +177,7 @@ def _misfit(settings: Settings, space: Space) -> str:
     for rivals in filter(None, map(rivals_of, dimensions)):
         if len(both := [name for name in rivals if value_of(settings, name) is not None]) > 1:
             return f"they send {' and '.join(both)}"
-    for name in (*SENT_FIELDS, *settings.extra):
+    for name in (*SENT_FIELDS, *settings.extra, *settings.local):
         value = value_of(settings, name)
         if value is None or value == value_of(default, name):
             continue
@@ -226,3 +229,16 @@ def _words(dimension: Dimension) -> str:
     if isinstance(dimension, Choices):
         return " or ".join(shown(value) for value in dimension.values)
     return f"{written(dimension.low)} to {written(dimension.high)}"
+
+
+@contextmanager
+def opened(store: Store | str | None) -> Generator[Store]:
+    """The store that is given, or the one at its URL for as long as it is needed."""
+    if isinstance(store, Store):
+        yield store
+        return
+    database = open_store(store)
+    try:
+        yield database
+    finally:
+        database.close()

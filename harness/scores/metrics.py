@@ -17,7 +17,7 @@ from harness.errors import StatsError, UsageError
 from harness.scores.naming import unknown_name
 
 Failures = Literal["count_as_wrong", "leave_out"]
-Reads = Literal["scores", "repeats", "labels", "numbers", "groups"]
+Reads = Literal["scores", "repeats", "labels", "numbers", "groups", "pairs", "vectors", "clusters", "hits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +26,9 @@ class Metric:
 
     reads: what it is computed from. "scores": the mean of one number per answer; "repeats": the mean of one
     number per sample; "labels": labels that the first scorer reads; "numbers": such labels as numbers;
-    "groups": the scores of each group. kind and argument: the parts of a name that has two, as in
-    `recall:urgent` and `pass@5`.
+    "groups": the scores of each group; the others belong to embeddings, see `vector_metrics`: "pairs":
+    similarities; "vectors": labels found from vectors; "clusters"; "hits": texts that a cache finds. kind and
+    argument: the parts of a name that has two, as in `recall:urgent` and `pass@5`.
     """
 
     name: str

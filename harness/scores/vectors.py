@@ -8,7 +8,7 @@ that are said. One of two modules that may load scikit-learn, and only when aske
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -23,6 +23,10 @@ FOLDS = 5
 # MTEB stops after 100 steps; where a solver has not settled by then, its answer depends on its version.
 MOST_STEPS = 2_000
 STARTS = 10  # k-means keeps the best of so many
+MOST_WORDS = 4096  # of TF-IDF
+# A text without a known word has no direction. This much of a dimension that all texts share gives it one, by
+# which nothing is nearer to it than anything else.
+SHARED = 1e-6
 
 
 def cross_fitted_labels(
@@ -73,6 +77,24 @@ def clusters(vectors: ArrayLike, n: int, *, seed: int) -> list[int]:
 
     found = KMeans(n, n_init=cast("Any", STARTS), random_state=seed).fit_predict(array)
     return [int(one) for one in found]
+
+
+def tf_idf(texts: Sequence[str]) -> Callable[[Sequence[str]], NDArray[np.float32]]:
+    """Learn words and their weights from these texts; gives a function of texts, shape (texts, words + 1).
+
+    Words are case-folded, of two letters or more, the 4,096 most frequent ones. Source: scikit-learn's
+    `TfidfVectorizer` with sublinear counts: (1 + log tf) (1 + log((1 + n) / (1 + df))), length 1.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    words = TfidfVectorizer(sublinear_tf=True, max_features=MOST_WORDS)
+    words.fit([*texts, "word"])  # one text of stop marks alone would leave no word at all
+
+    def vectors(asked: Sequence[str]) -> NDArray[np.float32]:
+        found = np.asarray(words.transform(asked).todense(), np.float32)
+        return np.column_stack([found, np.full(len(asked), SHARED, np.float32)])
+
+    return vectors
 
 
 def _checked(vectors: ArrayLike, labels: Sequence[str] | None) -> NDArray[np.float64]:

@@ -239,6 +239,13 @@ def a_recommendation(**changes: Any) -> Recommendation:
     return replace(recommendation, **changes)
 
 
+def asked_at(choice: Recommendation, provider: str, api_base: str, **changes: Any) -> Recommendation:
+    """The same choice of a run that asked this provider at this address, by default in OpenAI's format."""
+    asked = an_endpoint(provider=provider, api_base=api_base, **changes)
+    known = choice.provenance
+    return replace(choice, provenance=replace(known, endpoints={**known.endpoints, provider: asked}))
+
+
 def a_spend(**changes: Any) -> Spend:
     """One cent for 572 calls, a tenth of them from the cache."""
     spend = Spend(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.plan.limits import broken_limits
+from harness.plan.limits import FACTS, broken_limits
 from harness.trials.evidence import Arm
 from harness.trials.race import CLEAR_N, CLEAR_P
 
@@ -49,6 +49,8 @@ def share_p(hits: int, n: int, share: float) -> float:
 def _is_sure(arm: Arm, name: str, most: float) -> bool:
     if name == "usd_per_1k_calls":
         return _mean_is_above(arm.price, most / 1000)
+    if name in FACTS:
+        return arm.figures.get(name, 0.0) > most
     calls = int(arm.seen.sum())
     hits, n, share = {
         "latency_p50_s": (*_above(arm.latency, most), 0.5),

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from harness.errors import InconclusiveError
-from harness.plan.plan import Budget, Plan
+from harness.plan.caps import Budget
+from harness.plan.plan import Plan
 from harness.records import MODEL_CLASSES, ModelClass
 from harness.trials.evaluate import Ask
 from harness.trials.evidence import Arm

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.findings import Trial, TrialState
+from harness.plan.embedding import gold
 from harness.plan.plan import Plan
 from harness.records import Bounds, CallFailure, Completion, Estimate, Outcome, Sample, Score, Settings, Split
 from harness.scores.judge import Judge
@@ -24,6 +26,7 @@ from harness.stats.bounds import mean_bounds, percentile_bounds, share_bounds, t
 from harness.trials.groupings import Groupings
 from harness.trials.quality import measure
 from harness.trials.variety import Variety
+from harness.trials.vector_quality import OF_THE_WHOLE, Whole, cache_figures, values_of, whole_of
 
 Floats = NDArray[np.float64]
 
@@ -54,7 +57,8 @@ class Board:
     def of(cls, plan: Plan, split: Split) -> Board:
         """An empty board for this split of the plan's data."""
         ids = plan.task.rows.ids(split)
-        metric, named = find_metric(plan.task.metric), plan.task.slices
+        embedding, named = plan.task.embedding, plan.task.slices
+        metric = find_metric(plan.task.metric) if embedding is None else embedding.metric
         if named is not None and metric.reads == "groups":
             named = (*named, metric.argument)
         groups: list[str | None] = [None] * len(ids)
@@ -63,8 +67,8 @@ class Board:
 
     @property
     def of_the_whole(self) -> bool:
-        """Whether the metric says nothing of one sample: it looks at labels, or at groups."""
-        return self.metric.of_labels or self.metric.reads == "groups"
+        """Whether the metric says nothing of one sample: it looks at labels, at groups, or at all of them."""
+        return self.metric.of_labels or self.metric.reads in ("groups", *OF_THE_WHOLE)
 
     @property
     def judges(self) -> frozenset[str]:
@@ -77,9 +81,16 @@ class Board:
             return
         self.noted[position] = True
         self.groups[position] = sample.group
-        first = self.plan.task.scorers[0]
-        self.targets[position] = None if isinstance(first, Judge) else target_label(first, sample)
+        self.targets[position] = self._target(sample)
         self.groupings.note(position, sample.metadata)
+
+    def _target(self, sample: Sample) -> str | None:
+        embedding = self.plan.task.embedding
+        if embedding is not None:
+            known = gold(embedding.kind, sample.target) if embedding.of_pairs else sample.target
+            return None if isinstance(known, list | dict) else str(known)
+        first = self.plan.task.scorers[0]
+        return None if isinstance(first, Judge) else target_label(first, sample)
 
     def code(self, label: str | None) -> int:
         """The number of a label; 0 for none."""
@@ -105,10 +116,12 @@ class Arm:
     price: NDArray[np.float32]
     latency: NDArray[np.float32]
     first_token: NDArray[np.float32]
+    queue: NDArray[np.float32]
     label: NDArray[np.int32]
     others: dict[str, Floats] = field(default_factory=dict[str, Floats])
     together: dict[str, Floats] = field(default_factory=dict[str, Floats])
     waiting: dict[int, list[Outcome]] = field(default_factory=dict[int, list[Outcome]], repr=False)
+    endings: Counter[str] = field(default_factory=Counter[str])
     failed: int = 0
     failure: str = ""
     unscored: int = 0
@@ -120,14 +133,17 @@ class Arm:
     reason: str = ""
     variety: Variety = field(default_factory=Variety, repr=False)
     measured: tuple[int, Estimate | None] | None = field(default=None, repr=False)
+    figures: dict[str, float] = field(default_factory=dict[str, float], repr=False)
+    vectors: NDArray[np.float32] | None = field(default=None, repr=False)
+    whole: tuple[int, Whole] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, number: int, settings: Settings, board: Board) -> Arm:
         """An arm that has seen nothing."""
         shape = (len(board.ids), board.plan.task.repeats)
-        value, price, latency, first_token = (np.full(shape, np.nan, np.float32) for _ in range(4))
+        value, price, latency, first_token, queue = (np.full(shape, np.nan, np.float32) for _ in range(5))
         seen, label = np.zeros(shape, np.bool_), np.zeros(shape, np.int32)
-        return cls(number, settings, board, seen, value, price, latency, first_token, label)
+        return cls(number, settings, board, seen, value, price, latency, first_token, queue, label)
 
     def take(self, position: int, outcome: Outcome, scores: Sequence[Score]) -> None:
         """Note one outcome; `scores` is empty for a failure, else one per scorer."""
@@ -135,6 +151,7 @@ class Arm:
         self.seen[at] = True
         if isinstance(outcome, CallFailure):
             self.failed += 1
+            self.endings[outcome.kind] += 1
             self.failure = f"{outcome.kind}: {outcome.message}"
             return
         self._take_figures(at, outcome)
@@ -159,6 +176,17 @@ class Arm:
                     score.value
                 )
 
+    def keep_vector(self, position: int, vector: NDArray[np.float32]) -> None:
+        """Keep the vector of the sample at this position, for a metric that looks at all of them."""
+        if self.vectors is None:
+            self.vectors = np.full((len(self.seen), len(vector)), np.nan, np.float32)
+        self.vectors[position] = vector
+
+    def found(self, position: int) -> str | None:
+        """The label or cluster that vectors give the sample at this position; `None` for none."""
+        labels = whole_of(self).labels
+        return labels[position] if labels else None
+
     def seen_text(self) -> str:
         """Which answers this arm has seen, in a form for the store; see `seen_of`."""
         return base64.b64encode(zlib.compress(np.packbits(self.seen).tobytes())).decode("ascii")
@@ -175,7 +203,10 @@ class Arm:
         could not be judged counts as 0 or not at all, as the spec says; what a model failed to judge never
         counts, since that says nothing of the answer.
         """
-        value, metric = self.value[start:stop].astype(np.float64), self.board.metric
+        metric = self.board.metric
+        if self.board.plan.task.embedding is not None:
+            return values_of(self)[start:stop]
+        value = self.value[start:stop].astype(np.float64)
         if metric.name == "accuracy" or metric.reads == "repeats":
             value = np.where(np.isnan(value), np.nan, value == 1.0)
         value = self._settled(value, self.board.plan.task.scorers[0].name, start, stop)
@@ -232,11 +263,12 @@ class Arm:
         """
         calls = int(self.seen.sum())
         p50, p95 = _percentiles(self.latency, 50, 95)
-        (first_token_p50,) = _percentiles(self.first_token, 50)
+        first_token_p50, first_token_p95 = _percentiles(self.first_token, 50, 95)
+        queue_p50, queue_p95 = _percentiles(self.queue, 50, 95)
         return Trial(
             number=self.number,
             settings=self.settings,
-            model_class=self.board.plan.models[self.settings.model].model_class,
+            model_class=self.board.plan.asked_models[self.settings.model].model_class,
             split=self.board.split,
             state=self.state,
             samples=self.samples(),
@@ -256,7 +288,12 @@ class Arm:
                 **{name: self._mean(name, values) for name, values in self.others.items()},
                 **{name: float(np.nanmean(values)) for name, values in self.together.items()},
             },
+            facts=self.figures | (cache_figures(self) if self.board.metric.reads == "hits" else {}),
             bounds={} if level is None or not calls else self._bounds(level),
+            first_token_p95_s=first_token_p95,
+            queue_p50_s=queue_p50,
+            queue_p95_s=queue_p95,
+            endings=dict(self.endings.most_common()),
         )
 
     def _bounds(self, level: float) -> dict[str, Bounds]:
@@ -304,6 +341,8 @@ class Arm:
 
     def _take_figures(self, at: tuple[int, int], answer: Completion) -> None:
         self.latency[at] = answer.latency.total_s
+        self.queue[at] = answer.latency.queue_s
+        self.endings[answer.reply.finish_reason or ""] += 1
         if answer.latency.first_token_s is not None:
             self.first_token[at] = answer.latency.first_token_s
         if answer.price_usd is not None:

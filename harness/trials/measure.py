@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from harness.errors import InconclusiveError, ProviderError
 from harness.plan.plan import Plan
+from harness.records import Settings
 from harness.trials.evaluate import Ask
 from harness.trials.evidence import Arm, Board
 
@@ -18,7 +19,7 @@ from harness.trials.evidence import Arm, Board
 class Measurement:
     """An evaluation under way. finalists and told stay empty: they are what a search has.
 
-    ask: see `evaluate.Pipeline.ask`.
+    ask: see `evaluate.Pipeline.ask`. left: what to go on with when a model of vectors cannot be asked.
     """
 
     plan: Plan
@@ -28,18 +29,44 @@ class Measurement:
     finalists: list[Arm] = field(default_factory=list[Arm])
     told: dict[int, float] = field(default_factory=dict[int, float])
     notes: list[str] = field(default_factory=list[str])
+    left: list[Settings] = field(init=False)
 
     def __post_init__(self) -> None:
+        evaluated, embedding = self.plan.evaluated, self.plan.task.embedding
+        assert evaluated is not None, "the plan of an evaluation says what is evaluated"
+        self.left = [] if embedding is None else list(embedding.fallback)
+        self._begin(evaluated.settings)
+
+    def _begin(self, settings: Settings) -> None:
         evaluated = self.plan.evaluated
         assert evaluated is not None, "the plan of an evaluation says what is evaluated"
-        self.arms = [Arm.of(0, evaluated.settings, Board.of(self.plan, evaluated.split))]
+        self.arms = [Arm.of(0, settings, Board.of(self.plan, evaluated.split))]
 
     def run(self) -> None:
-        """Ask every sample.
+        """Ask every sample; where a model of vectors cannot be asked any more, all of them of the next one.
 
         Raises InconclusiveError when the budget is too small or no answer could be scored, ProviderError when
         every call failed.
         """
+        while True:
+            try:
+                return self._measure()
+            except ProviderError as error:
+                if not self.left:
+                    raise
+                self._fall_back(error)
+
+    def _fall_back(self, error: ProviderError) -> None:
+        """Begin anew with the next model: vectors of two models cannot be compared, so none is kept."""
+        (arm,), settings = self.arms, self.left.pop(0)
+        self.notes.append(
+            f"the run moved as a whole from {arm.settings.model} to its fallback {settings.model}: "
+            f"{str(error).partition('; mend it')[0]}. Every text was embedded anew, and no vector of "
+            f"{arm.settings.model} is in any figure"
+        )
+        self._begin(settings)
+
+    def _measure(self) -> None:
         (arm,) = self.arms
         whole = len(arm.board.ids)
         try:

@@ -63,9 +63,8 @@ def measure_judge(plan: Plan, judge: Judge, labelled: Sequence[Labelled], send: 
 
 def require_telling(plan: Plan, reports: Iterable[JudgeReport]) -> None:
     """Raise InconclusiveError when the judge that gives the quality cannot be told from chance."""
-    quality = plan.task.scorers[0].name
     for report in reports:
-        if report.scorer != quality:
+        if report.scorer != plan.task.scorers[0].name:
             continue
         if report.good + report.bad < FEWEST or not report.good or not report.bad:
             raise InconclusiveError(
@@ -92,7 +91,7 @@ def chance_words(report: JudgeReport) -> str:
 def with_corrected(reports: Sequence[JudgeReport], arms: Iterable[Arm]) -> tuple[JudgeReport, ...]:
     """The reports, with the true pass rates of these arms that the first scorer's judge lets conclude."""
     able = [arm for arm in arms if arm.samples()]
-    if not able:
+    if not able or not reports:
         return tuple(reports)
     plan = able[0].board.plan
     judge = plan.task.scorers[0]

@@ -20,6 +20,7 @@ from harness.scores.metrics import Metric, compute, numbers_of
 from harness.stats.bounds import shared
 from harness.stats.intervals import bootstrap_interval, mean_interval
 from harness.stats.tables import OF_NUMBERS, ONE_LABEL, WHOLE_TABLE
+from harness.trials.vector_quality import OF_ALL, measure_all
 
 if TYPE_CHECKING:
     from harness.trials.evidence import Arm
@@ -51,6 +52,8 @@ def measure(arm: Arm, level: float, among: Marks | None = None) -> Estimate | No
     known = ~np.isnan(values) if among is None else ~np.isnan(values) & among
     if known.sum() < 2:
         return None
+    if metric.reads in OF_ALL:
+        return measure_all(arm, metric, level, known)
     if metric.of_labels:
         return _of_labels(arm, metric, level, known)
     if metric.reads == "groups":
@@ -174,7 +177,7 @@ def _labelled(arm: Arm, known: Marks) -> _Labelled:
 
 
 def _label_figures(arm: Arm, level: float) -> tuple[LabelFigures, ...]:
-    if not 0 < len(arm.board.codes) <= MOST_LABELS:
+    if not 0 < len(arm.board.codes) <= MOST_LABELS or arm.board.metric.reads in ("numbers", *OF_ALL):
         return ()
     answers = _labelled(arm, ~np.isnan(arm.quality_values()))
     counts = Counter(zip(answers.targets, answers.given, strict=True))

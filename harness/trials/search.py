@@ -26,6 +26,7 @@ from harness.trials.evaluate import NOTHING, Ask, Due
 from harness.trials.evidence import Arm, Board
 from harness.trials.proposals import Proposals
 from harness.trials.race import ROUNDING, Race
+from harness.trials.vector_quality import OF_THE_WHOLE, calibrated
 
 POOL_SHARE = 0.5  # of the search's allowance that the pool of defaults may use where there is more to try
 POOL_DEPTH = 12  # samples of each of them that it may use in any case: defaults are worth more than search
@@ -65,8 +66,9 @@ class Search:
         plan = self.plan
         board = Board.of(plan, "search")
         if board.of_the_whole:
+            by = "how they stand among the others" if board.metric.reads in OF_THE_WHOLE else "their scores"
             self.notes.append(
-                "race, ties and differences compare single samples by their scores: "
+                f"race, ties and differences compare single samples by {by}: "
                 f"{plan.task.metric} has no value for one sample"
             )
         allowance = Allowance.of(plan, finalists=min(finals.MOST + 1, plan.n_trials))
@@ -329,7 +331,7 @@ class Search:
                 f"the budget covered {count} of {len(board.ids)} samples of the confirm split for "
                 f"{len(chosen)} finalists"
             )
-        self.finalists = [Arm.of(arm.number, arm.settings, board) for arm in chosen]
+        self.finalists = [Arm.of(arm.number, calibrated(arm), board) for arm in chosen]
         if not self._answer(self.finalists, range(count)):
             self._note_budget()
         for arm in self.finalists:

@@ -63,7 +63,7 @@ def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for name in ("tiny", "other"):
         (tmp_path / f"{name}.gguf").write_text("")
         provider._files[name] = tmp_path / f"{name}.gguf"
-        provider._contexts[name] = None
+        provider._models[name] = a_model(name)
     return provider
 
 

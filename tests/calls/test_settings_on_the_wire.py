@@ -324,14 +324,15 @@ def by_class(model: Model) -> tuple[bool, int, str]:
 
 def row(model: Model, cells: list[Cell]) -> str:
     """One model's row; of what cannot be asked, why."""
-    own = {one.name: one.shown() for one in cells if one.model is model}
+    shown = {one.name: one.shown() for one in cells if one.model is model}
     model_class = "any" if model in YOURS else model.model_class
     if model.retired:
         why = f"retired: a spec that names it is refused, and told of {model.successor}"
     elif model.model_class == "EMBEDDING":
-        why = "gives vectors: takes none of these"
+        own = ", ".join(f"`{name}`" for name in model.settings)
+        why = f"gives vectors: takes none of these{own and f', but {own}'}"
     else:
-        return f"| {model_class} | {model.name} | {' | '.join(own[name] for name in SENT_FIELDS)} |\n"
+        return f"| {model_class} | {model.name} | {' | '.join(shown[name] for name in SENT_FIELDS)} |\n"
     return f"| {model.model_class} | {model.name} | {why} |{' |' * (len(SENT_FIELDS) - 1)}\n"
 
 

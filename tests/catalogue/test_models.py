@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.catalogue.models import (
+    VECTOR_SETTINGS,
+    Accepts,
     Catalogue,
     LongPrompt,
     Model,
@@ -40,7 +42,8 @@ def a_model(name: str = "mine", **changes: object) -> Model:
 def test_every_setting_is_a_field_of_settings(catalogue: Catalogue) -> None:
     """A model accepts only what a call can carry."""
     for model in catalogue.models:
-        assert set(model.settings) <= set(SENT_FIELDS), model.full_name
+        vectors = model.model_class == "EMBEDDING"
+        assert set(model.settings) <= set(VECTOR_SETTINGS if vectors else SENT_FIELDS), model.full_name
 
 
 def test_every_name_is_given_once(catalogue: Catalogue) -> None:
@@ -86,6 +89,38 @@ def test_every_text_model_limits_its_output(catalogue: Catalogue) -> None:
             assert limit.high is not None, model.full_name
             assert isinstance(limit.default, int), model.full_name
             assert 1 <= limit.default <= limit.high, model.full_name
+
+
+def test_every_embedding_model_says_how_long_its_vectors_are(catalogue: Catalogue) -> None:
+    """And asks for none that are longer; what one request carries holds one text at least."""
+    for model in catalogue.models:
+        if model.retired or model.model_class != "EMBEDDING":
+            continue
+        assert model.dimensions is not None, model.full_name
+        asked = model.settings.get("dimensions", Accepts())
+        longest = max(asked.choices) if asked.choices else asked.high
+        assert longest in (None, model.dimensions), model.full_name
+        assert (model.tokens_per_request or 8192) >= (model.context_tokens or 0), model.full_name
+
+
+@pytest.mark.parametrize(
+    ("full_name", "texts", "tokens", "settings"),
+    [
+        ("openai/text-embedding-3-small", 2048, 300_000, {"dimensions"}),
+        ("openai/text-embedding-ada-002", 2048, 300_000, set()),
+        ("google/gemini-embedding-001", 100, 204_800, {"dimensions", "task_type"}),
+        ("vertex/text-embedding-004", 250, 20_000, {"dimensions", "task_type"}),
+        ("together/BAAI/bge-base-en-v1.5", None, None, set()),
+        ("local/minilm", 32, 8192, set()),
+    ],
+)
+def test_what_a_request_for_vectors_may_carry(
+    catalogue: Catalogue, full_name: str, texts: int | None, tokens: int | None, settings: set[str]
+) -> None:
+    """As the services document it, or refuse more."""
+    model = catalogue.find(full_name)
+    assert (model.texts_per_request, model.tokens_per_request) == (texts, tokens)
+    assert set(model.settings) == settings
 
 
 def test_every_current_fact_has_source_and_date(catalogue: Catalogue) -> None:

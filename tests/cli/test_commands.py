@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from harness.cli import cli
 from harness.cli.live import SHOWN_TRIALS, LiveView
 from harness.findings import Progress, Spend
-from harness.outputs.exports.registry import TARGETS
+from harness.outputs.exports.targets import TARGETS
 from harness.records import Settings
 from harness.testing import builders
 

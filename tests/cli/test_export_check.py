@@ -45,7 +45,23 @@ def test_changed_data_fails_and_is_named(desk: Any, tuned: str) -> None:
     desk.write("words.jsonl", "\n".join(rows[:-1]) + "\n")
     checked = desk.cli("export", "--check", "out")
     assert checked.code == 1
-    assert "json.manifest.json: the data has changed" in checked.out
+    assert f"json.manifest.json: the data of run {tuned} has changed" in checked.out
+
+
+def test_the_data_of_every_run_is_compared(desk: Any, tuned: str) -> None:
+    """Of an export of several runs the second counts as the first does."""
+    desk.write("more.jsonl", (desk.folder / "words.jsonl").read_text())
+    spec = (desk.folder / "words.yaml").read_text().replace("words.jsonl", "more.jsonl")
+    desk.write("more.yaml", spec)
+    assert desk.cli("tune", "more.yaml", "-q").code == 0
+    second = next(run for run in desk.runs() if run != tuned)
+    assert desk.cli("export", "recommendation", tuned, second, "-o", "out").code == 0
+    assert desk.cli("export", "--check", "out").code == 0
+    rows = (desk.folder / "more.jsonl").read_text().splitlines()
+    desk.write("more.jsonl", "\n".join(rows[:-1]) + "\n")
+    checked = desk.cli("export", "--check", "out")
+    assert checked.code == 1
+    assert f"the data of run {second} has changed" in checked.out
 
 
 def test_a_passed_date_fails_and_is_named(desk: Any, finished: str) -> None:
@@ -104,7 +120,7 @@ def test_data_that_is_here_and_cannot_be_used_fails(desk: Any, answers: Any, cha
         desk.write("datasets/pinned.yaml", "file: ../words.jsonl\ncolour: red\n")
     checked = desk.cli("export", "--check", "out")
     assert checked.code == 1
-    assert "the data cannot be compared" in checked.out
+    assert f"the data of run {desk.runs()[0]} cannot be compared" in checked.out
     assert "pinned.yaml:" in checked.out
     assert "still holds" not in checked.out
 
@@ -124,7 +140,12 @@ def test_each_file_of_the_data_may_be_elsewhere(desk: Any, answers: Any, gone: s
 
 @pytest.mark.parametrize(
     ("part", "place"),
-    [("run", "run"), ("confirm_by", "rests_on.confirm_by"), ("models", "rests_on.models")],
+    [
+        ("run", "run"),
+        ("confirm_by", "rests_on.confirm_by"),
+        ("models", "rests_on.models"),
+        ("runs", "rests_on.runs"),
+    ],
 )
 def test_a_manifest_without_a_part_is_a_mistake(desk: Any, finished: str, part: str, place: str) -> None:
     """It says what is missing, and where."""

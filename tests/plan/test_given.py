@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from harness.errors import SpecError, UsageError
-from harness.outputs.exports import json_export
+from harness.outputs.exports import json_export, recommendation_export
 from harness.outputs.exports.selection import selection_of
 from harness.plan.given import read_given, settings_form
 from harness.plan.planner import make_plan
@@ -31,12 +32,12 @@ SETTINGS = Settings(
 def read(catalogue: Any, tmp_path: Any) -> Any:
     """Reads settings that are given as they are, or as the text of a file."""
 
-    def act(given: Any, *, file: str | None = None, prompts: Any = PROMPTS) -> Any:
+    def act(given: Any, *, file: str | None = None, prompts: Any = PROMPTS, experiment: str = "") -> Any:
         if file is not None:
             path = tmp_path / file
             path.write_text(given, encoding="utf-8")
             given = path
-        return read_given(given, prompts, catalogue)
+        return read_given(given, prompts, catalogue, experiment=experiment)
 
     return act
 
@@ -71,18 +72,39 @@ def test_every_form_gives_the_same_settings(read: Any, give: str) -> None:
     assert found.recommended_by == ""
 
 
-@pytest.mark.parametrize("give", ["record", "recommendation.json", "settings.json"])
+@pytest.mark.parametrize(
+    "give", ["record", "recommendation.json", "settings.json", "exported recommendation.json"]
+)
 def test_a_recommendation_says_who_recommends(read: Any, give: str) -> None:
     """The record, the file beside the report, and the export: settings, run and experiment."""
     choice = a_recommendation(settings=SETTINGS)
     if give == "record":
         found = read(choice)
     else:
-        exported = json_export.write(selection_of([choice], prompt_text="{{ text }}")).files["settings.json"]
-        found = read(encode(choice, indent=2) if give == "recommendation.json" else exported, file=give)
+        selection = selection_of([choice], prompt_text="{{ text }}")
+        files = {
+            "recommendation.json": encode(choice, indent=2),
+            "settings.json": json_export.write(selection).files["settings.json"],
+            "exported recommendation.json": recommendation_export.write(selection).files[
+                "recommendation.json"
+            ],
+        }
+        found = read(files[give], file=give)
     assert found.settings == SETTINGS
     assert (found.recommended_by, found.experiment) == ("run-1", "ticket-triage")
     assert found.origin == "recommended by run run-1"
+
+
+def test_of_several_recommendations_the_one_of_the_experiment_is_meant(read: Any) -> None:
+    """A set of several use cases serves each spec; where none or two may be meant, nobody guesses."""
+    choices = [
+        a_recommendation(settings=replace(SETTINGS, temperature=0.1), experiment="chat"),
+        a_recommendation(settings=SETTINGS, experiment="triage"),
+    ]
+    text = recommendation_export.write(selection_of(choices)).files["recommendation.json"]
+    assert read(text, file="r.json", experiment="triage").settings == SETTINGS
+    with pytest.raises(UsageError, match="recommends settings for chat, triage, expected one choice"):
+        read(text, file="r.json", experiment="words")
 
 
 def test_what_was_found_is_found_again_from_its_form(read: Any) -> None:

@@ -176,3 +176,28 @@ def test_custom_parameters_are_searched_and_sent_as_they_are() -> None:
         assert isinstance(sent["min_p"], float)
         assert sent["guided"] in (True, {"lark": "x"})
         assert sent["provider"] == {"order": ["a"]}
+
+
+VECTOR_MODELS = [m for m in CATALOGUE.models if not m.retired and m.model_class == "EMBEDDING"]
+# Where litellm's mapping passes on what the service would refuse: the catalogue alone knows.
+PASSED_ON = {"openai", "azure", "together", "ollama", "google", "vertex", "local"}
+
+
+@pytest.mark.parametrize("model", VECTOR_MODELS, ids=lambda model: model.full_name)
+def test_what_an_embedding_model_takes_is_sent(model: Model) -> None:
+    """Both ends of a range and every choice pass litellm's mapping for vectors, and change something."""
+    facts = CATALOGUE.provider(model.provider)
+    for name, accepts in model.settings.items():
+        for value in accepts.choices or (accepts.low, accepts.high):
+            assert unsent(facts.litellm_prefix, model.name, name, value, {}, vectors=True) is None
+
+
+@pytest.mark.parametrize("model", VECTOR_MODELS, ids=lambda model: model.full_name)
+def test_a_length_that_litellm_refuses_is_no_setting(model: Model) -> None:
+    """Where its mapping refuses `dimensions`, the catalogue has none."""
+    facts = CATALOGUE.provider(model.provider)
+    fault = unsent(facts.litellm_prefix, model.name, "dimensions", 256, {}, vectors=True)
+    if fault is not None:
+        assert "dimensions" not in model.settings
+    elif "dimensions" not in model.settings:
+        assert model.provider in PASSED_ON

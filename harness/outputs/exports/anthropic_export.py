@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 
 from harness.errors import UsageError
-from harness.outputs.exports.frameworks import SAMPLING_HEADERS
-from harness.outputs.exports.manifest import Export, plain_fates
+from harness.outputs.exports.frameworks import CLIENT, SAMPLING_HEADERS, named
+from harness.outputs.exports.manifest import Export, Fate, plain_fates
 from harness.outputs.exports.selection import Selection
 from harness.records import JsonValue, Settings
 
@@ -25,34 +25,44 @@ KEYS = {
     "reasoning_effort": "output_config.effort",
 }
 
-SCRIPT = '''"""Ask the recommended settings one question: python anthropic_example.py "Hello"
+CLIENT_FILE = "anthropic_client.json"
 
-Needs the package `anthropic` and ANTHROPIC_API_KEY. What was measured is these settings with the prompt
-that `harness export json RUN` writes into settings.json, under prompt.template.
+SCRIPT = (
+    '''"""Ask the recommended settings one question: python anthropic_example.py "Hello"
+
+Needs the package `anthropic` and a key in the environment: ANTHROPIC_API_KEY, or the variable that
+anthropic_client.json names. What was measured is these settings with the prompt in
+anthropic.prompt.jinja (Jinja2): replace the message below by what that renders.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
 from anthropic import Anthropic
 
 SETTINGS = json.loads(Path(__file__).with_name("anthropic.json").read_text(encoding="utf-8"))
-
+'''
+    + CLIENT.format(
+        file=CLIENT_FILE, address="base_url", value='held["base_url"]', client="Anthropic", foreign=""
+    )
+    + '''
 
 def answer(messages):
     """The text of the model's answer."""
-    reply = Anthropic().messages.create(messages=messages, **SETTINGS)
+    reply = client().messages.create(messages=messages, **SETTINGS)
     return "".join(block.text for block in reply.content if block.type == "text")
 
 
 if __name__ == "__main__":
     print(answer([{"role": "user", "content": " ".join(sys.argv[1:]) or "Say hello."}]))
 '''
+)
 
 
 def write(selection: Selection) -> Export:
-    """Two files: anthropic.json with the keyword arguments, anthropic_example.py with a call that runs.
+    """anthropic.json with the keyword arguments, anthropic_example.py with a call that runs.
 
     Raises UsageError when the recommended model is another provider's, or no output limit was measured,
     without which Anthropic takes no request.
@@ -65,10 +75,24 @@ def write(selection: Selection) -> Export:
         )
     if settings.max_output_tokens is None:
         raise UsageError(f"{settings.model} was measured without max_output_tokens, and Anthropic needs one")
+    where = named(selection, settings, {"anthropic": "anthropic"}, "anthropic")
     text = json.dumps(keyword_arguments(settings), indent=2, ensure_ascii=False, allow_nan=False)
     keys = KEYS | {name: f"extra_body.{name}" for name in settings.extra}
-    fates = plain_fates(settings, keys, "Anthropic's Messages have no such parameter")
-    return Export(files={"anthropic.json": text + "\n", "anthropic_example.py": SCRIPT}, fates=fates)
+    fates = [
+        _effort(fate) for fate in plain_fates(settings, keys, "Anthropic's Messages have no such parameter")
+    ]
+    files = {"anthropic.json": text + "\n", "anthropic_example.py": SCRIPT}
+    return Export(
+        files=files | where.client_files(CLIENT_FILE),
+        fates=(*fates, *where.fates(f"{CLIENT_FILE} base_url")),
+    )
+
+
+def _effort(fate: Fate) -> Fate:
+    """Of an effort "none" nothing is sent, which is how litellm asks for it."""
+    if (fate.setting, fate.requested) != ("reasoning_effort", "none"):
+        return fate
+    return Fate(setting=fate.setting, requested="none", reason="left out: it does not think unasked")
 
 
 def keyword_arguments(settings: Settings) -> dict[str, JsonValue]:

@@ -72,8 +72,9 @@ def refuse_credentials(selection: Selection, files: Mapping[str, str] | None = N
         )
     for settings in (selection.settings, *selection.by_class.values()):
         _refuse_settings(settings)
-    for provider, address in selection.addresses.items():
-        _refuse_address(provider, address)
+    for provider, asked in selection.endpoints.items():
+        if asked.api_base is not None:
+            _refuse_address(provider, asked.api_base)
     _refuse_character(selection)
     for name, text in (files or {}).items():
         if _is_secret(text):

@@ -10,8 +10,9 @@ import hashlib
 from collections.abc import Mapping
 
 from harness.findings import Champion, PairedDifference, Provenance, Recommendation, Separation, Trial
-from harness.outputs.exports.manifest import Fate, plain_fates
-from harness.records import SENT_FIELDS, Bounds, Estimate, JsonValue, Settings
+from harness.outputs.exports.manifest import Fate, address_fate, plain_fates
+from harness.outputs.exports.selection import Selection
+from harness.records import SENT_FIELDS, Bounds, Estimate, JsonValue
 
 FORMAT_VERSION = 1
 
@@ -28,18 +29,28 @@ def document(choice: Recommendation, prompt_text: str | None = None) -> dict[str
         "experiment": choice.experiment,
         "run": choice.run,
         "model": {"provider": settings.provider, "name": settings.model_name}
-        | _present({"class": choice.trial.model_class}),
+        | _present({"class": choice.trial.model_class, **_reached(choice)}),
         "prompt": _prompt(settings.prompt, prompt_text),
         "parameters": settings.sent(),
+        **({"local": dict(settings.local)} if settings.local else {}),
         "evidence": _evidence(choice),
         "provenance": provenance(choice.provenance),
     }
 
 
-def fates(settings: Settings) -> tuple[Fate, ...]:
-    """Every setting arrives, under its own name."""
-    names = (*SENT_FIELDS, *settings.extra)
-    return plain_fates(settings, {"model": "model", **{name: f"parameters.{name}" for name in names}})
+def fates(selection: Selection, address: str = "model.api_base") -> tuple[Fate, ...]:
+    """Every setting arrives, under its own name. address: where that of the provider stands."""
+    settings = selection.settings
+    keys = {"model": "model"} | {name: f"parameters.{name}" for name in (*SENT_FIELDS, *settings.extra)}
+    keys |= {name: f"local.{name}" for name in settings.local}
+    own = selection.address(settings.provider)
+    return (*plain_fates(settings, keys), *([] if own is None else [address_fate(own, address)]))
+
+
+def _reached(choice: Recommendation) -> dict[str, JsonValue]:
+    """Where the model was asked, and the environment variable of the key."""
+    asked = choice.provenance.endpoints.get(choice.settings.provider)
+    return {} if asked is None else {"api_base": asked.api_base, "api_key_env": asked.api_key_env}
 
 
 def _prompt(variant: str, text: str | None) -> dict[str, JsonValue]:
@@ -87,6 +98,7 @@ def _alternative(trial: Trial) -> dict[str, JsonValue]:
         "model": settings.model,
         "prompt": settings.prompt,
         "parameters": settings.sent(),
+        **({"local": dict(settings.local)} if settings.local else {}),
         "figures": figures(trial),
     }
 

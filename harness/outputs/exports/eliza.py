@@ -110,6 +110,24 @@ def unsendable(
     return fates
 
 
+def unsent_with_texts(settings: Settings) -> list[Fate]:
+    """Fates of all that makes up the settings of an embedding model: Eliza knows of the length alone."""
+    sent, own = "Eliza sends no such parameter with a text", "Eliza splits and searches in its own way"
+    return [
+        lost(name, value, own if name in settings.local else sent, model_class="EMBEDDING")
+        for name, value in settings.held().items()
+        if name != "dimensions"
+    ]
+
+
+def refusal(selection: Selection, settings: Settings, name: str) -> str:
+    """What to add where Eliza sends a setting that the model does not take; empty when it does."""
+    model = selection.known(settings)
+    if model is None or name in model.settings:
+        return ""
+    return f"; {settings.model} takes none, and its provider may refuse the request"
+
+
 def character_text(
     selection: Selection, fresh: Mapping[str, JsonValue], changes: Mapping[Path, JsonValue]
 ) -> str:

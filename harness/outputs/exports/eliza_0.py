@@ -7,6 +7,7 @@ tiny number, or left out where the default is 0. 0.1.x and 0.25.x differ in the 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -20,13 +21,15 @@ from harness.outputs.exports.eliza import (
     environment_text,
     given_character,
     place,
+    refusal,
     require_embedding,
     unsendable,
+    unsent_with_texts,
     with_class,
 )
-from harness.outputs.exports.eliza_facts import Table, eliza_facts
+from harness.outputs.exports.eliza_facts import Switch, Table, eliza_facts
 from harness.outputs.exports.json_splice import Path
-from harness.outputs.exports.manifest import Export, Fate, lost
+from harness.outputs.exports.manifest import Export, Fate, address_fate, lost
 from harness.outputs.exports.selection import Selection
 from harness.records import JsonValue, ModelClass, Settings
 
@@ -36,9 +39,11 @@ DESCRIPTIONS = {
 }
 TOKEN_KEYS = {"0.1": "max_response_length", "0.25": "maxOutputTokens"}
 TEXT_CLASSES: tuple[ModelClass, ...] = ("SMALL", "MEDIUM", "LARGE")
+LOCAL = "local"  # models inside harness, or served at an address
 TINY = 1e-6  # sent as it is, and no sampler can tell it from 0
 TABLE_INPUT_TOKENS = 128_000  # where every table of a hosted provider cuts the input
-OWN_ADDRESS = ("anthropic", "google", "local")  # an address in the character does not reach these
+OVERRIDE = "modelEndpointOverride"
+OPENAI_ADDRESS = "https://api.openai.com/v1"  # what the core asks by itself
 
 
 @dataclass(slots=True)
@@ -68,7 +73,7 @@ def _write(selection: Selection, release: str) -> Export:
     draft = _Draft()
     _provider(draft, selection, table)
     _models(draft, placed, table)
-    _sampling(draft, selection.settings, table, TOKEN_KEYS[release])
+    _sampling(draft, selection, table, TOKEN_KEYS[release])
     _input_limit(draft, selection, placed)
     _differences(draft, selection.settings, placed, table)
     _embedding(draft, selection)
@@ -88,12 +93,13 @@ def _write(selection: Selection, release: str) -> Export:
 def _table(selection: Selection) -> Table:
     provider = selection.settings.provider
     tables = eliza_facts().tables
-    if provider in tables:
+    served = provider == LOCAL and selection.address(provider) is not None
+    if provider in tables and not served:
         return tables[provider]
-    if provider in selection.addresses:
+    if selection.openai_address(provider) is not None:
         return tables["openai"]
     raise UsageError(
-        f"Eliza 0.x does not know the provider {provider!r}, and the spec names no api_base for it; expected "
+        f"Eliza 0.x does not know the provider {provider!r}, which is not asked in OpenAI's format; expected "
         f"one of {', '.join(sorted(tables))}, or a provider with an address in OpenAI's format"
     )
 
@@ -125,9 +131,27 @@ def _provider(draft: _Draft, selection: Selection, table: Table) -> None:
         draft.remarks.append(
             f"modelProvider was {given.get('modelProvider')!r}; recommended is {table.provider!r}."
         )
+    _address(draft, selection, table)
+
+
+def _address(draft: _Draft, selection: Selection, table: Table) -> None:
+    """Where the texts' provider is asked, when that is not where the core asks it by itself."""
     provider = selection.settings.provider
-    if provider in selection.addresses and provider not in OWN_ADDRESS:
-        draft.changes["modelEndpointOverride",] = selection.addresses[provider]
+    foreign = table != eliza_facts().tables.get(provider)
+    address = selection.openai_address(provider) if foreign else selection.address(provider)
+    if table.address == OVERRIDE:
+        draft.changes[OVERRIDE,] = address
+    if address is None:
+        return
+    if table.address is None:
+        why = f"the core asks {table.provider} at its own address, whatever is said"
+        draft.fates.append(lost("address", address, why))
+        return
+    if table.address != OVERRIDE:
+        draft.variables[table.address] = address
+    draft.fates.append(address_fate(address, table.address))
+    if foreign:
+        draft.remarks.append(f"{provider} is asked as OpenAI: its key goes into OPENAI_API_KEY.")
 
 
 def _models(draft: _Draft, placed: Placed, table: Table) -> None:
@@ -155,15 +179,16 @@ def _models(draft: _Draft, placed: Placed, table: Table) -> None:
             )
 
 
-def _sampling(draft: _Draft, choice: Settings, table: Table, token_key: str) -> None:
+def _sampling(draft: _Draft, selection: Selection, table: Table, token_key: str) -> None:
     """The one modelConfig of the character: the recommended settings."""
-    values = choice.sent()
+    choice = selection.settings
     for name in SAMPLING:
         key = token_key if name == "max_output_tokens" else name
         path = ("settings", "modelConfig", key)
         draft.changes[path] = None
         if name in table.sends:
-            _sent(draft, path, name, values.get(name), table)
+            fate = _sent(draft, path, name, selection, table)
+            draft.fates += [] if fate is None else [fate]
     draft.fates = [_ignored(fate, table) if fate.setting in table.ignores else fate for fate in draft.fates]
     draft.fates += unsendable(choice, table.sends, table.unsent, SAMPLING)
 
@@ -172,28 +197,37 @@ def _ignored(fate: Fate, table: Table) -> Fate:
     return replace(fate, effect="not sent by provider", reason=table.unsent, changes=bool(fate.requested))
 
 
-def _sent(draft: _Draft, path: Path, name: str, value: JsonValue, table: Table) -> None:
-    """One setting that the provider's library sends on."""
-    default = table.fills.get(name, 0.0)
-    key = ".".join(path)
-    if value is None and name in PENALTIES and default:
-        draft.changes[path] = TINY
+def _sent(draft: _Draft, path: Path, name: str, selection: Selection, table: Table) -> Fate | None:
+    """The fate of one setting that the provider's library sends on; `None`: nothing is sent, then and now."""
+    settings, key = selection.settings, ".".join(path)
+    value, default = settings.sent().get(name), table.fills.get(name, 0.0)
+    if value is None and not default:
+        return None
+    if value is None:
         why = f"nothing was sent when it was measured; left out, Eliza would send {default:g}"
-        draft.fates.append(Fate(setting=name, requested=None, exported=TINY, reason=why, key=key))
-    elif value is None and name == "temperature":
-        why = f"nothing was sent when it was measured, but Eliza then sends its own {default:g}"
-        draft.fates.append(
-            Fate(setting=name, requested=None, effect="not expressible", reason=why, changes=True)
-        )
-    elif value == 0 and not default:
-        draft.fates.append(Fate(setting=name, requested=value, reason="left out: then Eliza sends 0"))
-    elif value == 0:
+        refused = refusal(selection, settings, name)
+        if name not in PENALTIES:
+            why = f"nothing was sent when it was measured, but Eliza then sends its own {default:g}{refused}"
+            return Fate(setting=name, requested=None, effect="not expressible", reason=why, changes=True)
         draft.changes[path] = TINY
+        changes = refused != ""
+        why += refused
+        return Fate(setting=name, requested=None, exported=TINY, reason=why, key=key, changes=changes)
+    if value == 0 and not default:
+        return Fate(setting=name, requested=value, reason="left out: then Eliza sends 0")
+    draft.changes[path] = TINY if value == 0 else value
+    if value == 0:
         why = f"Eliza takes 0 for nothing and would send {default:g}; this is sent as it is"
-        draft.fates.append(Fate(setting=name, requested=value, exported=TINY, reason=why, key=key))
-    elif value is not None:
-        draft.changes[path] = value
-        draft.fates.append(Fate(setting=name, requested=value, exported=value, key=key))
+        return Fate(setting=name, requested=value, exported=TINY, reason=why, key=key)
+    if name == "max_output_tokens" and _refuses_limit(settings, table):
+        why = "Eliza 0.x calls it max_tokens, and OpenAI refuses requests with that name for this model"
+        return Fate(setting=name, requested=value, exported=value, reason=why, key=key, changes=True)
+    return Fate(setting=name, requested=value, exported=value, key=key)
+
+
+def _refuses_limit(settings: Settings, table: Table) -> bool:
+    own = settings.provider == table.provider and table.limit_refused != ""
+    return own and re.search(table.limit_refused, settings.model_name) is not None
 
 
 def _input_limit(draft: _Draft, selection: Selection, placed: Placed) -> None:
@@ -252,7 +286,11 @@ def _embedding(draft: _Draft, selection: Selection) -> None:
             "No embedding model was chosen: Eliza computes BGE-small-en-v1.5 (384 numbers) where it runs."
         )
         return
-    switch = eliza_facts().switches.get(settings.provider)
+    switches = eliza_facts().switches
+    switch = switches.get(settings.provider)
+    own = selection.address(settings.provider)
+    if switch is None and own is not None and own == selection.openai_address(settings.provider):
+        switch = switches["openai"]
     if switch is None:
         why = "Eliza 0.x never asks it, even where it lists it; it computes BGE-small-en-v1.5 where it runs"
         draft.fates.append(lost("model", settings.model, why, model_class="EMBEDDING"))
@@ -269,10 +307,28 @@ def _embedding(draft: _Draft, selection: Selection) -> None:
             model_class="EMBEDDING",
         )
     )
+    _embedding_address(draft, selection, settings, switch)
     model = selection.known(settings)
     wanted = settings.extra.get("dimensions") or (None if model is None else model.dimensions)
     if wanted is not None:
         _dimensions(draft, wanted, switch.dimensions)
+    draft.fates += unsent_with_texts(settings)
+
+
+def _embedding_address(draft: _Draft, selection: Selection, settings: Settings, switch: Switch) -> None:
+    """Where the embedding's provider is asked, when that is not where the core asks it by itself."""
+    address = selection.address(settings.provider)
+    texts = draft.changes.get((OVERRIDE,))
+    openai = switch == eliza_facts().switches["openai"]
+    if not openai and texts is not None:
+        why = f"the core asks for embeddings where it asks for texts: {texts}"
+        fate = lost("address", address or "its own", why, model_class="EMBEDDING")
+        draft.fates.append(fate)
+    elif address is not None:
+        draft.variables[switch.address] = address
+        draft.fates.append(address_fate(address, switch.address, model_class="EMBEDDING"))
+        if openai and selection.settings.provider == "openai" and texts is None:
+            draft.changes[OVERRIDE,] = OPENAI_ADDRESS  # else the texts would be asked there too
 
 
 def _dimensions(draft: _Draft, wanted: JsonValue, fixed: int) -> None:

@@ -6,8 +6,9 @@ The command line passes names of models from .env, but no sampling settings: tho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.errors import UsageError
 from harness.outputs.exports.eliza import (
@@ -17,13 +18,16 @@ from harness.outputs.exports.eliza import (
     environment_text,
     given_character,
     place,
+    refusal,
     require_embedding,
     unsendable,
+    unsent_with_texts,
     with_class,
 )
 from harness.outputs.exports.eliza_facts import EMBEDDING_ADDRESS, KEYS, TEXT_CLASSES, Plugin, eliza_facts
+from harness.outputs.exports.frameworks import of_vendor
 from harness.outputs.exports.json_splice import Path
-from harness.outputs.exports.manifest import Export, Fate, lost
+from harness.outputs.exports.manifest import Export, Fate, address_fate, lost
 from harness.outputs.exports.selection import Selection, replace_class
 from harness.records import JsonValue, ModelClass, Settings
 
@@ -35,12 +39,13 @@ LENGTHS = (384, 512, 768, 1024, 1536, 3072)
 
 @dataclass(slots=True)
 class _Draft:
-    """The export as it grows: changes to the character, variables, fates, remarks."""
+    """The export as it grows: changes to the character, variables, fates, remarks, and models of no run."""
 
     changes: dict[Path, JsonValue] = field(default_factory=dict[Path, JsonValue])
     variables: dict[str, str] = field(default_factory=dict[str, str])
     fates: list[Fate] = field(default_factory=list[Fate])
     remarks: list[str] = field(default_factory=list[str])
+    models: list[str] = field(default_factory=list[str])
 
     def name(self, key: str, value: str) -> None:
         """A model's name or an address: works in the character, and from .env too."""
@@ -61,10 +66,8 @@ def write(selection: Selection) -> Export:
         draft.name(plugin.names[model_class], settings.model_name)
         if model_class not in instead:
             draft.fates.append(_named(settings, plugin.names[model_class], model_class))
-        _sampling(draft, settings, plugin, model_class)
-    provider = selection.settings.provider
-    if plugin.address is not None and provider in selection.addresses:
-        draft.name(plugin.address, selection.addresses[provider])
+        _sampling(draft, selection, plugin, model_class, settings)
+    _address(draft, selection, plugin)
     embedding = _embedding(draft, selection, plugin)
     plugins = [plugin.package]
     if embedding is not None and embedding != plugin.package:
@@ -75,7 +78,9 @@ def write(selection: Selection) -> Export:
     files = {character_file(selection): text, ".env": environment_text(draft.variables)}
     if selection.character is None:
         files["tuned.character.ts"] = _typescript(text)
-    return Export(files=files, fates=tuple(draft.fates), remarks=tuple(draft.remarks))
+    return Export(
+        files=files, fates=tuple(draft.fates), remarks=tuple(draft.remarks), models=tuple(draft.models)
+    )
 
 
 def _plugin(selection: Selection, provider: str) -> Plugin:
@@ -87,12 +92,43 @@ def _plugin(selection: Selection, provider: str) -> Plugin:
             "Eliza 1.x has no plugin for Together, and its OpenAI plugin asks /v1/responses, which Together "
             "does not serve; measure at openrouter (a provider with an api_base), or export eliza-0.25"
         )
-    if provider in selection.addresses:
+    own = selection.address(provider)
+    if own is not None and own == selection.openai_address(provider):
         return plugins["openai"]
     raise UsageError(
-        f"Eliza 1.x has no plugin for {provider!r}, and the spec names no api_base for it; expected one of "
-        f"{', '.join(sorted(plugins))}, or a provider with an address in OpenAI's format"
+        f"Eliza 1.x has no plugin for {provider!r}, which is not asked at an address of your own in OpenAI's "
+        f"format; expected one of {', '.join(sorted(plugins))}, or a provider with such an address"
     )
+
+
+def _address(draft: _Draft, selection: Selection, plugin: Plugin) -> None:
+    """Where the texts' provider is asked, when that is not where the plugin asks it by itself."""
+    provider = selection.settings.provider
+    address = selection.address(provider)
+    if plugin.address is not None:
+        draft.changes["settings", plugin.address] = None
+    if address is None:
+        return
+    if plugin.address is None:
+        why = f"{plugin.package} asks its provider at its own address, whatever is said"
+        draft.fates.append(lost("address", address, why))
+        return
+    exported = _ended(of_vendor(provider, address).address or address, plugin.address_end)
+    draft.name(plugin.address, exported)
+    why = "" if exported == address else "as the plugin wants it: it adds the rest"
+    draft.fates.append(address_fate(address, f"settings.{plugin.address}", exported=exported, reason=why))
+    if plugin == eliza_facts().plugins["openai"]:
+        draft.remarks.append(
+            f"Eliza 1.x asks {exported.rstrip('/')}/responses, and measured was /chat/completions: the "
+            "server has to know both."
+        )
+        if provider != "openai":
+            draft.remarks.append(f"{provider} is asked as OpenAI: its key goes into OPENAI_API_KEY.")
+
+
+def _ended(address: str, end: str) -> str:
+    plain = address.rstrip("/") if end else address
+    return plain if plain.endswith(end) else plain + end
 
 
 def _without_medium(selection: Selection, draft: _Draft) -> Selection:
@@ -123,20 +159,40 @@ def _named(settings: Settings, key: str, model_class: ModelClass) -> Fate:
     )
 
 
-def _sampling(draft: _Draft, settings: Settings, plugin: Plugin, model_class: ModelClass) -> None:
+def _sampling(
+    draft: _Draft, selection: Selection, plugin: Plugin, model_class: ModelClass, settings: Settings
+) -> None:
     """The settings keys of one class. What the plugin does not send has none: it would only look as if."""
-    values, sends = settings.sent(), plugin.sends[model_class]
+    values, dropped = settings.sent(), _dropped(plugin, settings)
+    sends = [name for name in plugin.sends[model_class] if name not in dropped]
     fixed = plugin.fixed.get(model_class, {})
     for name, key in KEYS.items():
         path = ("settings", f"TEXT_{model_class}_{key}")
         draft.changes[path] = None
         if name in sends:
             fate = _sent(draft, path, name, values.get(name), plugin.fills[name])
+            if fate.requested is None and (refused := refusal(selection, settings, name)):
+                fate = replace(fate, reason=fate.reason + refused, changes=True)
             draft.fates += with_class([fate], model_class)
-        elif name in fixed:
-            draft.fates += with_class([_fixed(name, values.get(name), fixed[name])], model_class)
-    known = {*sends, *fixed}
+    draft.fates += with_class([_fixed(name, values.get(name), fixed[name]) for name in fixed], model_class)
+    why = "the plugin's library leaves it out for this model"
+    draft.fates += [
+        lost(name, values[name], why, effect="not sent by provider", model_class=model_class)
+        for name in dropped
+        if name in values
+    ]
+    known = {*sends, *fixed, *dropped}
     draft.fates += unsendable(settings, known, plugin.unsent, KEYS, model_class=model_class)
+
+
+def _dropped(plugin: Plugin, settings: Settings) -> list[str]:
+    """What the plugin's library leaves out of requests to this model."""
+    return [
+        name
+        for pattern, names in plugin.drops.items()
+        if re.search(pattern, settings.model_name)
+        for name in names
+    ]
 
 
 def _fixed(name: str, value: JsonValue, always: float) -> Fate:
@@ -178,7 +234,7 @@ def _embedding(draft: _Draft, selection: Selection, text_plugin: Plugin) -> str 
         why = f"{text_plugin.package} answers embeddings too, and the first plugin is the one that is asked"
         draft.fates.append(lost("model", settings.model, why, model_class="EMBEDDING"))
         return _own_embedding(draft, selection, text_plugin)
-    _embedding_address(draft, selection, settings.provider)
+    _embedding_address(draft, selection, settings.provider, plugin)
     draft.name(key, settings.model_name)
     draft.fates.append(_named(settings, key, "EMBEDDING"))
     model = selection.known(settings)
@@ -187,19 +243,27 @@ def _embedding(draft: _Draft, selection: Selection, text_plugin: Plugin) -> str 
     if wanted is not None and wanted != native:
         why = f"{plugin.package} asks for no other length than the model's own"
         draft.fates.append(lost("dimensions", wanted, why, model_class="EMBEDDING"))
+    draft.fates += unsent_with_texts(settings)
     _length(draft, plugin, native, settings.model)
     return plugin.package
 
 
-def _embedding_address(draft: _Draft, selection: Selection, provider: str) -> None:
-    """Where the OpenAI plugin asks for embeddings, when that is not where it asks for texts."""
-    text = selection.addresses.get(selection.settings.provider)
-    facts = selection.catalogue.providers.get(provider)
-    here = selection.addresses.get(provider) or (None if facts is None else facts.api_base)
-    plugins = eliza_facts().plugins
-    own = provider == "openai" or provider not in plugins
-    if own and here is not None and here != (text or OPENAI_ADDRESS):
-        draft.name(EMBEDDING_ADDRESS, here)
+def _embedding_address(draft: _Draft, selection: Selection, provider: str, plugin: Plugin) -> None:
+    """Where embeddings are asked for, when that is not where the plugin asks for texts."""
+    text_provider = selection.settings.provider
+    same = _plugin(selection, text_provider) == plugin
+    here, there = selection.address(provider), selection.address(text_provider) if same else None
+    key = plugin.address
+    if plugin == eliza_facts().plugins["openai"]:
+        key, here, there = EMBEDDING_ADDRESS, here or OPENAI_ADDRESS, there or OPENAI_ADDRESS
+    if here is None or here == there:
+        return
+    if key is None:
+        why = f"{plugin.package} asks its provider at its own address, whatever is said"
+        draft.fates.append(lost("address", here, why, model_class="EMBEDDING"))
+        return
+    draft.name(key, here)
+    draft.fates.append(address_fate(here, f"settings.{key}", model_class="EMBEDDING"))
 
 
 def _own_embedding(draft: _Draft, selection: Selection, plugin: Plugin) -> str | None:
@@ -217,6 +281,7 @@ def _own_embedding(draft: _Draft, selection: Selection, plugin: Plugin) -> str |
         draft.remarks.append(f"No embedding model was chosen: {plugin.package} takes its own default.")
         return None
     draft.name(key, model.name)
+    draft.models.append(model.full_name)
     why = "no embedding model was studied: the catalogue's, so that none is taken that is retired"
     draft.fates.append(
         Fate(

@@ -35,7 +35,8 @@ class Table:
     names: of the setting that holds the model's name, by class; place: where that one is read. sends: what of
     `modelConfig` reaches the request; ignores: what of it does nothing there. fills: what is sent in place of
     a value that is missing or 0. no_name: why a class has no such setting. unsent: why one is not sent, or
-    ignored.
+    ignored. address: where an address of one's own goes, a field of the character or a variable; `None`:
+    nowhere. limit_refused: pattern of models for which the provider refuses the output limit; empty: none.
     """
 
     provider: str
@@ -47,15 +48,21 @@ class Table:
     place: Literal["environment", "secrets"] = "environment"
     no_name: str = "it has no setting for this name"
     unsent: str = "its library drops it"
+    address: str | None = None
+    limit_refused: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """How Eliza 0.x is told to take its embeddings from this provider, always with so many dimensions."""
+    """How Eliza 0.x is told to take its embeddings from this provider, always with so many dimensions.
+
+    address: variable of an address of one's own.
+    """
 
     switch: str
     name: str
     dimensions: int
+    address: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +70,9 @@ class Plugin:
     """One provider of Eliza 1.x.
 
     names: settings keys of the model's name, by class. sends: what reaches the request, by class; fills: what
-    is sent for a setting that has no key; fixed: what is sent in any case. address: settings key of the
-    endpoint. dimensions_key, dimensions: settings key of an embedding's length, and the length that is taken
+    is sent for a setting that has no key; fixed: what is sent in any case; drops: what is not sent after all,
+    by pattern of the model's name. address: settings key of the endpoint, which then ends with address_end.
+    dimensions_key, dimensions: settings key of an embedding's length, and the length that is taken
     without it. unsent: why a setting is not sent.
     """
 
@@ -76,7 +84,9 @@ class Plugin:
     fixed: Mapping[ModelClass, Mapping[str, float]] = field(
         default_factory=dict[ModelClass, Mapping[str, float]]
     )
+    drops: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     address: str | None = None
+    address_end: str = ""
     dimensions_key: str | None = None
     dimensions: int | None = None
 
@@ -107,7 +117,8 @@ def eliza_keys() -> frozenset[str]:
     """Every name of a model, switch, length, address or sampling setting that an export may write."""
     facts = eliza_facts()
     keys = {name for table in facts.tables.values() for name in table.names.values()}
-    keys |= {name for one in facts.switches.values() for name in (one.switch, one.name)}
+    keys |= {name for one in facts.switches.values() for name in (one.switch, one.name, one.address)}
+    keys |= {table.address for table in facts.tables.values() if table.address is not None}
     for plugin in facts.plugins.values():
         keys |= set(plugin.names.values())
         keys |= {key for key in (plugin.address, plugin.dimensions_key) if key is not None}

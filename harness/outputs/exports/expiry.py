@@ -12,32 +12,55 @@ from datetime import date, datetime, timedelta
 from typing import cast
 
 from harness.catalogue.models import Catalogue, Model
+from harness.findings import Recommendation
 from harness.outputs.exports.selection import Selection
-from harness.records import JsonValue, Settings
+from harness.records import JsonValue
 
 # Providers change models and prices within months; a season later the choice deserves another look.
 CONFIRM_AFTER = timedelta(days=90)
 
 
-def basis(selection: Selection) -> dict[str, JsonValue]:
-    """What an export of this selection rests on: models with prices and ends, data, and a date."""
-    choice = selection.choice
-    held = (selection.settings, *selection.by_class.values())
-    names = sorted({settings.model for settings in held})
+def basis(selection: Selection, named: Iterable[str] = ()) -> dict[str, JsonValue]:
+    """What an export of this selection rests on: runs with their data, models with prices and ends, a date.
+
+    named: full names of models that its files name though no run chose them.
+    """
+    catalogue = selection.catalogue
+    runs = {choice.run: choice.provenance for choice in _chosen(selection)}
+    names = sorted({*_names(selection), *named})
+    due = [confirm_by(known.started_at, names, catalogue) for known in runs.values()]
     return {
-        "data_sha256": choice.provenance.data,
-        "spec_sha256": choice.provenance.spec,
-        "prices_as_of": choice.provenance.prices_as_of,
-        "confirm_by": confirm_by(choice.provenance.started_at, held, selection.catalogue).isoformat(),
-        "models": {name: _facts(_model(selection.catalogue, name)) for name in names},
+        "runs": {
+            run: {
+                "data_sha256": known.data,
+                "spec_sha256": known.spec,
+                "prices_as_of": known.prices_as_of,
+            }
+            for run, known in runs.items()
+        },
+        "confirm_by": min(due).isoformat(),
+        "models": {name: _facts(_model(catalogue, name)) for name in names},
     }
 
 
-def confirm_by(measured_at: datetime, held: Iterable[Settings], catalogue: Catalogue) -> date:
-    """When to measure these settings again: a season after their run, or when a model of them ends."""
+def _chosen(selection: Selection) -> tuple[Recommendation, ...]:
+    """Every choice that an export of this selection may show."""
+    return (selection.choice, *selection.runs, *(choice for _, choice in selection.choices))
+
+
+def _names(selection: Selection) -> list[str]:
+    """The models of all settings that an export of this selection may show, each once."""
+    held = list(selection.by_class.values())
+    for choice in _chosen(selection):
+        held += [choice.settings, *(champion.trial.settings for champion in choice.by_class)]
+    return list(dict.fromkeys(settings.model for settings in held))
+
+
+def confirm_by(measured_at: datetime, models: Iterable[str], catalogue: Catalogue) -> date:
+    """When to measure these models again: a season after their run, or when one of them ends."""
     ends = [measured_at.date() + CONFIRM_AFTER]
-    for settings in held:
-        model = _model(catalogue, settings.model)
+    for name in models:
+        model = _model(catalogue, name)
         if model is not None and model.deprecation_date is not None:
             ends.append(date.fromisoformat(model.deprecation_date))
     return min(ends)
@@ -45,7 +68,7 @@ def confirm_by(measured_at: datetime, held: Iterable[Settings], catalogue: Catal
 
 def retired(selection: Selection) -> Iterator[str]:
     """A sentence for each model of the selection that its provider serves no more."""
-    for name in dict.fromkeys(one.model for one in (selection.settings, *selection.by_class.values())):
+    for name in _names(selection):
         model = _model(selection.catalogue, name)
         if model is not None and model.retired:
             yield (
@@ -55,18 +78,19 @@ def retired(selection: Selection) -> Iterator[str]:
 
 
 def moved(
-    rests_on: Mapping[str, JsonValue], catalogue: Catalogue, *, today: date, data_sha256: str | None
+    rests_on: Mapping[str, JsonValue], catalogue: Catalogue, *, today: date, data_sha256: Mapping[str, str]
 ) -> Iterator[str]:
     """What has moved since the export, one sentence each; nothing when it still holds.
 
-    data_sha256: of the data now; `None`: it could not be read, and is not compared.
+    data_sha256: of the data now, by run; a run whose data could not be read is not there, and not compared.
     """
     models = cast("Mapping[str, Mapping[str, JsonValue] | None]", rests_on.get("models", {}))
     for name, then in models.items():
         yield from _model_moved(name, then, _model(catalogue, name), today)
-    then_sha256 = rests_on.get("data_sha256")
-    if data_sha256 is not None and data_sha256 != then_sha256:
-        yield f"the data has changed: its hash is {data_sha256[:12]}, was {str(then_sha256)[:12]}"
+    for run, known in cast("Mapping[str, Mapping[str, JsonValue]]", rests_on["runs"]).items():
+        now, then_sha256 = data_sha256.get(run), known.get("data_sha256")
+        if now is not None and now != then_sha256:
+            yield f"the data of run {run} has changed: its hash is {now[:12]}, was {str(then_sha256)[:12]}"
     due = date.fromisoformat(str(rests_on["confirm_by"]))
     if today > due:
         yield f"the choice was to be confirmed by {due}, and today is {today}"

@@ -6,9 +6,11 @@ The arguments make the request that was measured; the script reads them from the
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from harness.errors import UsageError
-from harness.outputs.exports.manifest import Export, plain_fates
+from harness.outputs.exports.frameworks import CLIENT, named
+from harness.outputs.exports.manifest import Export, Fate, plain_fates
 from harness.outputs.exports.selection import Selection
 from harness.records import SENT_FIELDS, JsonValue, Settings
 
@@ -19,34 +21,76 @@ BUDGETS = {"none": 0, "low": 1024, "medium": 2048, "high": 4096}
 BUDGETED = "gemini-2.5"
 LEVELS = ("low", "medium", "high")
 
-SCRIPT = '''"""Ask the recommended settings one question: python gemini_example.py "Hello"
+CLIENT_FILE = "gemini_client.json"
+EMBEDDING_NAMES = {
+    "dimensions": "output_dimensionality",
+    "outputDimensionality": "output_dimensionality",
+    "task_type": "task_type",
+    "taskType": "task_type",
+    "title": "title",
+}
 
-Needs the package `google-genai` and GEMINI_API_KEY. What was measured is these settings with the prompt
-that `harness export json RUN` writes into settings.json, under prompt.template.
+HEAD = '''"""{does}: python gemini_example.py "Hello"
+
+Needs the package `google-genai` and a key in the environment: GEMINI_API_KEY, or the variable that
+gemini_client.json names. {prompt}
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
 from google import genai
 
 SETTINGS = json.loads(Path(__file__).with_name("gemini.json").read_text(encoding="utf-8"))
+''' + CLIENT.format(
+    file=CLIENT_FILE,
+    address="http_options",
+    value='{"base_url": held["base_url"], "api_version": held["api_version"]}',
+    client="genai.Client",
+    foreign="",
+)
 
+CHAT_SCRIPT = (
+    HEAD.replace("{does}", "Ask the recommended settings one question").replace(
+        "{prompt}",
+        "What was measured is these settings with the prompt in\ngemini.prompt.jinja (Jinja2): replace the "
+        "contents below by what that renders.",
+    )
+    + '''
 
 def answer(contents):
     """The text of the model's answer."""
-    client = genai.Client()
-    return client.models.generate_content(contents=contents, **SETTINGS).text
+    asked = client()
+    return asked.models.generate_content(contents=contents, **SETTINGS).text
 
 
 if __name__ == "__main__":
     print(answer(" ".join(sys.argv[1:]) or "Say hello."))
 '''
+)
+
+EMBEDDING_SCRIPT = (
+    HEAD.replace("{does}", "Embed one text with the recommended settings").replace(
+        "{prompt}", "Queries were measured as the template in\ngemini.prompt.jinja (Jinja2) renders them."
+    )
+    + '''
+
+def embed(texts):
+    """One vector for each text, in the same order."""
+    asked = client()
+    return [each.values for each in asked.models.embed_content(contents=texts, **SETTINGS).embeddings]
+
+
+if __name__ == "__main__":
+    print(embed([" ".join(sys.argv[1:]) or "Hello."])[0])
+'''
+)
 
 
 def write(selection: Selection) -> Export:
-    """Two files: gemini.json with the keyword arguments, gemini_example.py with a call that runs.
+    """gemini.json with the keyword arguments, gemini_example.py with a call that runs.
 
     Raises UsageError when the recommended model is another provider's, or its effort cannot be said.
     """
@@ -56,12 +100,42 @@ def write(selection: Selection) -> Export:
             f"the recommended model is {settings.model}, and google-genai asks Google's models only; export "
             "another target"
         )
-    text = json.dumps(keyword_arguments(settings), indent=2, ensure_ascii=False, allow_nan=False)
-    keys = {name: f"config.{NAMES.get(name, name)}" for name in SENT_FIELDS if name != "reasoning_effort"}
+    where = named(selection, settings, {"google": "google"}, "google")
+    embeds = selection.is_embedding
+    arguments = embedding_arguments(settings) if embeds else keyword_arguments(settings)
+    text = json.dumps(arguments, indent=2, ensure_ascii=False, allow_nan=False)
+    if embeds:
+        keys = {"model": "model"} | {name: f"config.{key}" for name, key in EMBEDDING_NAMES.items()}
+        fates = plain_fates(settings, keys, "google-genai has no such argument for embeddings")
+    else:
+        fates = _fates(settings)
+    files = {"gemini.json": text + "\n", "gemini_example.py": EMBEDDING_SCRIPT if embeds else CHAT_SCRIPT}
+    return Export(
+        files=files | where.client_files(CLIENT_FILE),
+        fates=(*fates, *where.fates(f"{CLIENT_FILE} base_url")),
+    )
+
+
+def _fates(settings: Settings) -> tuple[Fate, ...]:
+    keys = {name: f"config.{NAMES.get(name, name)}" for name in SENT_FIELDS}
     keys |= {"model": "model", "reasoning_effort": "config.thinking_config"}
     keys |= {name: f"config.http_options.extra_body.{name}" for name in settings.extra}
-    fates = plain_fates(settings, keys)
-    return Export(files={"gemini.json": text + "\n", "gemini_example.py": SCRIPT}, fates=fates)
+    effort = settings.reasoning_effort
+    thinking = None if effort is None else _thinking(settings.model, settings.model_name, effort)
+    return tuple(
+        replace(fate, exported=thinking, reason="as litellm asks for it, which is how it was measured")
+        if fate.setting == "reasoning_effort"
+        else fate
+        for fate in plain_fates(settings, keys)
+    )
+
+
+def embedding_arguments(settings: Settings) -> dict[str, JsonValue]:
+    """What to pass to `client.models.embed_content`, without the contents."""
+    config: dict[str, JsonValue] = {
+        EMBEDDING_NAMES[name]: value for name, value in settings.extra.items() if name in EMBEDDING_NAMES
+    }
+    return {"model": settings.model_name, "config": config}
 
 
 def keyword_arguments(settings: Settings) -> dict[str, JsonValue]:

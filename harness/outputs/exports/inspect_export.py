@@ -37,6 +37,8 @@ def write(selection: Selection) -> Export:
     variables = [f"INSPECT_EVAL_MODEL={where.provider}/{where.model}"]
     if where.address is not None:
         variables.append(f"INSPECT_EVAL_MODEL_BASE_URL={where.address}")
+    if where.reach.version is not None:
+        variables.append(f"GOOGLE_GENAI_API_VERSION={where.reach.version}")
     unsent = UNSENT.get(where.provider, ())
     keys = {"model": ".env INSPECT_EVAL_MODEL"} | {
         name: key for name, key in KEYS.items() if name not in unsent
@@ -48,6 +50,7 @@ def write(selection: Selection) -> Export:
         replace(fate, effect="not sent by provider") if fate.effect == "not expressible" else fate
         for fate in plain_fates(settings, keys, reason)
     )
+    fates = (*fates, *where.fates(".env INSPECT_EVAL_MODEL_BASE_URL"))
     files = {"inspect.yaml": yaml_text(generate_config(settings)), ".env": "\n".join(variables) + "\n"}
     return Export(files=files, fates=fates)
 

@@ -15,4 +15,4 @@ def write(selection: Selection) -> Export:
     """One file, settings.json; see `document` for its layout."""
     content = document(selection.choice, selection.prompt_text)
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    return Export(files={"settings.json": text + "\n"}, fates=fates(selection.settings))
+    return Export(files={"settings.json": text + "\n"}, fates=fates(selection))

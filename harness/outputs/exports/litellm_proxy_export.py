@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness.outputs.exports.frameworks import without_address
-from harness.outputs.exports.manifest import Export, Fate, plain_fates
-from harness.outputs.exports.selection import Selection
+from harness.outputs.exports.manifest import Export, Fate, address_fate, plain_fates
+from harness.outputs.exports.selection import OLLAMA, Selection
 from harness.outputs.exports.yaml_export import yaml_text
 from harness.records import SENT_FIELDS, JsonValue, ModelClass, Settings
 
@@ -20,11 +20,11 @@ def write(selection: Selection) -> Export:
     The names are recommended, small, medium, large and embedding, as far as there are settings for them.
     """
     entries: list[JsonValue] = [_entry(selection, "recommended", selection.settings)]
-    fates = list(_fates(selection.settings, selection.choice.trial.model_class))
+    fates = list(_fates(selection, selection.settings, selection.choice.trial.model_class))
     for model_class, settings in selection.by_class.items():
         entries.append(_entry(selection, model_class.lower(), settings))
         if settings != selection.settings:
-            fates += _fates(settings, model_class)
+            fates += _fates(selection, settings, model_class)
     config: dict[str, JsonValue] = {"model_list": entries, "litellm_settings": {"drop_params": False}}
     remark = "The proxy starts only with a key of its own in the environment, LITELLM_MASTER_KEY."
     return Export(files={"config.yaml": yaml_text(config)}, fates=tuple(fates), remarks=(remark,))
@@ -32,20 +32,38 @@ def write(selection: Selection) -> Export:
 
 def _entry(selection: Selection, name: str, settings: Settings) -> dict[str, JsonValue]:
     facts = selection.catalogue.providers.get(settings.provider)
-    address = selection.addresses.get(settings.provider) or (None if facts is None else facts.api_base)
+    address = selection.address(settings.provider) or (None if facts is None else facts.api_base)
     if facts is not None and facts.wire == "embedded" and address is None:
-        raise without_address(settings)
+        raise without_address(selection, settings)
     prefix = "openai" if facts is None else facts.litellm_prefix
     key = selection.key_variable(settings.provider)
+    if prefix == OLLAMA and _embeds(selection, settings):
+        prefix = "ollama"  # litellm's name of the same server, asked for vectors
     parameters: dict[str, JsonValue] = {"model": f"{prefix}/{settings.model_name}"}
     parameters |= {_key(one, settings): value for one, value in settings.sent().items() if one in SENT_FIELDS}
-    if settings.extra:
-        parameters["extra_body"] = dict(settings.extra)
+    custom = {name: value for name, value in settings.extra.items() if not _plain(name, settings, selection)}
+    parameters |= {name: value for name, value in settings.extra.items() if name not in custom}
+    if custom:
+        parameters["extra_body"] = custom
     if address is not None:
         parameters["api_base"] = address
     # An endpoint of one's own may want no key, but litellm sends none without a value.
     parameters["api_key"] = f"os.environ/{key}" if key is not None else "none"
-    return {"model_name": name, "litellm_params": parameters}
+    entry: dict[str, JsonValue] = {"model_name": name, "litellm_params": parameters}
+    if _embeds(selection, settings):
+        entry["model_info"] = {"mode": "embedding"}
+    return entry
+
+
+def _embeds(selection: Selection, settings: Settings) -> bool:
+    return settings == selection.by_class.get("EMBEDDING") or (
+        settings == selection.settings and selection.is_embedding
+    )
+
+
+def _plain(name: str, settings: Settings, selection: Selection) -> bool:
+    """Whether litellm itself knows this parameter, and translates it for the provider."""
+    return name == "dimensions" and _embeds(selection, settings)
 
 
 def _key(name: str, settings: Settings) -> str:
@@ -54,7 +72,14 @@ def _key(name: str, settings: Settings) -> str:
     return "max_completion_tokens" if settings.provider in NEWER_LIMIT_PROVIDERS else "max_tokens"
 
 
-def _fates(settings: Settings, model_class: ModelClass | None) -> tuple[Fate, ...]:
+def _fates(selection: Selection, settings: Settings, model_class: ModelClass | None) -> tuple[Fate, ...]:
     keys = {name: f"litellm_params.{_key(name, settings)}" for name in ("model", *SENT_FIELDS)}
-    keys |= {name: f"litellm_params.extra_body.{name}" for name in settings.extra}
-    return plain_fates(settings, keys, model_class=model_class)
+    keys |= {
+        name: f"litellm_params.{name}"
+        if _plain(name, settings, selection)
+        else f"litellm_params.extra_body.{name}"
+        for name in settings.extra
+    }
+    address = selection.address(settings.provider)
+    own = [address_fate(address, "litellm_params.api_base", model_class=model_class)] if address else []
+    return (*plain_fates(settings, keys, model_class=model_class), *own)

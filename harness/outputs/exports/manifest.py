@@ -14,6 +14,7 @@ from harness.outputs import numbers
 from harness.records import JsonValue, ModelClass, Settings
 
 Effect = Literal["effective", "not sent by provider", "not expressible"]
+LOCAL = "no part of a request: the application does it; json, yaml, toml and dotenv hold it"
 # With these a setting does what leaving it out does, so that it may be lost without harm.
 NEUTRAL: Mapping[str, JsonValue] = {"frequency_penalty": 0, "presence_penalty": 0, "top_p": 1, "stop": []}
 
@@ -39,11 +40,15 @@ class Fate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """The files of one export by name, what becomes of the settings, and what else its user has to know."""
+    """The files of one export by name, what becomes of the settings, and what else its user has to know.
+
+    models: full names of models that the files name though no run chose them.
+    """
 
     files: Mapping[str, str]
     fates: tuple[Fate, ...]
     remarks: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
 
 def lost(
@@ -66,6 +71,25 @@ def lost(
     )
 
 
+def address_fate(
+    address: str,
+    key: str,
+    *,
+    exported: str | None = None,
+    reason: str = "",
+    model_class: ModelClass | None = None,
+) -> Fate:
+    """The fate of an address that stands in the export. exported: as the target has it; `None`: as it is."""
+    return Fate(
+        setting="address",
+        requested=address,
+        exported=exported or address,
+        reason=reason,
+        key=key,
+        model_class=model_class,
+    )
+
+
 def plain_fates(
     settings: Settings,
     keys: Mapping[str, str],
@@ -76,13 +100,14 @@ def plain_fates(
 ) -> tuple[Fate, ...]:
     """Fates where a setting arrives exactly when it has a key. keys: by name of the setting.
 
-    absent: names among `keys` that are left out after all. reason: why the others do not arrive.
+    absent: names among `keys` that are left out after all. reason: why the others do not arrive. What is done
+    with vectors on our side is part of no request, so that most targets have no place for it.
     """
-    named: dict[str, JsonValue] = {"model": settings.model, **settings.sent()}
+    named: dict[str, JsonValue] = {"model": settings.model, **settings.held()}
     return tuple(
         Fate(setting=name, requested=value, exported=value, key=keys[name], model_class=model_class)
         if name in keys and name not in absent
-        else lost(name, value, reason, model_class=model_class)
+        else lost(name, value, LOCAL if name in settings.local else reason, model_class=model_class)
         for name, value in named.items()
     )
 

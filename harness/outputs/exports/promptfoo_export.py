@@ -67,7 +67,9 @@ def _entry(
     for name, value in settings.extra.items() if openai else ():
         _put(config, f"passthrough.{name}", value)
     if where.address is not None:
-        config["apiBaseUrl" if openai else "apiHost"] = where.address
+        config["apiBaseUrl"] = where.address
+    if where.reach.version is not None:
+        config["apiVersion"] = where.reach.version
     if where.key is not None:
         config["apiKeyEnvar"] = where.key
     elif where.foreign:
@@ -75,7 +77,10 @@ def _entry(
     keys = {"model": "id"} | {name: f"config.{key}" for name, key in known.items()}
     keys |= {name: f"config.passthrough.{name}" for name in settings.extra} if openai else {}
     reason = f"promptfoo's provider {where.provider} has no such setting"
-    fates = plain_fates(settings, keys, reason, model_class=model_class)
+    fates = (
+        *plain_fates(settings, keys, reason, model_class=model_class),
+        *where.fates("config.apiBaseUrl", model_class=model_class),
+    )
     label = f"{selection.choice.experiment} {model_class or ''}".strip()
     return {"id": f"{where.provider}:{where.model}", "label": label, "config": config}, fates
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from textwrap import indent
 
-from harness.outputs.exports.frameworks import SAMPLING_HEADERS, Named, named, samples
+from harness.outputs.exports.frameworks import FOREIGN, SAMPLING_HEADERS, Named, named, samples
 from harness.outputs.exports.manifest import Export, plain_fates
 from harness.outputs.exports.selection import Selection
 from harness.records import JsonValue, Settings
@@ -21,11 +22,12 @@ KEYS = {
     "seed": "seed",
 }
 
-SCRIPT = '''"""Ask the recommended settings one question: python pydantic_ai_example.py "Hello"
+SCRIPT = (
+    '''"""Ask the recommended settings one question: python pydantic_ai_example.py "Hello"
 
 Needs `pydantic-ai-slim` with the extra of the provider, and its key in the environment (in the variable that
-the file names as api_key_env, if it does). What was measured is these settings with the prompt that
-`harness export json RUN` writes into settings.json, under prompt.template.
+the file names as api_key_env, if it does). What was measured is these settings with the prompt in
+pydantic-ai.prompt.jinja (Jinja2): replace the message below by what that renders.
 """
 
 import json
@@ -46,18 +48,23 @@ def provider(name):
     arguments = {}
     if "base_url" in EXPORTED:
         arguments["base_url"] = EXPORTED["base_url"]
+    if "api_version" in EXPORTED:
+        os.environ["GOOGLE_GENAI_API_VERSION"] = EXPORTED["api_version"]  # it has no argument for this
     if "api_key_env" in EXPORTED:
         variable = EXPORTED["api_key_env"]
         arguments["api_key"] = "none" if variable is None else os.environ.get(variable)
         if not arguments["api_key"]:
             sys.exit(f"{variable} is not set: put the key of the provider there")
-    return infer_provider_class(name)(**arguments)
+'''
+    + indent(FOREIGN, 8 * " ")
+    + """    return infer_provider_class(name)(**arguments)
 
 
 if __name__ == "__main__":
     agent = Agent(infer_model(EXPORTED["model"], provider), model_settings=SETTINGS)
     print(agent.run_sync(" ".join(sys.argv[1:]) or "Say hello.").output)
-'''
+"""
+)
 
 
 def write(selection: Selection) -> Export:
@@ -69,7 +76,8 @@ def write(selection: Selection) -> Export:
         keys |= {name: f"model_settings.extra_body.{name}" for name in settings.extra}
     text = json.dumps(exported(settings, where), indent=2, ensure_ascii=False, allow_nan=False)
     fates = plain_fates(settings, keys, f"Pydantic AI's model of {where.provider} takes no such setting")
-    return Export(files={"pydantic_ai.json": text + "\n", "pydantic_ai_example.py": SCRIPT}, fates=fates)
+    files = {"pydantic_ai.json": text + "\n", "pydantic_ai_example.py": SCRIPT}
+    return Export(files=files, fates=(*fates, *where.fates("base_url")))
 
 
 def exported(settings: Settings, where: Named) -> dict[str, JsonValue]:
@@ -85,6 +93,8 @@ def exported(settings: Settings, where: Named) -> dict[str, JsonValue]:
     whole: dict[str, JsonValue] = {"model": f"{where.provider}:{where.model}", "model_settings": held}
     if where.address is not None:
         whole["base_url"] = where.address
+    if where.reach.version is not None:
+        whole["api_version"] = where.reach.version
     return whole | where.key_document()
 
 

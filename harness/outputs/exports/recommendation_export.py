@@ -32,9 +32,10 @@ class Pick:
     use_case: the experiment that asked. policy: "best", "value" (the cheapest within a point of the best),
     "fast" (the fastest within a point), or "own", that of the spec; rule says it in full. model_class: `null`
     where the model has none. recommended: these are the settings that the policy chooses among all classes.
-    split: "confirm" where the quality does not flatter. Prices in US dollars at list price, latency in
-    seconds; `null`: unknown. ties: trials that cannot be told apart. deprecation_date: announced end of the
-    model. confirm_by: date after which to measure again.
+    api_base: where the model was asked; `null`: where its provider's own package asks. split: "confirm" where
+    the quality does not flatter. Prices in US dollars at list price, latency in seconds; `null`: unknown.
+    ties: trials that cannot be told apart. deprecation_date: announced end of the model. confirm_by: date
+    after which to measure again.
     """
 
     use_case: str
@@ -43,6 +44,7 @@ class Pick:
     model_class: ModelClass | None
     recommended: bool
     settings: Settings
+    api_base: str | None
     trial: int
     split: Split
     quality: Estimate | None
@@ -73,7 +75,9 @@ def write(selection: Selection) -> Export:
     """Two files: recommendation.json and the schema that it keeps."""
     held = json.loads(encode(recommendation_set(selection)))
     text = json.dumps({"$schema": SCHEMA, **held}, indent=2, ensure_ascii=False, allow_nan=False)
-    return Export(files={FILE: text + "\n", SCHEMA: published_schema()}, fates=fates(selection.settings))
+    return Export(
+        files={FILE: text + "\n", SCHEMA: published_schema()}, fates=fates(selection, "picks.api_base")
+    )
 
 
 def recommendation_set(selection: Selection) -> RecommendationSet:
@@ -106,15 +110,18 @@ def _picks(selection: Selection, label: PolicyLabel, choice: Recommendation) -> 
 def _pick(
     selection: Selection, label: PolicyLabel, choice: Recommendation, trial: Trial, *, recommended: bool
 ) -> Pick:
-    model = selection.known(trial.settings)
+    settings = choice.settings if recommended else trial.settings
+    model = selection.known(settings)
     known = choice.provenance
+    asked = known.endpoints.get(settings.provider)
     return Pick(
         use_case=choice.experiment,
         policy=label,
         rule=choice.policy,
         model_class=trial.model_class,
         recommended=recommended,
-        settings=trial.settings,
+        settings=settings,
+        api_base=None if asked is None else asked.api_base,
         trial=trial.number,
         split=trial.split,
         quality=trial.quality,
@@ -129,5 +136,5 @@ def _pick(
         spec_sha256=known.spec,
         prices_as_of=known.prices_as_of,
         deprecation_date=None if model is None else model.deprecation_date,
-        confirm_by=confirm_by(known.started_at, [trial.settings], selection.catalogue).isoformat(),
+        confirm_by=confirm_by(known.started_at, [settings.model], selection.catalogue).isoformat(),
     )

@@ -1,4 +1,4 @@
-"""Which export targets there are, and the one door through which their files reach the disk.
+"""The one door through which the files of exports reach the disk.
 
 In: a target's name, a selection, a folder. Out: files with a manifest, all or none. Must never write a
 credential, and never over a file that no export wrote, unless told to.
@@ -6,61 +6,26 @@ credential, and never over a file that no export wrote, unless told to.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from types import MappingProxyType
 from typing import cast
 
 from harness.errors import UsageError
-from harness.outputs.exports import (
-    anthropic_export,
-    dotenv_export,
-    eliza_0,
-    eliza_1,
-    gemini_export,
-    inspect_export,
-    json_export,
-    langchain_export,
-    litellm_proxy_export,
-    mlflow_export,
-    openai_export,
-    promptfoo_export,
-    pydantic_ai_export,
-    recommendation_export,
-    toml_export,
-    yaml_export,
-)
 from harness.outputs.exports.credentials import refuse_credentials
 from harness.outputs.exports.expiry import basis, retired
-from harness.outputs.exports.manifest import Export, Fate, changed, fate_documents
+from harness.outputs.exports.manifest import Export, Fate, changed, fate_documents, lost
 from harness.outputs.exports.selection import Selection
+from harness.outputs.exports.targets import Target, target_for
 from harness.outputs.files import encodable, write_text
 from harness.records import JsonValue
 
 MANIFEST_VERSION = 1
 MANIFEST = "manifest.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """An export format. write: the files, and what becomes of each setting.
-
-    into: takes a character file. policies: shows the choice under every policy, for which the run's evidence
-    is read again. chat: it asks for texts, so that no embedding model may be the choice.
-    prompt: where the template of the prompt stands in its files; empty: nowhere.
-    """
-
-    description: str
-    write: Callable[[Selection], Export]
-    into: bool = False
-    policies: bool = False
-    chat: bool = False
-    prompt: str = ""
+PROMPT = "prompt.jinja"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,31 +34,6 @@ class Written:
 
     paths: tuple[Path, ...]
     export: Export
-
-
-TARGETS: Mapping[str, Target] = MappingProxyType(
-    {
-        "eliza-0.1": Target(eliza_0.DESCRIPTIONS["0.1"], eliza_0.write_0_1, into=True),
-        "eliza-0.25": Target(eliza_0.DESCRIPTIONS["0.25"], eliza_0.write_0_25, into=True),
-        "eliza-1": Target(eliza_1.DESCRIPTION, eliza_1.write, into=True),
-        "anthropic": Target(anthropic_export.DESCRIPTION, anthropic_export.write, chat=True),
-        "dotenv": Target(dotenv_export.DESCRIPTION, dotenv_export.write),
-        "gemini": Target(gemini_export.DESCRIPTION, gemini_export.write, chat=True),
-        "inspect": Target(inspect_export.DESCRIPTION, inspect_export.write, chat=True),
-        "json": Target(json_export.DESCRIPTION, json_export.write, prompt="prompt.template"),
-        "langchain": Target(langchain_export.DESCRIPTION, langchain_export.write, chat=True),
-        "litellm-proxy": Target(litellm_proxy_export.DESCRIPTION, litellm_proxy_export.write),
-        "mlflow": Target(mlflow_export.DESCRIPTION, mlflow_export.write, chat=True, prompt="template"),
-        "openai": Target(openai_export.DESCRIPTION, openai_export.write),
-        "promptfoo": Target(promptfoo_export.DESCRIPTION, promptfoo_export.write, chat=True),
-        "pydantic-ai": Target(pydantic_ai_export.DESCRIPTION, pydantic_ai_export.write, chat=True),
-        "recommendation": Target(
-            recommendation_export.DESCRIPTION, recommendation_export.write, policies=True
-        ),
-        "toml": Target(toml_export.DESCRIPTION, toml_export.write, prompt="prompt.template"),
-        "yaml": Target(yaml_export.DESCRIPTION, yaml_export.write, prompt="prompt.template"),
-    }
-)
 
 
 def export(target: str, selection: Selection, folder: Path, *, force: bool = False) -> Written:
@@ -106,18 +46,7 @@ def export(target: str, selection: Selection, folder: Path, *, force: bool = Fal
     when a file is in the way that this export did not write and `force` is not given, when a folder stands
     where a file is to be, and when a setting or the prompt looks like a credential.
     """
-    found = TARGETS.get(target)
-    if found is None:
-        raise UsageError(_unknown(target))
-    if selection.character is not None and not found.into:
-        takers = ", ".join(name for name, known in TARGETS.items() if known.into)
-        raise UsageError(f"{target} has no file to write into; --into goes with {takers}")
-    if found.chat:
-        _refuse_embedding(target, selection)
-    refuse_credentials(selection)
-    made = found.write(selection)
-    made = replace(made, remarks=(*made.remarks, *retired(selection)))
-    refuse_credentials(selection, made.files)
+    made = made_for(target, selection)
     manifest_path = folder / f"{target}.{MANIFEST}"
     contents = {folder / name: encodable(text) for name, text in made.files.items()}
     _refuse_folders(folder, (*contents, manifest_path))
@@ -133,15 +62,37 @@ def export(target: str, selection: Selection, folder: Path, *, force: bool = Fal
     return written
 
 
-def _refuse_embedding(target: str, selection: Selection) -> None:
-    """Raise UsageError when the choice is an embedding model."""
-    known = selection.known(selection.settings)
-    classes = (selection.choice.trial.model_class, None if known is None else known.model_class)
-    if "EMBEDDING" in classes:
-        raise UsageError(
-            f"{selection.settings.model} is an embedding model, and {target} asks a text model; export a run "
-            "of text models, or this one for openai, litellm-proxy or json"
-        )
+def made_for(target: str, selection: Selection) -> Export:
+    """The files of this target, not written.
+
+    Raises UsageError when the target is unknown or cannot hold the selection, and when a setting or the
+    prompt looks like a credential.
+    """
+    found = target_for(target, selection)
+    refuse_credentials(selection)
+    made = _complete(target, found, selection, found.write(selection))
+    refuse_credentials(selection, made.files)
+    return made
+
+
+def _complete(name: str, target: Target, selection: Selection, made: Export) -> Export:
+    """The export with its prompt, and with what is to be said of any target's."""
+    files, fates = dict(made.files), list(made.fates)
+    address = selection.address(selection.settings.provider)
+    if address is not None and all(fate.setting != "address" for fate in fates):
+        fates.append(lost("address", address, f"{name} has no place for an address: say it where it is used"))
+    variant, key = selection.settings.prompt, target.prompt
+    if key == "" and selection.prompt_text is not None:
+        key = f"{name}.{PROMPT}"
+        files[key] = selection.prompt_text
+    if key is None:
+        fates.append(lost("prompt", variant, "Eliza writes its prompts itself"))
+    elif selection.prompt_text is None:
+        fates.append(lost("prompt", variant, "its template is not known here"))
+    else:
+        fates.append(Fate(setting="prompt", requested=variant, exported=variant, key=key))
+    remarks = (*made.remarks, *retired(selection))
+    return replace(made, files=files, fates=tuple(fates), remarks=remarks)
 
 
 def manifest_text(target: str, selection: Selection, made: Export) -> str:
@@ -155,21 +106,12 @@ def manifest_text(target: str, selection: Selection, made: Export) -> str:
         "run": choice.run,
         "policy": choice.policy,
         "same_as_measured": not changed(made.fates),
-        "settings": fate_documents((*made.fates, _prompt_fate(target, selection))),
+        "settings": fate_documents(made.fates),
         "remarks": list(made.remarks),
-        "rests_on": basis(selection),
+        "rests_on": basis(selection, made.models),
         "files": {name: _sha256(encodable(text)) for name, text in made.files.items()},
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _prompt_fate(target: str, selection: Selection) -> Fate:
-    """What becomes of the prompt that was measured: few targets hold its template."""
-    variant, key = selection.settings.prompt, TARGETS[target].prompt
-    if key and selection.prompt_text is not None:
-        return Fate(setting="prompt", requested=variant, exported=variant, key=key)
-    why = "its template is in none of these files: `harness export json RUN` writes it, under prompt.template"
-    return Fate(setting="prompt", requested=variant, effect="not expressible", reason=why)
 
 
 def read_manifest(path: Path) -> Mapping[str, JsonValue]:
@@ -198,7 +140,9 @@ def _faults_of_basis(rests_on: Mapping[str, JsonValue]) -> list[str]:
         date.fromisoformat(str(rests_on.get("confirm_by")))
     except ValueError:
         faults.append("rests_on.confirm_by")
-    models = rests_on.get("models")
+    runs, models = rests_on.get("runs"), rests_on.get("models")
+    if not isinstance(runs, dict) or not all(isinstance(one, dict) for one in runs.values()):
+        faults.append("rests_on.runs")
     if not isinstance(models, dict) or not all(
         isinstance(one, dict | None) and isinstance((one or {}).get("prices"), dict | None)
         for one in models.values()
@@ -256,9 +200,3 @@ def _stale(folder: Path, last: Mapping[str, JsonValue], new: Sequence[Path]) -> 
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def _unknown(target: str) -> str:
-    close = difflib.get_close_matches(target.lower(), TARGETS, n=1, cutoff=0.5)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"export target {target!r} is unknown, expected one of {', '.join(sorted(TARGETS))}{hint}"

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import CatalogueError, UsageError
 from harness.findings import Recommendation
-from harness.records import MODEL_CLASSES, ModelClass, Settings
+from harness.records import MODEL_CLASSES, Endpoint, ModelClass, Settings
 
 PolicyLabel: TypeAlias = Literal["best", "value", "fast", "own"]
 # What the labels mean, as a spec would write it; "own" is the policy of the spec.
@@ -24,26 +24,29 @@ POLICIES: tuple[tuple[PolicyLabel, str | Mapping[str, object]], ...] = (
     ("fast", {"fastest_within": 0.01}),
 )
 
+OLLAMA = "ollama_chat"  # speaks OpenAI's format too, below /v1 of its address
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """The settings to export.
 
-    choice: the recommendation; targets without model classes get it alone. by_class: settings of each class
-    that was studied, the choice's own among them. choices: all recommendations, each with the label of its
-    policy; empty: the choice alone, under the spec's own. prompt_text: source of the choice's template,
-    `None` where it is not known. addresses: by provider, where the spec of the run names one (`api_base`).
-    key_variables: likewise, the environment variable of its key (`api_key_env`).
-    max_input_tokens: where the target is to cut its input; `None`: not asked for. character: name and text
-    of a file that the settings are to be written into; `None`: a new file.
+    choice: the recommendation; targets without model classes get it alone. runs: one recommendation of each
+    run that was given, the choice first. by_class: settings of each class that was studied, the choice's own
+    among them. choices: all recommendations, each with the label of its policy; empty: those of the runs,
+    under their specs' own. prompt_text: source of the choice's template, `None` where it is not known.
+    endpoints: where the runs asked their models, by provider. embedding: an embedding model that no run
+    studied was named. max_input_tokens: where the target is to cut its input; `None`: not asked for.
+    character: name and text of a file that the settings are to be written into; `None`: a new file.
     """
 
     choice: Recommendation
     by_class: Mapping[ModelClass, Settings]
+    runs: tuple[Recommendation, ...] = ()
     choices: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
     prompt_text: str | None = None
-    addresses: Mapping[str, str] = field(default_factory=dict[str, str])
-    key_variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
+    embedding: bool = False
     max_input_tokens: int | None = None
     character: tuple[str, str] | None = None
     catalogue: Catalogue = field(default_factory=load_catalogue)
@@ -53,10 +56,42 @@ class Selection:
         """The recommended settings."""
         return self.choice.settings
 
+    @property
+    def is_embedding(self) -> bool:
+        """Whether the choice is an embedding model."""
+        known = self.known(self.settings)
+        classes = (self.choice.trial.model_class, None if known is None else known.model_class)
+        return "EMBEDDING" in classes
+
+    def address(self, provider: str) -> str | None:
+        """Where this provider was asked, if that is not where everybody asks it; `None`: there."""
+        asked, facts = self.endpoints.get(provider), self.catalogue.providers.get(provider)
+        usual = None if facts is None else facts.api_base
+        if asked is None or asked.api_base is None:
+            return None
+        return None if usual is not None and _same(asked.api_base, usual) else asked.api_base
+
+    def openai_address(self, provider: str) -> str | None:
+        """Where this provider is asked in OpenAI's format; `None`: nowhere, as far as is known."""
+        asked, facts = self.endpoints.get(provider), self.catalogue.providers.get(provider)
+        address = (None if asked is None else asked.api_base) or (None if facts is None else facts.api_base)
+        if address is not None and facts is not None and facts.litellm_prefix == OLLAMA:
+            return f"{address.rstrip('/')}/v1"
+        # A lane of litellm may have been chosen for a provider that speaks this format all the same.
+        speaks = (asked is not None and asked.wire == "openai") or facts is None or facts.wire == "openai"
+        return address if speaks else None
+
     def key_variable(self, provider: str) -> str | None:
         """The environment variable with the key of this provider; `None`: it wants no key."""
-        facts = self.catalogue.providers.get(provider)
-        return self.key_variables.get(provider) or (None if facts is None else facts.api_key_env)
+        asked, facts = self.endpoints.get(provider), self.catalogue.providers.get(provider)
+        return (None if asked is None else asked.api_key_env) or (
+            None if facts is None else facts.api_key_env
+        )
+
+    def own_key_variable(self, provider: str) -> str | None:
+        """The same, if it is not the one that everybody uses for this provider."""
+        variable, facts = self.key_variable(provider), self.catalogue.providers.get(provider)
+        return None if facts is not None and variable == facts.api_key_env else variable
 
     def known(self, settings: Settings) -> Model | None:
         """What the catalogue says of the model of these settings; `None`: nothing."""
@@ -71,8 +106,6 @@ def selection_of(
     *,
     labelled: Sequence[tuple[PolicyLabel, Recommendation]] = (),
     prompt_text: str | None = None,
-    addresses: Mapping[str, str] | None = None,
-    key_variables: Mapping[str, str] | None = None,
     embedding: str | None = None,
     max_input_tokens: int | None = None,
     character: tuple[str, str] | None = None,
@@ -85,7 +118,9 @@ def selection_of(
     """
     catalogue = catalogue or load_catalogue()
     by_class: dict[ModelClass, Settings] = {}
+    endpoints: dict[str, Endpoint] = {}
     for choice in choices:
+        endpoints = {**choice.provenance.endpoints, **endpoints}
         for model_class, settings in _classes(choice).items():
             by_class.setdefault(model_class, settings)
     if embedding is not None:
@@ -93,11 +128,12 @@ def selection_of(
     ordered: dict[ModelClass, Settings] = {c: by_class[c] for c in MODEL_CLASSES if c in by_class}
     return Selection(
         choice=choices[0],
+        runs=tuple(choices),
         by_class=ordered,
-        choices=tuple(labelled),
+        choices=tuple(labelled) or tuple(("own", choice) for choice in choices),
         prompt_text=prompt_text,
-        addresses=addresses or {},
-        key_variables=key_variables or {},
+        endpoints=endpoints,
+        embedding=embedding is not None,
         max_input_tokens=max_input_tokens,
         character=character,
         catalogue=catalogue,
@@ -107,6 +143,10 @@ def selection_of(
 def replace_class(selection: Selection, model_class: ModelClass, settings: Settings) -> Selection:
     """The same with these settings for this class."""
     return replace(selection, by_class={**selection.by_class, model_class: settings})
+
+
+def _same(address: str, other: str) -> bool:
+    return address.rstrip("/") == other.rstrip("/")
 
 
 def _classes(choice: Recommendation) -> dict[ModelClass, Settings]:

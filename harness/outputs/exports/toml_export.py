@@ -16,9 +16,21 @@ DESCRIPTION = "model, prompt, parameters, evidence and provenance as TOML"
 
 
 def write(selection: Selection) -> Export:
-    """One file, settings.toml; see `document` for its layout."""
+    """One file, settings.toml; see `document` for its layout.
+
+    Raises UsageError for a null among parameters, which TOML has not.
+    """
+    settings = selection.settings
+    if _holds_null({**settings.extra, **settings.local}):
+        raise UsageError("a parameter holds a null, which TOML cannot express; export json")
     lines = _table(document(selection.choice, selection.prompt_text), ())
-    return Export(files={"settings.toml": "\n".join(lines).strip() + "\n"}, fates=fates(selection.settings))
+    return Export(files={"settings.toml": "\n".join(lines).strip() + "\n"}, fates=fates(selection))
+
+
+def _holds_null(value: JsonValue) -> bool:
+    if isinstance(value, dict):
+        return any(_holds_null(part) for part in value.values())
+    return value is None or (isinstance(value, list) and any(_holds_null(part) for part in value))
 
 
 def _table(values: Mapping[str, JsonValue], path: tuple[str, ...]) -> Iterator[str]:
@@ -34,7 +46,7 @@ def _table(values: Mapping[str, JsonValue], path: tuple[str, ...]) -> Iterator[s
 
 
 def _value(value: JsonValue) -> str:
-    """The value on one line. Raises UsageError for a null inside of a list, which TOML has not."""
+    """The value on one line."""
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, list):
@@ -44,8 +56,6 @@ def _value(value: JsonValue) -> str:
         return f"{{{', '.join(inner)}}}"
     if isinstance(value, float) and math.isfinite(value):
         return repr(value)  # always with a point or an exponent, which TOML takes for a float
-    if value is None:
-        raise UsageError("a custom parameter holds a null in a list, which TOML cannot express; export json")
     return json.dumps(value)
 
 

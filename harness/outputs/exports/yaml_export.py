@@ -22,7 +22,7 @@ DESCRIPTION = "model, prompt, parameters, evidence and provenance as YAML"
 def write(selection: Selection) -> Export:
     """One file, settings.yaml; see `document` for its layout."""
     text = yaml_text(document(selection.choice, selection.prompt_text))
-    return Export(files={"settings.yaml": text}, fates=fates(selection.settings))
+    return Export(files={"settings.yaml": text}, fates=fates(selection))
 
 
 def yaml_text(content: JsonValue) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,17 +16,16 @@ from typing import Any
 
 import pytest
 
+from harness.catalogue.models import load_catalogue
 from harness.findings import Champion, Recommendation
 from harness.outputs.exports import registry
 from harness.outputs.exports.registry import Written
 from harness.outputs.exports.selection import selection_of
 from harness.records import ModelClass, Settings
+from harness.testing.builders import asked_at
 
 HERE = Path(__file__).parent
-CACHE = Path(os.environ.get("HARNESS_TEST_PACKAGES") or HERE.parents[2] / ".harness" / "packages")
 TYPESCRIPT = "typescript@5.7.3"
-# Versions of what these packages depend on were last seen to work together on this day.
-BEFORE = "2026-11-25"
 ELIZA: Mapping[str, Sequence[str]] = {
     # 0.1.9 imports sharp without asking for it.
     "eliza-0.1": ("@elizaos/core@0.1.9", "sharp@0.33.5", TYPESCRIPT),
@@ -43,76 +40,30 @@ ELIZA: Mapping[str, Sequence[str]] = {
         TYPESCRIPT,
     ),
 }
-INSTALL_S = 300.0
+CLIENTS = (
+    "openai==3.57.0",
+    "anthropic==2.14.0",
+    "google-genai==3.6.1",
+    "pydantic-ai-slim[openai,anthropic,google]==2.66.0",
+    "langchain==1.5.2",
+    "langchain-openai==1.7.4",
+    "langchain-anthropic==1.7.10",
+    "langchain-google-genai==4.4.3",
+    "inspect-ai==0.3.285",
+)
+PROMPTFOO = ("promptfoo@0.121.20", "@libsql/linux-x64-gnu@0.5.29")
 RUN_S = 120.0
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time works on this folder: tests run in several."""
-    fcntl = pytest.importorskip("fcntl", reason="file locks are those of POSIX")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def installed(name: str, packages: Sequence[str], *commands: Sequence[str]) -> Path:
-    """The folder in which these commands installed these packages, now or in an earlier run.
-
-    Without network the test is skipped, but not in continuous integration: there it fails.
-    """
-    digest = hashlib.sha256(json.dumps([packages, commands]).encode()).hexdigest()[:12]
-    folder = CACHE / f"{name}-{digest}"
-    with _alone(folder):
-        done = folder / ".installed"
-        if not done.exists():
-            for command in commands:
-                # A registry that stumbles once must not fail a whole run of continuous integration.
-                _install(command, folder, name, last=False) or _install(command, folder, name, last=True)
-            done.touch()
-    return folder
-
-
-def _install(command: Sequence[str], folder: Path, name: str, *, last: bool) -> bool:
-    """Whether the command did its work; the last attempt ends the test when it did not."""
-    try:
-        made = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False
-        )
-        failed = made.returncode != 0
-        said = (made.stderr or made.stdout)[-600:]
-    except subprocess.TimeoutExpired:
-        failed, said = True, f"no end after {INSTALL_S:.0f} s"
-    if failed and last:
-        why = f"the packages of {name} cannot be installed here: {said}"
-        pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
-    return not failed
-
-
 @pytest.fixture(scope="session")
-def install_npm() -> Callable[..., Path]:
-    """Gives a folder with these packages of npm. Their own scripts do not run."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed: the packages of the target cannot be loaded")
-
-    def find(name: str, packages: Sequence[str], *options: str) -> Path:
-        quiet = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--before", BEFORE, *options)
-        return installed(name, packages, ("npm", "init", "-y"), ("npm", "install", *quiet, *packages))
-
-    return find
-
-
-@pytest.fixture(scope="session")
-def install_npm_pack() -> Callable[[str, Path], Path]:
+def install_npm_pack(installed: Callable[..., Path]) -> Callable[[str, Path], Path]:
     """Gives the module of one package, unpacked beside the packages of another folder."""
 
     def find(package: str, beside: Path) -> Path:
         name = package.lstrip("@").replace("/", "-").replace("@", "-")
         commands = (("npm", "pack", "--silent", package), ("tar", "xzf", f"{name}.tgz"))
         link = ("ln", "-sfn", str(beside / "node_modules"), "node_modules")
-        return installed(name, (package,), *commands, link) / "package" / "dist" / "index.js"
+        return installed(name, (package, beside.name), *commands, link) / "package" / "dist" / "index.js"
 
     return find
 
@@ -216,12 +167,32 @@ def study(make: Any) -> Callable[..., Recommendation]:
     return recommend
 
 
+def reached(choice: Recommendation, addresses: Mapping[str, str], keys: Mapping[str, str]) -> Recommendation:
+    """The same choice of a run that asked these providers at these addresses, each in its own format."""
+    known = load_catalogue().providers
+    for provider, address in addresses.items():
+        facts = known.get(provider)
+        asked = {"api_key_env": keys.get(provider) or (None if facts is None else facts.api_key_env)}
+        if facts is not None and facts.wire == "litellm":
+            asked |= {"wire": "litellm", "litellm_prefix": facts.litellm_prefix}
+        choice = asked_at(choice, provider, address, **asked)
+    return choice
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Written]:
     """Exports a recommendation into a folder named for its target."""
 
-    def export(target: str, *choices: Recommendation, force: bool = False, **given: Any) -> Written:
-        return registry.export(target, selection_of(choices, **given), tmp_path / target, force=force)
+    def export(
+        target: str,
+        *choices: Recommendation,
+        force: bool = False,
+        addresses: Mapping[str, str] | None = None,
+        key_variables: Mapping[str, str] | None = None,
+        **given: Any,
+    ) -> Written:
+        asked = [reached(choice, addresses or {}, key_variables or {}) for choice in choices]
+        return registry.export(target, selection_of(asked, **given), tmp_path / target, force=force)
 
     return export
 
@@ -272,7 +243,8 @@ class Upstream:
                 version = self.headers.get("anthropic-version")
                 keys = [self.headers.get(name) for name in ("authorization", "x-api-key", "x-goog-api-key")]
                 key = next((key for key in keys if key is not None), None)
-                upstream.asked.append({"to": self.path, "body": body, "version": version, "key": key})
+                asked = {"to": self.path, "body": body, "version": version, "key": key}
+                upstream.asked.append({**asked, "headers": dict(self.headers)})
                 path = self.path.partition("?")[0]
                 found = [text for end, text in ANSWERS.items() if path.endswith(end)]
                 said = json.dumps(found[0] if found else {}).encode()
@@ -317,7 +289,7 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="session")
-def python_with() -> Callable[..., Path]:
+def python_with(installed: Callable[..., Path]) -> Callable[..., Path]:
     """Gives the Python of an environment of its own with these packages."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if uv is None:
@@ -325,12 +297,53 @@ def python_with() -> Callable[..., Path]:
 
     def find(name: str, *packages: str) -> Path:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        # The Python below this clone's own environment, which goes when the clone does.
+        base = getattr(sys, "_base_executable", sys.executable)
         folder = installed(
             f"{name}-{version}",
             packages,
-            (uv, "venv", "--quiet", "--clear", "--python", sys.executable, "venv"),
+            (uv, "venv", "--quiet", "--clear", "--python", base, "venv"),
             (uv, "pip", "install", "--quiet", "--python", "venv/bin/python", *packages),
         )
         return folder / "venv" / "bin" / "python"
 
     return find
+
+
+@pytest.fixture(scope="session")
+def clients() -> Sequence[str]:
+    """The environment with the providers' own packages, and those of frameworks, for `python_with`."""
+    return ("clients", *CLIENTS)
+
+
+@pytest.fixture(scope="session")
+def promptfoo(
+    install_npm: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Path, Mapping[str, str]], Mapping[str, Any]]:
+    """Runs promptfoo in a folder with this environment; gives its results.
+
+    It is installed without its optional packages: they are 1.6 GB of providers and browsers.
+    """
+    packages = install_npm("promptfoo", PROMPTFOO, "--omit=optional", "--omit=peer")
+    quiet = {
+        "PROMPTFOO_DISABLE_TELEMETRY": "1",
+        "PROMPTFOO_DISABLE_UPDATE": "1",
+        "PROMPTFOO_CONFIG_DIR": str(tmp_path_factory.mktemp("promptfoo")),
+    }
+
+    def run(folder: Path, environment: Mapping[str, str]) -> Mapping[str, Any]:
+        program = packages / "node_modules" / ".bin" / "promptfoo"
+        options = ("--no-cache", "--no-progress-bar", "--no-table", "-j", "1", "-o", "out.json")
+        done = subprocess.run(
+            [str(program), "eval", *options],
+            cwd=folder,
+            env={**environment, **quiet},
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+        return json.loads((folder / "out.json").read_text())["results"]
+
+    return run

@@ -16,9 +16,10 @@ from ruamel.yaml import YAML
 from harness.errors import UsageError
 from harness.outputs.exports import registry
 from harness.outputs.exports.openai_export import keyword_arguments
-from harness.outputs.exports.registry import TARGETS
 from harness.outputs.exports.selection import selection_of
+from harness.outputs.exports.targets import TARGETS
 from harness.prompts import Prompt
+from harness.testing.builders import asked_at
 
 TEMPLATE = 'system:\nYou label "tickets": yes  \n\nuser:\n  Which label? # 1\n\t{{ text }}\n'
 
@@ -75,15 +76,14 @@ def test_the_template_of_the_prompt_is_exported(make, tmp_path, target):
     assert [turn.role for turn in again.render({"text": "It crashes"})] == ["system", "user"]
 
 
-def test_the_openai_script_says_where_the_template_is(make, tmp_path):
-    """It is in none of its own files, and the words name the export that holds it."""
-    paths = export("openai", chosen(make), tmp_path, prompt_text=TEMPLATE)
-    assert all("Which label" not in path.read_text(encoding="utf-8") for path in paths)
-    script = paths[1].read_text(encoding="utf-8")
-    assert (
-        "`harness export json RUN` writes its\nJinja2 template into settings.json, under prompt.template"
-        in script
-    )
+@pytest.mark.parametrize("target", ["openai", "langchain", "pydantic-ai", "promptfoo", "dotenv"])
+def test_the_template_stands_beside_settings_that_cannot_hold_it(make, tmp_path, target):
+    """To the letter, in a file that scripts name."""
+    paths = export(target, chosen(make), tmp_path, prompt_text=TEMPLATE)
+    (template,) = [path for path in paths if path.name == f"{target}.prompt.jinja"]
+    assert template.read_text(encoding="utf-8") == TEMPLATE
+    scripts = [path.read_text(encoding="utf-8") for path in paths if path.suffix == ".py"]
+    assert all(template.name in script for script in scripts)
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
@@ -199,7 +199,12 @@ def test_openai_script_sends_the_measured_request(make, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("target", "file"), [("langchain", "langchain.json"), ("pydantic-ai", "pydantic_ai.json")]
+    ("target", "file"),
+    [
+        ("langchain", "langchain_client.json"),
+        ("openai", "openai_client.json"),
+        ("pydantic-ai", "pydantic_ai.json"),
+    ],
 )
 @pytest.mark.parametrize(
     ("model", "variable"),
@@ -207,14 +212,10 @@ def test_openai_script_sends_the_measured_request(make, tmp_path):
 )
 def test_scripts_are_told_the_variable_of_the_key(make, tmp_path, target, file, model, variable):
     """A provider that is not OpenAI names its own, or that it wants none."""
-    selection = selection_of(
-        [chosen(make, model=model)],
-        addresses=dict.fromkeys(("shed", "barn"), "https://shed.example/v1"),
-        key_variables={"barn": "BARN_KEY"},
-    )
-    held = tmp_path / file
-    registry.export(target, selection, tmp_path)
-    assert json.loads(held.read_text())["api_key_env"] == variable
+    provider = model.partition("/")[0]
+    choice = asked_at(chosen(make, model=model), provider, "https://a.example/v1", api_key_env=variable)
+    export(target, choice, tmp_path)
+    assert json.loads((tmp_path / file).read_text())["api_key_env"] == variable
 
 
 @pytest.mark.parametrize(
@@ -241,10 +242,8 @@ def test_a_script_passes_the_key_of_its_provider(make, tmp_path, own, said):
 
 def test_promptfoo_sends_no_key_of_openai_to_others(make, tmp_path):
     """A server that wants no key gets a word in its place."""
-    selection = selection_of(
-        [chosen(make, model="shed/llama")], addresses={"shed": "https://shed.example/v1"}
-    )
-    path = registry.export("promptfoo", selection, tmp_path).paths[0]
+    choice = asked_at(chosen(make, model="shed/llama"), "shed", "https://shed.example/v1")
+    path = registry.export("promptfoo", selection_of([choice]), tmp_path).paths[0]
     entry = YAML(typ="safe", pure=True).load(path.read_text())[0]
     assert entry["config"]["apiKey"] == "none"
 
@@ -270,26 +269,15 @@ def test_embedding_choice_gets_an_embedding_script(make, tmp_path):
     settings = make.settings("openai/text-embedding-3-small", temperature=None, extra={"dimensions": 256})
     trial = make.trial(2, settings=settings, model_class="EMBEDDING")
     paths = export("openai", make.recommendation(settings=settings, trial=trial), tmp_path)
-    assert json.loads(paths[0].read_text()) == {
-        "model": "text-embedding-3-small",
-        "extra_body": {"dimensions": 256},
-    }
+    assert json.loads(paths[0].read_text()) == {"model": "text-embedding-3-small", "dimensions": 256}
     assert "embeddings.create" in paths[1].read_text()
 
 
-@pytest.mark.parametrize(
-    ("target", "model"),
-    [
-        *(
-            (target, "openai/text-embedding-3-small")
-            for target in ("langchain", "pydantic-ai", "promptfoo", "inspect", "mlflow")
-        ),
-        ("gemini", "google/gemini-embedding-001"),
-    ],
-)
+@pytest.mark.parametrize("target", ["anthropic", "inspect", "mlflow", "pydantic-ai", "promptfoo"])
 @pytest.mark.parametrize("model_class", ["EMBEDDING", None])
-def test_an_embedding_choice_is_no_text_model(make, tmp_path, target, model, model_class):
+def test_an_embedding_choice_is_no_text_model(make, tmp_path, target, model_class):
     """Nobody can talk to it: the message says so and names targets that hold it."""
+    model = "openai/text-embedding-3-small"
     settings = make.settings(model, temperature=None)
     trial = make.trial(2, settings=settings, model_class=model_class)
     with pytest.raises(UsageError, match=rf"{model} is an embedding model, and {target} asks a text model"):
@@ -374,11 +362,9 @@ def test_words_about_credentials_are_none(make, tmp_path, text):
 @pytest.mark.parametrize("query", ["api_key=hidden", "a=1&key=hidden", "accessToken=hidden"])
 def test_an_address_with_a_key_in_its_query_is_refused(make, tmp_path, query):
     """It would stand in the files; the message names the provider, not the key."""
-    selection = selection_of(
-        [chosen(make, model="shed/llama")], addresses={"shed": f"https://shed.example/v1?{query}"}
-    )
+    choice = asked_at(chosen(make, model="shed/llama"), "shed", f"https://shed.example/v1?{query}")
     with pytest.raises(UsageError, match=r"providers\.shed\.api_base holds a credential") as caught:
-        registry.export("litellm-proxy", selection, tmp_path)
+        registry.export("litellm-proxy", selection_of([choice]), tmp_path)
     assert "hidden" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,10 +13,10 @@ from hypothesis import strategies as st
 from harness.catalogue.models import load_catalogue
 from harness.errors import UsageError
 from harness.outputs.exports.manifest import changed, lost, table
-from harness.outputs.exports.registry import TARGETS
 from harness.outputs.exports.selection import selection_of
+from harness.outputs.exports.targets import TARGETS
 from harness.records import Settings
-from harness.testing.builders import a_recommendation
+from harness.testing.builders import a_recommendation, asked_at
 
 CATALOGUE = load_catalogue()
 CHOICE = Settings(
@@ -54,27 +55,85 @@ def test_the_manifest_says_what_becomes_of_each_setting(write, study):
 
 def test_the_manifest_says_what_the_export_rests_on(write, study):
     """Data, prices, models and a date, for `--check`; and the hashes of its files."""
-    written = write("json", study(LARGE=CHOICE))
+    written = write("json", study(LARGE=CHOICE), prompt_text="Label this: {{ text }}")
     held = manifest(written)
-    assert held["rests_on"]["data_sha256"] == "d" * 64
+    assert held["rests_on"]["runs"]["r1"]["data_sha256"] == "d" * 64
     assert held["rests_on"]["models"]["openai/gpt-4.1"]["prices"]["output"] == 8.0
     assert held["rests_on"]["confirm_by"] == "2027-02-18"
     assert held["files"] == {"settings.json": hashlib.sha256(written.paths[0].read_bytes()).hexdigest()}
     assert held["same_as_measured"] is True
 
 
+def test_every_model_that_a_file_names_can_move(write, study):
+    """Those of other policies, the embedding, and the one that Eliza is given where none was studied."""
+    large = Settings(model="openai/gpt-4o", prompt="plain", max_output_tokens=64)
+    other = study(LARGE=large)
+    labelled = [("own", study(LARGE=CHOICE)), ("best", other)]
+    shown = manifest(write("recommendation", study(LARGE=CHOICE), labelled=labelled))
+    assert set(shown["rests_on"]["models"]) == {"openai/gpt-4.1", "openai/gpt-4o"}
+    named = manifest(write("eliza-1", study(LARGE=CHOICE)))
+    assert set(named["rests_on"]["models"]) == {"openai/gpt-4.1", "openai/text-embedding-3-small"}
+
+
+@pytest.mark.parametrize(
+    ("target", "given", "option"),
+    [
+        ("json", {"embedding": "openai/text-embedding-3-small"}, "--embedding goes with eliza-0.1"),
+        ("openai", {"max_input_tokens": 100}, "--max-input-tokens goes with eliza-0.1, eliza-0.25$"),
+        ("eliza-1", {"max_input_tokens": 100}, "--max-input-tokens goes with eliza-0.1, eliza-0.25$"),
+    ],
+)
+def test_an_option_that_a_target_has_no_place_for_is_refused(write, study, target, given, option):
+    """It would do nothing, and look as if."""
+    with pytest.raises(UsageError, match=option):
+        write(target, study(LARGE=CHOICE), **given)
+
+
+def test_further_runs_are_refused_where_they_would_do_nothing(write, study):
+    """One file of keyword arguments holds one choice."""
+    with pytest.raises(UsageError, match=r"openai holds the settings of one run.*recommendation"):
+        write("openai", study(LARGE=CHOICE), study("SMALL", SMALL=CHOICE))
+
+
+@pytest.mark.parametrize("extra", [{"note": None}, {"list": [None]}, {"deep": {"note": None}}])
+def test_toml_refuses_a_null(write, study, extra):
+    """TOML has none, and leaving it out would be another request."""
+    with pytest.raises(UsageError, match="holds a null, which TOML cannot express; export json"):
+        write("toml", study(LARGE=replace(CHOICE, extra=extra)))
+
+
+@pytest.mark.parametrize(
+    ("target", "model", "effort", "exported"),
+    [
+        ("anthropic", "anthropic/claude-opus-5-5", "none", None),
+        ("anthropic", "anthropic/claude-opus-5-5", "low", "low"),
+        ("gemini", "google/gemini-2.5-flash", "none", {"thinking_budget": 0, "include_thoughts": False}),
+        ("gemini", "google/gemini-3.8-flash", "low", {"thinking_level": "LOW", "include_thoughts": True}),
+    ],
+)
+def test_an_effort_is_shown_as_it_stands_in_the_file(write, study, target, model, effort, exported):
+    """Not as it was called when it was measured."""
+    settings = Settings(model=model, prompt="plain", max_output_tokens=64, reasoning_effort=effort)
+    held = manifest(write(target, study(LARGE=settings)))
+    (fate,) = [one for one in held["settings"] if one["setting"] == "reasoning_effort"]
+    assert fate["exported"] == exported
+    assert not fate["changes_what_was_measured"]
+
+
 @pytest.mark.parametrize("target", sorted(TARGETS))
 def test_the_manifest_says_what_becomes_of_the_prompt(write, study, target):
-    """Its template is in four targets; of the others it says which one holds it."""
+    """Targets hold its template, or a file beside them does; an Eliza character writes its prompts itself."""
     model = {"anthropic": "anthropic/claude-haiku-4-5", "gemini": "google/gemini-2.5-flash"}.get(target)
     settings = Settings(model=model or "openai/gpt-4.1", prompt="plain", max_output_tokens=64)
     written = write(target, study(LARGE=settings), prompt_text="Label this: {{ text }}")
     (fate,) = [one for one in manifest(written)["settings"] if one["setting"] == "prompt"]
     keys = dict.fromkeys(("json", "toml", "yaml"), "prompt.template") | {"mlflow": "template"}
+    eliza = target.startswith("eliza")
     assert fate["requested"] == "plain"
-    assert fate.get("key") == keys.get(target)
-    assert fate["effective"] == ("effective" if target in keys else "not expressible")
-    assert ("harness export json RUN" in fate.get("reason", "")) == (target not in keys)
+    assert fate.get("key") == (None if eliza else keys.get(target, f"{target}.prompt.jinja"))
+    assert fate["effective"] == ("not expressible" if eliza else "effective")
+    assert manifest(written)["same_as_measured"] is False or not eliza
+    assert any(line.lstrip().startswith("prompt ") for line in table(written.export.fates)), "it is printed"
 
 
 def test_a_setting_is_lost_without_harm_when_leaving_it_out_does_the_same():
@@ -200,10 +259,10 @@ def test_no_eliza_export_holds_a_bare_zero_or_a_stop(target, model, **sent):
     """Whatever was measured: a zero would become 0.4 to 0.7; and every setting has a fate."""
     found = Settings(model=model, prompt="plain", max_output_tokens=64, **sent)
     choice = a_recommendation(settings=found)
+    choice = asked_at(choice, "shed", "http://shed.example/v1")
     selection = selection_of(
         [choice],
         embedding="openai/text-embedding-3-small",
-        addresses={"shed": "http://shed.example/v1"},
         catalogue=CATALOGUE,
     )
     made = TARGETS[target].write(selection)

@@ -14,10 +14,10 @@ from ruamel.yaml import YAML
 
 from harness.catalogue.models import load_catalogue
 from harness.outputs.exports.document import document
-from harness.outputs.exports.registry import TARGETS
 from harness.outputs.exports.selection import selection_of
+from harness.outputs.exports.targets import TARGETS
 from harness.records import SENT_FIELDS, Settings
-from harness.testing.builders import a_recommendation, a_trial
+from harness.testing.builders import a_recommendation, a_trial, an_endpoint
 
 CATALOGUE = load_catalogue()
 numbers = st.sampled_from([0, 0.0, 1e-6, 1, -0.5]) | st.floats(-2, 2)
@@ -41,6 +41,9 @@ any_settings = st.builds(
     seed=st.none() | st.integers(0, 2**31),
     reasoning_effort=st.none() | st.sampled_from(["low", "high"]),
     extra=extras,
+    local=st.dictionaries(
+        st.sampled_from(["chunk_tokens", "top_k", "split_by", "threshold"]), plain, max_size=2
+    ),
 )
 
 
@@ -58,7 +61,9 @@ def of_document(held):
         named["stop"] = tuple(named["stop"])
     extra = {name: value for name, value in sent.items() if name not in named}
     model = f"{held['model']['provider']}/{held['model']['name']}"
-    return Settings(model=model, prompt=held["prompt"]["variant"], extra=extra, **named)
+    return Settings(
+        model=model, prompt=held["prompt"]["variant"], extra=extra, local=held.get("local", {}), **named
+    )
 
 
 def from_json(text):
@@ -134,16 +139,18 @@ KEYWORDS = ("openai", "langchain", "pydantic-ai", "mlflow", "promptfoo", "inspec
 def test_what_is_called_effective_is_written(target, found):
     """Each effective fate names a key of the export, and there stands the value, zeros included."""
     assume(not any("." in name for name in found.extra))
-    selection = replace(selected(found), addresses={"mine": "http://127.0.0.1:9/v1"})
+    assume(not set(found.extra) & set(found.local))
+    asked = an_endpoint(provider="mine")
+    selection = replace(selected(found), endpoints={"mine": asked})
     made = TARGETS[target].write(selection)
     text = next(text for name, text in made.files.items() if name.endswith((".json", ".yaml")))
     held = json.loads(text) if text.startswith("{") else YAML(typ="safe", pure=True).load(text)
     held = held["model_list"][0] if target == "litellm-proxy" else held[0] if target == "promptfoo" else held
     for fate in made.fates:
-        if fate.setting == "model" or fate.effect != "effective":
+        if fate.setting in ("model", "address") or fate.effect != "effective":
             continue
         place = held
         for name in fate.key.split("."):
             place = place[name]
         assert json.dumps(place) == json.dumps(fate.exported), fate
-    assert {fate.setting for fate in made.fates} == {"model", *found.sent()}
+    assert {fate.setting for fate in made.fates} - {"address"} == {"model", *found.held()}

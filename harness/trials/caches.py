@@ -1,0 +1,101 @@
+"""A semantic cache at every threshold: what would hit, what of it would be wrong, and what it would save.
+
+In: arms of a task that chooses a threshold. Out: reports of it. The threshold itself is chosen in
+`vector_quality`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.insights import CachePoint, CacheReport
+from harness.stats.hit_curve import Point, Traffic, eliza_landmarks, hit_curve, point_at
+from harness.stats.threshold import Pairs, Threshold, check
+from harness.trials.evidence import Arm
+from harness.trials.vector_quality import NEVER, pairs_of, whole_of
+
+MOST_POINTS = 200  # of a curve: more cannot be told apart in a picture
+CHOSEN = "chosen"
+
+
+def cache_reports(searched: Sequence[Arm], confirmed: Sequence[Arm], level: float) -> tuple[CacheReport, ...]:
+    """What there is to tell of thresholds: of each finalist, its choice and its check on other pairs.
+
+    searched: arms that chose thresholds, or the one arm of an evaluation; confirmed: finalists, best first.
+    """
+    arms = {arm.number: arm for arm in searched}
+    finalists = {arm.number: arm for arm in confirmed}
+    found: list[CacheReport] = []
+    for number in finalists or arms:
+        if number in arms and (made := _report(arms[number], None, level)):
+            found.append(made)
+        if number in finalists and (made := _report(finalists[number], arms.get(number), level)):
+            found.append(made)
+    return tuple(found)
+
+
+def _report(arm: Arm, chosen_by: Arm | None, level: float) -> CacheReport | None:
+    embedding, pairs, whole = arm.board.plan.task.embedding, pairs_of(arm), whole_of(arm)
+    if embedding is None or pairs is None or not (pairs.same.any() and (~pairs.same).any()):
+        return None
+    traffic = Traffic(answer_usd=embedding.usd_per_answer or 0.0, embed_usd=_embed_usd(arm))
+    priced = embedding.usd_per_answer is not None
+    threshold = None if whole.threshold is None or whole.threshold >= NEVER else whole.threshold
+    counts = pairs.counts(NEVER if threshold is None else threshold)
+    marks = eliza_landmarks() | ({} if threshold is None else {CHOSEN: threshold})
+    confirming = chosen_by is not None and threshold is not None
+    return CacheReport(
+        trial=arm.number,
+        split=arm.board.split,
+        threshold=threshold,
+        limit=embedding.false_hit_rate,
+        of=embedding.false_hits_of,
+        level=level,
+        why=whole.why_none or (whole_of(chosen_by).why_none if chosen_by else ""),
+        hits=counts.hits,
+        false=counts.false,
+        different=counts.different,
+        same=counts.same,
+        high=counts.bounds(embedding.false_hits_of, level).high,
+        verdict=_verdict(arm, pairs, threshold, level) if confirming and threshold is not None else "",
+        curve=tuple(_point(one, priced) for one in _thinned(hit_curve(pairs, traffic))),
+        landmarks=tuple(_point(point_at(pairs, at, traffic), priced, name) for name, at in marks.items()),
+    )
+
+
+def _verdict(arm: Arm, pairs: Pairs, threshold: float, level: float) -> str:
+    embedding = arm.board.plan.task.embedding
+    assert embedding is not None, "a threshold belongs to a task of vectors"
+    held = Threshold(
+        cosine=threshold,
+        limit=embedding.false_hit_rate,
+        level=level,
+        of=embedding.false_hits_of,
+        counts=pairs.counts(threshold),
+    )
+    return check(held, pairs).verdict
+
+
+def _embed_usd(arm: Arm) -> float:
+    """The price of the vector that a request needs: half of what a pair took; 0 where it is unknown."""
+    known = arm.price[~np.isnan(arm.price)]
+    return float(known.mean()) / 2 if len(known) else 0.0
+
+
+def _point(point: Point, priced: bool, name: str = "") -> CachePoint:
+    return CachePoint(
+        cosine=point.cosine,
+        hit_rate=point.true_hit_rate,
+        false_hit_rate=point.false_hit_rate,
+        wrong_share=point.wrong_share,
+        saved_usd_per_1k=point.saved_usd_per_1k if priced else None,
+        name=name,
+    )
+
+
+def _thinned(curve: Sequence[Point]) -> list[Point]:
+    """At most some 200 points, the first and the last among them."""
+    places = np.unique(np.linspace(0, len(curve) - 1, min(MOST_POINTS, len(curve))).round().astype(int))
+    return [curve[place] for place in places.tolist()]

@@ -1,0 +1,162 @@
+"""The documents of a corpus as vectors of one model, and what stands nearest to a query.
+
+In: a plan, settings, and a way to send calls. Out: an `Index`, or why there is none. An index holds vectors
+of one model and one length, of every document; with a single one missing there is no index.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from harness.fingerprint import canonical
+from harness.plan.corpus import Corpus
+from harness.plan.embedding import Embedding, text_of
+from harness.plan.plan import Plan
+from harness.records import CallFailure, Settings
+from harness.stats.neighbours import nearest
+from harness.trials.embed import Send, Vectors, Wanted, embed, wanted
+from harness.vectors import BYTES_PER_NUMBER
+
+MOST_HELD = 2**31  # bytes of matrices kept for arms to come; what is dropped is read back from the store
+MADE_BY = ("chunk_tokens", "chunk_overlap", "split_by", "pooling")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """Vectors of all documents. matrix: shape (n_pieces, length), float32.
+
+    ids: of the documents, from the last to the first, so that equal ones rank as in trec_eval. starts: row of
+    each document's first piece. usd: list price of embedding all of them, `None`: unknown.
+    """
+
+    matrix: Vectors = field(repr=False)
+    ids: Sequence[str] = field(repr=False)
+    starts: Sequence[int] = field(repr=False)
+    usd: float | None
+
+    @property
+    def length(self) -> int:
+        """How many numbers a vector has."""
+        return self.matrix.shape[1]
+
+    def figures(self) -> dict[str, float]:
+        """What the index is and costs, by name."""
+        held: dict[str, float] = {
+            **size_figures(self.length),
+            "bytes_per_document": self.matrix.nbytes / len(self.ids),
+        }
+        return held if self.usd is None else {**held, "corpus_usd": self.usd}
+
+    def nearest(self, queries: Sequence[Vectors], k: int) -> list[list[str]]:
+        """By query, the ids of the k nearest documents, best first; of a document, its best piece counts.
+
+        queries: matrices of shape (n_pieces, length); of these as well, the best piece counts.
+        """
+        found = nearest(np.concatenate(queries), self.matrix, k, starts=self.starts)
+        ranked: list[list[str]] = []
+        row = 0
+        for query in queries:
+            places = found.places[row : row + len(query)].ravel()
+            cosines = found.cosines[row : row + len(query)].ravel()
+            row += len(query)
+            best: dict[int, None] = dict.fromkeys(places[np.lexsort((places, -cosines))].tolist())
+            ranked.append([str(self.ids[place]) for place in list(best)[:k]])
+        return ranked
+
+
+def size_figures(length: int) -> dict[str, float]:
+    """What storing a vector of this length takes, by name."""
+    return {"dimensions": length, "bytes_per_vector": length * BYTES_PER_NUMBER}
+
+
+@dataclass(frozen=True, slots=True)
+class NoIndex:
+    """Why a corpus is not embedded: the failure of one of its documents, by which none of it can be used."""
+
+    failure: CallFailure
+
+
+class Shelf:
+    """The indexes of a run: each corpus is embedded once a model, what is sent to it, and how it is cut."""
+
+    def __init__(self, plan: Plan, send: Send) -> None:
+        self._plan = plan
+        self._send = send
+        self._held: OrderedDict[str, Index] = OrderedDict()
+
+    def index(self, settings: Settings) -> Index | NoIndex:
+        """The index for these settings."""
+        key = _key(self._plan, settings)
+        if key in self._held:
+            self._held.move_to_end(key)
+            return self._held[key]
+        made = _build(self._plan, settings, self._send)
+        if isinstance(made, Index):
+            self._held[key] = made
+            while len(self._held) > 1 and sum(one.matrix.nbytes for one in self._held.values()) > MOST_HELD:
+                self._held.popitem(last=False)
+        return made
+
+
+def _key(plan: Plan, settings: Settings) -> str:
+    cut = {name: settings.local.get(name) for name in MADE_BY}
+    return canonical([settings.model, settings.sent(), cut, _of(plan).documents[settings.prompt].source])
+
+
+def _of(plan: Plan) -> Embedding:
+    assert plan.task.embedding is not None, "only tasks of vectors have an index"
+    return plan.task.embedding
+
+
+def _corpus(plan: Plan) -> Corpus:
+    corpus = _of(plan).corpus
+    assert corpus is not None, "only a task of retrieval has an index"
+    return corpus
+
+
+def documents(plan: Plan, settings: Settings) -> Iterator[Wanted[int]]:
+    """The documents that are to be embedded, by their place in the corpus."""
+    prompt = _of(plan).documents[settings.prompt]
+    # How results are cut off or compared is no part of an index: arms that differ there share its calls.
+    plain = replace(settings, local={name: one for name, one in settings.local.items() if name in MADE_BY})
+    for place, (name, fields) in enumerate(_corpus(plan).documents()):
+        yield wanted(plan, plain, place, [text_of(prompt, fields)], name)
+
+
+def _build(plan: Plan, settings: Settings, send: Send) -> Index | NoIndex:
+    corpus = _corpus(plan)
+    rows: list[Vectors | None] = [None] * len(corpus)
+    usd, priced, length = 0.0, True, 0
+    with closing(embed(documents(plan, settings), send)) as found:
+        for one in found:
+            whole = one.whole(length)
+            if isinstance(whole, CallFailure):
+                name = corpus.ids[one.wanted.asked]
+                told = f"document {name!r} of the corpus was not embedded: {whole.message}"
+                return NoIndex(replace(whole, message=told))
+            usd, priced = usd + (whole.price_usd or 0.0), priced and whole.price_usd is not None
+            row = rows[one.wanted.asked] = one.vectors()[0]
+            length = row.shape[1]
+    missing = next((place for place, row in enumerate(rows) if row is None), None)
+    if missing is not None:
+        return NoIndex(_never_asked(plan, settings, corpus.ids[missing]))
+    order = sorted(range(len(corpus)), key=lambda place: corpus.ids[place], reverse=True)
+    ordered = [row for place in order if (row := rows[place]) is not None]
+    ends = np.cumsum([len(row) for row in ordered])
+    return Index(
+        matrix=np.concatenate(ordered),
+        ids=[corpus.ids[place] for place in order],
+        starts=[0, *ends[:-1].tolist()],
+        usd=usd if priced else None,
+    )
+
+
+def _never_asked(plan: Plan, settings: Settings, document: str) -> CallFailure:
+    call = wanted(plan, settings, 0, ["unknown"], document).calls[0]
+    message = f"document {document!r} of the corpus is not in the store"
+    return CallFailure(call=call, kind="cancelled", message=message, attempts=0, retryable=True)

@@ -1,0 +1,290 @@
+"""What one sample adds to a figure of vectors, and the figure of all of them with its interval.
+
+In: an arm of an embedding task with its evidence. Out: values from 0 to 1 by sample, which races and paired
+differences rest on, and estimates. Nothing is decided.
+
+A metric of pairs or clusters has no value for one sample. What stands for it is how far the sample is in
+order among those seen: `concordance` of a pair, `purity` of a text. They need no scale, so that models whose
+similarities lie higher or lower are compared fairly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import InconclusiveError, StatsError
+from harness.records import Estimate, Settings
+from harness.scores.metrics import Metric
+from harness.scores.vectors import clusters, cross_fitted_labels
+from harness.stats.bounds import share_bounds
+from harness.stats.intervals import bootstrap_interval, mean_interval
+from harness.stats.jackknife import jackknife_interval
+from harness.stats.neighbours import nearest
+from harness.stats.tables import OF_NUMBERS, v_measure
+from harness.stats.threshold import Pairs, Threshold, choose
+
+if TYPE_CHECKING:
+    from harness.trials.evidence import Arm
+
+Floats = NDArray[np.float64]
+Marks = NDArray[np.bool_]
+OF_ALL = ("pairs", "vectors", "clusters", "hits")  # what metrics read that look at all samples together
+OF_THE_WHOLE = ("pairs", "clusters", "hits")  # those of which a single sample has no value
+OF_PAIRS = ("pairs", "hits")
+BEYOND = 2.0  # past every cosine: where a pair stands that failed, when failing counts as wrong
+NEVER = 1.01  # a threshold that nothing reaches: the cache stays off
+DIGITS = 4  # of a threshold that is shipped, rounded up
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What was found looking at all samples. values: shape (samples,), NaN where there is none.
+
+    labels: found for each sample, where there are labels or clusters. threshold: from which on a pair hits;
+    why_none: why there is none.
+    """
+
+    values: Floats
+    labels: Sequence[str | None] = ()
+    threshold: float | None = None
+    why_none: str = ""
+
+
+def values_of(arm: Arm) -> Floats:
+    """What each sample adds, shape (samples,), from 0 to 1; NaN where there is nothing to count."""
+    return whole_of(arm).values
+
+
+def whole_of(arm: Arm) -> Whole:
+    """What all samples of this arm say together; looked at again only when there are more."""
+    answers = int(arm.seen.sum())
+    if arm.whole is None or arm.whole[0] != answers:
+        arm.whole = (answers, _whole(arm))
+    return arm.whole[1]
+
+
+def threshold_of(arm: Arm) -> Threshold | None:
+    """The threshold that these pairs choose for a cache. Raises InconclusiveError when they are too few."""
+    embedding = arm.board.plan.task.embedding
+    pairs = pairs_of(arm)
+    if embedding is None or pairs is None:
+        return None
+    level = arm.board.plan.aim.confidence
+    found = choose(pairs, limit=embedding.false_hit_rate, level=level, of=embedding.false_hits_of)
+    # Rounded up for shipping: a higher threshold keeps what a lower one does.
+    shipped = float(np.ceil(found.cosine * 10**DIGITS) / 10**DIGITS)
+    return replace(found, cosine=shipped, counts=pairs.counts(shipped))
+
+
+def calibrated(arm: Arm) -> Settings:
+    """The settings of this arm with the threshold that its pairs choose, where the task is to choose one.
+
+    What confirms them holds the threshold still: chosen anew on every split, it would flatter itself.
+    """
+    whole = whole_of(arm) if arm.board.metric.reads == "hits" else None
+    if whole is None:
+        return arm.settings
+    threshold = NEVER if whole.threshold is None else whole.threshold
+    return replace(arm.settings, local={**arm.settings.local, "threshold": threshold})
+
+
+def pairs_of(arm: Arm) -> Pairs | None:
+    """The pairs that were answered, with their labels; `None` without any."""
+    likeness, gold = arm.value[:, 0].astype(np.float64), _gold(arm)
+    known = ~np.isnan(likeness) & ~np.isnan(gold)
+    return Pairs.of(likeness[known], gold[known] == 1.0) if known.any() else None
+
+
+def cache_figures(arm: Arm) -> dict[str, float]:
+    """What a cache with this arm's threshold does on its pairs, by name; nothing without one."""
+    whole, pairs = whole_of(arm), pairs_of(arm)
+    if whole.threshold is None or pairs is None:
+        return {}
+    counts = pairs.counts(whole.threshold)
+    return {
+        "threshold": whole.threshold,
+        "false_hit_rate": counts.false / counts.different if counts.different else 0.0,
+        "hits": float(counts.hits),
+    }
+
+
+def concordance(likeness: Floats, gold: Floats) -> Floats:
+    """Of each pair, the share of pairs with another target that stand on the right side of it, from 0 to 1.
+
+    likeness, gold: shape (n,), NaN where there is none. Equal likeness counts as half. NaN where every other
+    pair has the same target. Source: the first-order part of Kendall's tau and, with two targets, of the area
+    under the ROC curve (Hájek projection); each is the mean of its parts.
+    """
+    found = np.full(len(likeness), np.nan)
+    known = np.flatnonzero(~np.isnan(likeness) & ~np.isnan(gold))
+    order, wanted = likeness[known], gold[known]
+    for place, position in enumerate(known.tolist()):
+        others = wanted != wanted[place]
+        if others.any():
+            way = np.sign(wanted[place] - wanted[others]) * np.sign(order[place] - order[others])
+            found[position] = float((way + 1).mean() / 2)
+    return found
+
+
+def purity(labels: Sequence[str], found: Sequence[int]) -> Floats:
+    """Of each text, the share of the others in its cluster that have its label; 0 where it is alone."""
+    shares = np.zeros(len(labels))
+    names, numbers = np.array(labels), np.array(found)
+    for place in range(len(labels)):
+        beside = (numbers == numbers[place]) & (np.arange(len(labels)) != place)
+        shares[place] = float((names[beside] == names[place]).mean()) if beside.any() else 0.0
+    return shares
+
+
+def neighbour_labels(vectors: NDArray[np.float32], labels: Sequence[str]) -> list[str | None]:
+    """Of each text, the label of the nearest other: what stands for the metric while labels are few."""
+    if len(labels) < 2:
+        return [None] * len(labels)
+    found: list[tuple[int, int]] = nearest(vectors, vectors, 2).places.tolist()
+    return [labels[second if first == own else first] for own, (first, second) in enumerate(found)]
+
+
+def measure_all(arm: Arm, metric: Metric, level: float, known: Marks) -> Estimate | None:
+    """The metric over the samples marked, with its interval; `None` where it cannot be told."""
+    if metric.reads == "pairs":
+        rows: NDArray[np.generic] = _pair_rows(arm, metric, known)
+        statistic: Callable[[NDArray[np.generic]], float] = OF_NUMBERS[metric.name]
+    elif metric.reads == "clusters":
+        rows, statistic = _cluster_rows(arm, known)
+    else:
+        return _mean(arm, _counted(arm, metric), level, known)
+    groups = arm.groups() or range(len(arm.seen))
+    among = [groups[place] for place in np.flatnonzero(known).tolist()]
+    try:
+        if metric.reads == "clusters":
+            return jackknife_interval(rows, statistic, level=level, groups=among)
+        around = bootstrap_interval(
+            rows, statistic, level=level, seed=arm.board.plan.seed, groups=among, lowest=metric.low
+        )
+    except StatsError:
+        return None
+    return replace(around, value=statistic(rows), n=int(known.sum()))
+
+
+def false_hits(arm: Arm, level: float) -> tuple[float, float, int] | None:
+    """False hits at this arm's threshold: share of different pairs, its upper bound, and their number."""
+    whole, pairs = whole_of(arm), pairs_of(arm)
+    if whole.threshold is None or pairs is None:
+        return None
+    counts = pairs.counts(whole.threshold)
+    bounds = share_bounds(counts.false, counts.different, level=level) if counts.different else None
+    high = 1.0 if bounds is None or bounds.high is None else bounds.high
+    return counts.false / max(1, counts.different), high, counts.different
+
+
+def _whole(arm: Arm) -> Whole:
+    reads, answered = arm.board.metric.reads, ~np.isnan(arm.value[:, 0])
+    if reads == "scores":
+        return Whole(_settled(arm, arm.value[:, 0].astype(np.float64)))
+    if reads in OF_PAIRS:
+        return _of_pairs(arm)
+    if not answered.any() or arm.vectors is None:
+        return Whole(_settled(arm, np.full(len(arm.seen), np.nan)))
+    places = np.flatnonzero(answered)
+    labels = [arm.board.targets[place] or "" for place in places.tolist()]
+    values, given = np.full(len(arm.seen), np.nan), list[str | None]([None] * len(arm.seen))
+    seed, groups = arm.board.plan.seed, arm.groups()
+    try:
+        if reads == "vectors":
+            among = None if groups is None else [groups[place] for place in places.tolist()]
+            told: Sequence[str | None] = cross_fitted_labels(
+                arm.vectors[places], labels, seed=seed, groups=among
+            )
+            values[places] = [one == label for one, label in zip(told, labels, strict=True)]
+        else:
+            found = clusters(arm.vectors[places], min(len(set(labels)), len(places)), seed=seed)
+            values[places], told = purity(labels, found), [str(one) for one in found]
+    except StatsError:  # too few of a label so far
+        told = neighbour_labels(arm.vectors[places], labels)
+        values[places] = [one == label for one, label in zip(told, labels, strict=True)]
+    for place, label in zip(places.tolist(), told, strict=True):
+        given[place] = label
+    return Whole(_settled(arm, values), given)
+
+
+def _of_pairs(arm: Arm) -> Whole:
+    order = _settled(arm, concordance(arm.value[:, 0].astype(np.float64), _gold(arm)))
+    if arm.board.metric.reads == "pairs":
+        return Whole(order)
+    fixed = arm.settings.local.get("threshold")
+    if isinstance(fixed, int | float):
+        return Whole(_hits(arm, float(fixed)), threshold=float(fixed))
+    try:
+        found = threshold_of(arm)
+    except InconclusiveError as error:
+        return Whole(order, why_none=str(error))
+    return Whole(order, threshold=None if found is None else found.cosine)
+
+
+def _hits(arm: Arm, threshold: float) -> Floats:
+    """Of each pair that means the same, whether it is found; NaN of the others, which are no hits to have."""
+    likeness = arm.value[:, 0].astype(np.float64)
+    found = np.where(np.isnan(likeness), np.nan, likeness >= threshold)
+    return np.where(_gold(arm) == 1.0, _settled(arm, found), np.nan)
+
+
+def _counted(arm: Arm, metric: Metric) -> Floats:
+    """What is averaged: hits at the threshold that these pairs choose, none where they can choose none."""
+    if metric.reads != "hits":
+        return values_of(arm)
+    threshold = whole_of(arm).threshold
+    return _hits(arm, BEYOND if threshold is None else threshold)
+
+
+def _mean(arm: Arm, values: Floats, level: float, known: Marks) -> Estimate | None:
+    places, groups = np.flatnonzero(known & ~np.isnan(values)), arm.groups()
+    try:
+        among = None if groups is None else [groups[place] for place in places.tolist()]
+        return mean_interval(values[places], level=level, groups=among) if len(places) else None
+    except StatsError:  # a single sample, or samples of a single cluster
+        return None
+
+
+def _pair_rows(arm: Arm, metric: Metric, known: Marks) -> Floats:
+    """Likeness and target of the pairs marked; what failed stands where it harms most, or in the middle."""
+    likeness, gold = arm.value[known, 0].astype(np.float64), _gold(arm)[known]
+    gone = np.isnan(likeness)
+    if metric.name == "spearman":
+        middle = float(np.median(likeness[~gone])) if not gone.all() else 0.0
+        likeness = np.where(gone, middle, likeness)
+    else:
+        likeness = np.where(gone, np.where(gold == 1.0, -BEYOND, BEYOND), likeness)
+    return np.column_stack([likeness, gold])
+
+
+def _cluster_rows(arm: Arm, known: Marks) -> tuple[NDArray[np.intp], Callable[[NDArray[np.generic]], float]]:
+    """Each text marked as one whole number, of its label and its cluster, and the metric of such numbers."""
+    found, targets = whole_of(arm).labels, arm.board.targets
+    places = np.flatnonzero(known).tolist()
+    pairs = [(targets[place] or "", (found[place] if found else None) or "") for place in places]
+    labels = {name: code for code, name in enumerate(sorted({label for label, _ in pairs}))}
+    groups = {name: code for code, name in enumerate(sorted({cluster for _, cluster in pairs}))}
+    rows = np.array([labels[label] * len(groups) + groups[cluster] for label, cluster in pairs], np.intp)
+
+    def statistic(drawn: NDArray[np.generic]) -> float:
+        counts = np.bincount(drawn.astype(np.intp), minlength=len(labels) * len(groups))
+        return v_measure(counts.reshape(len(labels), len(groups)))
+
+    return rows, statistic
+
+
+def _gold(arm: Arm) -> Floats:
+    """What each pair is held against; NaN where it was not met yet."""
+    return np.array([np.nan if target is None else float(target) for target in arm.board.targets])
+
+
+def _settled(arm: Arm, values: Floats) -> Floats:
+    """The values, with 0 for what failed where the spec counts it as wrong."""
+    if arm.board.plan.failures != "count_as_wrong":
+        return values
+    return np.where(arm.seen.any(axis=1) & np.isnan(arm.value[:, 0]), 0.0, values)

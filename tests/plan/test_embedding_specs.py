@@ -1,0 +1,214 @@
+"""Specs of tasks with a kind: what they mean, and what a wrong one is told before anything is spent."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+from harness.errors import SpecError
+from harness.plan.embedding import relevance, same
+from harness.plan.estimate import estimate_plan
+from harness.plan.planner import make_plan
+
+ARTICLES = [
+    {"id": f"a{n}", "title": f"Title {n}", "text": f"Article {n} about {w}"} for n, w in enumerate("xyz")
+]
+QUERIES = [{"id": f"q{n}", "text": f"question {n}", "target": f"a{n % 3}"} for n in range(12)]
+PAIRS = [
+    {"id": f"p{n}", "text_a": f"one {n}", "text_b": f"two {n}", "target": ("same", "different")[n % 2]}
+    for n in range(12)
+]
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A folder with data, and specs of it; see `Project`."""
+    for name, rows in (("articles", ARTICLES), ("queries", QUERIES), ("pairs", PAIRS)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return Project(tmp_path)
+
+
+class Project:
+    """Specs of retrieval with parts exchanged."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        stated = {"class": "EMBEDDING", "prices": {"input": 0.1, "output": 0}, "context_tokens": 400}
+        self.whole = {
+            "experiment": "e",
+            "task": {"kind": "retrieval", "dataset": "queries.jsonl", "corpus": "articles.jsonl"},
+            "search": {"models": ["mine/m"]},
+            "providers": {"mine": {"api_base": "http://127.0.0.1:9/v1", "models": {"m": stated}}},
+            "aim": {"confirm": 0.4},
+            "budget": {"usd": 1.0},
+            "failures": "leave_out",
+        }
+
+    def plan(self, *, task=None, search=None, kind=None, **more):
+        spec = copy.deepcopy(self.whole)
+        if kind is not None:
+            spec["task"] = {"kind": kind, "dataset": "pairs.jsonl"}
+        spec["task"] |= task or {}
+        spec["search"] |= search or {}
+        made = {name: value for name, value in spec["task"].items() if value is not None}
+        return make_plan(spec | {"task": made}, base=self.folder, **more)
+
+    def fault(self, **parts):
+        with pytest.raises(SpecError) as error:
+            self.plan(**parts)
+        return str(error.value)
+
+
+def test_settings_stand_where_they_belong(project):
+    """Dimensions are sent; cutting, pooling and top_k are local; texts start as whole as can be."""
+    search = {"dimensions": {"choices": [64, 32]}, "chunk_tokens": {"choices": [16, 64]}, "top_k": 5}
+    plan = project.plan(search=search)
+    default = plan.space.defaults["mine/m"]
+    assert default.sent() == {"dimensions": 64}
+    assert default.local == {"chunk_tokens": 64, "top_k": 5}
+    assert plan.space.distinct == 4
+    assert plan.task.repeats == 1
+
+
+def test_a_document_has_a_template_beside_each_prompt(project):
+    """Variants share a document template, or have one each by name; one without takes the input `text`."""
+    variants = {"plain": "{{ text }}", "e5": "query: {{ text }}"}
+    shared = project.plan(task={"prompt": variants, "document": "{{ title }}: {{ text }}"})
+    assert {one.source for one in shared.task.embedding.documents.values()} == {"{{ title }}: {{ text }}"}
+    own = project.plan(task={"prompt": variants, "document": {"e5": "passage: {{ text }}"}})
+    assert own.task.embedding.documents["e5"].source == "passage: {{ text }}"
+    assert own.task.embedding.documents["plain"].source == "{{ text }}"
+
+
+def test_a_plan_has_another_name_with_another_corpus_or_document(project):
+    """What changes vectors changes the fingerprint of a plan."""
+    plans = [project.plan(), project.plan(task={"document": "{{ title }}"})]
+    (project.folder / "articles.jsonl").write_text(
+        "".join(json.dumps(row | {"text": "new"}) + "\n" for row in ARTICLES), "utf-8"
+    )
+    plans.append(project.plan())
+    assert len({plan.fingerprint() for plan in plans}) == 3
+
+
+def test_an_estimate_counts_the_corpus_for_every_way_of_cutting_it(project):
+    """Twelve queries for two trials, and three articles for each of two sizes of pieces."""
+    search = {"chunk_tokens": {"choices": [64, 128]}, "n_trials": 2}
+    assert estimate_plan(project.plan(search=search)).calls == 2 * 12 + 2 * 3
+
+
+def test_a_pair_counts_as_two_calls(project):
+    """Both texts of a pair are embedded."""
+    assert estimate_plan(project.plan(kind="pairs", search={"n_trials": 1})).calls == 2 * 12
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"task": {"corpus": None}}, "is of kind retrieval and has no corpus"),
+        ({"kind": "pairs", "task": {"corpus": "articles.jsonl"}}, "is of kind pairs and has a corpus"),
+        ({"kind": "pairs", "task": {"document": "{{ text }}"}}, "which has no documents"),
+        ({"task": {"kind": "retreival"}}, "did you mean 'retrieval'"),
+        ({"task": {"scorers": ["exact"]}}, "is not a key of a task with this kind"),
+        ({"task": {"corpus": "nowhere.jsonl"}}, "task.corpus: names 'nowhere.jsonl'"),
+        ({"task": {"document": "{{ titel }}"}}, "did you mean 'title'"),
+        ({"task": {"document": {"other": "{{ text }}"}}}, "is no variant of task.prompt"),
+        ({"task": {"prompt": "system:\nx\nuser:\n{{ text }}"}}, "makes more than one message"),
+        ({"kind": "pairs", "task": {"texts": ["left", "right"]}}, "has no text 'left'"),
+        ({"kind": "similarity"}, "expected a number"),
+        ({"search": {"temperature": 0.2}}, "embedding models take none"),
+        ({"search": {"models": ["openai/SMALL"]}}, "gives no vectors"),
+        ({"search": {"pooling": "median"}}, "expected mean or max"),
+        ({"search": {"chunk_overlap": 4}}, "needs search.chunk_tokens"),
+        ({"search": {"chunk_tokens": 16, "chunk_overlap": 9}}, "half of its tokens"),
+        ({"search": {"models": ["openai/EMBEDDING"], "dimensions": 9999}}, "1536 numbers at most"),
+    ],
+)
+def test_what_makes_no_sense_is_told(project, parts, words):
+    """Each mistake is told in words that help, before anything is sent."""
+    assert words in project.fault(**parts)
+
+
+def test_a_query_names_documents_that_are_there(project):
+    """A target that is no document of the corpus is a fault of its row."""
+    rows = [*QUERIES, {"id": "q99", "text": "lost", "target": ["a1", "a99"]}]
+    (project.folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert "queries.jsonl:13: names the document 'a99'" in project.fault()
+
+
+def test_two_documents_of_one_id_are_told(project):
+    """An id decides what a query means, so that it stands for one document."""
+    rows = [*ARTICLES, ARTICLES[0]]
+    (project.folder / "articles.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert "articles.jsonl:4: has the id 'a0' of another document" in project.fault()
+
+
+def test_a_text_that_is_too_long_for_a_model_is_told_unless_it_is_cut(project):
+    """Without chunk_tokens a document above the model's limit is a fault; with them it is cut."""
+    rows = [ARTICLES[0] | {"text": "long winded " * 400}, *ARTICLES[1:]]
+    (project.folder / "articles.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert "mine/m takes 400" in project.fault()
+    assert project.plan(search={"chunk_tokens": 128}).task.embedding.corpus.ids[0] == "a0"
+
+
+def test_vectors_are_searched_in_tasks_with_a_kind_alone(project):
+    """A text task that searches chunk_tokens is told where it belongs, and fallback as well."""
+    task = {"dataset": "queries.jsonl", "prompt": "{{ text }}", "scorers": ["exact"], "metric": "accuracy"}
+    project.whole |= {"task": task, "search": {"models": ["openai/SMALL"]}, "fallback": ["openai/EMBEDDING"]}
+    told = project.fault(search={"chunk_tokens": 16})
+    assert "search.chunk_tokens: belongs to embedding models" in told
+    assert "fallback: is for tasks with `kind`" in told
+
+
+def test_one_vector_a_text_is_enough(project):
+    """Repeats make no sense of vectors, and are refused rather than paid."""
+    with pytest.raises(Exception, match="a text has one vector"):
+        project.plan(repeat=3)
+
+
+def test_a_fallback_keeps_what_is_done_here_and_leaves_what_was_sent(project):
+    """Dimensions and the threshold belong to the first model's space; cutting and prompt go along."""
+    project.whole["providers"]["mine"]["models"]["spare"] = project.whole["providers"]["mine"]["models"]["m"]
+    project.whole["fallback"] = ["mine/spare"]
+    given = {"model": "mine/m", "extra": {"dimensions": 8}, "local": {"chunk_tokens": 32, "threshold": 0.9}}
+    plan = project.plan(settings=given, split="all")
+    (spare,) = plan.task.embedding.fallback
+    assert (spare.model, spare.extra, spare.local) == ("mine/spare", {}, {"chunk_tokens": 32})
+    assert set(plan.asked_models) == {"mine/m", "mine/spare"}
+
+
+@pytest.mark.parametrize(
+    ("target", "grades"),
+    [
+        ("a", {"a": 1.0}),
+        (7, {"7": 1.0}),
+        (["a", "b"], {"a": 1.0, "b": 1.0}),
+        ({"a": 2, "b": 0}, {"a": 2.0}),
+        ({"a": 0}, None),
+        ({"a": -1}, None),
+        ([], None),
+        (True, None),
+        (["a", None], None),
+    ],
+)
+def test_relevance_is_an_id_a_list_or_grades(target, grades):
+    """What nobody could find anything by is no target."""
+    assert relevance(target) == grades
+
+
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [
+        ("same", True),
+        ("Different ", False),
+        (1, True),
+        (0.0, False),
+        (True, True),
+        ("maybe", None),
+        (2, None),
+    ],
+)
+def test_same_and_different_have_few_spellings(target, found):
+    """Anything else is refused rather than guessed."""
+    assert same(target) is found
