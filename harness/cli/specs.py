@@ -11,9 +11,8 @@ import click
 from harness.cli.runs import ALLOW_CODE, STORE
 
 if TYPE_CHECKING:
-    from harness.plan.caps import Budget
     from harness.plan.estimate import PlanEstimate
-    from harness.plan.plan import Plan, Space
+    from harness.plan.plan import Budget, Plan, Space
 
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
 

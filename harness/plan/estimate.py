@@ -164,7 +164,9 @@ def _expected(plan: Plan, trials: int, costs: Sequence[_CallCost], judging: Judg
     fewest, most = looks + deep, repeats * (trials * card.n_search + confirmed)
     low_usd = looks * _mean([cost.short_usd for cost in costs]) + deep * min(cost.short_usd for cost in costs)
     high_usd = (most - deep) * _mean([cost.usd for cost in costs]) + deep * max(cost.usd for cost in costs)
-    judge_calls = tuple(judging.calls * answers + judging.measured_calls for answers in (fewest, most))
+    judge_calls = tuple(
+        math.ceil(judging.calls * answers) + judging.measured_calls for answers in (fewest, most)
+    )
     judge_low_usd = judging.short_usd * fewest + judging.measured_usd
     judge_high_usd = judging.usd * most + judging.measured_usd
     fewest, most = math.ceil(each * fewest) + judge_calls[0], math.ceil(each * most) + judge_calls[1]
@@ -207,8 +209,7 @@ def call_usd(plan: Plan) -> dict[tuple[str, str], float]:
 
 def calls_per_answer(plan: Plan) -> float:
     """How many calls an answer takes, those of judges included; a mean where inputs are asked in chunks."""
-    long = plan.task.long_inputs
-    if long is None or long.combine is None:
+    if not any(one.long_inputs is not None and one.long_inputs.combine for one in plan.task.each):
         return 1 + plan.task.judge_calls
     prompt = plan.space.prompts[0]
     return _mean([_size(plan, prompt, one).calls for one in _sampled(plan)]) + plan.task.judge_calls
@@ -228,7 +229,7 @@ def _sampled(plan: Plan) -> list[Sample]:
 
 def _size(plan: Plan, prompt: str, sample: Sample) -> _CallSize:
     pieces = list(plan.task.each_piece(prompt, sample))
-    long, chunks = plan.task.long_inputs, len(pieces)
+    long, chunks = plan.task.of(sample.id).long_inputs, len(pieces)
     reread = chunks if chunks > 1 and long is not None and long.reduce is not None else 0
     if reread and long is not None and long.reduce is not None:
         pieces.append(long.reduce.render(long.reduce_inputs(sample.inputs, ["an answer"])))
@@ -304,8 +305,8 @@ def _basis(plan: Plan, n_sampled: int) -> list[str]:
     rows = "all rows" if n_sampled == n else f"{n_sampled} of {n} rows, the others taken to be like them"
     judged = [
         (
-            f"Judges add {plan.task.judge_calls} to each call for an answer, counted in all figures, at the "
-            "price of answers as long as the settings allow, and of short ones at the low end."
+            f"Judges add {plan.task.judge_calls:.3g} to each call for an answer, counted in all figures, at "
+            "the price of answers as long as the settings allow, and of short ones at the low end."
         )
     ]
     parts = [

@@ -28,7 +28,8 @@ class Allowance:
     """The caps of a run, and the calls kept back for its finalists, which never take most of a cap.
 
     guesses: USD of a call by model and prompt, which hold until an arm has seen a price of its own.
-    per_answer: calls for each answer, those of judges included; judge_usd: what these are guessed to cost.
+    per_answer: calls for each answer, those of judges included, on average; judge_usd: what these are guessed
+    to cost.
     """
 
     calls: int | None
@@ -37,7 +38,7 @@ class Allowance:
     finalists: int
     reserve_calls: int
     guesses: Mapping[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
-    per_answer: float = 1.0
+    per_answer: float = 1
     judge_usd: float = 0.0
 
     @classmethod

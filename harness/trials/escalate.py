@@ -14,8 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from harness.errors import InconclusiveError
-from harness.plan.caps import Budget
-from harness.plan.plan import Plan
+from harness.plan.plan import Budget, Plan
 from harness.records import MODEL_CLASSES, ModelClass
 from harness.trials.evaluate import Ask
 from harness.trials.evidence import Arm
@@ -107,6 +106,10 @@ def stage_of(plan: Plan, kind: ModelClass, arms: Sequence[Arm], finalists: Seque
             dimensions={name: space.dimensions[name] for name in models},
             defaults={name: space.defaults[name] for name in models},
             warm=tuple(one for one in space.warm if one.model in models),
+            presets={
+                name: tuple(one for one in some if one.model in models)
+                for name, some in space.presets.items()
+            },
         ),
         n_trials=max(1, math.ceil((plan.n_trials - len(arms)) / left)),
         budget=Budget(

@@ -199,7 +199,7 @@ def score_all(
     answer = answer_of(outcome, sample)
     return tuple(
         scorer.score(answer, replies[scorer.name]) if isinstance(scorer, Judge) else scorer.score(answer)
-        for scorer in plan.task.scorers
+        for scorer in plan.task.of(sample.id).scorers
     )
 
 
@@ -209,7 +209,7 @@ def score_repeats(plan: Plan, outcomes: Sequence[Outcome], sample: Sample) -> tu
     if len(outcomes) < plan.task.repeats or not answered:
         return ()
     answers = sorted((answer_of(one, sample) for one in answered), key=lambda answer: answer.repeat)
-    return tuple(scorer.score_repeats(answers) for scorer in plan.task.repeat_scorers)
+    return tuple(scorer.score_repeats(answers) for scorer in plan.task.of(sample.id).repeat_scorers)
 
 
 def make_call(
@@ -232,7 +232,7 @@ def make_call(
         settings=settings,
         messages=messages or plan.task.messages(settings.prompt, sample),
         sample_id=sample.id,
-        task=plan.task.name,
+        task=plan.task.of(sample.id).name,
         repeat=repeat,
     )
 
@@ -243,10 +243,10 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
     Scores of all repeats together stand in the row of the last one.
     """
     plan, seen = arm.board.plan, np.flatnonzero(arm.seen.any(axis=1)).tolist()
-    long = plan.task.long_inputs
     of_sample: list[Outcome] = []
     for judged in _again(arm, seen, engine):
         outcome, sample = judged.outcome, judged.sample
+        long = plan.task.of(sample.id).long_inputs
         of_sample = [one for one in of_sample if one.call.sample_id == sample.id] + [outcome]
         failed = isinstance(outcome, CallFailure)
         yield AnswerRow(
@@ -276,7 +276,7 @@ def take(judged: Judged[Asked]) -> None:
     arm, plan = asked.arm, asked.arm.board.plan
     arm.take(asked.position, outcome, score_all(plan, outcome, asked.sample, judged.replies.texts))
     arm.judge_usd += judged.replies.usd
-    if plan.task.repeat_scorers:
+    if plan.task.of(asked.sample.id).repeat_scorers:
         outcomes = arm.waiting.setdefault(asked.position, [])
         outcomes.append(outcome)
         if len(outcomes) == plan.task.repeats:

@@ -43,8 +43,8 @@ class Asks(Protocol):
 
 def in_chunks(plan: Plan, engine: Asks) -> Asks:
     """The engine, or one that asks long inputs in chunks where the task of this plan wants that."""
-    long = plan.task.long_inputs
-    return engine if long is None or long.combine is None else ChunkedAsks(plan, long, engine)
+    wanted = (one.long_inputs is not None and one.long_inputs.combine for one in plan.task.each)
+    return ChunkedAsks(plan, engine) if any(wanted) else engine
 
 
 @dataclass(slots=True)
@@ -65,7 +65,6 @@ class ChunkedAsks:
     """Stands before an engine. All state belongs to one stream of calls."""
 
     plan: Plan
-    long: LongInputs
     engine: Asks
 
     def run(self, calls: Iterable[Call]) -> Generator[Outcome]:
@@ -124,16 +123,16 @@ class ChunkedAsks:
             # What was not sent says nothing of the sample, whatever else failed.
             first = next((one for one in failed if one.kind in UNSENT), failed[0])
             yield replace(first, call=taken.call, attempts=sum(one.attempts for one in failed))
-        elif self.long.combine == "reduce":
+        elif (combine := self._long(taken).combine) == "reduce":
             yield taken
         else:
             texts = [answer.reply.text or "" for answer in answers]
-            whole = BETWEEN.join(texts) if self.long.combine == "concat" else self._voted(taken, texts)
+            whole = BETWEEN.join(texts) if combine == "concat" else self._voted(taken, texts)
             yield _put_together(taken, [whole])
 
     def _voted(self, whole: _Whole, texts: Sequence[str]) -> str:
         """The first text with the label that most have, or the text where the scorer reads no label."""
-        scorer = self.plan.task.scorers[0]
+        scorer = self.plan.task.of(whole.sample.id).scorers[0]
         votes: list[str | None] = [None] * len(texts)
         if not isinstance(scorer, Judge):
             votes = [scorer.score(Answer(sample=whole.sample, text=text)).label for text in texts]
@@ -141,6 +140,11 @@ class ChunkedAsks:
             votes = [" ".join(text.split()).casefold() for text in texts]
         counts = Counter(vote for vote in votes if vote is not None)
         return texts[votes.index(max(counts, key=counts.__getitem__))]
+
+    def _long(self, whole: _Whole) -> LongInputs:
+        long = self.plan.task.of(whole.sample.id).long_inputs
+        assert long is not None, "only a task with long inputs asks in chunks"
+        return long
 
     def _reduced(self, waiting: Sequence[_Whole]) -> Iterator[Outcome]:
         """One more call for each of these, all of them together."""
@@ -159,9 +163,10 @@ class ChunkedAsks:
     def _last_call(self, whole: _Whole) -> Call | CallFailure:
         """The call that puts the answers together; a failure where its prompt cannot be made of them."""
         texts = [one.reply.text or "" for one in whole.outcomes() if isinstance(one, Completion)]
-        assert self.long.reduce is not None, "a plan that reduces has a prompt for it"
+        long = self._long(whole)
+        assert long.reduce is not None, "a plan that reduces has a prompt for it"
         try:
-            messages = self.long.reduce.render(self.long.reduce_inputs(whole.sample.inputs, texts))
+            messages = long.reduce.render(long.reduce_inputs(whole.sample.inputs, texts))
         except PromptError as error:
             return CallFailure(
                 call=whole.call, kind="bad_request", message=str(error), attempts=0, retryable=False
