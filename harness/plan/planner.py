@@ -323,6 +323,7 @@ class _Draft:
                 *self.panel.notes(self.models),
                 *self._absences(spec.search, space),
                 *row_notes(task),
+                *(note for draft in self.tasks for note in draft.notes),
                 *self.notes,
             ),
             pins=self.pins,
