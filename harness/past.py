@@ -24,7 +24,7 @@ from harness.plan.plan import Plan
 from harness.plan.planner import data_fingerprint, make_plan
 from harness.plan.provenance import provenance_of
 from harness.records import Split, Verb
-from harness.result import EvalResult, TuneResult
+from harness.result import EvalResult, TuneResult, selected
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import answer_rows, remember
 from harness.trials.evidence import Arm, Board
@@ -95,11 +95,12 @@ def _record_of(row: RunRow) -> RunRecord:
 class Chosen:
     """What a finished run recommends. prompt_text: the template of its prompt, as it was measured.
 
-    labelled: the choice under every policy.
+    templates: of all its prompts, by variant. labelled: the choice under every policy.
     """
 
     recommendation: Recommendation
     prompt_text: str
+    templates: Mapping[str, str]
     labelled: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
 
 
@@ -133,7 +134,7 @@ def chosen(
         why = "; ".join(record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
     prompt = row.prompts[recommendation.settings.prompt]
-    return Chosen(recommendation, prompt, labelled)
+    return Chosen(recommendation, prompt, row.prompts, labelled)
 
 
 def data_now(run: str, *, store: str | None = None) -> str | None:
@@ -168,7 +169,9 @@ def rebuild_report(
         result = load_run(row.run, store=store, reports=reports, scorers=scorers)
         with open_engine(result.plan, row.run, database, {}, SystemClock(), use_cache=True) as engine:
             arms = arms_of(result.record, result.plan, engine, database)
-            result.files = tuple(write_report(result.record, rows_of(arms, engine), result.folder))
+            rows, choice = rows_of(arms, engine), result.record.recommendation
+            selection = None if choice is None else selected(choice, result.plan)
+            result.files = tuple(write_report(result.record, rows, result.folder, selection))
         return result
     finally:
         database.close()

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any, cast
 
 from harness.errors import CatalogueError
@@ -50,6 +51,11 @@ class WeightsFile:
     template: str | None = None
     terms: str | None = None
     beside: tuple[str, ...] = ()
+
+
+def models_folder(environ: Mapping[str, str]) -> Path:
+    """Where weight files are kept: `HARNESS_MODELS`, or `.harness/models` under the current folder."""
+    return Path(environ.get("HARNESS_MODELS") or ".harness/models")
 
 
 def load_weights() -> tuple[WeightsFile, ...]:
@@ -97,8 +103,9 @@ def _entry(raw: Any, where: str) -> WeightsFile:
         _source(source, f"{where}.sources[{index}]")
         for index, source in enumerate(cast("list[Any]", sources))
     )
+    beside = tuple(str(other) for other in entry.pop("beside", None) or ())
     try:
-        weights = WeightsFile(**entry | {"beside": tuple(entry.get("beside", ()))}, sources=read)
+        weights = WeightsFile(**entry, sources=read, beside=beside)
     except TypeError as error:
         raise CatalogueError(f"{where}: {error}; the keys are named at the head of weights.yaml") from error
     if weights.sha256 is not None and not SHA256_PATTERN.fullmatch(weights.sha256):
