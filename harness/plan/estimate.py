@@ -105,7 +105,7 @@ def estimate_plan(plan: Plan) -> PlanEstimate:
     answers = trials * (card.n_search + card.n_confirm) * plan.task.repeats
     samples = _sampled(plan)
     judging = judge_cost(plan, samples)
-    calls = answers * (1 + judging.calls) + judging.measured_calls
+    calls = math.ceil(answers * (1 + judging.calls)) + judging.measured_calls
     sizes = [[_size(plan, prompt, sample) for sample in samples] for prompt in plan.space.prompts]
     costs = [_cost(plan, model, of_prompt) for of_prompt in sizes for model in plan.models]
     estimated_usd = answers * (_mean([cost.usd for cost in costs]) + judging.usd) + judging.measured_usd
@@ -157,7 +157,9 @@ def _expected(plan: Plan, trials: int, costs: Sequence[_CallCost], judging: Judg
     fewest, most = looks + deep, repeats * (trials * card.n_search + confirmed)
     low_usd = looks * _mean([cost.short_usd for cost in costs]) + deep * min(cost.short_usd for cost in costs)
     high_usd = (most - deep) * _mean([cost.usd for cost in costs]) + deep * max(cost.usd for cost in costs)
-    judge_calls = tuple(judging.calls * answers + judging.measured_calls for answers in (fewest, most))
+    judge_calls = tuple(
+        math.ceil(judging.calls * answers) + judging.measured_calls for answers in (fewest, most)
+    )
     judge_low_usd = judging.short_usd * fewest + judging.measured_usd
     judge_high_usd = judging.usd * most + judging.measured_usd
     fewest, most = fewest + judge_calls[0], most + judge_calls[1]
@@ -273,8 +275,8 @@ def _basis(plan: Plan, n_sampled: int) -> list[str]:
     rows = "all rows" if n_sampled == n else f"{n_sampled} of {n} rows, the others taken to be like them"
     judged = [
         (
-            f"Judges add {plan.task.judge_calls} to each call for an answer, counted in all figures, at the "
-            "price of answers as long as the settings allow, and of short ones at the low end."
+            f"Judges add {plan.task.judge_calls:.3g} to each call for an answer, counted in all figures, at "
+            "the price of answers as long as the settings allow, and of short ones at the low end."
         )
     ]
     parts = [

@@ -21,9 +21,14 @@ from harness.records import JsonValue
 ONLY_VARIANT = "default"
 
 
-def read_prompts(task: TaskSpec, source: YamlSource, folder: Path, problems: Problems) -> dict[str, Prompt]:
-    """The prompts by variant, in the spec's order; faulty ones are noted and left out."""
-    return read_variants(("task", "prompt"), task.prompt, source, folder, problems)
+def read_prompts(
+    task: TaskSpec, source: YamlSource, folder: Path, problems: Problems, home: Place = ("task",)
+) -> dict[str, Prompt]:
+    """The prompts by variant, in the spec's order; faulty ones are noted and left out.
+
+    home: the place of the task in the spec.
+    """
+    return read_variants((*home, "prompt"), task.prompt, source, folder, problems)
 
 
 def read_variants(

@@ -28,7 +28,7 @@ class Allowance:
     """The caps of a run, and the calls kept back for its finalists, which never take most of a cap.
 
     guesses: USD of a call by model and prompt, which hold until an arm has seen a price of its own.
-    judge_calls: calls of judges for each answer; judge_usd: what these are guessed to cost, likewise.
+    judge_calls: calls of judges for each answer, on average; judge_usd: what these are guessed to cost.
     """
 
     calls: int | None
@@ -37,7 +37,7 @@ class Allowance:
     finalists: int
     reserve_calls: int
     guesses: Mapping[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
-    judge_calls: int = 0
+    judge_calls: float = 0
     judge_usd: float = 0.0
 
     @classmethod
@@ -45,7 +45,7 @@ class Allowance:
         """The allowance of this plan, with the confirmation of so many finalists kept back."""
         repeats = plan.task.repeats
         per_answer = 1 + plan.task.judge_calls
-        reserve = finalists * len(plan.task.rows.ids("confirm")) * repeats * per_answer
+        reserve = math.ceil(finalists * len(plan.task.rows.ids("confirm")) * repeats * per_answer)
         if plan.budget.calls is not None:
             reserve = min(reserve, int(plan.budget.calls * MOST_RESERVED))
         # Judges are measured before anything is searched.

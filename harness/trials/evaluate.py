@@ -194,7 +194,7 @@ def score_all(
     answer = answer_of(outcome, sample)
     return tuple(
         scorer.score(answer, replies[scorer.name]) if isinstance(scorer, Judge) else scorer.score(answer)
-        for scorer in plan.task.scorers
+        for scorer in plan.task.of(sample.id).scorers
     )
 
 
@@ -204,7 +204,7 @@ def score_repeats(plan: Plan, outcomes: Sequence[Outcome], sample: Sample) -> tu
     if len(outcomes) < plan.task.repeats or not answered:
         return ()
     answers = sorted((answer_of(one, sample) for one in answered), key=lambda answer: answer.repeat)
-    return tuple(scorer.score_repeats(answers) for scorer in plan.task.repeat_scorers)
+    return tuple(scorer.score_repeats(answers) for scorer in plan.task.of(sample.id).repeat_scorers)
 
 
 def make_call(
@@ -227,7 +227,7 @@ def make_call(
         settings=settings,
         messages=messages or plan.task.messages(settings.prompt, sample),
         sample_id=sample.id,
-        task=plan.task.name,
+        task=plan.task.of(sample.id).name,
         repeat=repeat,
     )
 
@@ -268,7 +268,7 @@ def take(judged: Judged[Asked]) -> None:
     arm, plan = asked.arm, asked.arm.board.plan
     arm.take(asked.position, outcome, score_all(plan, outcome, asked.sample, judged.replies.texts))
     arm.judge_usd += judged.replies.usd
-    if plan.task.repeat_scorers:
+    if plan.task.of(asked.sample.id).repeat_scorers:
         outcomes = arm.waiting.setdefault(asked.position, [])
         outcomes.append(outcome)
         if len(outcomes) == plan.task.repeats:
