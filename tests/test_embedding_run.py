@@ -472,3 +472,43 @@ def test_drift_is_a_check_for_ci(desk, capsys):
         codes.append(ended.value.code)
     assert codes == [0, 1]
     assert "rank correlation" in capsys.readouterr().out
+
+
+# -- stopped and gone on with
+
+
+def test_a_search_that_was_stopped_goes_on_without_paying_twice(desk):
+    """Ctrl-C in mid-search keeps every vector: resumed, each text was sent once in both attempts together."""
+    spec = desk.spec(search={"dimensions": {"choices": [16, 32, 64]}})
+
+    def stop(progress):
+        if progress.done > len(QUESTIONS):
+            raise KeyboardInterrupt
+
+    first = desk.tune(spec, on_progress=stop)
+    assert first.record.state == "stopped"
+    again = tune(resume=first.record.run, providers=desk.provider(), **desk.where)
+    assert again.record.state == "complete"
+    whole = 3 * (len(ARTICLES) + len(QUESTIONS))
+    assert len(desk.texts["one"]) == whole
+    assert again.record.recommendation is not None
+
+
+def test_an_evaluation_that_a_budget_ended_goes_on_with_more(desk):
+    """A cap that the corpus used up is raised, and only what was missing is paid."""
+    spec = desk.spec(budget={"usd": 1e-6})
+    first = desk.evaluate(spec)
+    assert first.record.state == "inconclusive"
+    again = evaluate(resume=first.record.run, max_cost=1.0, providers=desk.provider(), **desk.where)
+    assert again.record.state == "complete"
+    assert len(desk.texts["one"]) == len(ARTICLES) + len(QUESTIONS)
+
+
+def test_a_recommended_threshold_can_be_measured_again(desk):
+    """The recommendation.json of a cache is settings like all others: its threshold is held."""
+    spec = pairs(desk, "semantic_cache", intents(), false_hit_rate=0.05) | {"aim": {"confirm": 0.3}}
+    tuned = desk.tune(spec)
+    again = desk.evaluate(spec, settings=str(tuned.folder / "recommendation.json"), split="confirm")
+    assert again.record.trials[0].settings.local == tuned.record.recommendation.settings.local
+    assert again.record.trials[0].quality == tuned.record.recommendation.trial.quality
+    assert not any("flatters" in note for note in again.record.notes)

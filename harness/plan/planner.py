@@ -21,7 +21,7 @@ from harness.plan.columns import Row
 from harness.plan.data_source import CACHE_FOLDER, find_rows, rows_missing
 from harness.plan.embedding import Embedding
 from harness.plan.embedding_spec import EmbeddingTaskSpec
-from harness.plan.embedding_task import EmbeddingDraft, fallen_back
+from harness.plan.embedding_task import EmbeddingDraft, fallen_back, few_pairs
 from harness.plan.frames import with_rows_written
 from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel, find_panel
@@ -188,6 +188,8 @@ class _Draft:
         if self.embedding is not None:
             check, fault = draft.row_check(self.embedding, {**self.models, **self.fallback})
             self.rows = self._read_rows(task, check, fault)
+            if self.rows is not None:
+                self.notes += few_pairs(self.embedding, self.rows, (self.reading.aim or AimSpec()).confidence)
 
     def _refuse_untimed(self) -> None:
         """Note a limit on the first token for a provider that answers in one piece."""
