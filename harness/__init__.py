@@ -13,31 +13,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from harness.comparing import CompareResult, compare
     from harness.errors import HarnessError, InconclusiveError, SpecError
+    from harness.gating import GateResult, gate
     from harness.past import load_run
     from harness.plan.planner import make_plan
     from harness.result import EvalResult, TuneResult
     from harness.run import evaluate, tune
 
 _HOMES = {
+    "CompareResult": "harness.comparing",
     "EvalResult": "harness.result",
+    "GateResult": "harness.gating",
     "HarnessError": "harness.errors",
     "InconclusiveError": "harness.errors",
     "SpecError": "harness.errors",
     "TuneResult": "harness.result",
+    "compare": "harness.comparing",
     "evaluate": "harness.run",
+    "gate": "harness.gating",
     "load_run": "harness.past",
     "make_plan": "harness.plan.planner",
     "tune": "harness.run",
 }
 
 __all__ = [
+    "CompareResult",
     "EvalResult",
+    "GateResult",
     "HarnessError",
     "InconclusiveError",
     "SpecError",
     "TuneResult",
+    "compare",
     "evaluate",
+    "gate",
     "load_run",
     "make_plan",
     "tune",

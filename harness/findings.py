@@ -22,6 +22,7 @@ from harness.records import (
     Split,
     Verb,
 )
+from harness.sheets import Sheet
 
 TrialState = Literal["running", "complete", "eliminated", "infeasible", "failed", "stopped"]
 
@@ -395,7 +396,7 @@ class RunRecord:
 
     trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
-    breakdowns: of the finalists, or of the one trial of an evaluation.
+    breakdowns: of the finalists, or of the one trial of an evaluation; sheets: of the same, sample by sample.
     verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
     settings come from, in words; empty for a search. judges: those that were measured. references: what
     embedding models are held against. caches: thresholds of a semantic cache, the recommended one first.
@@ -421,5 +422,6 @@ class RunRecord:
     origin: str = ""
     judges: tuple[JudgeReport, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
+    sheets: tuple[Sheet, ...] = ()
     references: tuple[Reference, ...] = ()
     caches: tuple[CacheReport, ...] = ()

@@ -74,6 +74,15 @@ def load_run(
         database.close()
 
 
+def record_of(run: str = "latest", *, store: str | None = None) -> RunRecord:
+    """The record of a finished run, whatever became of its spec. Raises UsageError when it is not there."""
+    database = open_store(store)
+    try:
+        return _record_of(database.run(run))
+    finally:
+        database.close()
+
+
 def _record_of(row: RunRow) -> RunRecord:
     if row.record is None:
         raise UsageError(

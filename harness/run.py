@@ -61,7 +61,7 @@ def tune(
     return result
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - what is measured, and with what means
     spec: str | Path | Mapping[str, Any] | None = None,
     settings: Given | None = None,
     *,
@@ -73,6 +73,7 @@ def evaluate(
     on_progress: Watcher | None = None,
     use_cache: bool = True,
     mlflow: bool = True,
+    offline: bool = False,
     environ: Mapping[str, str] | None = None,
     clock: Clock | None = None,
     **overrides: Any,
@@ -82,14 +83,20 @@ def evaluate(
     settings: `Settings`, a `Recommendation`, settings by name, or the path of a JSON or YAML file with them:
     a recommendation.json, an evaluation.json, an exported settings.json, or plain names and values. They are
     sent as they are: what is not there is not sent. `None`: the untuned default, as trial 0 of a search.
-    split: the samples that answer; `None`: all. overrides: limit, repeat, seed, max_cost, max_concurrency.
+    split: the samples that answer; `None`: all. offline: ask the store alone, for which no key is needed; a
+    missing answer is an error. overrides: limit, repeat, seed, max_cost, max_concurrency.
     All else is as for `tune`. A budget that does not cover all samples, and answers of which none could be
     scored, end the run as "inconclusive", with what it has.
     Raises HarnessError; what was answered until then is in the store.
     """
     if resume is not None and (settings is not None or split is not None):
         raise UsageError(f"run {resume!r} has its settings and its split; resume it without others")
+    if offline and not use_cache:
+        raise UsageError(
+            "offline asks the store alone, which use_cache=False (--no-cache) leaves out; give one"
+        )
     means = _means(store, reports, providers, on_progress, use_cache=use_cache, environ=environ, clock=clock)
+    means = replace(means, offline=offline)
     asked = {} if resume is not None else {"split": split or "all", "settings": settings}
     with open_session(means, "eval", spec, resume, {**overrides, **asked}) as session:
         result = _measure(session)

@@ -38,6 +38,8 @@ from harness.trials.measured_judge import measure_judges, require_telling, with_
 from harness.trials.mirror import Mirror, mirrored
 from harness.trials.quality import breakdown
 from harness.trials.references import references
+from harness.trials.sheet import sheet_of
+from harness.trials.stored import RecallAll, StoredAnswers
 from harness.trials.vectors import VectorPipeline
 
 GLANCE_S = 0.5  # between two progress snapshots while answers arrive
@@ -79,11 +81,15 @@ class Means:
     use_cache: bool
     environ: Mapping[str, str]
     clock: Clock
+    offline: bool = False
 
 
 @dataclass(slots=True)
 class Session:
-    """What is needed to say how far a run is, and to keep it. folder: of its report."""
+    """What is needed to say how far a run is, and to keep it.
+
+    folder: of its report. offline: whether nobody is asked but the store.
+    """
 
     run: str
     plan: Plan
@@ -94,6 +100,7 @@ class Session:
     started_at: datetime
     on_progress: Watcher | None
     mirror: Mirror | None
+    offline: bool
     began: float = field(init=False)
     next_glance: float = field(init=False)
     last_glance_s: float = field(default=0.0, init=False)
@@ -107,6 +114,8 @@ class Session:
 
     def asks(self, watch: Callable[[], None]) -> Ask:
         """A way to let arms answer samples; `watch` is called after each outcome."""
+        if self.offline:
+            return StoredAnswers(self.engine, watch).ask
         if self.plan.task.embedding is not None:
             return VectorPipeline(self.engine, watch).ask
         return Pipeline(self.engine, watch).ask
@@ -156,7 +165,7 @@ class Session:
     def attempt(self, work: Work) -> RunState:
         """Do the work and say how it ended; a fault is passed on when what there is was written down."""
         try:
-            self.judges = measure_judges(self.plan, self.engine.run)
+            self.judges = self._measured_judges()
             require_telling(self.plan, self.judges)
             work.run()
         except KeyboardInterrupt:
@@ -174,6 +183,14 @@ class Session:
                 self.store.set_state(self.run, "failed")
             raise
         return "complete"
+
+    def _measured_judges(self) -> tuple[JudgeReport, ...]:
+        if not self.offline:
+            return measure_judges(self.plan, self.engine.run)
+        stored = RecallAll(self.engine)
+        reports = measure_judges(self.plan, stored)
+        stored.require_all()
+        return reports
 
     def record(self, work: Work, state: RunState) -> RunRecord:
         """What the work found, without a recommendation."""
@@ -207,6 +224,7 @@ class Session:
             references=references(plan, _reported(plan)) if any(arm.samples() for arm in work.arms) else (),
             caches=_caches(plan, work, confirmed),
             breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
+            sheets=tuple(sheet_of(arm) for arm in _shown(plan, work) if arm.samples()),
         )
 
     def conclude(self, work: Work, record: RunRecord) -> tuple[Path, ...]:
@@ -244,7 +262,9 @@ def open_session(
             row = _row_again(verb, spec, resume, database)
             plan = plan_of(row, overrides)
         require_folder(means.reports)
-        providers = means.providers
+        if means.offline and plan.task.embedding is not None:
+            raise UsageError("offline is for tasks of texts; leave it out for one of embedding models")
+        providers = {} if means.offline else means.providers
         if providers is None:
             providers = open_providers(plan.endpoints, plan.asked_models, means.environ)
         database.begin_run(row)
@@ -254,7 +274,10 @@ def open_session(
             mirrored(row.run, plan) as mirror,
         ):
             folder, began = means.reports / row.run, row.started_at
-            yield Session(row.run, plan, folder, database, engine, means.clock, began, watch, mirror)
+            yield Session(
+                *(row.run, plan, folder, database, engine, means.clock, began, watch, mirror),
+                offline=means.offline,
+            )
     finally:
         database.close()
 

@@ -11,7 +11,19 @@ from collections.abc import Sequence
 
 import click
 
-from harness.cli import cache, doctor, exports, models, runs, simulate, spaces, specs, studies
+from harness.cli import (
+    cache,
+    comparisons,
+    doctor,
+    exports,
+    gates,
+    models,
+    runs,
+    simulate,
+    spaces,
+    specs,
+    studies,
+)
 from harness.errors import HarnessError
 from harness.loading import run_alone
 
@@ -32,7 +44,11 @@ def cli() -> None:
     """Choose which language model and which settings to ship, with evidence."""
 
 
-for family in (specs, models, runs, studies, spaces, exports, cache, doctor, simulate):
+FAMILIES = (
+    *(specs, models, runs, gates, comparisons, studies, spaces),
+    *(exports, cache, doctor, simulate),
+)
+for family in FAMILIES:
     for command in family.COMMANDS:
         cli.add_command(command)
 

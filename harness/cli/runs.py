@@ -1,4 +1,4 @@
-"""Verbs that run or show runs: `tune`, `eval`, `report`, `list`."""
+"""Verbs that make runs, and write their reports: `tune`, `eval`, `report`."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ def run_options(command: Command) -> Command:
     """The options of every verb that makes a run, in the order in which help shows them."""
     options = (
         click.option("--resume", metavar="RUN", help="Go on with this run ('latest': the one begun last)."),
-        _option("-j", "--max-concurrency", type=int, help="Calls in flight."),
-        _option("-n", "--limit", type=int, help="Use only this many samples."),
-        _option("--repeat", type=int, help="Answers per sample."),
-        _option("--max-cost", type=float, help="Cap in US dollars."),
-        _option("--seed", type=int, help="Seed of order, search and sampling."),
-        _option("--no-cache", is_flag=True, help="Ask everything anew."),
-        _option("--no-mlflow", is_flag=True, help="Do not mirror the run in MLflow."),
+        option("-j", "--max-concurrency", type=int, help="Calls in flight."),
+        option("-n", "--limit", type=int, help="Use only this many samples."),
+        option("--repeat", type=int, help="Answers per sample."),
+        option("--max-cost", type=float, help="Cap in US dollars."),
+        option("--seed", type=int, help="Seed of order, search and sampling."),
+        option("--no-cache", is_flag=True, help="Ask everything anew."),
+        option("--no-mlflow", is_flag=True, help="Do not mirror the run in MLflow."),
         ALLOW_CODE,
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="Show no progress."),
         STORE,
         REPORTS,
     )
-    for option in reversed(options):
-        command = option(command)
+    for one in reversed(options):
+        command = one(command)
     return command
 
 
-def _option(*names: str, **attributes: Any) -> Callable[[Command], Command]:
+def option(*names: str, **attributes: Any) -> Callable[[Command], Command]:
     """An option with its twin in the environment: HARNESS_MAX_COST for --max-cost."""
     twin = "HARNESS_" + names[-1].removeprefix("--").replace("-", "_").upper()
     return click.option(*names, envvar=twin, **attributes)
@@ -66,7 +66,7 @@ def _option(*names: str, **attributes: Any) -> Callable[[Command], Command]:
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path), required=False)
-@_option("--n-trials", type=int, help="Settings tried at most.")
+@option("--n-trials", type=int, help="Settings tried at most.")
 @run_options
 def tune(**options: Any) -> int:
     """Search SPEC's space and recommend settings."""
@@ -77,14 +77,15 @@ def tune(**options: Any) -> int:
 
 @click.command("eval")
 @click.argument("spec", type=click.Path(path_type=Path), required=False)
-@_option(
+@option(
     "--settings",
     type=click.Path(path_type=Path),
     help="JSON or YAML: a recommendation, an export, or settings by name; default: the untuned default.",
 )
-@_option(
+@option(
     "--split", type=click.Choice(["all", "search", "confirm"]), help="The samples that answer; default: all."
 )
+@option("--offline", is_flag=True, help="Ask the store alone, without keys; a missing answer is an error.")
 @run_options
 def evaluate(**options: Any) -> int:
     """Measure one set of settings on SPEC's task: quality, price and latency."""
@@ -134,23 +135,6 @@ def report(run: str, mlflow: bool, store: str | None, output: Path) -> int:
     return _show(result, as_json=False)
 
 
-@click.command("list")
-@STORE
-def list_runs(store: str | None) -> None:
-    """List the runs of the store, newest first."""
-    from harness.store.store import open_store
-
-    database = open_store(store)
-    try:
-        rows = database.runs()
-    finally:
-        database.close()
-    for row in rows:
-        click.echo(f"{row.run:<44} {row.state:<12} {row.verb:<5} {row.started_at:%Y-%m-%d %H:%M}")
-    if not rows:
-        click.echo("no runs yet; begin with `harness tune SPEC`")
-
-
 def _show(result: TuneResult | EvalResult, *, as_json: bool) -> int:
     from harness.cli.live import show_evaluation, show_recommendation
     from harness.outputs import evaluation
@@ -170,4 +154,4 @@ def _show(result: TuneResult | EvalResult, *, as_json: bool) -> int:
     return 0 if result.record.state == "complete" else INCONCLUSIVE
 
 
-COMMANDS = (tune, evaluate, report, list_runs)
+COMMANDS = (tune, evaluate, report)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, TypedDict, TypeVar, cast, get_args
 
 from harness.errors import UsageError
+from harness.plan.aim_spec import AimSpec
 from harness.plan.embedding_spec import EmbeddingTaskSpec
 from harness.plan.given import Given
 from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
@@ -19,7 +20,13 @@ from harness.records import JsonValue, Split
 
 SMALLEST_LIMIT = 4
 Part = TypeVar(
-    "Part", TaskSpec | None, EmbeddingTaskSpec | None, SearchSpec | None, BudgetSpec | None, Spec | None
+    "Part",
+    TaskSpec | None,
+    EmbeddingTaskSpec | None,
+    SearchSpec | None,
+    BudgetSpec | None,
+    AimSpec | None,
+    Spec | None,
 )
 
 
@@ -31,7 +38,8 @@ class Overrides(TypedDict, total=False):
     place of what `search.warm_start` names. split, settings: measure one set of settings on these samples in
     place of searching; without settings the untuned default, without a split on all of them. allow_code: the
     spec may name code of its own, and run code that models write. scorers: objects that the spec names as
-    given in Python, for a run that goes on.
+    given in Python, for a run that goes on. confidence: of intervals and bounds, in place of
+    `aim.confidence`.
     """
 
     limit: int | None
@@ -46,6 +54,7 @@ class Overrides(TypedDict, total=False):
     settings: Given | None
     allow_code: bool | None
     scorers: Sequence[Any] | None
+    confidence: float | None
 
 
 _LOWEST: Mapping[str, float] = {
@@ -83,11 +92,12 @@ def overridden(reading: SpecReading, overrides: Overrides) -> SpecReading:
         "vectors": _updated(reading.vectors, limit=limit),
         "search": _updated(reading.search, n_trials=overrides.get("n_trials")),
         "budget": _updated(reading.budget, usd=overrides.get("max_cost")),
+        "aim": _updated(reading.aim, confidence=overrides.get("confidence")),
     }
     spec = reading.spec
     if spec is not None:
         task = parts["task"] or parts["vectors"]
-        whole = {"task": task, "search": parts["search"], "budget": parts["budget"]}
+        whole = {"task": task, "search": parts["search"], "budget": parts["budget"], "aim": parts["aim"]}
         spec = _updated(spec.model_copy(update=whole), seed=overrides.get("seed"))
     return replace(reading, spec=spec, **parts)
 

@@ -15,6 +15,7 @@ from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
 from harness.plan.conditions import When
 from harness.plan.embedding import Embedding
+from harness.plan.gate_spec import Gate
 from harness.plan.labelled import Labelled
 from harness.plan.policy import Policy
 from harness.plan.problems import written
@@ -231,9 +232,8 @@ class Task:
 
     scorers: of single answers, the first gives the quality. repeat_scorers: of all answers to a sample.
     scorer_forms: both as the spec wrote them. slices: metadata fields that quality is shown by; `None`: all
-    with few values. labelled: answers of known quality by the name of the judge that is measured with
-    them. shots: examples by prompt variant, of those that show some. embedding: what vectors are for; `None`
-    in a task of texts. Such a task has no scorers.
+    with few values. labelled: answers of known quality by the judge that is measured with them. shots:
+    examples by prompt variant. embedding: what vectors are for, without scorers; `None`: a task of texts.
     """
 
     name: str
@@ -304,9 +304,8 @@ class Plan:
     fallback_models: those that an evaluation goes on with when one cannot be asked any more.
     endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
     unless the spec says so. escalate: whether larger classes are tried only where smaller ones do not do.
-    optuna_storage: where the run is mirrored live, `None`: nowhere. notes: what a reader of the plan should
-    know, as in a model's announced end. pins: what `make_plan` has to be told, besides the spec, to make this
-    plan again: what a warm start found, and what could be told of a sampler given in Python.
+    optuna_storage: where the run is mirrored live, `None`: nowhere. notes: for readers, as in a model's
+    announced end. pins: what `make_plan` has to be told, besides the spec, to make this plan again.
     """
 
     experiment: str
@@ -333,6 +332,7 @@ class Plan:
     pins: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     evaluated: Evaluated | None = None
     judge_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
+    gate: Gate = field(default_factory=Gate)
     fallback_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
 
     @property

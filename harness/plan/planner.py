@@ -23,6 +23,7 @@ from harness.plan.embedding import Embedding
 from harness.plan.embedding_spec import EmbeddingTaskSpec
 from harness.plan.embedding_task import EmbeddingDraft, fallen_back, few_pairs
 from harness.plan.frames import with_rows_written
+from harness.plan.gate_spec import check_gate, gate_of
 from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel, find_panel
 from harness.plan.lengths import LengthCheck, longest_prompts
@@ -66,8 +67,7 @@ def make_plan(
     base: folder that relative paths start from; default that of the spec, or the working folder.
     cache: folder for converted data files, and for rows that a mapping holds in place of a data set's name.
     store: where `search.warm_start` finds earlier runs, open or as a URL; `None`: HARNESS_STORE. overrides:
-    see `overrides.Overrides`. Raises SpecError with every fault of the spec, its templates and its data;
-    UsageError for an override that makes no sense.
+    see `overrides.Overrides`. Raises SpecError with every fault found, UsageError for a senseless override.
     """
     refuse_overrides(overrides)
     if isinstance(spec, Mapping):
@@ -78,6 +78,7 @@ def make_plan(
     folder = base or (Path() if isinstance(spec, Mapping | Spec) else Path(spec).parent)
     draft = _Draft(reading, catalogue or load_catalogue(), folder, cache, permission)
     draft.look_up()
+    check_gate(reading, [one.name for one in (*draft.scorers[1:], *draft.repeat_scorers)])
     split, given = overrides.get("split"), overrides.get("settings")
     searches = split is None and given is None
     if searches:
@@ -313,6 +314,7 @@ class _Draft:
             pins=self.pins,
             evaluated=self.evaluated,
             judge_models=self.panel.models,
+            gate=gate_of(spec.gate, self.folder),
         )
 
     def _absences(self, search: SearchSpec, space: Space) -> list[str]:

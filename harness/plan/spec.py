@@ -14,6 +14,7 @@ from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from harness.plan.aim_spec import AimSpec
 from harness.plan.embedding_spec import EmbeddingTaskSpec, VectorSearchSpec
+from harness.plan.gate_spec import GateSpec
 from harness.plan.problems import written
 from harness.plan.prompt_spec import PROMPT_TEXT, Name, Prompts
 from harness.plan.ranges import (
@@ -377,6 +378,9 @@ class Spec(Strict):
     )
     aim: AimSpec = Field(default_factory=AimSpec, description="What makes settings good.")
     budget: BudgetSpec = Field(description="What the run may cost.")
+    gate: GateSpec | None = Field(
+        default=None, description="What harness gate asks; a search does not look at it."
+    )
     failures: Literal["count_as_wrong", "leave_out"] = Field(
         description="What a call without an answer, or an answer that a scorer cannot judge, means for "
         "quality: count_as_wrong or leave_out. What a judge gives no verdict on is left out in any case."

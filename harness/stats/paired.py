@@ -142,6 +142,28 @@ def loses_p(challenger: Floats, leader: Floats) -> float:
     return float(stdtr(n - 1, mean / math.sqrt(variance / n)))
 
 
+def mean_change(changes: ArrayLike, *, level: float, groups: Groups = None) -> Estimate:
+    """The mean of changes of any size and sign, such as of prices, with a two-sided interval.
+
+    groups: the cluster of each, `None` for no clusters. t with C - 1 degrees of freedom on the clustered
+    standard error. Raises StatsError for fewer than two clusters.
+    Source: Student 1908, Biometrika 6(1); clusters: Miller 2024, arXiv 2411.00640.
+    """
+    values = checked(changes, what="changes", low=-math.inf, high=math.inf)
+    clusters = clustered(values, groups)
+    error = standard_error(clusters)
+    limits = _t_limits(clusters.mean, error, clusters.count, checked_level(level))
+    return Estimate(
+        value=clusters.mean,
+        low=limits.low,
+        high=limits.high,
+        level=level,
+        n=len(values),
+        clusters=clusters.count,
+        method="paired t",
+    )
+
+
 def _columns(a: ArrayLike, b: ArrayLike) -> tuple[Floats, Floats]:
     first, second = checked(a, what="scores of a"), checked(b, what="scores of b")
     if len(first) != len(second):

@@ -30,7 +30,7 @@ HOPELESS = (*OF_PROVIDER, "not_found", "down")  # what every further call would 
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """What a call under way was made for. The sample is read from disk once for all arms that meet it."""
 
     arm: Arm
@@ -72,7 +72,7 @@ class _Early:
     """What was asked ahead. places: arm, by its identity, position and repeat of each call."""
 
     outcomes: Generator[Outcome]
-    under_way: dict[int, _Asked]
+    under_way: dict[int, Asked]
     arms: Sequence[Arm]
     places: set[tuple[int, int, int]]
 
@@ -96,13 +96,13 @@ class Pipeline:
         ahead: what the next block asks in any case; its answers are noted there. A model without
         credentials, credit or anybody who answers is gone for these arms; the others go on.
         """
-        answered, under_way = Answered(), dict[int, _Asked]()
+        answered, under_way = Answered(), dict[int, Asked]()
         early, self._early = self._early, None
         places = early.places if early else ()
-        calls = _calls(Due(arms, positions), under_way, without=answered.gone, asked=places)
+        calls = calls_of(Due(arms, positions), under_way, without=answered.gone, asked=places)
         waiting = _Waiting(calls)
 
-        def outcomes() -> Iterator[tuple[Outcome, dict[int, _Asked]]]:
+        def outcomes() -> Iterator[tuple[Outcome, dict[int, Asked]]]:
             for outcome in self._engine.run(waiting):
                 if waiting.over and self._early is None:
                     self._early = self._begin(ahead, answered.gone, places)
@@ -118,7 +118,7 @@ class Pipeline:
                 if judged.replies.unsent:
                     answered.complete = False
                     continue
-                _take(judged)
+                take(judged)
                 if self._watch:
                     self._watch()
         except BaseException:
@@ -129,8 +129,8 @@ class Pipeline:
         return answered
 
     def _begin(self, ahead: Due, gone: Mapping[str, str], begun: Container[tuple[int, int, int]]) -> _Early:
-        under_way: dict[int, _Asked] = {}
-        calls = list(islice(_calls(ahead, under_way, without=gone, asked=begun), MOST_AHEAD))
+        under_way: dict[int, Asked] = {}
+        calls = list(islice(calls_of(ahead, under_way, without=gone, asked=begun), MOST_AHEAD))
         asked = [(under_way[id(call)], call.repeat) for call in calls]
         places = {(id(one.arm), one.position, repeat) for one, repeat in asked}
         return _Early(self._engine.ahead(calls), under_way, ahead.arms, places)
@@ -149,8 +149,8 @@ class _Waiting:
 
 
 def _arrived(
-    outcomes: Iterable[tuple[Outcome, dict[int, _Asked]]], answered: Answered, arms: Sequence[Arm]
-) -> Iterator[Arrived[_Asked]]:
+    outcomes: Iterable[tuple[Outcome, dict[int, Asked]]], answered: Answered, arms: Sequence[Arm]
+) -> Iterator[Arrived[Asked]]:
     """The outcomes that tell something; what others mean for those to come is noted."""
     for outcome, under_way in outcomes:
         asked = under_way.pop(id(outcome.call))
@@ -163,10 +163,10 @@ def _arrived(
         yield Arrived(asked, outcome, asked.sample)
 
 
-def _again(arm: Arm, positions: Sequence[int], engine: Engine) -> Iterator[Judged[_Asked]]:
+def _again(arm: Arm, positions: Sequence[int], engine: Engine) -> Iterator[Judged[Asked]]:
     """What this arm saw at these positions, and what judges said of it, read back from the store."""
-    under_way: dict[int, _Asked] = {}
-    outcomes = engine.recall(_calls(Due([arm], positions), under_way, again=True))
+    under_way: dict[int, Asked] = {}
+    outcomes = engine.recall(calls_of(Due([arm], positions), under_way, again=True))
     known = (Arrived(asked := under_way.pop(id(one.call)), one, asked.sample) for one in outcomes)
     return judge_each(arm.board.plan, known, engine.recall)
 
@@ -179,7 +179,7 @@ def remember(arm: Arm, seen: str, engine: Engine) -> None:
     arm.seen[:] = arm.seen_of(seen)
     positions = np.flatnonzero(arm.seen.any(axis=1)).tolist()
     for judged in _again(arm, positions, engine):
-        _take(judged)
+        take(judged)
 
 
 def score_all(
@@ -261,7 +261,7 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
         )
 
 
-def _take(judged: Judged[_Asked]) -> None:
+def take(judged: Judged[Asked]) -> None:
     """Score an outcome and add it to its arm; with the last repeat of a sample, the repeats as well."""
     asked, outcome = judged.asked, judged.outcome
     arm, plan = asked.arm, asked.arm.board.plan
@@ -284,9 +284,9 @@ def affected(failure: CallFailure, arms: Sequence[Arm]) -> set[str]:
     return {model, *(arm.settings.model for arm in arms if arm.settings.provider == provider)}
 
 
-def _calls(
+def calls_of(
     due: Due,
-    under_way: dict[int, _Asked],
+    under_way: dict[int, Asked],
     *,
     again: bool = False,
     without: Container[str] = (),
@@ -310,5 +310,5 @@ def _calls(
                 messages = rendered.get(arm.settings.prompt)
                 call = make_call(board.plan, arm.settings, sample, repeat, messages)
                 rendered[arm.settings.prompt] = call.messages
-                under_way[id(call)] = _Asked(arm, position, sample)
+                under_way[id(call)] = Asked(arm, position, sample)
                 yield call
