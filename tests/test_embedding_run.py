@@ -12,8 +12,10 @@ from sklearn.metrics import average_precision_score, v_measure_score
 
 from harness.calls.provider import ProviderFault
 from harness.cli import main
+from harness.comparing import compare
 from harness.drift import space_drift
 from harness.errors import HarnessError, ProviderError
+from harness.gating import gate
 from harness.outputs.frames import read_scores
 from harness.past import load_run, rebuild_report
 from harness.records import Reply, Usage
@@ -512,3 +514,27 @@ def test_a_recommended_threshold_can_be_measured_again(desk):
     assert again.record.trials[0].settings.local == tuned.record.recommendation.settings.local
     assert again.record.trials[0].quality == tuned.record.recommendation.trial.quality
     assert not any("flatters" in note for note in again.record.notes)
+
+
+# -- compared and gated
+
+
+def test_two_spaces_are_compared_query_by_query(desk):
+    """A model that blurs its vectors is worse on the same queries, and the gate's question has an answer."""
+    runs = evaluated(desk, "one"), evaluated(desk, "two", 0.9)
+    found = compare(*runs, store=desk.where["store"])
+    (ndcg,) = [one for one in found.comparison.metrics if one.metric == "ndcg@3"]
+    assert ndcg.difference.value < 0
+    assert ndcg.difference.n == len(QUESTIONS)
+    assert compare(runs[0], runs[0], store=desk.where["store"]).verdict == "same"
+
+
+def test_a_gate_lets_the_same_space_pass(desk):
+    """A baseline of an embedding task is written, and the same settings pass against it without a call."""
+    spec = desk.spec()
+    file = desk.folder / "baseline.json"
+    gate(spec, baseline=file, update_baseline=True, providers=desk.provider(), **desk.where)
+    desk.texts.clear()
+    again = gate(spec, baseline=file, providers=desk.provider(), **desk.where)
+    assert again.passed
+    assert not desk.texts

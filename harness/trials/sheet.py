@@ -65,7 +65,7 @@ def basis_of(plan: Plan, model: str, prompt: str) -> Basis:
         scoring=fingerprint([task.scorer_forms, task.metric, task.repeats, plan.failures, *others]),
         scorers={one.name: one.version for one in (*task.scorers, *task.repeat_scorers)},
         prompt=hashlib.sha256(template).hexdigest(),
-        prices=_prices(plan.models[model]),
+        prices=_prices(plan.asked_models[model]),
     )
 
 
