@@ -32,8 +32,8 @@ from harness.testing.delays import uniform
 from harness.testing.faults import parse_faults
 from harness.testing.http_server import SimulatorServer
 from harness.testing.sources import Answered
+from harness.testing.tokens import count_tokens
 from harness.testing.wire import Question
-from harness.testing.worlds import count_tokens
 
 HERE = Path(__file__).resolve().parent
 FAULTS = "429:0.05,500:0.05,reset:0.04,half:0.04,badjson:0.04,hang:0.02,retry-after-s:0.1"

@@ -18,7 +18,7 @@ from typing import Literal
 from harness.calls.lanes import open_provider
 from harness.calls.provider import Provider
 from harness.calls.trial_call import TrialCall, trial_calls
-from harness.calls.weights import installed, models_folder
+from harness.calls.weights import installed, models_folder, need_server
 from harness.catalogue.models import Catalogue, Model, ProviderFacts, load_catalogue
 from harness.errors import HarnessError
 from harness.outputs.tracking import tracking_target
@@ -245,7 +245,8 @@ def _lacks(provider: ProviderHealth) -> list[str]:
         for model in provider.models
         if model.weights_name is not None and model.weights is None
     ]
-    if provider.lane == "this machine" and find_spec("xllamacpp") is None:
+    served = any(model.weights_name and need_server(model.weights_name) for model in provider.models)
+    if served and find_spec("xllamacpp") is None:
         lacks.append("xllamacpp, which runs local models, is not installed: pip install 'llm-harness[local]'")
     return lacks
 

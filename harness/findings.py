@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from harness.insights import CacheReport, Reference, SettingEffect
 from harness.records import (
     Bounds,
     Endpoint,
@@ -37,6 +38,8 @@ class Trial:
     Rates are shares of the calls made; latencies are those of real calls. told: what the sampler was told it
     is worth, on one scale for short and long trials of a run; `None`: nothing. bounds: of the figures, by
     their names here, on the confirm split good for all finalists together; empty while a run is under way.
+    queue: waiting on our side, which is no part of the latency. endings: calls by how they ended: finish
+    reasons of answers, "" for none that was told, and kinds of failures.
     """
 
     number: int
@@ -60,6 +63,10 @@ class Trial:
     facts: Mapping[str, float] = field(default_factory=dict[str, float])
     told: float | None = None
     bounds: Mapping[str, Bounds] = field(default_factory=dict[str, Bounds])
+    first_token_p95_s: float | None = None
+    queue_p50_s: float | None = None
+    queue_p95_s: float | None = None
+    endings: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +129,16 @@ class Champion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderChampion:
+    """The best of one provider under the policy of the recommendation; the fields are those of `Champion`."""
+
+    provider: str
+    trial: Trial
+    versus: PairedDifference | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrontTrial:
     """A finalist, on the confirm split, that none beats both in quality and in another figure.
 
@@ -143,7 +160,7 @@ class Recommendation:
     is that trial itself, or there is no other. separations: what it would take to break the ties with these
     two. by_class: one champion a model class, in the order of `MODEL_CLASSES`. class_gain: whether the
     largest class beats the smallest beyond noise and what that costs, a sentence; empty for one class.
-    pareto: finalists worth a look, best quality first.
+    pareto: finalists worth a look, best quality first. by_provider: one champion a provider, by name.
     """
 
     experiment: str
@@ -165,6 +182,7 @@ class Recommendation:
     by_class: tuple[Champion, ...] = ()
     pareto: tuple[FrontTrial, ...] = ()
     class_gain: str = ""
+    by_provider: tuple[ProviderChampion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +205,7 @@ class Spend:
     the cached answers. cap_usd and cap_calls: `None` when not capped. by_purpose: parts of usd, calls, tokens
     and of what was cached, of the purposes for which anything was asked. by_model: what was paid for what was
     studied, without judges, by full name, and by "" where a bill brought no answer; empty until a run ends.
+    retries: requests sent again after a fault.
     """
 
     usd: float = 0.0
@@ -200,6 +219,7 @@ class Spend:
     cap_calls: int | None = None
     by_purpose: Mapping[Purpose, Paid] = field(default_factory=dict["Purpose", Paid])
     by_model: Mapping[str, Paid] = field(default_factory=dict[str, Paid])
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +289,7 @@ class AnswerRow:
     """One call of one trial with all that was made of it: a line of the per-sample table.
 
     failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
-    reused: see `Completion`.
+    reused: see `Completion`. inputs: of the sample, what a template may show.
     """
 
     trial: int
@@ -285,6 +305,7 @@ class AnswerRow:
     scores: tuple[Score, ...]
     target: JsonValue = None
     reused: bool = False
+    inputs: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,63 +351,6 @@ class Breakdown:
     scorers: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
-    """What needs no model and no money, on the split that reports quality, to hold the others against.
-
-    name: as in "TF-IDF". metrics: what is told beside the quality.
-    """
-
-    name: str
-    split: Split
-    quality: Estimate | None
-    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachePoint:
-    """A cache with one threshold, on labelled pairs. name: why it is told, empty for a point of the curve.
-
-    hit_rate: of pairs that mean the same, hits; false_hit_rate: of different pairs, hits; wrong_share: of
-    hits, the wrong ones. `None`: nothing to take the share of. saved_usd_per_1k: of requests like these
-    pairs; `None`: nobody says what an answer costs.
-    """
-
-    cosine: float
-    hit_rate: float | None
-    false_hit_rate: float | None
-    wrong_share: float | None
-    saved_usd_per_1k: float | None
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheReport:
-    """The threshold of a semantic cache: what chose it, and what pairs say that had no part in the choice.
-
-    threshold: `None` where no threshold keeps the limit; why says so then. limit, of: the largest share of
-    false hits, "different" of different pairs or "hits" of all hits. false, different, same, hits: pairs on
-    the split. high: upper bound of the share at `level`. verdict: "kept", "broken" or "unclear"; empty on the
-    split that chose the threshold. curve: from the highest threshold down. landmarks: thresholds of others.
-    """
-
-    trial: int
-    split: Split
-    threshold: float | None
-    limit: float
-    of: Literal["different", "hits"]
-    level: float
-    why: str = ""
-    hits: int = 0
-    false: int = 0
-    different: int = 0
-    same: int = 0
-    high: float | None = None
-    verdict: str = ""
-    curve: tuple[CachePoint, ...] = ()
-    landmarks: tuple[CachePoint, ...] = ()
-
-
 RunState = Literal["running", "complete", "stopped", "inconclusive", "failed"]
 
 
@@ -397,6 +361,7 @@ class RunRecord:
     trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
     breakdowns: of the finalists, or of the one trial of an evaluation; sheets: of the same, sample by sample.
+    effects: of what was searched.
     verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
     settings come from, in words; empty for a search. judges: those that were measured. references: what
     embedding models are held against. caches: thresholds of a semantic cache, the recommended one first.
@@ -422,6 +387,7 @@ class RunRecord:
     origin: str = ""
     judges: tuple[JudgeReport, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
+    effects: tuple[SettingEffect, ...] = ()
     sheets: tuple[Sheet, ...] = ()
     references: tuple[Reference, ...] = ()
     caches: tuple[CacheReport, ...] = ()

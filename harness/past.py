@@ -24,7 +24,7 @@ from harness.plan.plan import Plan
 from harness.plan.planner import data_fingerprint, make_plan
 from harness.plan.provenance import provenance_of
 from harness.records import Split, Verb
-from harness.result import EvalResult, TuneResult
+from harness.result import EvalResult, TuneResult, selected
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import answer_rows, remember
 from harness.trials.evidence import Arm, Board
@@ -168,7 +168,9 @@ def rebuild_report(
         result = load_run(row.run, store=store, reports=reports, scorers=scorers)
         with open_engine(result.plan, row.run, database, {}, SystemClock(), use_cache=True) as engine:
             arms = arms_of(result.record, result.plan, engine, database)
-            result.files = tuple(write_report(result.record, rows_of(arms, engine), result.folder))
+            rows, choice = rows_of(arms, engine), result.record.recommendation
+            selection = None if choice is None else selected(choice, result.plan)
+            result.files = tuple(write_report(result.record, rows, result.folder, selection))
         return result
     finally:
         database.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.advice.choose import recommend
 from harness.advice.finalist import Finalist, Goal, Searched
@@ -17,7 +17,7 @@ from harness.errors import InconclusiveError
 from harness.findings import Champion, FrontTrial, Recommendation, RunRecord, Spend, Trial
 from harness.outputs import display
 from harness.outputs.exports.registry import export as write_export
-from harness.outputs.exports.selection import POLICIES, PolicyLabel, read_character, selection_of
+from harness.outputs.exports.selection import POLICIES, PolicyLabel, Selection, read_character, selection_of
 from harness.outputs.exports.targets import TARGETS
 from harness.outputs.report import find_report
 from harness.plan.plan import Plan
@@ -27,6 +27,7 @@ from harness.records import Estimate, ModelClass, Settings
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
+    import plotly.graph_objects as go
 
     from harness.outputs.tracking import TrackedRun
 
@@ -128,6 +129,18 @@ class TuneResult(RunResult):
 
         return trials_frame(self.record)
 
+    def plot_front(self, against: Literal["price", "latency"] = "price") -> go.Figure:
+        """Quality with intervals against price or latency, as a figure of plotly."""
+        from harness.outputs.plots import front_figure
+
+        return front_figure(self.record, against=against)
+
+    def plot_race(self) -> go.Figure:
+        """How many samples each trial saw before its race was over, as a figure of plotly."""
+        from harness.outputs.plots import race_figure
+
+        return race_figure(self.record)
+
     def study(self) -> optuna.Study:
         """The run as a study of Optuna in memory, for its plots, importances and data frames.
 
@@ -156,10 +169,10 @@ class TuneResult(RunResult):
         folder = Path(path) if path is not None else self.folder / "exports" / target
         choice = self.recommendation
         known = TARGETS.get(target)
-        selection = selection_of(
-            [choice],
+        selection = selected(
+            choice,
+            self.plan,
             labelled=self.labelled() if known is not None and known.policies else (),
-            prompt_text=self.plan.task.template(choice.settings.prompt),
             embedding=embedding,
             character=None if into is None else read_character(Path(into)),
         )
@@ -193,6 +206,15 @@ class EvalResult(RunResult):
         from harness.outputs.frames import read_scores
 
         return read_scores(self.folder / "scores.parquet")
+
+
+def selected(choice: Recommendation, plan: Plan, **given: Any) -> Selection:
+    """What exports of this choice are made from, with what its plan knows. given: as for `selection_of`."""
+    return selection_of(
+        [choice],
+        prompt_text=plan.task.template(choice.settings.prompt),
+        **given,
+    )
 
 
 def choose(

@@ -19,7 +19,8 @@ from harness.calls.lanes import open_providers
 from harness.calls.provider import Provider
 from harness.clock import Clock
 from harness.errors import HarnessError, InconclusiveError, StoreError, UsageError
-from harness.findings import CacheReport, JudgeReport, Progress, RunRecord, RunState, Trial
+from harness.findings import JudgeReport, Progress, RunRecord, RunState, Trial
+from harness.insights import CacheReport
 from harness.outputs import display
 from harness.outputs.files import require_folder
 from harness.outputs.report import write_report
@@ -28,10 +29,12 @@ from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.provenance import provenance_of
 from harness.records import Split, Verb
+from harness.result import selected
 from harness.stats.bounds import shared
 from harness.store.bills import paid_by_model
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.caches import cache_reports
+from harness.trials.effects import setting_effects
 from harness.trials.evaluate import Ask, Pipeline
 from harness.trials.evidence import Arm
 from harness.trials.measured_judge import measure_judges, require_telling, with_corrected
@@ -196,7 +199,7 @@ class Session:
         """What the work found, without a recommendation."""
         plan, level = self.plan, self.plan.aim.confidence
         confirmed = [arm for arm in work.finalists if arm.samples()]
-        return RunRecord(
+        record = RunRecord(
             run=self.run,
             experiment=plan.experiment,
             description=plan.description,
@@ -226,6 +229,7 @@ class Session:
             breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
             sheets=tuple(sheet_of(arm) for arm in _shown(plan, work) if arm.samples()),
         )
+        return record if plan.evaluated else replace(record, effects=setting_effects(record, plan))
 
     def conclude(self, work: Work, record: RunRecord) -> tuple[Path, ...]:
         """Write the record into the store and its report into the folder; gives the report's files."""
@@ -233,8 +237,9 @@ class Session:
         self.save(work)
         self.store.end_run(record)
         try:
-            rows = rows_of((work.arms, work.finalists), self.engine)
-            return tuple(write_report(record, rows, self.folder))
+            rows, choice = rows_of((work.arms, work.finalists), self.engine), record.recommendation
+            selection = None if choice is None else selected(choice, self.plan)
+            return tuple(write_report(record, rows, self.folder, selection))
         except UsageError as error:
             raise HarnessError(
                 f"{error}; the run itself is safe: `harness report {self.run} -o FOLDER` writes its report"

@@ -90,8 +90,8 @@ def site(tmp_path: Path) -> Callable[..., Site]:
 
 def comparable(trial: Trial) -> Trial:
     """A trial without what differs from run to run: who paid, and how long it took."""
-    timeless = {"latency_p50_s": None, "latency_p95_s": None, "bounds": {}}
-    return replace(trial, spent_usd=0.0, cached_rate=0.0, **timeless)
+    timed = ("latency_p50_s", "latency_p95_s", "queue_p50_s", "queue_p95_s")
+    return replace(trial, spent_usd=0.0, cached_rate=0.0, bounds={}, **dict.fromkeys(timed))
 
 
 # -- a run

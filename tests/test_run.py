@@ -107,8 +107,8 @@ def comparable(chosen: Recommendation) -> Recommendation:
     """A recommendation without what differs from run to run: its name, its time, and who paid."""
 
     def plain(trial):
-        timeless = {"latency_p50_s": None, "latency_p95_s": None, "bounds": {}}
-        return replace(trial, spent_usd=0.0, cached_rate=0.0, **timeless)
+        timed = ("latency_p50_s", "latency_p95_s", "queue_p50_s", "queue_p95_s")
+        return replace(trial, spent_usd=0.0, cached_rate=0.0, bounds={}, **dict.fromkeys(timed))
 
     provenance = replace(chosen.provenance, started_at=None)
     return replace(
@@ -118,6 +118,7 @@ def comparable(chosen: Recommendation) -> Recommendation:
         trial=plain(chosen.trial),
         search_trial=plain(chosen.search_trial),
         by_class=tuple(replace(champion, trial=plain(champion.trial)) for champion in chosen.by_class),
+        by_provider=tuple(replace(champion, trial=plain(champion.trial)) for champion in chosen.by_provider),
         pareto=(),  # latency is a figure of it
     )
 

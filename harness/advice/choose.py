@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from harness.advice.caveats import caveats
 from harness.advice.classes import class_gain
 from harness.advice.finalist import DEFAULT, Finalist, Goal, Searched
-from harness.advice.front import champions, front
+from harness.advice.front import champions, front, provider_champions
 from harness.advice.limits import check, cut_off, keeps, nobody_keeps, unshown_caveats
 from harness.advice.policies import by_quality, comparable, pick
 from harness.advice.ties import certainty, differences, separations, ties
@@ -82,6 +82,7 @@ def recommend(
         by_class=best,
         class_gain=class_gain(best, able, searched, goal),
         pareto=front([f.confirm for f in able]),
+        by_provider=provider_champions(chosen, able, searched, found, goal),
     )
 
 

@@ -57,7 +57,7 @@ class Dispatcher:
         use_cache: bool,
         lengths: Lengths,
     ) -> None:
-        self.failed = 0
+        self.failed = self.retries = 0
         self.hits = Hits()
         self.lost: StoreLostError | None = None
         self.under_way: dict[str, Ticket] = {}
@@ -208,6 +208,7 @@ class Dispatcher:
             if why := _why_no_more(fault, group[0].attempts, gate.endpoint.max_retries):
                 return self._fail(group, fault.kind, why)
             if any(ticket.wanted for ticket in group):
+                self.retries += 1
                 await self._rest(group, back_off_s(group[0].attempts, fault.retry_after_s, self._random))
             if line.in_flight > line.most:
                 # The line has become narrower: behind those that wait, so that no call uses up its retries.

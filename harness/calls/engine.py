@@ -165,11 +165,12 @@ class Engine:
             yield outcome
 
     def spend(self) -> Spend:
-        """What the run has cost so far, earlier attempts included; cached and failed are of this attempt."""
+        """What the run has cost so far, earlier attempts included; cached, failed and retries are not."""
         spent = self._dispatcher.hits.added_to(self._hits.added_to(self._budget.spent))
         return replace(
             spent,
             failed=self._dispatcher.failed + self._unfit,
+            retries=self._dispatcher.retries,
             cap_usd=self._budget.caps.usd,
             cap_calls=self._budget.caps.calls,
         )

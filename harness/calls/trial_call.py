@@ -15,6 +15,7 @@ from harness.calls.provider import Provider, ProviderFault
 from harness.catalogue.models import Model, price_usd
 from harness.errors import CatalogueError
 from harness.records import Call, Endpoint, Message, Reply, Settings
+from harness.vectors import length_of
 
 QUESTION = "Say ok."
 FEWEST_TOKENS = 16  # some providers refuse a lower limit
@@ -38,12 +39,11 @@ class TrialCall:
 def trial_calls(
     models: Sequence[Model], endpoints: Mapping[str, Endpoint], providers: Mapping[str, Provider]
 ) -> list[TrialCall]:
-    """Ask each model once, one after the other, and close the providers. Models of vectors are left out."""
+    """Ask each model once, one after the other, and close the providers."""
 
     async def all_of_them() -> list[TrialCall]:
         try:
-            texts = [model for model in models if model.model_class != "EMBEDDING"]
-            return [await _ask(m, providers[m.provider], endpoints[m.provider].timeout_s) for m in texts]
+            return [await _ask(m, providers[m.provider], endpoints[m.provider].timeout_s) for m in models]
         finally:
             for provider in providers.values():
                 await provider.close()
@@ -52,7 +52,13 @@ def trial_calls(
 
 
 def smallest_call(model: Model) -> Call:
-    """A short question with every setting that has a default in the catalogue, as far as they go together."""
+    """A short question with every setting that has a default in the catalogue, as far as they go together.
+
+    A model of vectors is asked for that of the question, of the length that it has by itself.
+    """
+    if model.model_class == "EMBEDDING":
+        plain = Settings(model=model.full_name, prompt="")
+        return Call(settings=plain, sample_id="doctor", texts=(QUESTION,), purpose="embed")
     sent: dict[str, Any] = {}
     for name, accepts in sorted(model.settings.items(), key=lambda pair: len(pair[1].only_with)):
         allowed = all(sent.get(other) in values for other, values in accepts.only_with.items())
@@ -68,6 +74,12 @@ def differences(model: Model, call: Call, reply: Reply) -> tuple[str, ...]:
     """What an answer shows that the catalogue states otherwise, as clauses."""
     found: list[str] = []
     usage, served = reply.usage, reply.served_by
+    if call.texts:
+        lengths = sorted({length_of(vector) for vector in reply.vectors or ()})
+        if not lengths:
+            found.append("it gives no vector")
+        elif model.dimensions and lengths != [model.dimensions]:
+            found.append(f"its vector has {lengths[0]} numbers, not {model.dimensions}")
     if served and model.name.rpartition("/")[2].lower() not in served.lower():
         found.append(f"the answer is by {served!r}")
     if usage.input_tokens is None or usage.output_tokens is None:
@@ -101,6 +113,6 @@ def _faulty(model: Model, call: Call, fault: ProviderFault) -> TrialCall:
     if fault.kind == UNKNOWN_NAME:
         return TrialCall(model=model.full_name, differs=(f"it is not served: {fault.message}",))
     if fault.kind == REFUSED:
-        sent = ", ".join(f"{name} {value}" for name, value in call.settings.sent().items())
+        sent = ", ".join(f"{name} {value}" for name, value in call.settings.sent().items()) or "a plain text"
         return TrialCall(model=model.full_name, differs=(f"it refuses {sent}: {fault.message}",))
     return TrialCall(model=model.full_name, fault=f"{fault.kind}: {fault.message}")

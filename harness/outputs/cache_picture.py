@@ -1,90 +1,105 @@
 """The picture of a semantic cache: what hits, and what of it is false, at every threshold.
 
-In: a run record. Out: a `Picture`. The door to plotly is `pictures`.
+In: a run record. Out: places in an SVG that the templates draw, as in `charts`. Must not compute a figure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from harness.findings import CachePoint, CacheReport, RunRecord
+from harness.findings import RunRecord
+from harness.insights import CachePoint, CacheReport
 from harness.outputs import numbers
+from harness.outputs.axes import Scale
+from harness.outputs.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Mark, Tick
 from harness.outputs.embeddings import shown_caches
-from harness.outputs.pictures import Mark, Picture, checked, layout_of
 
 # By curve: its name, the colour of a style variable, and what it takes from a point.
 CURVES = (
     ("same texts that hit", "complete", "hit_rate"),
     ("different texts that hit", "failed", "false_hit_rate"),
 )
+LABEL_HEIGHT = 17.0
 
 
-def cache_picture(record: RunRecord) -> Picture | None:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A curve. colour: a state of trials; path: of SVG."""
+
+    colour: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upright:
+    """A threshold, with its name beside it at the height `y`. ours: the recommended one."""
+
+    x: float
+    y: float
+    text: str
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curves:
+    """Hits and false hits over all thresholds, with those of others."""
+
+    title: str
+    x_title: str
+    y_title: str
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    lines: tuple[Line, ...]
+    uprights: tuple[Upright, ...]
+    legend: tuple[Mark, ...]
+    alt: str
+    width: float = WIDTH
+    height: float = HEIGHT
+    left: float = LEFT
+    bottom: float = HEIGHT - BOTTOM
+    right: float = WIDTH - RIGHT
+    top: float = TOP
+
+
+def cache_picture(record: RunRecord) -> Curves | None:
     """Hits and false hits over all thresholds, with those of others; `None` without a threshold to choose."""
     report = next(iter(shown_caches(record)), None)
     if report is None or not report.curve:
         return None
-    traces = [_line(report.curve, name, colour, key) for name, colour, key in CURVES]
-    layout = layout_of("cosine from which on a text hits", "share of pairs")
-    layout["yaxis"] |= {"range": [0, 1.02], "tickformat": ".0%"}
     low = min(0.5, *(point.cosine for point in report.landmarks))
-    layout["xaxis"] |= {"range": [low - 0.02, 1.01]}
-    layout["shapes"] = [_upright(point, report) for point in report.landmarks]
-    layout["annotations"] = [
-        _label(point, place) for place, point in enumerate(sorted(report.landmarks, key=lambda p: p.cosine))
-    ]
-    legend = tuple(Mark(label=name, colour=colour, shape="bar") for name, colour, _ in CURVES)
-    return Picture(
+    across = Scale(low - 0.02, 1.01, LEFT, WIDTH - RIGHT)
+    up = Scale(0.0, 1.02, HEIGHT - BOTTOM, TOP)
+    known = sorted(report.landmarks, key=lambda point: point.cosine)
+    return Curves(
         title="A cache of near matches at every threshold",
-        figure=checked(traces, layout),
-        legend=legend,
+        x_title="cosine from which on a text hits",
+        y_title="share of pairs",
+        x_ticks=tuple(Tick(across.at(tick), f"{tick:g}") for tick in across.ticks(6)),
+        y_ticks=tuple(Tick(up.at(tick), numbers.share(tick)) for tick in up.ticks(5)),
+        lines=tuple(Line(colour, _path(report.curve, key, across, up)) for _, colour, key in CURVES),
+        uprights=tuple(
+            Upright(
+                x=across.at(point.cosine),
+                y=TOP + 12 + LABEL_HEIGHT * place,
+                text=f"{point.name.partition(',')[0]}: {point.cosine:.3f}",
+                ours=report.threshold == point.cosine,
+            )
+            for place, point in enumerate(known)
+        ),
+        legend=tuple(Mark(label=name, colour=colour, shape="bar") for name, colour, _ in CURVES),
         alt=_alt(report),
     )
 
 
-def _line(curve: Sequence[CachePoint], name: str, colour: str, key: str) -> dict[str, Any]:
-    points = [(point, getattr(point, key)) for point in curve if getattr(point, key) is not None]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": [point.cosine for point, _ in points],
-        "y": [value for _, value in points],
-        "line": {"shape": "vh", "width": 2.4, "color": f"var(--{colour})"},
-        "hovertext": [f"cosine {point.cosine:.4f}: {numbers.share(value)} {name}" for point, value in points],
-        "hoverinfo": "text",
-    }
-
-
-def _upright(point: CachePoint, report: CacheReport) -> dict[str, Any]:
-    ours = report.threshold == point.cosine
-    return {
-        "type": "line",
-        "x0": point.cosine,
-        "x1": point.cosine,
-        "y0": 0,
-        "y1": 1,
-        "yref": "paper",
-        "line": {
-            "width": 2 if ours else 1.2,
-            "dash": "solid" if ours else "dot",
-            "color": "var(--chosen)" if ours else "var(--muted)",
-        },
-    }
-
-
-def _label(point: CachePoint, place: int) -> dict[str, Any]:
-    short = point.name.partition(",")[0]
-    return {
-        "x": point.cosine,
-        "y": 0.96 - 0.09 * place,
-        "yref": "paper",
-        "text": f"{short}: {point.cosine:.3f}",
-        "showarrow": False,
-        "xanchor": "right",
-        "xshift": -5,
-        "font": {"size": 11.5, "color": "var(--ink)"},
-    }
+def _path(curve: Sequence[CachePoint], key: str, across: Scale, up: Scale) -> str:
+    """Steps from the highest threshold down: a share rises where a threshold is reached, and stays."""
+    told = [(point.cosine, getattr(point, key)) for point in curve if getattr(point, key) is not None]
+    places = [(across.at(cosine), up.at(share)) for cosine, share in told]
+    if not places:
+        return ""
+    (x, y), *others = places
+    return f"M{x} {y}" + "".join(f"V{down}H{left}" for left, down in others)
 
 
 def _alt(report: CacheReport) -> str:

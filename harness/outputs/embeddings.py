@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.findings import CachePoint, CacheReport, Reference, RunRecord, Trial
+from harness.findings import RunRecord, Trial
+from harness.insights import CachePoint, CacheReport, Reference
 from harness.outputs import numbers
 
 BESIDE = ("ndcg@10", "recall@1", "recall@10", "mrr@10")  # scores of a query, in the order of the table

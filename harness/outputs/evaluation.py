@@ -14,6 +14,7 @@ from harness.findings import AnswerRow, JudgeReport, RunRecord, Trial
 from harness.outputs import numbers
 from harness.outputs.breakdowns import BreakdownData, breakdown_data, breakdown_document, scorer_lines
 from harness.outputs.embeddings import EmbeddingData, embedding_data
+from harness.outputs.endings import EndingLine, TimeLine, ending_lines, time_lines
 from harness.outputs.exports.document import figures, provenance
 from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
@@ -28,6 +29,7 @@ from harness.outputs.report_parts import (
     used_of_cap,
     worst_answer,
 )
+from harness.outputs.spend_roles import RoleLine, caps_line, spend_by_role
 from harness.outputs.verdict import verdict
 from harness.plan.given import settings_form
 from harness.records import JsonValue, Split
@@ -67,7 +69,11 @@ class EvaluationData:
     rates: str
     figures: tuple[tuple[str, str], ...]
     breakdown: BreakdownData | None
+    times: tuple[TimeLine, ...]
+    endings: tuple[EndingLine, ...]
     spend: tuple[tuple[str, str], ...]
+    roles: tuple[RoleLine, ...]
+    caps: str
     spent: str
     cap_used: float | None
     cap_used_text: str
@@ -107,7 +113,11 @@ def evaluation_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> Evalu
         rates=_rates(trial),
         figures=_figures(record, trial),
         breakdown=breakdown_data(record),
+        times=time_lines(record),
+        endings=ending_lines(record),
         spend=spend_lines(record),
+        roles=spend_by_role(record),
+        caps=caps_line(record),
         spent=numbers.money(record.spend.usd),
         cap_used=cap_used,
         cap_used_text=cap_used_text,

@@ -16,20 +16,29 @@ from harness.errors import UsageError
 from harness.findings import AnswerRow, RunRecord
 from harness.outputs import evaluation
 from harness.outputs.cache_picture import cache_picture
+from harness.outputs.charts import race, scatters
+from harness.outputs.exports.selection import Selection
 from harness.outputs.files import replacing, write_text
 from harness.outputs.frames import write_scores, write_slices, write_trials
 from harness.outputs.pages import render, source
-from harness.outputs.pictures import plotly_js, quality_picture, race_picture
 from harness.outputs.report_data import report_data
+from harness.outputs.samples import PackedSamples, Samples
+from harness.outputs.shown_exports import shown_exports
 from harness.outputs.worst import Worst
 from harness.store.codec import encode
 
 PAGE = "report.html"
 
 
-def write_report(record: RunRecord, rows: Iterable[AnswerRow], folder: Path) -> list[Path]:
+SCRIPTS = ("tables.js", "copy.js", "select.js", "samples.js")
+
+
+def write_report(
+    record: RunRecord, rows: Iterable[AnswerRow], folder: Path, selection: Selection | None = None
+) -> list[Path]:
     """Write the files of the report into the folder; rows are read once.
 
+    selection: what exports of the choice are made from; `None`: the page shows their commands alone.
     Of a sweep: report.html, report.md, recommendation.json, trials.parquet and scores.parquet. Of an
     evaluation: report.html, report.md, evaluation.json and scores.parquet. Where samples fall into slices,
     slices.parquet as well. Files of an earlier report are
@@ -39,7 +48,8 @@ def write_report(record: RunRecord, rows: Iterable[AnswerRow], folder: Path) -> 
     worst = Worst(record)
     if record.verb == "eval":
         return _write_evaluation(record, worst, rows, folder)
-    scores = write_scores(worst.watching(rows), folder / "scores.parquet")
+    samples = Samples(record)
+    scores = write_scores(samples.watching(worst.watching(rows)), folder / "scores.parquet")
     trials = write_trials(record, folder / "trials.parquet")
     slices = write_slices(record, folder / "slices.parquet")
     chosen = folder / "recommendation.json"
@@ -47,7 +57,7 @@ def write_report(record: RunRecord, rows: Iterable[AnswerRow], folder: Path) -> 
         chosen.unlink(missing_ok=True)
     else:
         write_text(chosen, encode(record.recommendation, indent=2) + "\n")
-    page = write_text(folder / PAGE, html(record, worst.rows()))
+    page = write_text(folder / PAGE, html(record, worst.rows(), samples.packed(), selection))
     short = write_text(folder / "report.md", markdown(record))
     return [page, short, *([chosen] if record.recommendation is not None else []), trials, *slices, scores]
 
@@ -57,30 +67,44 @@ def _write_evaluation(record: RunRecord, worst: Worst, rows: Iterable[AnswerRow]
     slices = write_slices(record, folder / "slices.parquet")
     facts = write_text(folder / "evaluation.json", evaluation.text(record))
     it = evaluation.evaluation_data(record, worst.rows())
-    cache = cache_picture(record)
     page = write_text(
         folder / PAGE,
-        render("evaluation.html.jinja", it=it, cache=cache, scripts=_scripts() if cache else ()),
+        render(
+            "evaluation.html.jinja",
+            it=it,
+            cache=cache_picture(record),
+            scripts=_scripts("tables.js", "copy.js"),
+        ),
     )
     short = write_text(folder / "report.md", render("evaluation.md.jinja", it=it))
     return [page, short, facts, *slices, scores]
 
 
-def html(record: RunRecord, worst: Iterable[AnswerRow] = ()) -> str:
-    """The report as one page that loads nothing from anywhere. worst: rows to show, lowest score first."""
+def html(
+    record: RunRecord,
+    worst: Iterable[AnswerRow] = (),
+    samples: PackedSamples | None = None,
+    selection: Selection | None = None,
+) -> str:
+    """The report as one page that loads nothing from anywhere.
+
+    worst: rows to show, lowest score first. samples: all rows, packed; `None`: no sample view. selection: as
+    for `write_report`.
+    """
     return render(
         "report.html.jinja",
         it=report_data(record, tuple(worst)),
-        quality=quality_picture(record),
-        race=race_picture(record),
+        scatters=scatters(record),
+        race_shown=race(record),
         cache=cache_picture(record),
-        scripts=_scripts(),
+        samples=samples,
+        exports=() if selection is None else shown_exports(selection),
+        scripts=_scripts(*SCRIPTS),
     )
 
 
-def _scripts() -> tuple[Markup, Markup]:
-    """What draws pictures, for inlining."""
-    return Markup(plotly_js()), source("report.js")  # noqa: S704 - the library's own file
+def _scripts(*names: str) -> tuple[Markup, ...]:
+    return tuple(source(name) for name in names)
 
 
 def markdown(record: RunRecord) -> str:

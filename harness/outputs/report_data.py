@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from harness.findings import AnswerRow, PairedDifference, Recommendation, RunRecord, Trial
 from harness.outputs import alternatives, numbers
 from harness.outputs.breakdowns import BreakdownData, breakdown_data, scorer_lines
+from harness.outputs.effects import EffectData, effect_data
 from harness.outputs.embeddings import EmbeddingData, embedding_data
+from harness.outputs.endings import EndingLine, TimeLine, ending_lines, time_lines
 from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
     FAILURES,
@@ -27,6 +29,7 @@ from harness.outputs.report_parts import (
     used_of_cap,
     worst_answer,
 )
+from harness.outputs.spend_roles import RoleLine, caps_line, spend_by_role
 from harness.outputs.verdict import reading, verdict
 from harness.plan.policy import form_of
 from harness.plan.spec_reader import read_policy
@@ -74,7 +77,7 @@ class Versus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The recommendation in words. headline: its confirmed quality, large, and interval with n, small.
+    """The recommendation in words. *headline: its quality on a split, large, and interval with n, small.
 
     first_token: empty when no answer was streamed. scorers: means of further scorers on the confirm split.
     """
@@ -83,6 +86,7 @@ class Choice:
     line: str
     number: int
     headline: tuple[str, str]
+    search_headline: tuple[str, str]
     quality: str
     interval: str
     search_quality: str
@@ -97,8 +101,10 @@ class Choice:
     ties: tuple[int, ...]
     certainty: str
     separations: tuple[str, ...]
+    rivals: tuple[alternatives.Rival, ...]
     champions: tuple[alternatives.Alternative, ...]
     class_gain: str
+    providers: tuple[alternatives.Alternative, ...]
     front: tuple[alternatives.Alternative, ...]
 
 
@@ -115,13 +121,19 @@ class ReportData:
     unfinished: str
     verdict: str
     choice: Choice | None
+    states: tuple[str, ...]
     trials: tuple[TrialLine, ...]
     finalists: tuple[TrialLine, ...]
     breakdown: BreakdownData | None
     top: tuple[TrialLine, ...]
     variety: tuple[alternatives.VarietyLine, ...]
+    effects: EffectData | None
+    times: tuple[TimeLine, ...]
+    endings: tuple[EndingLine, ...]
     streamed: bool
     spend: tuple[tuple[str, str], ...]
+    roles: tuple[RoleLine, ...]
+    caps: str
     cap_used: float | None
     cap_used_text: str
     spent: str
@@ -156,13 +168,19 @@ def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportDat
         unfinished=UNFINISHED.get(record.state, ""),
         verdict=verdict(record),
         choice=None if choice is None else _choice(choice, record),
+        states=tuple(dict.fromkeys(trial.state for trial in record.trials)),
         trials=tuple(_trial_line(trial, record) for trial in record.trials),
         finalists=tuple(_trial_line(trial, record) for trial in finalists),
         breakdown=breakdown_data(record),
         top=tuple(_trial_line(trial, record) for trial in best[:TOP_TRIALS]),
         variety=alternatives.variety(record.trials),
+        effects=effect_data(record),
+        times=time_lines(record),
+        endings=ending_lines(record),
         streamed=any(t.first_token_p50_s is not None for t in (*record.trials, *record.finalists)),
         spend=spend_lines(record),
+        roles=spend_by_role(record),
+        caps=caps_line(record),
         cap_used=cap_used,
         cap_used_text=cap_used_text,
         spent=numbers.money(record.spend.usd),
@@ -191,13 +209,13 @@ def _rule(record: RunRecord) -> str:
 
 def _choice(choice: Recommendation, record: RunRecord) -> Choice:
     trial = choice.trial
-    value, _, rest = numbers.quality(trial.quality).partition(" ")
     pairs = (("the untuned default", choice.versus_default), ("the runner-up", choice.versus_runner_up))
     return Choice(
         settings=numbers.setting_lines(choice.settings),
         line=numbers.settings_line(choice.settings),
         number=trial.number,
-        headline=(value, rest),
+        headline=_headline(trial),
+        search_headline=_headline(choice.search_trial),
         quality=numbers.quality(trial.quality),
         interval="" if trial.quality is None else numbers.level(trial.quality),
         search_quality=numbers.quality(choice.search_trial.quality),
@@ -215,10 +233,18 @@ def _choice(choice: Recommendation, record: RunRecord) -> Choice:
         ties=choice.ties,
         certainty=choice.certainty,
         separations=alternatives.separations(choice),
+        rivals=alternatives.rivals(choice, record.finalists),
         champions=alternatives.champions(choice),
         class_gain=choice.class_gain,
+        providers=alternatives.providers(choice),
         front=alternatives.front(choice),
     )
+
+
+def _headline(trial: Trial) -> tuple[str, str]:
+    """The quality, and its interval with n."""
+    value, _, rest = numbers.quality(trial.quality).partition(" ")
+    return value, rest
 
 
 def _versus(name: str, pair: PairedDifference) -> Versus:

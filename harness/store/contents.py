@@ -36,7 +36,7 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelAnswers:
-    """The answers of one model. list_usd: their price; unpriced: answers whose bill nobody stated."""
+    """The answers of one model, and those that are vectors. list_usd: price; unpriced: nobody stated it."""
 
     model: str
     answers: int
@@ -44,6 +44,8 @@ class ModelAnswers:
     unpriced: int
     oldest: datetime
     newest: datetime
+    vectors: int = 0
+    vector_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +236,8 @@ def _models(store: Store) -> tuple[ModelAnswers, ...]:
             func.count(table.c.price_usd),
             func.min(table.c.at),
             func.max(table.c.at),
+            func.count(table.c.vectors),
+            func.coalesce(func.sum(func.length(table.c.vectors)), 0),
         )
         .group_by(table.c.model)
         .order_by(table.c.model)
@@ -248,8 +252,10 @@ def _models(store: Store) -> tuple[ModelAnswers, ...]:
             unpriced=int(count) - int(priced),
             oldest=datetime.fromtimestamp(oldest, UTC),
             newest=datetime.fromtimestamp(newest, UTC),
+            vectors=int(vectors),
+            vector_bytes=int(size),
         )
-        for model, count, usd, priced, oldest, newest in found
+        for model, count, usd, priced, oldest, newest, vectors, size in found
     )
 
 

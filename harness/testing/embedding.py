@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.records import Reply, Usage
+from harness.testing.tokens import count_tokens
 from harness.testing.vectors import DIMENSIONS, vectors_of
 from harness.testing.wire import Refusal
-from harness.testing.worlds import count_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from harness.records import Call, JsonValue, Reply, Usage
 from harness.testing.delays import Delay
 from harness.testing.matrices import Floats, Matrix, MatrixDraw, draw
 from harness.testing.simulator import with_sections
-from harness.testing.worlds import count_call_tokens
+from harness.testing.tokens import count_call_tokens
 
 PROVIDER = "matrix"
 RIGHT, WRONG = "right", "wrong"

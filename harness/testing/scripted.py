@@ -12,7 +12,7 @@ from typing import TypeAlias
 from harness.calls.provider import ProviderFault
 from harness.errors import UsageError
 from harness.records import Call, Reply, Usage
-from harness.testing.worlds import count_call_tokens, count_tokens
+from harness.testing.tokens import count_call_tokens, count_tokens
 
 Scripted: TypeAlias = "Reply | ProviderFault | str"
 Script: TypeAlias = "Callable[[Call], Scripted | Awaitable[Scripted]] | Sequence[Scripted] | Scripted"

@@ -23,7 +23,8 @@ from harness.errors import UsageError
 from harness.fingerprint import fingerprint, share
 from harness.records import Call, JsonValue, Latency, Reply, Settings
 from harness.testing.embedding import EmbeddingModel
-from harness.testing.worlds import SimulatedModel, SimulatedPrompt, World, count_call_tokens
+from harness.testing.tokens import count_call_tokens
+from harness.testing.worlds import SimulatedModel, SimulatedPrompt, World
 
 Faults: TypeAlias = "Callable[[Call, int], ProviderFault | None]"
 

@@ -17,8 +17,9 @@ from harness.fingerprint import share
 from harness.plan.plan import Plan
 from harness.records import SENT_FIELDS, Latency, Message, Reply, Settings, Usage
 from harness.testing.embedding import EmbeddingModel
+from harness.testing.tokens import TOKENS, WORDS, count_tokens
 from harness.testing.wire import Question, Refusal
-from harness.testing.worlds import TOKENS, WORDS, World, count_tokens
+from harness.testing.worlds import World
 
 # Invented, in USD per million tokens.
 FIXED_PRICES = Prices(input=1.0, output=4.0)

@@ -24,14 +24,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from harness.catalogue.models import Prices
 from harness.errors import UsageError
 from harness.fingerprint import share
-from harness.records import Call, Latency, Reply, Settings, Usage
+from harness.records import Latency, Reply, Settings, Usage
+from harness.testing.embedding import EmbeddingModel
+from harness.testing.tokens import TOKENS, WORDS, tokens_of_words
 
 if TYPE_CHECKING:
     from harness.plan.plan import Dimension, Space
-    from harness.testing.embedding import EmbeddingModel
 
-# A common rule of thumb for English, kept as a fraction so that counts are exact: 1.3 tokens a word.
-TOKENS, WORDS = 13, 10
 # What providers take when no temperature is sent.
 DEFAULT_TEMPERATURE = 1.0
 # Shares of the noise of one answer: common to all settings, to those of one model, and these alone.
@@ -132,7 +131,7 @@ class World:
     def success_probability(self, settings: Settings, sample_id: str) -> float:
         """The chance of a right and complete answer to this sample, over the noise of the world."""
         limit = settings.max_output_tokens
-        if limit is not None and _tokens(self._words(settings, sample_id) + 1) > limit:
+        if limit is not None and tokens_of_words(self._words(settings, sample_id) + 1) > limit:
             return 0.0
         return _logistic(self.ability(settings) - self.difficulty(sample_id))
 
@@ -200,7 +199,7 @@ class World:
         wrong one with another label, one that is cut off (`finish_reason` "length") with neither.
         """
         words = self._words(settings, sample_id)
-        output_tokens, limit = _tokens(words + 1), settings.max_output_tokens
+        output_tokens, limit = tokens_of_words(words + 1), settings.max_output_tokens
         cut = limit is not None and output_tokens > limit
         if limit is not None and cut:
             words, output_tokens = limit * WORDS // TOKENS, limit
@@ -255,7 +254,7 @@ class World:
     def _lengths(self, settings: Settings) -> list[int]:
         """Tokens of complete answers, each as likely as the others."""
         prompt = self.prompt(settings.prompt)
-        return [_tokens(words + 1) for words in range(prompt.min_words, prompt.max_words + 1)]
+        return [tokens_of_words(words + 1) for words in range(prompt.min_words, prompt.max_words + 1)]
 
     def _billed_lengths(self, settings: Settings) -> list[int]:
         limit, lengths = settings.max_output_tokens, self._lengths(settings)
@@ -268,16 +267,6 @@ class World:
     def _normal(self, *parts: object) -> float:
         # Half a step of `share` keeps zero, whose quantile is infinite, out.
         return _NORMAL.inv_cdf(max(share(self.seed, *parts), 2.0**-53))
-
-
-def count_tokens(text: str) -> int:
-    """Tokens of a text as the simulated models count them: 1.3 a word, rounded up."""
-    return _tokens(len(text.split()))
-
-
-def count_call_tokens(call: Call) -> int:
-    """Prompt tokens of a call: of all its messages and texts."""
-    return sum(count_tokens(m.content) for m in call.messages) + sum(map(count_tokens, call.texts))
 
 
 def candidates(space: Space, *, steps: int = 7) -> Iterator[Settings]:
@@ -322,10 +311,6 @@ def _values(dimension: Dimension, steps: int) -> Sequence[Any]:
 
 def _spread(low: float, high: float, steps: int) -> list[float]:
     return [low + (high - low) * step / (steps - 1) for step in range(steps)] if high > low else [low]
-
-
-def _tokens(words: int) -> int:
-    return -(-words * TOKENS // WORDS)
 
 
 def _logistic(logits: float) -> float:

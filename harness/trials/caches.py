@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.findings import CachePoint, CacheReport
+from harness.insights import CachePoint, CacheReport
 from harness.stats.hit_curve import Point, Traffic, eliza_landmarks, hit_curve, point_at
 from harness.stats.threshold import Pairs, Threshold, check
 from harness.trials.evidence import Arm

@@ -258,6 +258,7 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
             scores=score_all(plan, outcome, sample, judged.replies.texts)
             + score_repeats(plan, of_sample, sample),
             target=sample.target,
+            inputs=sample.inputs,
         )
 
 

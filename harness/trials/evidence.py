@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -115,10 +116,12 @@ class Arm:
     price: NDArray[np.float32]
     latency: NDArray[np.float32]
     first_token: NDArray[np.float32]
+    queue: NDArray[np.float32]
     label: NDArray[np.int32]
     others: dict[str, Floats] = field(default_factory=dict[str, Floats])
     together: dict[str, Floats] = field(default_factory=dict[str, Floats])
     waiting: dict[int, list[Outcome]] = field(default_factory=dict[int, list[Outcome]], repr=False)
+    endings: Counter[str] = field(default_factory=Counter[str])
     failed: int = 0
     failure: str = ""
     unscored: int = 0
@@ -138,9 +141,9 @@ class Arm:
     def of(cls, number: int, settings: Settings, board: Board) -> Arm:
         """An arm that has seen nothing."""
         shape = (len(board.ids), board.plan.task.repeats)
-        value, price, latency, first_token = (np.full(shape, np.nan, np.float32) for _ in range(4))
+        value, price, latency, first_token, queue = (np.full(shape, np.nan, np.float32) for _ in range(5))
         seen, label = np.zeros(shape, np.bool_), np.zeros(shape, np.int32)
-        return cls(number, settings, board, seen, value, price, latency, first_token, label)
+        return cls(number, settings, board, seen, value, price, latency, first_token, queue, label)
 
     def take(self, position: int, outcome: Outcome, scores: Sequence[Score]) -> None:
         """Note one outcome; `scores` is empty for a failure, else one per scorer."""
@@ -148,6 +151,7 @@ class Arm:
         self.seen[at] = True
         if isinstance(outcome, CallFailure):
             self.failed += 1
+            self.endings[outcome.kind] += 1
             self.failure = f"{outcome.kind}: {outcome.message}"
             return
         self._take_figures(at, outcome)
@@ -259,7 +263,8 @@ class Arm:
         """
         calls = int(self.seen.sum())
         p50, p95 = _percentiles(self.latency, 50, 95)
-        (first_token_p50,) = _percentiles(self.first_token, 50)
+        first_token_p50, first_token_p95 = _percentiles(self.first_token, 50, 95)
+        queue_p50, queue_p95 = _percentiles(self.queue, 50, 95)
         return Trial(
             number=self.number,
             settings=self.settings,
@@ -285,6 +290,10 @@ class Arm:
             },
             facts=self.figures | (cache_figures(self) if self.board.metric.reads == "hits" else {}),
             bounds={} if level is None or not calls else self._bounds(level),
+            first_token_p95_s=first_token_p95,
+            queue_p50_s=queue_p50,
+            queue_p95_s=queue_p95,
+            endings=dict(self.endings.most_common()),
         )
 
     def _bounds(self, level: float) -> dict[str, Bounds]:
@@ -332,6 +341,8 @@ class Arm:
 
     def _take_figures(self, at: tuple[int, int], answer: Completion) -> None:
         self.latency[at] = answer.latency.total_s
+        self.queue[at] = answer.latency.queue_s
+        self.endings[answer.reply.finish_reason or ""] += 1
         if answer.latency.first_token_s is not None:
             self.first_token[at] = answer.latency.first_token_s
         if answer.price_usd is not None:

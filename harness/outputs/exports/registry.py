@@ -46,10 +46,7 @@ def export(target: str, selection: Selection, folder: Path, *, force: bool = Fal
     when a file is in the way that this export did not write and `force` is not given, when a folder stands
     where a file is to be, and when a setting or the prompt looks like a credential.
     """
-    found = target_for(target, selection)
-    refuse_credentials(selection)
-    made = _complete(target, found, selection, found.write(selection))
-    refuse_credentials(selection, made.files)
+    made = made_for(target, selection)
     manifest_path = folder / f"{target}.{MANIFEST}"
     contents = {folder / name: encodable(text) for name, text in made.files.items()}
     _refuse_folders(folder, (*contents, manifest_path))
@@ -63,6 +60,19 @@ def export(target: str, selection: Selection, folder: Path, *, force: bool = Fal
     for path in stale:
         path.unlink()
     return written
+
+
+def made_for(target: str, selection: Selection) -> Export:
+    """The files of this target, not written.
+
+    Raises UsageError when the target is unknown or cannot hold the selection, and when a setting or the
+    prompt looks like a credential.
+    """
+    found = target_for(target, selection)
+    refuse_credentials(selection)
+    made = _complete(target, found, selection, found.write(selection))
+    refuse_credentials(selection, made.files)
+    return made
 
 
 def _complete(name: str, target: Target, selection: Selection, made: Export) -> Export:

@@ -26,6 +26,14 @@ from harness.records import Call, CallFailure, Endpoint, Message, Outcome, Setti
 from harness.store.store import open_store
 
 MODEL = Model(provider="sim", name="small", model_class="SMALL", prices=Prices(input=1.0, output=4.0))
+VECTORS = Model(
+    provider="sim",
+    name="vec",
+    model_class="EMBEDDING",
+    prices=Prices(input=1.0, output=0.0),
+    texts_per_request=50,
+    tokens_per_request=300_000,
+)
 LENGTHS = 40  # answers are cut off at so many different lengths, so that they differ
 
 
@@ -39,6 +47,14 @@ def questions(count: int) -> Iterator[Call]:
         yield Call(settings=settings, sample_id=str(number), messages=(Message("user", text),), task="ask")
 
 
+def texts(count: int) -> Iterator[Call]:
+    """Calls for the vectors of texts that differ."""
+    settings = Settings(model="sim/vec", prompt="plain")
+    for number in range(count):
+        text = f"Text {number}: {'why ' * (number % 17)}?"
+        yield Call(settings=settings, sample_id=str(number), texts=(text,), purpose="embed")
+
+
 def told(outcome: Outcome, endpoint: Endpoint) -> list[object]:
     """An outcome as the test reads it: its key, then what does not change from run to run."""
     key = call_key(outcome.call, endpoint)
@@ -46,6 +62,8 @@ def told(outcome: Outcome, endpoint: Endpoint) -> list[object]:
         return [key, outcome.call.sample_id, "failed", outcome.kind]
     usage = outcome.reply.usage
     tokens = [usage.input_tokens, usage.output_tokens]
+    if outcome.reply.vectors is not None:
+        return [key, outcome.call.sample_id, [vector.hex() for vector in outcome.reply.vectors], *tokens]
     return [key, outcome.call.sample_id, outcome.reply.text, outcome.reply.finish_reason, *tokens]
 
 
@@ -87,11 +105,11 @@ def ask(options: argparse.Namespace) -> None:
             run=options.run,
             providers={"sim": DirectProvider(options.url)},
             endpoints={"sim": endpoint},
-            models={"sim/small": MODEL},
+            models={"sim/small": MODEL, "sim/vec": VECTORS},
             store=store,
-            caps=Caps(calls=options.cap),
+            caps=Caps(calls=options.cap, usd=options.cap_usd),
         ) as engine:
-            for outcome in engine.run(questions(options.n)):
+            for outcome in engine.run((texts if options.texts else questions)(options.n)):
                 say(json.dumps(told(outcome, endpoint)))
             spent = engine.spend()
         say(f"spent {json.dumps([spent.calls, round(spent.usd, 12)])}")
@@ -108,6 +126,8 @@ def main() -> None:
     parser.add_argument("n", type=int)
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--cap", type=int, help="calls that the run may pay for")
+    parser.add_argument("--cap-usd", type=float, help="dollars that the run may pay")
+    parser.add_argument("--texts", action="store_true", help="have texts embedded")
     parser.add_argument("--obey-permissions", action="store_true", help="also as root")
     try:
         ask(parser.parse_args())

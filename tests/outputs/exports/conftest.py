@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,10 +25,7 @@ from harness.records import ModelClass, Settings
 from harness.testing.builders import asked_at
 
 HERE = Path(__file__).parent
-CACHE = Path(os.environ.get("HARNESS_TEST_PACKAGES") or HERE.parents[2] / ".harness" / "packages")
 TYPESCRIPT = "typescript@5.7.3"
-# Versions of what these packages depend on were last seen to work together on this day.
-BEFORE = "2026-11-25"
 ELIZA: Mapping[str, Sequence[str]] = {
     # 0.1.9 imports sharp without asking for it.
     "eliza-0.1": ("@elizaos/core@0.1.9", "sharp@0.33.5", TYPESCRIPT),
@@ -57,71 +52,11 @@ CLIENTS = (
     "inspect-ai==0.3.285",
 )
 PROMPTFOO = ("promptfoo@0.121.20", "@libsql/linux-x64-gnu@0.5.29")
-INSTALL_S = 300.0
 RUN_S = 120.0
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time works on this folder: tests run in several."""
-    fcntl = pytest.importorskip("fcntl", reason="file locks are those of POSIX")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def installed(name: str, made_of: Sequence[str], *commands: Sequence[str]) -> Path:
-    """The folder in which these commands installed what it is made of, now or in an earlier run.
-
-    made_of: all that makes one folder unlike another; programs of this clone are not among it, so that clones
-    share the folder. Without network the test is skipped, but not in continuous integration: there it fails.
-    """
-    digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
-    folder = CACHE / f"{name}-{digest}"
-    with _alone(folder):
-        done = folder / ".installed"
-        if not done.exists():
-            for command in commands:
-                # A registry that stumbles once must not fail a whole run of continuous integration.
-                _install(command, folder, name, last=False) or _install(command, folder, name, last=True)
-            done.touch()
-    return folder
-
-
-def _install(command: Sequence[str], folder: Path, name: str, *, last: bool) -> bool:
-    """Whether the command did its work; the last attempt ends the test when it did not."""
-    try:
-        made = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False
-        )
-        failed = made.returncode != 0
-        said = (made.stderr or made.stdout)[-600:]
-    except subprocess.TimeoutExpired:
-        failed, said = True, f"no end after {INSTALL_S:.0f} s"
-    if failed and last:
-        why = f"the packages of {name} cannot be installed here: {said}"
-        pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
-    return not failed
-
-
 @pytest.fixture(scope="session")
-def install_npm() -> Callable[..., Path]:
-    """Gives a folder with these packages of npm. Their own scripts do not run."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed: the packages of the target cannot be loaded")
-
-    def find(name: str, packages: Sequence[str], *options: str) -> Path:
-        quiet = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--before", BEFORE, *options)
-        made_of = (*packages, *options, BEFORE)
-        return installed(name, made_of, ("npm", "init", "-y"), ("npm", "install", *quiet, *packages))
-
-    return find
-
-
-@pytest.fixture(scope="session")
-def install_npm_pack() -> Callable[[str, Path], Path]:
+def install_npm_pack(installed: Callable[..., Path]) -> Callable[[str, Path], Path]:
     """Gives the module of one package, unpacked beside the packages of another folder."""
 
     def find(package: str, beside: Path) -> Path:
@@ -354,7 +289,7 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="session")
-def python_with() -> Callable[..., Path]:
+def python_with(installed: Callable[..., Path]) -> Callable[..., Path]:
     """Gives the Python of an environment of its own with these packages."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if uv is None:
