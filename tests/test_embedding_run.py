@@ -312,6 +312,9 @@ def test_a_cache_ships_the_threshold_that_it_was_confirmed_with(desk):
     assert searched.high <= 0.05
     assert confirmed.verdict in ("kept", "unclear")
     assert {"chosen", "0.85 as a cosine"} <= {point.name for point in confirmed.landmarks}
+    rows = read_scores(result.folder / "scores.parquet")
+    assert set(rows["value"].dropna()) <= {0.0, 1.0}
+    assert rows["value"].notna().all()
     page = (result.folder / "report.html").read_text(encoding="utf-8")
     assert "A cache of near matches at every threshold" in page
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ from harness.trials.quality import measure
 from harness.trials.variety import Variety
 from harness.trials.vector_quality import OF_THE_WHOLE, Whole, cache_figures, values_of, whole_of
 
+if TYPE_CHECKING:
+    from harness.trials.index import Index
+
 Floats = NDArray[np.float64]
 
 
@@ -37,7 +41,7 @@ class Board:
 
     groups, targets and groupings: by position; filled when the sample is first used. targets: labels of the
     first scorer. codes: a number from 1 for each label that was met, so that an answer's label is a number as
-    well.
+    well. indexes: of a corpus, read back for a report.
     """
 
     plan: Plan
@@ -49,6 +53,7 @@ class Board:
     groupings: Groupings
     codes: dict[str, int] = field(default_factory=dict[str, int])
     noted: bytearray = field(init=False, repr=False)
+    indexes: OrderedDict[str, Index] = field(default_factory=OrderedDict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.noted = bytearray(len(self.ids))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from harness.findings import CachePoint, CacheReport, Reference
+from harness.insights import CachePoint, CacheReport, Reference
 from harness.outputs.cache_picture import cache_picture
 from harness.outputs.embeddings import embedding_data
 from harness.outputs.mlflow_pages import trial_pages
@@ -117,9 +119,20 @@ def test_the_picture_holds_both_curves_and_every_threshold():
     """Hits and false hits over all thresholds, an upright for each landmark, and the same in words."""
     picture = cache_picture(a_record(caches=(a_cache(),)))
     assert picture is not None
-    assert [trace["y"] for trace in picture.figure["data"]] == [[0.1, 0.4, 0.9], [0.0, 0.0, 0.2]]
-    assert [shape["x0"] for shape in picture.figure["layout"]["shapes"]] == [0.72, 0.85]
+    assert [line.colour for line in picture.lines] == ["complete", "failed"]
+    assert [(one.text, one.ours) for one in picture.uprights] == [
+        ("chosen: 0.720", True),
+        ("0.85 as a cosine: 0.850", False),
+    ]
     assert "0.85 as a cosine (0.8500): 30% of same" in picture.alt
+
+
+def test_a_share_holds_down_to_the_next_pair():
+    """Between two cosines hit those at or above the higher one: a step goes left first, then up."""
+    curve = (a_point(0.9, 0.2, 0.0), a_point(0.6, 0.7, 0.1))
+    picture = cache_picture(a_record(caches=(a_cache(curve=curve),)))
+    assert picture is not None
+    assert re.fullmatch(r"M[\d.]+ [\d.]+H[\d.]+V[\d.]+", picture.lines[0].path)
 
 
 def test_without_pairs_there_is_no_picture():
