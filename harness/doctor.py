@@ -18,8 +18,9 @@ from typing import Literal
 from harness.calls.lanes import open_provider
 from harness.calls.provider import Provider
 from harness.calls.trial_call import TrialCall, trial_calls
-from harness.calls.weights import installed, models_folder, need_server
+from harness.calls.weights import installed, need_server
 from harness.catalogue.models import Catalogue, Model, ProviderFacts, load_catalogue
+from harness.catalogue.weights import models_folder
 from harness.errors import HarnessError
 from harness.outputs.tracking import tracking_target
 from harness.plan.lookup import FREE, make_endpoints

@@ -20,7 +20,8 @@ from typing import Any
 
 import pytest
 
-from harness.calls.weights import models_folder, pull
+from harness.calls.weights import pull
+from harness.catalogue.weights import models_folder
 from harness.cli import main
 from harness.run import tune
 from harness.store.store import open_store

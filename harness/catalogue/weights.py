@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any, cast
 
 from harness.errors import CatalogueError
@@ -50,6 +51,11 @@ class WeightsFile:
     template: str | None = None
     terms: str | None = None
     beside: tuple[str, ...] = ()
+
+
+def models_folder(environ: Mapping[str, str]) -> Path:
+    """Where weight files are kept: `HARNESS_MODELS`, or `.harness/models` under the current folder."""
+    return Path(environ.get("HARNESS_MODELS") or ".harness/models")
 
 
 def load_weights() -> tuple[WeightsFile, ...]:

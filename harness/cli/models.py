@@ -63,8 +63,8 @@ def pull(name: str) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    from harness.calls.weights import models_folder
     from harness.calls.weights import pull as pull_weights
+    from harness.catalogue.weights import models_folder
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
@@ -88,8 +88,9 @@ def serve(name: str, port: int) -> None:
     from harness.calls.lanes import LOGS
     from harness.calls.local_server import Launch
     from harness.calls.local_server import serve as serve_model
-    from harness.calls.weights import models_folder, need_server
+    from harness.calls.weights import need_server
     from harness.catalogue.models import load_catalogue
+    from harness.catalogue.weights import models_folder
     from harness.errors import UsageError
 
     model = load_catalogue().find(name if "/" in name else f"local/{name}")

@@ -18,6 +18,7 @@ from harness.errors import Problem, PromptError
 from harness.loading import load_litellm
 from harness.plan.rows import Rows
 from harness.plan.shots import Shots, ShotVariants
+from harness.plan.vocabulary import Vocabularies
 from harness.prompts import Prompt, Shot
 from harness.records import JsonValue, Message
 
@@ -25,7 +26,9 @@ from harness.records import JsonValue, Message
 O200K = "gpt-4o"
 OWN_ENCODING = ("openai", "azure")  # providers whose models have it; and models named openai/... elsewhere
 FRAME = 4  # tokens around each message, and around all of them, in OpenAI's chat format
-# Other vendors' vocabularies cut the same text into somewhat more tokens; assumed, not measured.
+# Other vocabularies cut the same text into more tokens. Measured with one of 49,152 entries: 2 to 17 % more
+# in English texts, but 23 % in German, 57 % in numbers and 76 % in Japanese; those of hosted models are
+# larger. A prompt that is longer than estimated is refused by its provider, as a failed call.
 MARGIN = 0.2
 # Code of a template that may repeat or lengthen what a row holds, and how far it is thought to go: a prompt
 # that is longer still is refused by its provider, as a failed call.
@@ -75,6 +78,7 @@ class LengthCheck:
         self._template = {name: most_input_tokens([one.source]) for name, one in prompts.items()}
         self._uses = {name: _uses(one.source) for name, one in prompts.items()}
         self._longest_row = 0  # bytes
+        self._own = Vocabularies()
 
     def row(self, inputs: Mapping[str, JsonValue]) -> str | None:
         """Why a row cannot be asked, as a message; `None`: every prompt of it fits every model."""
@@ -131,13 +135,16 @@ class LengthCheck:
             limit = self._limits[model.full_name]
             if bound <= limit:
                 continue
-            count = count_tokens(model, messages)
+            count = count_tokens(model, messages, self._own)
             if count.tokens > limit:
                 yield _too_long(model, what, count, limit)
 
 
-def count_tokens(model: Model, messages: Sequence[Message]) -> Count:
-    """The tokens of these messages for this model, counted on this machine."""
+def count_tokens(model: Model, messages: Sequence[Message], own: Vocabularies) -> Count:
+    """The tokens of these messages for this model, counted on this machine. own: of models that run here."""
+    exactly = own.count(model, messages)
+    if exactly is not None:
+        return Count(exactly, exact=True)
     encode = load_litellm().encode  # its own counter cuts long texts up before it counts them, and gives more
     texts = [encode(model=O200K, text=message.content) for message in messages]
     tokens = sum(len(text) + FRAME for text in texts) + FRAME

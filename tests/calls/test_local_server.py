@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from harness.calls.local_server import Launch, LocalServer, serve
-from harness.calls.weights import models_folder, pull
+from harness.calls.weights import pull
+from harness.catalogue.weights import models_folder
 from harness.errors import ProviderError
 
 MODEL = "smollm2-135m-instruct"

@@ -16,8 +16,9 @@ import pytest
 from harness.calls.embedded import EmbeddedProvider
 from harness.calls.minilm import MOST_TOKENS, MiniLm
 from harness.calls.provider import ProviderFault
-from harness.calls.weights import installed, models_folder, pull
+from harness.calls.weights import installed, pull
 from harness.catalogue.models import load_catalogue
+from harness.catalogue.weights import models_folder
 from harness.errors import ProviderError
 from harness.records import Call, Reply, Settings
 from harness.testing.builders import a_call, a_settings

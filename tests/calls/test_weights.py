@@ -17,13 +17,12 @@ from harness.calls.weights import (
     download_wheel,
     installed,
     masked,
-    models_folder,
     need_server,
     pull,
     pull_file,
     pull_files,
 )
-from harness.catalogue.weights import Source, WeightsFile, find
+from harness.catalogue.weights import Source, WeightsFile, find, models_folder
 from harness.errors import CatalogueError, ProviderError, UsageError
 
 BODY = b"GGUF" + bytes(range(256)) * 1000

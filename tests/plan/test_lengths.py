@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from harness.catalogue.bounds import most_input_tokens
 from harness.catalogue.models import Model, load_catalogue
 from harness.plan.lengths import MARGIN, count_tokens, longest_prompt
+from harness.plan.vocabulary import Vocabularies
 from harness.records import Message
 
 CATALOGUE = load_catalogue()
@@ -90,7 +92,8 @@ def test_the_longest_prompt_leaves_room_for_the_answer(
 def test_bytes_bound_the_count_of_any_text(text: str) -> None:
     """Who is under the limit by bytes need not be counted."""
     mini = CATALOGUE.find("openai/gpt-4o-mini")
-    assert count_tokens(mini, [Message("user", text)]).tokens <= most_input_tokens([text])
+    count = count_tokens(mini, [Message("user", text)], Vocabularies(Path("nowhere")))
+    assert count.tokens <= most_input_tokens([text])
 
 
 SHOTS = {
