@@ -95,11 +95,12 @@ def _record_of(row: RunRow) -> RunRecord:
 class Chosen:
     """What a finished run recommends. prompt_text: the template of its prompt, as it was measured.
 
-    labelled: the choice under every policy.
+    templates: of all its prompts, by variant. labelled: the choice under every policy.
     """
 
     recommendation: Recommendation
     prompt_text: str
+    templates: Mapping[str, str]
     labelled: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
 
 
@@ -133,7 +134,7 @@ def chosen(
         why = "; ".join(record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
     prompt = row.prompts[recommendation.settings.prompt]
-    return Chosen(recommendation, prompt, labelled)
+    return Chosen(recommendation, prompt, row.prompts, labelled)
 
 
 def data_now(run: str, *, store: str | None = None) -> str | None:

@@ -210,9 +210,11 @@ class EvalResult(RunResult):
 
 def selected(choice: Recommendation, plan: Plan, **given: Any) -> Selection:
     """What exports of this choice are made from, with what its plan knows. given: as for `selection_of`."""
+    templates = {name: plan.task.template(name) for name in plan.task.prompts}
     return selection_of(
         [choice],
-        prompt_text=plan.task.template(choice.settings.prompt),
+        prompt_text=templates[choice.settings.prompt],
+        templates={choice.run: templates},
         **given,
     )
 

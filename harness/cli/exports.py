@@ -104,6 +104,7 @@ def _selection(
         [one.recommendation for one in found],
         labelled=[pair for one in found for pair in one.labelled],
         prompt_text=found[0].prompt_text,
+        templates={one.recommendation.run: one.templates for one in found},
         embedding=embedding,
         max_input_tokens=max_input_tokens,
         character=None if into is None else read_character(into),

@@ -6,7 +6,7 @@ The JSON Schema of the file is published beside this module and written beside e
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Literal
@@ -64,11 +64,15 @@ class Pick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecommendationSet:
-    """What to run where: one pick for each use case, policy and model class that was studied."""
+    """What to run where: one pick for each use case, policy and model class that was studied.
+
+    prompts: templates of the picks' prompts, by run and variant.
+    """
 
     format: Literal["harness recommendations"]
     format_version: Literal[1]
     picks: tuple[Pick, ...]
+    prompts: Mapping[str, Mapping[str, str]]
 
 
 def write(selection: Selection) -> Export:
@@ -84,7 +88,14 @@ def recommendation_set(selection: Selection) -> RecommendationSet:
     """Every recommendation of the selection, class by class, the chosen one of each first."""
     chosen = selection.choices or (("own", selection.choice),)
     picks = [pick for label, choice in chosen for pick in _picks(selection, label, choice)]
-    return RecommendationSet(format="harness recommendations", format_version=1, picks=tuple(picks))
+    prompts = {run: dict[str, str]() for run in dict.fromkeys(pick.run for pick in picks)}
+    for pick in picks:
+        text = selection.templates.get(pick.run, {}).get(pick.settings.prompt)
+        if text is not None:
+            prompts[pick.run][pick.settings.prompt] = text
+    return RecommendationSet(
+        format="harness recommendations", format_version=1, picks=tuple(picks), prompts=prompts
+    )
 
 
 def schema_text() -> str:

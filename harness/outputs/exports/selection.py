@@ -35,6 +35,7 @@ class Selection:
     run that was given, the choice first. by_class: settings of each class that was studied, the choice's own
     among them. choices: all recommendations, each with the label of its policy; empty: those of the runs,
     under their specs' own. prompt_text: source of the choice's template, `None` where it is not known.
+    templates: sources of all templates, by run and variant.
     endpoints: where the runs asked their models, by provider. embedding: an embedding model that no run
     studied was named. max_input_tokens: where the target is to cut its input; `None`: not asked for.
     character: name and text of a file that the settings are to be written into; `None`: a new file.
@@ -45,6 +46,7 @@ class Selection:
     runs: tuple[Recommendation, ...] = ()
     choices: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
     prompt_text: str | None = None
+    templates: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
     embedding: bool = False
     max_input_tokens: int | None = None
@@ -106,6 +108,7 @@ def selection_of(
     *,
     labelled: Sequence[tuple[PolicyLabel, Recommendation]] = (),
     prompt_text: str | None = None,
+    templates: Mapping[str, Mapping[str, str]] | None = None,
     embedding: str | None = None,
     max_input_tokens: int | None = None,
     character: tuple[str, str] | None = None,
@@ -132,6 +135,7 @@ def selection_of(
         by_class=ordered,
         choices=tuple(labelled) or tuple(("own", choice) for choice in choices),
         prompt_text=prompt_text,
+        templates=templates or {},
         endpoints=endpoints,
         embedding=embedding is not None,
         max_input_tokens=max_input_tokens,

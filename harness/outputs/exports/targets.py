@@ -78,7 +78,11 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "promptfoo": Target(promptfoo_export.DESCRIPTION, promptfoo_export.write, chat=True, classes=True),
         "pydantic-ai": Target(pydantic_ai_export.DESCRIPTION, pydantic_ai_export.write, chat=True),
         "recommendation": Target(
-            recommendation_export.DESCRIPTION, recommendation_export.write, policies=True, classes=True
+            recommendation_export.DESCRIPTION,
+            recommendation_export.write,
+            policies=True,
+            classes=True,
+            prompt="prompts",
         ),
         "toml": Target(toml_export.DESCRIPTION, toml_export.write, prompt="prompt.template"),
         "yaml": Target(yaml_export.DESCRIPTION, yaml_export.write, prompt="prompt.template"),

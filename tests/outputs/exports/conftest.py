@@ -218,6 +218,14 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
         "content": [{"type": "text", "text": "bug"}],
         "usage": {"input_tokens": 1, "output_tokens": 1},
     },
+    "/embeddings": {
+        "object": "list",
+        "model": "m",
+        "data": [{"index": 0, "object": "embedding", "embedding": [0.5, 0.25]}],
+        "usage": {"prompt_tokens": 1, "total_tokens": 1},
+    },
+    ":batchEmbedContents": {"embeddings": [{"values": [0.5, 0.25]}]},
+    ":embedContent": {"embedding": {"values": [0.5, 0.25]}},
     ":generateContent": {
         "candidates": [
             {"index": 0, "finishReason": "STOP", "content": {"role": "model", "parts": [{"text": "bug"}]}},

@@ -318,6 +318,32 @@ def test_eliza_asks_at_the_own_address(write, study, load_eliza, target, provide
     assert loaded.requests["LARGE"]["to"].partition("?")[0] == to
 
 
+@pytest.mark.packages
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("target", "texts"),
+    [("eliza-0.25", "/api.openai.com/v1/chat/completions"), ("eliza-1", "/api.openai.com/v1/responses")],
+)
+def test_eliza_asks_for_embeddings_at_their_own_address(write, study, load_eliza, target, texts):
+    """And for texts where it did before, though both are asked as OpenAI."""
+    vectors = study("EMBEDDING", EMBEDDING=Settings(model="shed/bge", prompt=""))
+    written = write(target, study(LARGE=settings("openai")), vectors, addresses={"shed": OWN["shed"]})
+    loaded = load_eliza(target, written.paths[0].parent)
+    assert loaded.requests["EMBEDDING"]["to"] == "/shed.example:8080/v1/embeddings"
+    assert loaded.requests["LARGE"]["to"] == texts
+
+
+def test_an_old_eliza_asks_ollama_for_vectors_where_it_asks_for_texts(write, study):
+    """An address of the texts counts for Ollama's embeddings too: the manifest says so."""
+    vectors = study("EMBEDDING", EMBEDDING=Settings(model="ollama/mxbai-embed-large", prompt=""))
+    written = write("eliza-0.25", study(LARGE=settings("shed")), vectors, addresses={"shed": OWN["shed"]})
+    (fate,) = [
+        one for one in written.export.fates if (one.setting, one.model_class) == ("address", "EMBEDDING")
+    ]
+    assert OWN["shed"] in fate.reason
+    assert fate.changes
+
+
 def test_a_proxy_is_told_each_address(write, study):
     """With the variable of the key that the spec names."""
     written = write(

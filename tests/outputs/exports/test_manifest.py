@@ -127,7 +127,8 @@ def test_the_manifest_says_what_becomes_of_the_prompt(write, study, target):
     settings = Settings(model=model or "openai/gpt-4.1", prompt="plain", max_output_tokens=64)
     written = write(target, study(LARGE=settings), prompt_text="Label this: {{ text }}")
     (fate,) = [one for one in manifest(written)["settings"] if one["setting"] == "prompt"]
-    keys = dict.fromkeys(("json", "toml", "yaml"), "prompt.template") | {"mlflow": "template"}
+    keys = dict.fromkeys(("json", "toml", "yaml"), "prompt.template")
+    keys |= {"mlflow": "template", "recommendation": "prompts"}
     eliza = target.startswith("eliza")
     assert fate["requested"] == "plain"
     assert fate.get("key") == (None if eliza else keys.get(target, f"{target}.prompt.jinja"))

@@ -64,3 +64,5 @@ def test_a_run_is_exported_under_every_policy(desk, finished):
     assert [pick["policy"] for pick in picks] == ["best", "value", "fast", "own"]
     assert [pick["rule"] for pick in picks][:2] == ["best", "cheapest_within: 0.01"]
     assert {pick["use_case"] for pick in picks} == {"words"}
+    prompts = json.loads((desk.folder / "out" / "recommendation.json").read_text())["prompts"]
+    assert all("{{ text }}" in prompts[pick["run"]][pick["settings"]["prompt"]] for pick in picks)

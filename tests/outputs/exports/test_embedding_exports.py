@@ -1,0 +1,145 @@
+"""What a run of embedding models recommends, in every target that can hold an embedding model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+from ruamel.yaml import YAML
+
+from harness.records import Settings
+from harness.testing.builders import a_recommendation, a_run_record, a_trial, asked_at
+
+OPENAI = Settings(
+    model="openai/text-embedding-3-large",
+    prompt="query",
+    extra={"dimensions": 1024},
+    local={"chunk_tokens": 256, "top_k": 5},
+)
+GOOGLE = Settings(
+    model="google/gemini-embedding-001",
+    prompt="query",
+    extra={"dimensions": 768, "task_type": "RETRIEVAL_QUERY"},
+)
+OWN = Settings(model="shed/bge-small", prompt="query", extra={"truncate_prompt_tokens": 512})
+TEMPLATE = "query: {{ text }}"
+
+
+def recommended(settings):
+    """What the record of a run of embedding models recommends."""
+    trial = a_trial(1, settings=settings, model_class="EMBEDDING", split="confirm")
+    record = a_run_record(
+        recommendation=a_recommendation(
+            run="vectors",
+            experiment="search",
+            settings=settings,
+            trial=trial,
+            by_class=(),
+        )
+    )
+    return record.recommendation
+
+
+def manifest(written):
+    """What the manifest says of each setting."""
+    return {one["setting"]: one for one in json.loads(written.paths[-1].read_text())["settings"]}
+
+
+@pytest.mark.parametrize("target", ["json", "yaml", "toml", "dotenv", "recommendation"])
+def test_plain_formats_hold_all_of_it(write, target):
+    """Model, length, what is done with the vectors, and the template of the query."""
+    fates = manifest(write(target, recommended(OPENAI), prompt_text=TEMPLATE))
+    assert {"model", "dimensions", "chunk_tokens", "top_k", "prompt"} <= set(fates)
+    assert all(fate["effective"] == "effective" for fate in fates.values())
+
+
+@pytest.mark.parametrize("target", ["openai", "langchain", "litellm-proxy"])
+def test_the_others_say_what_the_application_has_to_do(write, target):
+    """Chunks and neighbours are no part of a request."""
+    fates = manifest(write(target, recommended(OPENAI), prompt_text=TEMPLATE))
+    assert fates["dimensions"]["effective"] == "effective"
+    assert fates["chunk_tokens"]["effective"] == "not expressible"
+    assert "the application does it" in fates["chunk_tokens"]["reason"]
+
+
+@pytest.mark.parametrize("target", ["eliza-0.25", "eliza-1"])
+def test_eliza_takes_it_beside_a_run_of_texts(write, study, target):
+    """The second run fills the class; what Eliza does in its own way is told."""
+    texts = study(LARGE=Settings(model="openai/gpt-4.1", prompt="plain", max_output_tokens=64))
+    written = write(target, texts, recommended(OPENAI))
+    fates = [fate for fate in written.export.fates if fate.model_class == "EMBEDDING"]
+    assert {fate.setting for fate in fates} >= {"model", "dimensions", "chunk_tokens", "top_k"}
+    env = next(path for path in written.paths if path.name == ".env").read_text()
+    assert "text-embedding-3-large" in env
+
+
+def test_a_proxy_answers_by_the_name_of_the_class(write):
+    """litellm translates the length for every provider, and is told what kind of model it is."""
+    written = write("litellm-proxy", recommended(GOOGLE))
+    entries = YAML(typ="safe", pure=True).load(written.paths[0].read_text())["model_list"]
+    assert [entry["model_name"] for entry in entries] == ["recommended", "embedding"]
+    assert entries[1]["litellm_params"]["dimensions"] == 768
+    assert entries[1]["model_info"] == {"mode": "embedding"}
+
+
+def test_a_set_of_chat_and_search_has_a_use_case_each(write, study):
+    """Two runs, two tasks, one file."""
+    texts = study(LARGE=Settings(model="openai/gpt-4.1", prompt="plain", max_output_tokens=64))
+    picks = json.loads(write("recommendation", texts, recommended(OPENAI)).paths[0].read_text())["picks"]
+    assert [(pick["use_case"], pick["model_class"]) for pick in picks] == [
+        ("ticket-triage", "LARGE"),
+        ("search", "EMBEDDING"),
+    ]
+    assert picks[1]["settings"]["local"] == {"chunk_tokens": 256, "top_k": 5}
+
+
+def test_langchain_tells_what_it_sends_to_google_unasked(write):
+    """Without a task that was measured it sends one of its own."""
+    fates = manifest(write("langchain", recommended(Settings(model=GOOGLE.model, prompt="query"))))
+    assert fates["task_type"]["changes_what_was_measured"]
+    assert "RETRIEVAL_QUERY" in fates["task_type"]["reason"]
+
+
+SCRIPTS = [
+    ("openai", OPENAI, "openai_example.py"),
+    ("openai", OWN, "openai_example.py"),
+    ("gemini", GOOGLE, "gemini_example.py"),
+    ("langchain", OPENAI, "langchain_example.py"),
+    ("langchain", OWN, "langchain_example.py"),
+    ("langchain", GOOGLE, "langchain_example.py"),
+]
+
+
+@pytest.mark.packages
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("target", "settings", "script"), SCRIPTS, ids=[f"{one[0]}-{one[1].provider}" for one in SCRIPTS]
+)
+def test_scripts_ask_for_the_vector_that_was_measured(
+    write, python_with, clients, upstream, target, settings, script
+):
+    """The real package prints a vector, and the request has model, text and every parameter."""
+    choice = recommended(settings)
+    if settings is OWN:
+        choice = asked_at(choice, "shed", f"{upstream.url}/v1", api_key_env=None)
+    written = write(target, choice)
+    done = subprocess.run(
+        [python_with(*clients), written.paths[0].parent / script, "It crashes"],
+        env=upstream.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "[0.5, 0.25]"), done.stderr[-2000:]
+    (asked,) = upstream.asked
+    body = json.dumps(asked["body"])
+    assert "It crashes" in body
+    assert settings.model_name in body
+    wanted = {"dimensions": ("dimensions", "outputDimensionality", "output_dimensionality")}
+    for name, value in settings.extra.items():
+        names = wanted.get(name, (name, "taskType" if name == "task_type" else name))
+        assert any(f'"{one}": {json.dumps(value)}' in body for one in names), (name, body)
+    if settings is OWN:
+        assert asked["key"] == "Bearer none"
