@@ -193,7 +193,7 @@ class Dispatcher:
         """Have this group answered, or failed; what leaves it on the way is taken out of the list."""
         line = gate.line
         while self._still_wanted(group) and not line.given_up:
-            early_s = line.wait_s(self._clock.monotonic(), sum(ticket.worst.tokens for ticket in group))
+            early_s = line.wait_s(self._clock.monotonic(), sum([ticket.worst.tokens for ticket in group]))
             if (early_s > 0 or line.down_since is not None) and not await self._is_due(gate, group, early_s):
                 continue
             if not await self._hold(gate, group):
@@ -218,7 +218,8 @@ class Dispatcher:
 
     def _still_wanted(self, group: list[Ticket], *, held: bool = False) -> bool:
         """Give up what nobody waits for any more; False: that was all. held: money is set aside for them."""
-        for ticket in [ticket for ticket in group if not ticket.wanted]:
+        unwanted = [ticket for ticket in group if not ticket.wanted]
+        for ticket in unwanted:
             group.remove(ticket)
             if held:
                 self._budget.release(ticket.worst)
@@ -227,15 +228,17 @@ class Dispatcher:
 
     async def _hold(self, gate: Gate, group: list[Ticket]) -> bool:
         """Set money aside for as many of them as may be now; the others wait again. False: for none."""
-        first, others = group[0], group[1:]
-        if not self._budget.take(first.worst) and not await self._budget.hold(first.worst):
-            gate.waiting.extendleft(reversed(others))
+        first = group[0]
+        at_once = self._budget.take(first.worst)
+        if not at_once and not await self._budget.hold(first.worst):
+            gate.waiting.extendleft(reversed(group[1:]))
             self._fail([first], "budget", "this call could have crossed the cap")
             return False
-        held = [first, *takewhile(lambda ticket: self._budget.take(ticket.worst), others)]
-        gate.waiting.extendleft(reversed(group[len(held) :]))
-        group[:] = held
-        return self._still_wanted(group, held=True)  # holding may have taken long
+        if len(group) > 1:
+            held = [first, *takewhile(lambda ticket: self._budget.take(ticket.worst), group[1:])]
+            gate.waiting.extendleft(reversed(group[len(held) :]))
+            group[:] = held
+        return at_once or self._still_wanted(group, held=True)  # holding may have taken long
 
     async def _is_due(self, gate: Gate, group: Sequence[Ticket], early_s: float) -> bool:
         """Wait for the pace, and while the provider is down; False: the group is not to be sent any more."""

@@ -30,9 +30,11 @@ _RETRY_DELAY = re.compile(r"retryDelay\W+(?P<seconds>\d+(\.\d+)?)s\b")
 _TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|maximum context length|context window|prompt is too long"
     r"|input token count|too many tokens|request too large|exceeds the context length|maximum input length"
-    r"|maximum request size|too large to process",
+    r"|maximum request size",
     re.IGNORECASE,
 )
+# llama.cpp says so of a text to embed with a status of 500.
+_TOO_LARGE = re.compile(r"is too large to process", re.IGNORECASE)
 _FILTERED = re.compile(
     r"content_filter|content_policy|content management policy|safety|blocked by", re.IGNORECASE
 )
@@ -57,7 +59,7 @@ def kind_of(status: int, text: str) -> FailureKind:
     if status == 408:
         return "timeout"
     if status in (409, 425) or status >= 500:
-        return "overloaded"
+        return "too_long" if _TOO_LARGE.search(text) else "overloaded"
     if _NO_MONEY.search(text):
         return "quota"
     if status == 413 or _TOO_LONG.search(text):

@@ -23,6 +23,11 @@ from harness.loading import FOR_VECTORS, load_litellm
 from harness.records import Call, FailureKind, Reply, Usage
 
 NO_KEY = "no-key"
+# Services that cut off a text that is too long, unless they are told to refuse it.
+UNCUT: Mapping[str, Mapping[str, bool]] = {
+    "ollama": {"truncate": False},
+    "vertex_ai": {"autoTruncate": False},
+}
 UNCOUNTED = ("gemini",)  # prefixes whose answers with vectors do not state their tokens
 NEEDS = "litellm needs the package {!r}, which is not installed; run `pip install {}`"
 EXTRAS: Mapping[str, str] = {"mcp": "'llm-harness[responses]'"}
@@ -137,6 +142,7 @@ class LitellmProvider:
         if call.texts:
             prefix = FOR_VECTORS.get(self._prefix, self._prefix)
             arguments |= {"model": f"{prefix}/{call.settings.model_name}", "input": list(call.texts)}
+            arguments |= UNCUT.get(prefix, {})
         else:
             arguments |= {
                 "model": f"{self._prefix}/{call.settings.model_name}",

@@ -12,6 +12,20 @@ from harness.records import Reply, Usage
 from harness.testing.tokens import count_tokens
 from harness.testing.vectors import DIMENSIONS, vectors_of
 from harness.testing.wire import Refusal
+from harness.vectors import length_of, numbers_of, packed
+
+
+def spoilt(vectors: tuple[bytes, ...], kind: str) -> tuple[bytes, ...]:
+    """These vectors with what a fault of this kind does to them; of another kind, as they are."""
+    match kind:
+        case "short":
+            return tuple(packed(numbers_of(vector)[: length_of(vector) // 2]) for vector in vectors)
+        case "zeros":
+            return (bytes(len(vectors[0])), *vectors[1:])
+        case "fewer":
+            return vectors[:-1]
+        case _:
+            return vectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,9 @@ FaultKind = Literal[
     "filtered",  # the answer is held back by a filter
     "refusal",  # the model declines to answer
     "empty",  # an answer without a word
+    "short",  # vectors of half their length
+    "zeros",  # a vector of nothing but zeros, in place of the first
+    "fewer",  # a vector too few
 ]
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 STATUSES: Mapping[FaultKind, int] = {

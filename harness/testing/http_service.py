@@ -18,6 +18,7 @@ from typing import Any, Literal, cast
 
 from harness.records import Reply
 from harness.testing.delays import Delay
+from harness.testing.embedding import spoilt
 from harness.testing.faults import STATUSES, Fault, HttpFaults, Moment, even_draws
 from harness.testing.http_requests import Request
 from harness.testing.protocols.openai_chat import OPENAI_CHAT
@@ -279,7 +280,9 @@ def _is_answer(wire: Wire, fault: Fault) -> bool:
 
 
 def _changed(reply: Reply, fault: Fault | None) -> Reply:
-    """The reply as it is given: nothing said, for a reason, where the fault is one of that kind."""
+    """The reply as it is given: nothing said, for a reason, or other vectors, where the fault is so."""
+    if fault is not None and reply.vectors is not None:
+        return dataclasses.replace(reply, vectors=spoilt(reply.vectors, fault.kind))
     reason = None if fault is None else _OTHERWISE.get(fault.kind)
     return reply if reason is None else dataclasses.replace(reply, text="", finish_reason=reason)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from harness.calls.embedded import EmbeddedProvider, weights_file
 from harness.calls.provider import ProviderFault
 from harness.catalogue.models import Model
 from harness.errors import ProviderError
+from harness.records import Call
 from harness.testing.builders import a_call, a_settings
+from harness.vectors import packed
 
 # A server like the real one: reads its parameters, says its address, and lives as long as its input.
 SERVER = """
@@ -31,7 +34,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.headers["Authorization"] != "Bearer " + parameters["key"]:
             return self.send_error(401)
         content = parameters["alias"]
-        body = json.dumps({"choices": [{"message": {"content": content}}]}).encode()
+        answer = {"choices": [{"message": {"content": content}}]}
+        if self.path.endswith("/embeddings"):
+            answer = {"data": [{"index": 0, "embedding": [1.0 if parameters["embedding"] else 0.0]}]}
+        body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -84,6 +90,25 @@ def test_a_server_is_started_once_for_many_calls(provider, tmp_path):
     replies = asyncio.run(act())
     assert [reply.text for reply in replies] == ["tiny", "other", "tiny"] * 5
     assert (starts(tmp_path), starts(tmp_path, "other")) == (1, 1)
+
+
+def test_an_embedding_model_of_ones_own_is_served_as_one(provider, tmp_path):
+    """A GGUF file of class EMBEDDING gets a server that gives vectors, and is asked for nothing else."""
+    provider._models["other"] = replace(a_model("other"), model_class="EMBEDDING")
+    asked = Call(settings=a_settings(model="local/other"), sample_id="s1", texts=("Hi",), purpose="embed")
+
+    async def act():
+        try:
+            with pytest.raises(ProviderFault, match="local/other gives vectors, not answers"):
+                await provider.complete(call("other"))
+            with pytest.raises(ProviderFault, match="local/tiny gives no vectors"):
+                await provider.complete(replace(asked, settings=a_settings(model="local/tiny")))
+            return await provider.complete(asked)
+        finally:
+            await provider.close()
+
+    assert asyncio.run(act()).vectors == (packed([1.0]),)
+    assert (starts(tmp_path), starts(tmp_path, "other")) == (0, 1)
 
 
 def test_nothing_starts_before_it_is_asked(provider, tmp_path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import random
 import struct
 from collections.abc import Iterator
@@ -171,6 +172,16 @@ def test_a_kind_of_task_reaches_google(run):
         assert kept.body.count(b'"taskType":"RETRIEVAL_QUERY"') + kept.body.count(
             b'"taskType": "RETRIEVAL_QUERY"'
         ) == len(TEXTS)
+
+
+def test_ollama_is_told_to_refuse_a_text_that_is_too_long(run):
+    """By itself it would embed its beginning, without a word; so would Vertex."""
+    with SimulatorServer(keep=True) as server:
+        run(LitellmProvider("ollama_chat", server.url, KEY).complete(a_request("ollama/mxbai-embed-large")))
+        bodies = [json.loads(kept.body) for kept in server.kept() if kept.path == "/api/embed"]
+    assert bodies == [{"model": "mxbai-embed-large", "input": list(TEXTS), "truncate": False}]
+    vertex = LitellmProvider("vertex_ai").arguments(a_request("vertex/text-embedding-004"))
+    assert vertex["autoTruncate"] is False
 
 
 def test_more_texts_than_google_takes_are_a_refusal(run, server):

@@ -22,6 +22,7 @@ from harness.testing.delays import constant
 from harness.testing.faults import parse_faults
 from harness.testing.http_server import SimulatorServer
 from harness.testing.sources import FixedAnswers
+from harness.testing.vectors import DIMENSIONS
 
 ASK = Path(__file__).parent / "drivers" / "ask.py"
 COUNT = 1000
@@ -117,6 +118,30 @@ def test_the_bill_of_two_processes_stays_below_their_cap(url, cap_usd):
     assert bill <= booked.usd * (1 + 1e-9) <= cap_usd * (1 + 1e-9)
     assert {outcome[3] for outcome in outcomes if outcome[2] == "failed"} <= {"budget"}
     assert booked.usd > 0.5 * cap_usd or not any(outcome[2] == "failed" for outcome in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"), [("short", "dimensions"), ("zeros", "malformed"), ("fewer", "malformed")]
+)
+def test_vectors_that_are_none_are_never_stored(url, kind, told):
+    """Half as long, zeros or one too few: such texts fail, or are asked again; what is stored is right."""
+    faults = parse_faults(f"{kind}:0.3,attempts:2", seed=1)
+    with SimulatorServer(FixedAnswers(prices=PRICES), faults=faults) as server:
+        # One request after the other: the first one, which decides how long vectors are, is right.
+        outcomes = ended(embedding(url, server, "run-1", "--concurrency", "1"))
+        stats = server.stats()
+    failed = [outcome for outcome in outcomes if outcome[2] == "failed"]
+    vectors = [
+        bytes.fromhex(vector) for outcome in outcomes if outcome[2] != "failed" for vector in outcome[2]
+    ]
+    assert {len(vector) for vector in vectors} == {4 * DIMENSIONS}
+    assert all(any(vector) for vector in vectors)
+    assert len(vectors) == COUNT - len(failed) > 0
+    assert stats.faults[kind] > 0
+    assert {outcome[3] for outcome in failed} <= {told}
+    # A wrong length is not asked again: that would pay again for the same.
+    assert bool(failed) == (kind == "short")
+    assert stats.bill_usd <= spent(url, "run-1").usd * (1 + 1e-9)
 
 
 @pytest.fixture
