@@ -83,7 +83,7 @@ def seconds(duration: float | None) -> str:
     if duration is None:
         return UNKNOWN
     if duration < 0.0995:
-        return "<1 ms" if 0 < duration < 0.0005 else f"{1000 * duration:.0f} ms"
+        return "<1 ms" if 0 < duration <= 0.0005 else f"{1000 * duration:.0f} ms"
     if duration < 99.95:
         return f"{duration:.{2 if duration < 9.995 else 1}f} s"
     whole = round(duration)

@@ -18,6 +18,11 @@ from markupsafe import Markup
 
 # Every character that begins a construct of GitHub's Markdown inside a line or a table cell.
 MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
+# What GitHub makes links of without any mark: addresses, mails, and people, who would be called by it.
+LINKED = re.compile(r"(?<=:)(?=//)|(?<=\bwww)(?=\.)|(?<=@)(?=\w)|(?<=\bGH)(?=-\d)", re.IGNORECASE)
+# Control characters, and those that turn the direction of what follows them.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+WORD_JOINER = "\u2060"  # takes no room, and parts what must not be read as one
 
 
 def render(template: str, **shown: object) -> str:
@@ -36,8 +41,11 @@ def render(template: str, **shown: object) -> str:
 
 
 def markdown(text: str) -> Markup:
-    """The text as it reads, for a line or a table cell of Markdown: no markup, no HTML, no line break."""
-    line = " ".join(str(text).split())
+    """The text as it reads, for a line or a cell of Markdown: no markup, no HTML, no link, no line break.
+
+    Characters that steer a terminal, or that no text can hold, are shown as U+FFFD.
+    """
+    line = LINKED.sub(WORD_JOINER, UNPRINTABLE.sub("\ufffd", " ".join(str(text).split())))
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return Markup(MARKDOWN_SPECIAL.sub(r"\\\1", line))  # noqa: S704 - everything special was escaped above
 

@@ -76,6 +76,18 @@ class _Answers:
     said: list[str] = field(default_factory=list[str])
     ended: list[str] = field(default_factory=list[str])
     seconds: list[float | None] = field(default_factory=list["float | None"])
+    judged: dict[int, tuple[float, int, int]] = field(default_factory=dict[int, tuple[float, int, int]])
+
+    def joined(self, place: int, row: AnswerRow) -> int:
+        """The score of a sample after this repeat, as a byte: the mean of those that have one."""
+        value = None if row.failure is not None else first_value(row)
+        total, count, lost = self.judged.get(place, (0.0, 0, FAILED))
+        if value is not None:
+            total, count = total + min(1.0, max(0.0, value)), count + 1
+        elif row.failure is None:
+            lost = UNSCORED
+        self.judged[place] = (total, count, lost)
+        return round(FULL * total / count) if count else lost
 
     def packed(self) -> str:
         """All columns as compressed JSON."""
@@ -149,6 +161,7 @@ class Samples:
             "scores": [base64.b64encode(one).decode("ascii") for one in scores],
             "chosen": None if choice is None else choice.trial.number,
             "finalists": [trial.number for trial in self._record.finalists],
+            "lost": "wrong" if self._record.failures == "count_as_wrong" else "left out",
         }
 
     def _notes(self) -> tuple[str, ...]:
@@ -178,7 +191,7 @@ class Samples:
             self._open = _Answers(row.trial, row.split)
         scores = self._scores.setdefault(row.trial, bytearray())
         scores.extend([NOT_ASKED] * (place + 1 - len(scores)))
-        scores[place] = _joined(scores[place], self._code(row), row.repeat)
+        scores[place] = self._open.joined(place, row)
         self._note(self._open, row, place)
 
     def _note(self, answers: _Answers, row: AnswerRow, place: int) -> None:
@@ -219,12 +232,6 @@ class Samples:
         known.inputs.append(_clipped(_inputs(row), LONGEST_INPUT))
         return known.places[row.sample_id]
 
-    def _code(self, row: AnswerRow) -> int:
-        if row.failure is not None:
-            return FAILED
-        value = first_value(row)
-        return UNSCORED if value is None else round(FULL * min(1.0, max(0.0, value)))
-
 
 def ranked(record: RunRecord) -> list[Trial]:
     """The choice, the untuned default, the other finalists, and the rest, better ones first."""
@@ -254,15 +261,6 @@ def pack(content: object) -> str:
 
 def _name(number: int, split: Split) -> str:
     return f"answers-{number}-{split}"
-
-
-def _joined(before: int, code: int, repeat: int) -> int:
-    """The score of a sample after one more repeat: the mean of those that have one."""
-    if before == NOT_ASKED or (before > FULL and code <= FULL):
-        return code
-    if code > FULL:
-        return before if before <= FULL else min(before, code)
-    return round((before * repeat + code) / (repeat + 1))
 
 
 def _said(row: AnswerRow) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.advice.choose import recommend
 from harness.advice.finalist import Finalist, Goal, Searched
-from harness.findings import AnswerRow, Breakdown, RunRecord, Slice, Trial
+from harness.findings import AnswerRow, Breakdown, Paid, RunRecord, Slice, Trial
 from harness.insights import SettingEffect, SettingLevel
 from harness.plan.spec_reader import read_policy
 from harness.records import Bounds, ModelClass, Score, Settings, Split
@@ -279,6 +279,7 @@ def _record(
         notes=(told,) if told else (),
         searched=among,
     )
+    paid = sum(trial.spent_usd for trial in trials)
     calls = sum(trial.samples for trial in trials) + sum(f.confirm.samples for f in finalists)
     return a_run_record(
         run=chosen.run,
@@ -289,7 +290,12 @@ def _record(
         finalists=tuple(one.confirm for one in finalists),
         recommendation=chosen,
         spend=a_spend(
-            usd=sum(t.spent_usd for t in trials), calls=calls, retries=14, failed=3, cap_calls=2 * calls
+            by_purpose={"answer": Paid(usd=paid, calls=calls, input_tokens=51_500, output_tokens=5_150)},
+            usd=paid,
+            calls=calls,
+            retries=14,
+            failed=3,
+            cap_calls=2 * calls,
         ),
         data=a_data_card(n_search=searched.shape[1], n_confirm=finalists[0].confirm.samples),
         ended_at=AT + timedelta(minutes=6, seconds=20),

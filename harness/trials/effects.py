@@ -47,7 +47,7 @@ def setting_effects(record: RunRecord, plan: Plan) -> tuple[SettingEffect, ...]:
         SettingEffect(
             name=name,
             levels=_levels(trials, name, plan.aim.confidence),
-            importance={method: shares[name] for method, shares in found.items() if name in shares},
+            importance={method: float(shares[name]) for method, shares in found.items() if name in shares},
         )
         for name in names
     )

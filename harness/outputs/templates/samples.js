@@ -1,5 +1,6 @@
 "use strict";
 // The sample view: unpacks its blocks when it is opened. Everything a model wrote becomes text, never markup.
+const UNKNOWN = 2; // a difference that is none: behind all others
 const PAGE = 25, FULL = 250, UNSCORED = 253, FAILED = 254, NOT_ASKED = 255, FEW_COLUMNS = 8;
 const view = document.getElementById("sample-view");
 let head = null, page = 0, opened = null;
@@ -49,11 +50,13 @@ async function load() {
     "Scores from 0 to 1, a row a sample; – not asked, ? nobody could judge it, ✕ no answer.";
 }
 function known(byte) { return byte <= FULL; }
-function value(byte) { return byte === FAILED ? 0 : byte / FULL; }
+// What has no score counts as the run counts it: as wrong, or not at all.
+function counts(byte) { return known(byte) || head.lost === "wrong"; }
+function value(byte) { return known(byte) ? byte / FULL : 0; }
 function wanted(place, left, right) {
   const [a, b, show] = [score(left, place), score(right, place), form.elements.show.value];
   if (a === NOT_ASKED || b === NOT_ASKED) return false;
-  const both = a !== UNSCORED && b !== UNSCORED;
+  const both = counts(a) && counts(b);
   if (show === "worse") return both && value(a) < value(b);
   if (show === "better") return both && value(a) > value(b);
   if (show === "wrong") return both && value(a) < 0.5 && value(b) < 0.5;
@@ -69,8 +72,10 @@ function places() {
     if (text && !head.low[place].includes(text)) continue;
     if (wanted(place, left, right)) found.push(place);
   }
-  const lead = (place) => (score(left, place) === UNSCORED || score(right, place) === UNSCORED)
-    ? 2 : value(score(left, place)) - value(score(right, place));
+  const lead = (place) => {
+    const [a, b] = [score(left, place), score(right, place)];
+    return counts(a) && counts(b) ? value(a) - value(b) : UNKNOWN;
+  };
   return found.map((place) => [lead(place), place]).sort((a, b) => a[0] - b[0] || a[1] - b[1]);
 }
 function columns() {
@@ -89,7 +94,7 @@ function scoreCell(byte) {
 function sampleRow(place, lead, numbers) {
   const button = made("button", { type: "button", textContent: head.ids[place], "aria-expanded": String(place === opened) });
   button.addEventListener("click", () => detail(place));
-  const sign = lead > 1 ? "?" : `${lead > 0 ? "+" : ""}${Math.round(lead * 100) / 100}`;
+  const sign = lead === UNKNOWN ? "?" : `${lead > 0 ? "+" : ""}${Math.round(lead * 100) / 100}`;
   return made("tr", { className: place === opened ? "recommended" : "" },
     made("th", { scope: "row" }, button),
     made("td", { className: "clip" }, made("bdi", { textContent: head.targets[place] })),
@@ -110,7 +115,7 @@ function draw() {
   const found = places(), numbers = columns();
   const pages = Math.max(1, Math.ceil(found.length / PAGE));
   page = Math.min(Math.max(0, page), pages - 1);
-  const count = (test) => found.filter(([lead]) => lead <= 1 && test(lead)).length;
+  const count = (test) => found.filter(([lead]) => lead !== UNKNOWN && test(lead)).length;
   view.querySelector("[data-count]").textContent =
     `${found.length} samples; trial ${chosen("left")} is worse on ${count((l) => l < 0)}, better on ` +
     `${count((l) => l > 0)}, equal on ${count((l) => l === 0)}`;
