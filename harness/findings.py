@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from harness.cards import DataCard, TaskCard
 from harness.insights import CacheReport, Reference, SettingEffect
 from harness.records import (
     Bounds,
@@ -40,6 +41,7 @@ class Trial:
     their names here, on the confirm split good for all finalists together; empty while a run is under way.
     queue: waiting on our side, which is no part of the latency. endings: calls by how they ended: finish
     reasons of answers, "" for none that was told, and kinds of failures.
+    by_task: of several tasks, the quality of each by its own metric, each interval at its own level.
     """
 
     number: int
@@ -67,6 +69,7 @@ class Trial:
     queue_p50_s: float | None = None
     queue_p95_s: float | None = None
     endings: Mapping[str, int] = field(default_factory=dict[str, int])
+    by_task: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,24 +275,12 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DataCard:
-    """Where the examples come from. sha256: of the rows as read; source, licence: as the data set states."""
-
-    name: str
-    sha256: str
-    n_search: int
-    n_confirm: int
-    source: str = ""
-    licence: str = ""
-    attribution: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRow:
     """One call of one trial with all that was made of it: a line of the per-sample table.
 
     failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
-    reused: see `Completion`. inputs: of the sample, what a template may show.
+    reused: see `Completion`. inputs: of the sample, what a template may show. chunks: in how many a long
+    input was asked about, each a call of its own. lost_tokens: of the input that no prompt showed.
     """
 
     trial: int
@@ -306,6 +297,8 @@ class AnswerRow:
     target: JsonValue = None
     reused: bool = False
     inputs: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    chunks: int = 1
+    lost_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,6 +358,8 @@ class RunRecord:
     verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
     settings come from, in words; empty for a search. judges: those that were measured. references: what
     embedding models are held against. caches: thresholds of a semantic cache, the recommended one first.
+    tasks: where there are several; data is then all of them together. presets: their names by the number of
+    the trial that has them.
     """
 
     run: str
@@ -391,3 +386,5 @@ class RunRecord:
     sheets: tuple[Sheet, ...] = ()
     references: tuple[Reference, ...] = ()
     caches: tuple[CacheReport, ...] = ()
+    tasks: tuple[TaskCard, ...] = ()
+    presets: Mapping[int, str] = field(default_factory=dict[int, str])

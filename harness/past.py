@@ -22,12 +22,13 @@ from harness.outputs.exports.selection import PolicyLabel
 from harness.outputs.report import write_report
 from harness.plan.plan import Plan
 from harness.plan.planner import data_fingerprint, make_plan
-from harness.plan.provenance import provenance_of
+from harness.plan.provenance import provenance_of, task_cards
 from harness.records import Split, Verb
 from harness.result import EvalResult, TuneResult, selected
 from harness.store.store import RunRow, Store, TrialRow, open_store
+from harness.trials.board import Board
 from harness.trials.evaluate import answer_rows, remember
-from harness.trials.evidence import Arm, Board
+from harness.trials.evidence import Arm
 from harness.trials.vectors import remember_vectors, vector_rows
 
 REPORTS = Path("reports")
@@ -93,13 +94,14 @@ def _record_of(row: RunRow) -> RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a finished run recommends. prompt_text: the template of its prompt, as it was measured.
+    """What a finished run recommends.
 
-    templates: of all its prompts, by variant. labelled: the choice under every policy.
+    prompt_text: the template of its prompt, as it was measured; `None` for a run of several tasks, each of
+    which has its own. templates: of all its prompts, by variant. labelled: the choice under every policy.
     """
 
     recommendation: Recommendation
-    prompt_text: str
+    prompt_text: str | None
     templates: Mapping[str, str]
     labelled: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
 
@@ -133,7 +135,7 @@ def chosen(
     if recommendation is None:
         why = "; ".join(record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
-    prompt = row.prompts[recommendation.settings.prompt]
+    prompt = row.prompts.get(recommendation.settings.prompt)
     return Chosen(recommendation, prompt, row.prompts, labelled)
 
 
@@ -230,6 +232,7 @@ def finalists_of(record: RunRecord, arms: tuple[Sequence[Arm], Sequence[Arm]]) -
             search_values=searched[arm.number].quality_values(),
             confirm_values=arm.quality_values(),
             groups=arm.groups(),
+            strata=arm.board.strata,
         )
         for arm in arms[1]
         if arm.number in confirmed
@@ -240,7 +243,13 @@ def searched_of(record: RunRecord, arms: Sequence[Arm]) -> tuple[Searched, ...]:
     """The trials of the search, as the record has them, with their quality sample by sample."""
     trials = {trial.number: trial for trial in record.trials}
     return tuple(
-        Searched(trial=trials[arm.number], values=arm.quality_values(), groups=arm.groups()) for arm in arms
+        Searched(
+            trial=trials[arm.number],
+            values=arm.quality_values(),
+            groups=arm.groups(),
+            strata=arm.board.strata,
+        )
+        for arm in arms
     )
 
 
@@ -320,6 +329,7 @@ def record_so_far(run: str = "latest", *, store: str | None = None) -> tuple[Run
         started_at=row.started_at,
         ended_at=clock.now(),
         failures=plan.failures,
+        tasks=task_cards(plan),
     )
     return record, plan
 

@@ -210,10 +210,10 @@ class EvalResult(RunResult):
 
 def selected(choice: Recommendation, plan: Plan, **given: Any) -> Selection:
     """What exports of this choice are made from, with what its plan knows. given: as for `selection_of`."""
-    templates = {name: plan.task.template(name) for name in plan.task.prompts}
+    templates = plan.task.templates()
     return selection_of(
         [choice],
-        prompt_text=templates[choice.settings.prompt],
+        prompt_text=templates.get(choice.settings.prompt),
         templates={choice.run: templates},
         **given,
     )

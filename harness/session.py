@@ -27,7 +27,7 @@ from harness.outputs.report import write_report
 from harness.past import find_run, open_engine, plan_of, rows_of
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
-from harness.plan.provenance import provenance_of
+from harness.plan.provenance import provenance_of, task_cards
 from harness.records import Split, Verb
 from harness.result import selected
 from harness.stats.bounds import shared
@@ -228,6 +228,8 @@ class Session:
             caches=_caches(plan, work, confirmed),
             breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
             sheets=tuple(sheet_of(arm) for arm in _shown(plan, work) if arm.samples()),
+            tasks=task_cards(plan),
+            presets=plan.space.named({arm.number: arm.settings for arm in work.arms}),
         )
         return record if plan.evaluated else replace(record, effects=setting_effects(record, plan))
 
@@ -312,7 +314,7 @@ def _new_row(plan: Plan, overrides: Mapping[str, Any], now: datetime) -> RunRow:
         spec_file=None if plan.spec_file is None else str(Path(plan.spec_file).resolve()),
         spec_text=plan.spec_text,
         overrides={**overrides, **plan.pins},
-        prompts={name: plan.task.template(name) for name in plan.task.prompts},
+        prompts=plan.task.templates(),
         plan=plan.fingerprint(),
         started_at=now,
         ended_at=None,

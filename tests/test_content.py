@@ -25,16 +25,27 @@ CARDS = sorted((ROOT / "datasets").glob("*.yaml"))
 SPECS = sorted((ROOT / "experiments").glob("*.yaml"))
 NOTEBOOKS = sorted((ROOT / "experiments/notebooks").glob("*.ipynb"))
 CARD_KEYS = {"file", "sha256", "columns", "source", "licence", "attribution", "description"}
-TASK_KEYS = {"dataset", "prompt", "scorers", "metric", "repeats", "limit", "stratify", "output"}
-
-each_card = pytest.mark.parametrize("card_file", CARDS, ids=lambda path: path.stem)
-each_spec = pytest.mark.parametrize("spec_file", SPECS, ids=lambda path: path.stem)
-each_notebook = pytest.mark.parametrize("notebook_file", NOTEBOOKS, ids=lambda path: path.stem)
+TASK_KEYS = {"dataset", "prompt", "scorers", "metric", "repeats", "limit", "stratify", "output", "weight"}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """What a YAML file holds."""
     return YAML(typ="safe").load(path)
+
+
+def tasks_of(spec_file: Path) -> dict[str, dict[str, Any]]:
+    """The task of a spec, or each of its tasks, by the name of the spec and of the task."""
+    spec = read_yaml(spec_file)
+    named = {"": spec["task"]} if "task" in spec else spec["tasks"]
+    return {f"{spec_file.stem} {name}".strip(): task for name, task in named.items()}
+
+
+# Of texts: those of embedding models have neither scorers nor files of prompts.
+TASKS = {name: task for path in SPECS for name, task in tasks_of(path).items() if "kind" not in task}
+each_card = pytest.mark.parametrize("card_file", CARDS, ids=lambda path: path.stem)
+each_spec = pytest.mark.parametrize("spec_file", SPECS, ids=lambda path: path.stem)
+each_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
+each_notebook = pytest.mark.parametrize("notebook_file", NOTEBOOKS, ids=lambda path: path.stem)
 
 
 def rows_of(card_file: Path) -> list[dict[str, Any]]:
@@ -43,21 +54,20 @@ def rows_of(card_file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in data.read_bytes().splitlines()]
 
 
-def card_of(spec_file: Path) -> Path:
-    """The card of the data set that a spec names."""
-    return ROOT / "datasets" / f"{read_yaml(spec_file)['task']['dataset']}.yaml"
+def card_of(task: Mapping[str, Any]) -> Path:
+    """The card of the data set that a task names."""
+    return ROOT / "datasets" / f"{task['dataset']}.yaml"
 
 
-def prompts_of(spec_file: Path) -> dict[str, Path]:
-    """The prompt files that a spec names, by variant."""
-    prompt = read_yaml(spec_file)["task"]["prompt"]
-    named = prompt if isinstance(prompt, Mapping) else {"prompt": prompt}
-    return {name: spec_file.parent / path for name, path in named.items()}
+def prompts_of(task: Mapping[str, Any]) -> dict[str, Path]:
+    """The prompt files that a task names, by variant."""
+    named = task["prompt"] if isinstance(task["prompt"], Mapping) else {"prompt": task["prompt"]}
+    return {name: ROOT / "experiments" / path for name, path in named.items()}
 
 
-def labels_of(spec_file: Path) -> Iterator[list[str]]:
-    """The labels of each choice scorer of a spec."""
-    for scorer in read_yaml(spec_file)["task"]["scorers"]:
+def labels_of(task: Mapping[str, Any]) -> Iterator[list[str]]:
+    """The labels of each choice scorer of a task."""
+    for scorer in task["scorers"]:
         if isinstance(scorer, Mapping) and "choice" in scorer:
             yield scorer["choice"]["labels"]
 
@@ -86,20 +96,23 @@ def test_a_card_pins_the_bytes_of_its_file(card_file: Path) -> None:
 
 @each_card
 def test_every_row_has_the_columns_of_its_card(card_file: Path) -> None:
-    """Id, target and inputs are texts with something in them, in every row."""
+    """Id and inputs are texts with something in them, in every row, and so is what targets there are."""
     columns = read_yaml(card_file)["columns"]
-    wanted = {columns["id"], columns["target"], *columns["inputs"]}
+    texts = {columns["id"], *columns["inputs"]}
+    wanted = {*texts, *([columns["target"]] if "target" in columns else [])}
     for row in rows_of(card_file):
-        assert wanted <= set(row) <= wanted | {"metadata"}, row
-        assert all(isinstance(row[name], str) and row[name].strip() for name in wanted), row
+        assert wanted <= set(row) <= wanted | {"metadata", "group"}, row
+        assert all(isinstance(row[name], str) and row[name].strip() for name in texts), row
+        assert all(row[name] not in ("", None) for name in wanted), row
 
 
 @each_card
-@pytest.mark.parametrize("column", ["id", "text"])
-def test_no_row_occurs_twice(card_file: Path, column: str) -> None:
-    """Ids are unique, and so are texts, whatever their case."""
-    counts = Counter(row[column].casefold() for row in rows_of(card_file))
-    assert [value for value, count in counts.items() if count > 1] == []
+def test_no_row_occurs_twice(card_file: Path) -> None:
+    """Ids are unique, and so are inputs, whatever their case."""
+    columns, rows = read_yaml(card_file)["columns"], rows_of(card_file)
+    for names in ([columns["id"]], columns["inputs"]):
+        counts = Counter(tuple(row[name].casefold() for name in names) for row in rows)
+        assert [value for value, count in counts.items() if count > 1] == []
 
 
 def test_the_reviews_are_balanced_by_source_and_label() -> None:
@@ -162,8 +175,9 @@ def test_the_labelled_answers_are_half_good_and_none_is_among_the_tasks() -> Non
 def test_the_presets_are_fixed_trials_of_the_ready_task_sets(name: str) -> None:
     """Chat, analysis and enhanced stand in the space with their values, where a model takes them."""
     plan = make_plan(ROOT / f"experiments/{name}.yaml")
-    tried = {(s.temperature, s.max_output_tokens, s.presence_penalty) for s in plan.space.warm}
-    largest = max(s.max_output_tokens or 0 for s in plan.space.warm)
+    assert list(plan.space.presets) == ["chat", "analysis", "enhanced"]
+    tried = {(s.temperature, s.max_output_tokens, s.presence_penalty) for s in plan.space.fixed}
+    largest = max(s.max_output_tokens or 0 for s in plan.space.fixed)
     assert {(0.7, 2048, 0.6), (0.2, 8192, 0.0)} <= tried
     assert (0.4, largest, 0.2) in tried
 
@@ -189,36 +203,36 @@ def test_a_spec_offers_its_schema_to_editors(spec_file: Path) -> None:
     assert first_line == "# yaml-language-server: $schema=experiment.schema.json"
 
 
-@each_spec
-def test_a_spec_names_things_that_exist(spec_file: Path) -> None:
-    """Data set and prompt files of a shipped spec are in their places, and its task has known keys."""
-    assert set(read_yaml(spec_file)["task"]) <= TASK_KEYS
-    assert card_of(spec_file).is_file()
-    assert [str(path) for path in prompts_of(spec_file).values() if not path.is_file()] == []
+@each_task
+def test_a_task_names_things_that_exist(task: dict[str, Any]) -> None:
+    """Data set and prompt files of a shipped spec are in their places, and its tasks have known keys."""
+    assert set(task) <= TASK_KEYS
+    assert card_of(task).is_file()
+    assert [str(path) for path in prompts_of(task).values() if not path.is_file()] == []
 
 
-@each_spec
-def test_the_labels_of_a_spec_are_those_of_its_data(spec_file: Path) -> None:
+@each_task
+def test_the_labels_of_a_task_are_those_of_its_data(task: dict[str, Any]) -> None:
     """A label that no row has, or a row whose label the scorer does not know, would be scored in vain."""
-    targets = {row["target"] for row in rows_of(card_of(spec_file))}
-    for labels in labels_of(spec_file):
+    targets = {row["target"] for row in rows_of(card_of(task))}
+    for labels in labels_of(task):
         assert set(labels) == targets
         assert len(labels) == len(targets)
 
 
-@each_spec
-def test_the_prompts_of_a_spec_ask_for_columns_that_its_data_has(spec_file: Path) -> None:
+@each_task
+def test_the_prompts_of_a_task_ask_for_columns_that_its_data_has(task: dict[str, Any]) -> None:
     """Each template uses every input column of the data set and no other."""
-    inputs = set(read_yaml(card_of(spec_file))["columns"]["inputs"])
-    for path in prompts_of(spec_file).values():
+    inputs = set(read_yaml(card_of(task))["columns"]["inputs"])
+    for path in prompts_of(task).values():
         parsed = jinja2.Environment(autoescape=False).parse(path.read_text(encoding="utf-8"))
         assert meta.find_undeclared_variables(parsed) == inputs, path.name
 
 
-@each_spec
-def test_the_variable_part_of_a_prompt_comes_last(spec_file: Path) -> None:
+@each_task
+def test_the_variable_part_of_a_prompt_comes_last(task: dict[str, Any]) -> None:
     """All that is the same for every row comes first, so that providers can cache it."""
-    for path in prompts_of(spec_file).values():
+    for path in prompts_of(task).values():
         text = path.read_text(encoding="utf-8")
         assert text.count("{{") == 1, path.name
         assert text.rstrip().endswith("{{ text }}"), path.name
@@ -226,7 +240,7 @@ def test_the_variable_part_of_a_prompt_comes_last(spec_file: Path) -> None:
 
 def test_no_prompt_lies_about_unused() -> None:
     """Every file in prompts/ belongs to a spec."""
-    used = {path for spec_file in SPECS for path in prompts_of(spec_file).values()}
+    used = {path for task in TASKS.values() for path in prompts_of(task).values()}
     assert set((ROOT / "experiments/prompts").iterdir()) == used
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.advice.finalist import Finalist, Floats, Goal, Searched, difference, percent, points
+from harness.advice.finalist import Finalist, Goal, Searched, difference, percent, points
 from harness.findings import Champion, Trial
 from harness.plan.limits import digits
 from harness.records import Estimate
@@ -62,17 +62,15 @@ def _difference(
     confirmed = {finalist.number: finalist for finalist in able}
     first, second = confirmed.get(one.number), confirmed.get(other.number)
     if first is not None and second is not None:
-        found = difference(
-            first.confirm_values, second.confirm_values, first.groups, level=goal.level, seed=goal.seed
-        )
+        values = (first.confirm_values, second.confirm_values)
+        found = difference(*values, first.groups, first.strata, level=goal.level, seed=goal.seed)
         return found, "confirm"
-    values: dict[int, tuple[Floats, Sequence[str] | None]] = {
-        each.trial.number: (each.values, each.groups) for each in searched
-    }
-    if one.number not in values or other.number not in values:
+    known = {each.trial.number: each for each in searched}
+    left, right = known.get(one.number), known.get(other.number)
+    if left is None or right is None:
         return None, "search"
-    (left, groups), (right, _) = values[one.number], values[other.number]
-    return difference(left, right, groups, level=goal.level, seed=goal.seed), "search"
+    found = difference(left.values, right.values, left.groups, left.strata, level=goal.level, seed=goal.seed)
+    return found, "search"
 
 
 def _named(champion: Champion) -> str:

@@ -18,8 +18,10 @@ from harness.plan.policy import Policy
 from harness.records import Estimate
 from harness.stats.clusters import clustered, standard_error
 from harness.stats.paired import paired_difference
+from harness.stats.strata import Strata, weighted_mean
 
 Floats = NDArray[np.float64]
+Marks = NDArray[np.bool_]
 DEFAULT = 0  # number of the untuned default
 
 
@@ -27,12 +29,14 @@ DEFAULT = 0  # number of the untuned default
 class Searched:
     """A trial as the search split saw it. values: quality per sample, NaN where there is none.
 
-    groups: cluster of each sample, `None` when every sample stands alone.
+    groups: cluster of each sample, `None` when every sample stands alone. strata: tasks of the samples,
+    `None` with one task.
     """
 
     trial: Trial
     values: Floats
     groups: Sequence[str] | None = None
+    strata: Strata | None = None
 
     @property
     def quality(self) -> float:
@@ -44,7 +48,8 @@ class Searched:
 class Finalist:
     """A trial that reached the confirm split. *_values: quality per sample, NaN where there is none.
 
-    groups: cluster of each confirm sample, `None` when every sample stands alone.
+    groups: cluster of each confirm sample, `None` when every sample stands alone. strata: tasks of the
+    confirm samples, `None` with one task.
     """
 
     search: Trial
@@ -52,6 +57,7 @@ class Finalist:
     search_values: Floats
     confirm_values: Floats
     groups: Sequence[str] | None = None
+    strata: Strata | None = None
 
     @property
     def number(self) -> int:
@@ -95,16 +101,34 @@ def _known(figure: float | None) -> float:
 
 
 def difference(
-    one: Floats, other: Floats, groups: Sequence[str] | None, *, level: float, seed: int
+    one: Floats,
+    other: Floats,
+    groups: Sequence[str] | None,
+    strata: Strata | None,
+    *,
+    level: float,
+    seed: int,
 ) -> Estimate | None:
-    """Quality of one minus that of the other on the samples that both answered.
+    """Quality of one minus that of the other on the samples that both answered, by the weights of strata.
 
-    `None` for fewer than two independent samples in common.
+    `None` for fewer than two independent samples in common, in any of the strata.
     """
     both = ~(np.isnan(one) | np.isnan(other))
-    among = None if groups is None else [groups[int(place)] for place in np.flatnonzero(both)]
+    if strata is None:
+        return _difference(one, other, groups, both, level=level, seed=seed)
+    parts = [
+        _difference(one, other, groups, both & marks, level=level, seed=seed) for marks in strata.marks()
+    ]
+    known = [part for part in parts if part is not None]
+    return weighted_mean(known, strata.weights) if len(known) == len(parts) else None
+
+
+def _difference(
+    one: Floats, other: Floats, groups: Sequence[str] | None, among: Marks, *, level: float, seed: int
+) -> Estimate | None:
+    of_groups = None if groups is None else [groups[int(place)] for place in np.flatnonzero(among)]
     try:
-        return paired_difference(one[both], other[both], level=level, seed=seed, groups=among)
+        return paired_difference(one[among], other[among], level=level, seed=seed, groups=of_groups)
     except StatsError:
         return None
 
@@ -113,15 +137,23 @@ def paired_sd(one: Finalist, other: Finalist) -> float:
     """Spread of the difference of two finalists on one confirm sample; 0 when none is seen.
 
     Samples of one cluster are alike: their spread is what as many independent samples would have to have for
-    the same standard error.
+    the same standard error. So is that of several tasks, whose variances add up with squared weights.
     """
     apart = one.confirm_values - other.confirm_values
-    known = np.flatnonzero(~np.isnan(apart))
-    groups = None if one.groups is None else [one.groups[int(place)] for place in known]
+    known = ~np.isnan(apart)
+    parts = [(1.0, known)]
+    if one.strata is not None:
+        parts = [(w, known & marks) for w, marks in zip(one.strata.weights, one.strata.marks(), strict=True)]
     try:
-        return standard_error(clustered(apart[known], groups)) * math.sqrt(len(known))
+        errors = [weight * _error(apart, one.groups, marks) for weight, marks in parts]
     except StatsError:
         return 0.0
+    return math.hypot(*errors) * math.sqrt(known.sum())
+
+
+def _error(apart: Floats, groups: Sequence[str] | None, among: Marks) -> float:
+    of_groups = None if groups is None else [groups[int(place)] for place in np.flatnonzero(among)]
+    return standard_error(clustered(apart[among], of_groups))
 
 
 def points(share: float) -> str:

@@ -157,7 +157,9 @@ def _of_search(among: Sequence[Searched], chosen: Finalist, goal: Goal) -> _Best
     if not own:
         return None
     best = max(own, key=lambda one: (one.trial.samples, one.quality, -one.trial.number))
-    gap = difference(chosen.search_values, best.values, best.groups, level=goal.level, seed=goal.seed)
+    gap = difference(
+        chosen.search_values, best.values, best.groups, best.strata, level=goal.level, seed=goal.seed
+    )
     return _Best(
         best.trial,
         None if gap is None else PairedDifference(other=best.trial.number, difference=gap),

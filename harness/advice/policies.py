@@ -127,9 +127,8 @@ class _Gaps:
         bounds: dict[int, list[tuple[float, float]]] = {f.number: [] for f in finalists}
         for place, one in enumerate(finalists):
             for other in finalists[place + 1 :]:
-                found = difference(
-                    one.confirm_values, other.confirm_values, one.groups, level=level, seed=goal.seed
-                )
+                values = (one.confirm_values, other.confirm_values)
+                found = difference(*values, one.groups, one.strata, level=level, seed=goal.seed)
                 low, high = (-math.inf, math.inf) if found is None else (found.low, found.high)
                 bounds[one.number].append((low, high))
                 bounds[other.number].append((-high, -low))

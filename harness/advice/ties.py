@@ -34,7 +34,7 @@ def differences(chosen: Finalist, rivals: Sequence[Finalist], goal: Goal) -> tup
     found: list[PairedDifference] = []
     for rival in sorted(rivals, key=lambda rival: rival.number):
         one, other = chosen.confirm_values, rival.confirm_values
-        estimate = difference(one, other, chosen.groups, level=level, seed=goal.seed)
+        estimate = difference(one, other, chosen.groups, chosen.strata, level=level, seed=goal.seed)
         if estimate is None:
             continue
         # Comparing with NaN is False, so that only samples of both are counted.
@@ -78,7 +78,8 @@ def separations(
 
 
 def _separation(chosen: Finalist, other: Finalist, goal: Goal, *, level: float) -> Separation:
-    seen = difference(chosen.confirm_values, other.confirm_values, chosen.groups, level=level, seed=goal.seed)
+    values = (chosen.confirm_values, other.confirm_values)
+    seen = difference(*values, chosen.groups, chosen.strata, level=level, seed=goal.seed)
     have = seen.n if seen else 0
     wanted = max(NOTICEABLE, abs(seen.value)) if seen else NOTICEABLE
     # Where all answers were equally good there is no spread to go by: as if one of them had differed.

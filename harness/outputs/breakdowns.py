@@ -1,4 +1,4 @@
-"""What stands behind a quality, as text in its final wording: by slice of the samples, by label, by scorer.
+"""What stands behind a quality, as text in its final wording: by task, slice, label and scorer.
 
 In: a run record. Out: plain records of strings for the templates, and JSON. Must not write markup or compute
 a figure.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from harness.cards import TaskCard
 from harness.findings import Breakdown, LabelFigures, RunRecord, Slice, Trial
 from harness.outputs import numbers
 from harness.outputs.report_parts import Cell
@@ -16,6 +17,18 @@ from harness.records import Estimate, JsonValue
 
 MOST_CONFUSED = 3
 NO_LABEL = "no label"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskLine:
+    """One of several tasks. weight: its share of the quality."""
+
+    name: str
+    weight: Cell
+    samples: Cell
+    metric: str
+    quality: Cell
+    default: Cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +60,7 @@ class BreakdownData:
 
     title: str
     level: str
+    tasks: tuple[TaskLine, ...]
     slices: tuple[SliceLine, ...]
     labels: tuple[LabelLine, ...]
 
@@ -62,7 +76,7 @@ def shown_breakdown(record: RunRecord) -> Breakdown | None:
 def breakdown_data(record: RunRecord) -> BreakdownData | None:
     """The tables in words; `None` when there is nothing to break down."""
     found = shown_breakdown(record)
-    if found is None or not (found.slices or found.labels):
+    if found is None or not (found.slices or found.labels or record.tasks):
         return None
     measured = (*record.finalists, *record.trials)
     trial = next(one for one in measured if (one.number, one.split) == (found.trial, found.split))
@@ -71,6 +85,7 @@ def breakdown_data(record: RunRecord) -> BreakdownData | None:
     return BreakdownData(
         title=f"trial {found.trial} on {splits}",
         level=level,
+        tasks=tuple(_task(card, trial, _default(record, trial)) for card in record.tasks),
         slices=tuple(_slice(one, trial) for one in found.slices),
         labels=tuple(_label(one) for one in found.labels),
     )
@@ -93,6 +108,25 @@ def breakdown_document(record: RunRecord) -> dict[str, JsonValue]:
     labels: list[JsonValue] = [asdict(one) for one in found.labels]
     tables: dict[str, JsonValue] = {"slices": slices, "labels": labels}
     return {name: table for name, table in tables.items() if table}
+
+
+def _default(record: RunRecord, trial: Trial) -> Trial | None:
+    """The untuned default on the split of this trial, where it is another one."""
+    known = (one for one in (*record.finalists, *record.trials) if one.split == trial.split)
+    return next((one for one in known if one.number == 0 and one.number != trial.number), None)
+
+
+def _task(card: TaskCard, trial: Trial, default: Trial | None) -> TaskLine:
+    found = trial.by_task.get(card.name)
+    n = 0 if found is None else found.n
+    return TaskLine(
+        name=card.name,
+        weight=Cell(text=numbers.share(card.weight), order=card.weight),
+        samples=Cell(text=numbers.count(n), order=n),
+        metric=card.metric,
+        quality=_cell(found),
+        default=_cell(None if default is None else default.by_task.get(card.name)),
+    )
 
 
 def _slice(one: Slice, trial: Trial) -> SliceLine:

@@ -27,7 +27,8 @@ LARGEST_INT64 = 2**63 - 1
 def trials_frame(record: RunRecord) -> pd.DataFrame:
     """One line per trial and split: search trials by number, then finalists on the confirm split.
 
-    `value` is the quality with `value_low` and `value_high`; figures that are unknown are missing (NaN).
+    `value` is the quality with `value_low` and `value_high`, and of several tasks `value_TASK` likewise;
+    figures that are unknown are missing (NaN).
     Settings are columns named `params_*`, only those that some trial sends; a list is JSON text.
     """
     import pandas as pd
@@ -35,6 +36,13 @@ def trials_frame(record: RunRecord) -> pd.DataFrame:
     trials = (*record.trials, *record.finalists)
     figures = [_figures(trial) for trial in trials]
     frame = {name: _series([line[name] for line in figures], dtype) for name, dtype in FIGURES.items()}
+    if record.presets:
+        frame["preset"] = _series([record.presets.get(trial.number) for trial in trials], "str")
+    for task in dict.fromkeys(name for trial in trials for name in trial.by_task):
+        found = [trial.by_task.get(task) for trial in trials]
+        for suffix, end in (("", "value"), ("_low", "low"), ("_high", "high")):
+            values = [None if one is None else getattr(one, end) for one in found]
+            frame[f"value_{task}{suffix}"] = _series(values, "float64")
     for name in _parameter_names(trials):
         values = [_parameters(trial).get(name) for trial in trials]
         frame[f"params_{name}"] = _series(values, None)
@@ -184,6 +192,8 @@ def _scores_schema() -> Any:
         ("latency_s", real),
         ("cached", flag),
         ("reused", flag),
+        ("chunks", whole),
+        ("lost_tokens", whole),
     ]
     return pa.schema(columns)
 
@@ -219,6 +229,8 @@ def _score_lines(row: AnswerRow) -> Iterator[dict[str, object]]:
         "latency_s": row.latency_s,
         "cached": row.cached,
         "reused": row.reused,
+        "chunks": row.chunks,
+        "lost_tokens": row.lost_tokens,
     }
     for score in row.scores:
         yield known | _score(score)

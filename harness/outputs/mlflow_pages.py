@@ -229,6 +229,7 @@ def _figures(trial: Trial, prefix: str) -> dict[str, float]:
     for name, bounds in trial.bounds.items():
         if name != "quality":
             named |= {f"{name}_low": bounds.low, f"{name}_high": bounds.high}
+    named |= {f"quality_{task}": found.value for task, found in trial.by_task.items()}
     told = {**trial.facts, **trial.metrics}
     others = {(f"metric_{name}" if name in named else name): value for name, value in told.items()}
     return _known({_key(prefix + name): value for name, value in {**named, **others}.items()})

@@ -44,7 +44,7 @@ SPLITS_DIFFER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialLine:
-    """One line of a table of trials. marks: "recommended", "tied", "untuned default"."""
+    """One line of a table of trials. marks: "recommended", "tied", "untuned default", "preset NAME"."""
 
     number: int
     marks: tuple[str, ...]
@@ -266,7 +266,7 @@ def _trial_line(trial: Trial, record: RunRecord) -> TrialLine:
     on_search = next((t for t in record.trials if t.number == trial.number), trial)
     return TrialLine(
         number=trial.number,
-        marks=_marks(trial.number, record.recommendation),
+        marks=_marks(trial.number, record),
         split=trial.split,
         state=trial.state,
         reason=trial.reason,
@@ -290,8 +290,11 @@ def _quality(trial: Trial) -> Cell:
     return Cell(text=numbers.quality(measured), order=None if measured is None else measured.value)
 
 
-def _marks(number: int, choice: Recommendation | None) -> tuple[str, ...]:
+def _marks(number: int, record: RunRecord) -> tuple[str, ...]:
+    choice = record.recommendation
     marks = ["untuned default"] if number == 0 else []
+    if number in record.presets:
+        marks.append(f"preset {record.presets[number]}")
     if choice is not None and number == choice.trial.number:
         marks.insert(0, "recommended")
     elif choice is not None and number in choice.ties:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from harness.cards import DataCard, TaskCard
 from harness.findings import AnswerRow, Paid, RunRecord, RunState, Trial
 from harness.outputs import numbers
 from harness.records import MODEL_CLASSES, Purpose
@@ -183,7 +184,20 @@ def first_value(row: AnswerRow) -> float | None:
 
 def data_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
     """Where the samples come from, as names and texts."""
-    card = record.data
+    if record.tasks:
+        return tuple(line for one in record.tasks for line in _task_lines(one))
+    return _card_lines(record.data)
+
+
+def _task_lines(task: TaskCard) -> tuple[tuple[str, str], ...]:
+    """The data of one of several tasks."""
+    used = f"{numbers.count(task.n_search)} search, {numbers.count(task.n_confirm)} confirm"
+    of = numbers.count(task.data.n_search + task.data.n_confirm)
+    lines = dict(_card_lines(task.data)) | {"Samples": f"{used}, of {of}"}
+    return tuple((f"{task.name}: {name}", text) for name, text in lines.items())
+
+
+def _card_lines(card: DataCard) -> tuple[tuple[str, str], ...]:
     return (
         ("Name", card.name),
         ("Samples", f"{numbers.count(card.n_search)} search, {numbers.count(card.n_confirm)} confirm"),

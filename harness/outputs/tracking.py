@@ -16,9 +16,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cards import DataCard
 from harness.clock import Clock, SystemClock
 from harness.errors import ProviderError
-from harness.findings import DataCard, RunRecord
+from harness.findings import RunRecord
 from harness.fingerprint import file_fingerprint, fingerprint
 from harness.outputs.files import encodable
 from harness.outputs.mlflow_pages import (

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from harness.errors import UsageError
 from harness.fingerprint import file_fingerprint
@@ -19,6 +19,7 @@ from harness.plan.hub import plain_rows
 from harness.records import JsonValue
 
 NAME_DIGITS = 12
+Changed: TypeAlias = Callable[[Mapping[str, object]], Mapping[str, object]]
 MISSING = ("NAType", "NaTType")  # of pandas: no value, whatever the column's type
 
 
@@ -27,15 +28,29 @@ def with_rows_written(spec: Mapping[str, object], cache: Path) -> Mapping[str, o
 
     Equal rows have the same file. Raises UsageError for rows that cannot be written as JSON objects.
     """
-    task = spec.get("task")
-    if not isinstance(task, Mapping):
-        return spec
-    named = cast("Mapping[str, object]", task)
-    dataset = named.get("dataset")
-    if dataset is None or isinstance(dataset, str):
-        return spec
-    path = _written(_records(dataset), cache)
-    return {**spec, "task": {**named, "dataset": str(path.resolve())}}
+
+    def written(task: Mapping[str, object]) -> Mapping[str, object]:
+        dataset = task.get("dataset")
+        if dataset is None or isinstance(dataset, str):
+            return task
+        return {**task, "dataset": str(_written(_records(dataset), cache).resolve())}
+
+    return each_task(spec, written)
+
+
+def each_task(spec: Mapping[str, object], change: Changed) -> Mapping[str, object]:
+    """The spec with its task, or each of its tasks, changed; what is no mapping of keys stays as it is."""
+    task, tasks = spec.get("task"), spec.get("tasks")
+    changed = dict(spec)
+    if isinstance(task, Mapping):
+        changed["task"] = change(cast("Mapping[str, object]", task))
+    if isinstance(tasks, Mapping):
+        named = cast("Mapping[str, object]", tasks)
+        changed["tasks"] = {
+            name: change(cast("Mapping[str, object]", one)) if isinstance(one, Mapping) else one
+            for name, one in named.items()
+        }
+    return changed
 
 
 def _records(dataset: object) -> Iterator[Mapping[str, Any]]:

@@ -126,9 +126,11 @@ def gate_of(spec: GateSpec | None, folder: Path) -> Gate:
 def check_gate(reading: SpecReading, others: Sequence[str]) -> None:
     """Note figures that a gate names and nobody measures. others: scorers beside the first one."""
     spec = None if reading.spec is None else reading.spec.gate
-    if spec is None or reading.task is None:
+    if spec is None or reading.tasks is None:
         return
-    scores, problems = [reading.task.metric, QUALITY, *others], reading.problems
+    metrics, problems = {task.metric for task in reading.tasks.values()}, reading.problems
+    # Of several tasks, only the metric that all of them have is one of the whole.
+    scores = [*(metrics if len(metrics) == 1 else ()), QUALITY, *others]
     for place, text in enumerate(spec.require):
         fault = _fault(read_floor(text), scores)
         if fault is not None:

@@ -28,14 +28,14 @@ PRICED_ROWS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeCost:
-    """Judging one answer: calls, and USD of all of them together.
+    """Judging one answer: calls, on average where tasks differ, and USD of all of them together.
 
     short_usd: an answer as short as its target. usd: one as long as the settings allow. most_usd: the same
     with a token per byte and the longest verdicts. measured_calls, measured_usd: for the labelled answers,
     or for the corpus of an embedding task, once.
     """
 
-    calls: int = 0
+    calls: float = 0
     short_usd: float = 0.0
     usd: float = 0.0
     most_usd: float = 0.0
@@ -74,11 +74,11 @@ def estimated_tokens(characters: int) -> int:
 
 
 def _usd(plan: Plan, answers: Iterable[Answer], *, worst: bool = False, only: str | None = None) -> float:
-    judges = [judge for judge in plan.task.judges if only in (None, judge.name)]
+    own = [judge for judge in plan.task.judges if judge.name == only]
     return math.fsum(
         _question_usd(plan, question.model, question.messages, judge.max_output_tokens, worst=worst)
         for answer in answers
-        for judge in judges
+        for judge in (own if only is not None else plan.task.of(answer.sample.id).judges)
         for question in judge.questions(answer)
     )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.catalogue.bounds import most_input_tokens
 from harness.catalogue.models import Model
@@ -21,6 +22,9 @@ from harness.plan.shots import Shots, ShotVariants
 from harness.plan.vocabulary import Vocabularies, tokenizer_count, tokenizer_of
 from harness.prompts import Prompt, Shot
 from harness.records import JsonValue, Message
+
+if TYPE_CHECKING:
+    from harness.plan.long_inputs import LongInputs
 
 # litellm's package holds the encoding that all models of OpenAI since gpt-4o have, under this name.
 O200K = "gpt-4o"
@@ -63,12 +67,20 @@ def longest_prompts(models: Mapping[str, Model], least_output: int, most: int | 
 
 
 class LengthCheck:
-    """Holds the prompts that rows make against limits. limits: by model, its longest prompt in tokens."""
+    """Holds the prompts that rows make against limits.
+
+    limits: by model, its longest prompt in tokens. long: what becomes of long inputs before, `None`: nothing.
+    """
 
     def __init__(
-        self, prompts: Mapping[str, Prompt], models: Sequence[Model], limits: Mapping[str, int]
+        self,
+        prompts: Mapping[str, Prompt],
+        models: Sequence[Model],
+        limits: Mapping[str, int],
+        long: LongInputs | None = None,
     ) -> None:
         self._prompts = prompts
+        self._long = long
         self._models = sorted(
             (model for model in models if model.full_name in limits),
             key=lambda model: limits[model.full_name],
@@ -127,9 +139,17 @@ class LengthCheck:
         self, what: str, prompt: Prompt, inputs: Mapping[str, JsonValue], shots: Sequence[Shot] = ()
     ) -> Iterator[str]:
         try:
-            messages = prompt.render(inputs, shots)
+            if self._long is None:
+                each = [prompt.render(inputs, shots)]
+            else:
+                each = list(self._long.rendered(prompt, inputs, shots))
         except PromptError:
             return  # told by whoever checks the templates
+        for messages in each:
+            yield from self._above(what, messages)
+
+    def _above(self, what: str, messages: Sequence[Message]) -> Iterator[str]:
+        """A message for each model that does not take this prompt."""
         bound = most_input_tokens(message.content for message in messages)
         for model in self._models:
             limit = self._limits[model.full_name]
@@ -181,9 +201,10 @@ def _too_long(model: Model, what: str, count: Count, limit: int) -> str:
         "of the model is not here)"
     )
     return (
-        f"makes a prompt of {counted} with {what}, and {model.full_name} takes {limit}; shorten "
-        "the row or split it, leave it out, search models that take longer prompts, or, if the model does "
-        f"take it, say so under providers.{model.provider}.models.{model.name}.max_input_tokens"
+        f"makes a prompt of {counted} with {what}, and {model.full_name} takes {limit}; shorten the "
+        "row, let task.long_inputs cut it, leave it out, search models that take longer prompts, or, "
+        "if the model does take it, say so under "
+        f"providers.{model.provider}.models.{model.name}.max_input_tokens"
     )
 
 

@@ -14,7 +14,7 @@ from harness.catalogue.models import Accepts, Catalogue, Model, Prices, Provider
 from harness.catalogue.reader import with_file
 from harness.errors import CatalogueError
 from harness.plan.problems import Place, Problems, suggestion
-from harness.plan.spec import AcceptedSpec, AcceptsSpec, ModelSpec, ProviderSpec
+from harness.plan.provider_spec import AcceptedSpec, AcceptsSpec, ModelSpec, ProviderSpec
 from harness.records import MODEL_CLASSES, Endpoint, ModelClass
 
 FREE = Prices(input=0.0, output=0.0)

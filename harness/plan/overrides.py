@@ -14,14 +14,14 @@ from harness.errors import UsageError
 from harness.plan.aim_spec import AimSpec
 from harness.plan.embedding_spec import EmbeddingTaskSpec
 from harness.plan.given import Given
-from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec
+from harness.plan.spec import BudgetSpec, SearchSpec, Spec, TaskSpec, task_weight
 from harness.plan.spec_reader import SpecReading
 from harness.records import JsonValue, Split
 
 SMALLEST_LIMIT = 4
 Part = TypeVar(
     "Part",
-    TaskSpec | None,
+    TaskSpec,
     EmbeddingTaskSpec | None,
     SearchSpec | None,
     BudgetSpec | None,
@@ -87,19 +87,29 @@ def overridden(reading: SpecReading, overrides: Overrides) -> SpecReading:
         raise UsageError(
             f"repeat is {repeat}, but a text has one vector, however often it is asked; leave it"
         )
+    known = reading.tasks or {}
+    tasks = {
+        name: _updated(task, limit=_limit(name, known, limit), repeats=repeat) for name, task in known.items()
+    }
     parts = {
-        "task": _updated(reading.task, limit=limit, repeats=repeat),
-        "vectors": _updated(reading.vectors, limit=limit),
         "search": _updated(reading.search, n_trials=overrides.get("n_trials")),
         "budget": _updated(reading.budget, usd=overrides.get("max_cost")),
         "aim": _updated(reading.aim, confidence=overrides.get("confidence")),
     }
     spec = reading.spec
     if spec is not None:
-        task = parts["task"] or parts["vectors"]
-        whole = {"task": task, "search": parts["search"], "budget": parts["budget"], "aim": parts["aim"]}
-        spec = _updated(spec.model_copy(update=whole), seed=overrides.get("seed"))
-    return replace(reading, spec=spec, **parts)
+        spec = _updated(spec.model_copy(update=parts), seed=overrides.get("seed"))
+    whole = None if reading.tasks is None else tasks
+    vectors = _updated(reading.vectors, limit=limit)
+    return replace(reading, spec=spec, tasks=whole, vectors=vectors, **parts)
+
+
+def _limit(name: str, tasks: Mapping[str, TaskSpec], limit: int | None) -> int | None:
+    """How many of so many samples in all are of this task."""
+    if limit is None:
+        return None
+    weights = {one: task_weight(task) for one, task in tasks.items()}
+    return max(SMALLEST_LIMIT, math.ceil(limit * weights[name] / math.fsum(weights.values())))
 
 
 def _updated(part: Part, **values: float | None) -> Part:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from harness.errors import UsageError
+from harness.plan.frames import each_task
 from harness.scores.own import form_of, is_own, name_of
 
 
@@ -25,12 +26,11 @@ def lifted(spec: object, given: Sequence[object] = ()) -> tuple[object, dict[str
         _note(thing, found)
     if not isinstance(spec, Mapping):
         return spec, found
-    whole = cast("Mapping[str, object]", spec)
-    task = whole.get("task")
-    if not isinstance(task, Mapping) or "scorers" not in task:
-        return spec, found
-    inner = cast("Mapping[str, object]", task)
-    return {**whole, "task": {**inner, "scorers": _plain(inner["scorers"], found)}}, found
+
+    def plain(task: Mapping[str, object]) -> Mapping[str, object]:
+        return {**task, "scorers": _plain(task["scorers"], found)} if "scorers" in task else task
+
+    return each_task(cast("Mapping[str, object]", spec), plain), found
 
 
 def _plain(value: object, found: dict[str, object]) -> object:

@@ -8,23 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias, cast
 
 from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
 from harness.plan.conditions import When
-from harness.plan.embedding import Embedding
 from harness.plan.gate_spec import Gate
-from harness.plan.labelled import Labelled
 from harness.plan.policy import Policy
 from harness.plan.problems import written
-from harness.plan.rows import Rows
-from harness.plan.shots import Shots
-from harness.prompts import Prompt, written_out
-from harness.records import SENT_FIELDS, Endpoint, JsonValue, Message, Sample, Settings, Split, Verb
-from harness.scores.judge import Judge
-from harness.scores.scorer import RepeatScorer, Scorer
+from harness.plan.task import Task, asked_of
+from harness.records import SENT_FIELDS, Endpoint, JsonValue, Settings, Split, Verb
 
 Failures = Literal["count_as_wrong", "leave_out"]
 Mode = Literal["budget", "confidence"]
@@ -118,6 +112,7 @@ class Space:
     beside some values of another dimension alone comes after it.
     defaults: by model, the untuned starting point inside the space, with the first prompt variant.
     warm: settings of the space that are tried early, besides the defaults: see `search.warm_start`.
+    presets: settings by the name of their preset, which are measured in any case.
     """
 
     models: tuple[str, ...]
@@ -125,6 +120,23 @@ class Space:
     dimensions: Mapping[str, tuple[Dimension, ...]]
     defaults: Mapping[str, Settings]
     warm: tuple[Settings, ...] = ()
+    presets: Mapping[str, tuple[Settings, ...]] = field(default_factory=dict[str, "tuple[Settings, ...]"])
+
+    @property
+    def fixed(self) -> tuple[Settings, ...]:
+        """What is measured in any case, in order: the untuned default, then presets."""
+        found = [self.defaults[self.models[0]]]
+        for settings in (one for some in self.presets.values() for one in some):
+            found += [] if settings in found else [settings]
+        return tuple(found)
+
+    def named(self, settings: Mapping[int, Settings]) -> dict[int, str]:
+        """The presets that these settings are, by number; only of those that are any."""
+        names = {
+            number: ", ".join(name for name, some in self.presets.items() if one in some)
+            for number, one in settings.items()
+        }
+        return {number: name for number, name in names.items() if name}
 
     @property
     def distinct(self) -> int | None:
@@ -227,60 +239,6 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What is asked and how answers are judged.
-
-    scorers: of single answers, the first gives the quality. repeat_scorers: of all answers to a sample.
-    scorer_forms: both as the spec wrote them. slices: metadata fields that quality is shown by; `None`: all
-    with few values. labelled: answers of known quality by the judge that is measured with them. shots:
-    examples by prompt variant. embedding: what vectors are for, without scorers; `None`: a task of texts.
-    """
-
-    name: str
-    rows: Rows
-    prompts: Mapping[str, Prompt]
-    scorers: tuple[Scorer | Judge, ...]
-    metric: str
-    repeats: int
-    scorer_forms: tuple[JsonValue, ...] = ()
-    repeat_scorers: tuple[RepeatScorer, ...] = ()
-    slices: tuple[str, ...] | None = None
-    labelled: Mapping[str, tuple[Labelled, ...]] = field(
-        default_factory=dict[str, "tuple[Labelled, ...]"], repr=False
-    )
-    shots: Mapping[str, Shots] = field(default_factory=dict[str, Shots], repr=False)
-    embedding: Embedding | None = None
-
-    def messages(self, prompt: str, sample: Sample) -> tuple[Message, ...]:
-        """What is asked about this sample in this variant. Raises PromptError as `Prompt.render` does.
-
-        In a task of vectors, each text that is embedded is one message.
-        """
-        if self.embedding is not None:
-            texts = self.embedding.asked(self.prompts[prompt], sample)
-            return tuple(Message("user", text) for text in texts)
-        shots = self.shots.get(prompt)
-        return self.prompts[prompt].render(sample.inputs, () if shots is None else shots.of(sample))
-
-    def template(self, prompt: str) -> str:
-        """The template of this variant for an application, its examples written out."""
-        source, shots = self.prompts[prompt].source, self.shots.get(prompt)
-        return source if shots is None or not shots.n else written_out(source, shots.first())
-
-    @property
-    def judges(self) -> tuple[Judge, ...]:
-        """The scorers that are models."""
-        return tuple(scorer for scorer in self.scorers if isinstance(scorer, Judge))
-
-    @property
-    def judge_calls(self) -> int:
-        """Calls for each answer beside its own: of judges, or for the other text of a pair."""
-        if self.embedding is not None:
-            return int(self.embedding.of_pairs)
-        return sum(judge.asked_per_answer for judge in self.judges)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated:
     """The one set of settings that a run measures, and the samples that it answers.
 
@@ -362,12 +320,14 @@ class Plan:
             {
                 **evaluated,
                 "data": task.rows.fingerprint(),
-                "prompts": {name: prompt.source for name, prompt in task.prompts.items()},
-                "scorers": [(one.name, one.version) for one in (*task.scorers, *task.repeat_scorers)],
-                "scorer_forms": task.scorer_forms,
-                "metric": task.metric,
+                **(asked_of(task) if not task.parts else {}),
+                **(
+                    {"tasks": [(one.name, one.weight, asked_of(one)) for one in task.parts]}
+                    if task.parts
+                    else {}
+                ),
                 "repeats": task.repeats,
-                "space": self.space,
+                "space": _named(self.space),
                 "models": {name: _timeless(model) for name, model in self.models.items()},
                 "endpoints": wheres,
                 "aim": self.aim,
@@ -379,7 +339,6 @@ class Plan:
                 # Absent when unused: plans made before there was such a thing keep their names.
                 **({"reuse_limits": self.reuse_limits} if self.reuse_limits else {}),
                 **({"judges": self._judges()} if task.judges else {}),
-                **({"shots": task.shots} if task.shots else {}),
                 **({"escalate": True} if self.escalate else {}),
                 **({} if task.embedding is None else {"embedding": task.embedding.parts()}),
             }
@@ -394,6 +353,12 @@ class Plan:
                 for name, labelled in self.task.labelled.items()
             },
         }
+
+
+def _named(space: Space) -> dict[str, object]:
+    """The space without what it does not have."""
+    known = {one.name: getattr(space, one.name) for one in fields(space)}
+    return known if space.presets else {name: known[name] for name in known if name != "presets"}
 
 
 def _timeless(model: Model) -> Model:

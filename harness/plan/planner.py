@@ -9,45 +9,38 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack, cast
 
 from harness.catalogue.models import Catalogue, Model, load_catalogue
-from harness.errors import DataError, SpecError, UsageError
+from harness.errors import SpecError, UsageError
 from harness.plan.aim_spec import AimSpec
 from harness.plan.aims import aim_of, notes_of
-from harness.plan.columns import Row
-from harness.plan.data_source import CACHE_FOLDER, find_rows, rows_missing
+from harness.plan.data_source import CACHE_FOLDER, rows_missing
 from harness.plan.embedding import Embedding
 from harness.plan.embedding_spec import EmbeddingTaskSpec
 from harness.plan.embedding_task import EmbeddingDraft, fallen_back, few_pairs
 from harness.plan.frames import with_rows_written
 from harness.plan.gate_spec import check_gate, gate_of
 from harness.plan.given import Given, read_given
-from harness.plan.judging import Panel, find_panel
-from harness.plan.lengths import LengthCheck, longest_prompts
+from harness.plan.judging import Panel
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
 from harness.plan.mapping import note_unsent
 from harness.plan.overrides import Overrides, overridden, refuse_overrides
 from harness.plan.own_scorers import lifted
-from harness.plan.plan import Budget, Evaluated, Plan, Sampler, Space, Task
-from harness.plan.rows import LISTED_PROBLEMS, RowCheck, Rows, Selection, open_rows
+from harness.plan.plan import Budget, Evaluated, Plan, Sampler, Space
+from harness.plan.rows import Rows, Selection
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
-from harness.plan.scoring import MetricCheck, find_scorers
-from harness.plan.shots import Shots, shot_variants
 from harness.plan.space import absences, asking_for, caveats, limits_of, make_space, one_point
-from harness.plan.spec import SearchSpec, Spec, TaskSpec
+from harness.plan.spec import SearchSpec, Spec
 from harness.plan.spec_reader import SpecReading, read_spec
-from harness.plan.targets import TargetCheck
-from harness.plan.templates import TemplateCheck, read_prompts
+from harness.plan.task import Task
+from harness.plan.task_draft import TaskDraft, agree, joined, one_panel, read_rows, row_notes, vector_task
 from harness.plan.vector_space import make_vector_space, unasked
-from harness.plan.warm_start import Sources, find_warm, from_pinned, pinned_form
+from harness.plan.warm_start import Sources, find_presets, find_warm, from_pinned, pinned_form
 from harness.prompts import Prompt
 from harness.records import JsonValue, Split
-from harness.scores.judge import Judge
 from harness.scores.own import Permission
-from harness.scores.scorer import RepeatScorer, Scorer
 from harness.store.store import Store, open_store
 
 UNTUNED = "the untuned default"
@@ -78,7 +71,7 @@ def make_plan(
     folder = base or (Path() if isinstance(spec, Mapping | Spec) else Path(spec).parent)
     draft = _Draft(reading, catalogue or load_catalogue(), folder, cache, permission)
     draft.look_up()
-    check_gate(reading, [one.name for one in (*draft.scorers[1:], *draft.repeat_scorers)])
+    check_gate(reading, [name for task in draft.tasks for name in task.further_scorers()])
     split, given = overrides.get("split"), overrides.get("settings")
     searches = split is None and given is None
     if searches:
@@ -100,14 +93,15 @@ def data_fingerprint(
     """
     reading = overridden(read_spec(spec), overrides)
     folder = Path() if isinstance(spec, Mapping) else Path(spec).parent
-    task = reading.task or reading.vectors
-    if task is not None and rows_missing(task.dataset, folder):
+    asked = [*(reading.tasks or {}).values(), *([] if reading.vectors is None else [reading.vectors])]
+    if any(rows_missing(task.dataset, folder) for task in asked):
         return None
     draft = _Draft(reading, load_catalogue(), folder, cache, Permission())
     draft.look_up()
-    if draft.rows is None:
+    task = draft.joined("")
+    if task is None:
         raise SpecError(reading.problems.found)
-    return draft.rows.fingerprint()
+    return task.rows.fingerprint()
 
 
 class _Draft:
@@ -128,16 +122,13 @@ class _Draft:
         own = with_own_files(catalogue, reading.catalogue or (), folder, reading.problems)
         self.catalogue = with_own_entries(own, reading.providers or {}, reading.problems)
         self.models: dict[str, Model] = {}
-        self.prompts: dict[str, Prompt] = {}
         self.permission = permission
-        self.scorers: tuple[Scorer | Judge, ...] = ()
-        self.repeat_scorers: tuple[RepeatScorer, ...] = ()
+        self.tasks: list[TaskDraft] = []
         self.panel = Panel()
+        self.prompts: dict[str, Prompt] = {}
         self.rows: Rows | None = None
         self.embedding: Embedding | None = None
         self.fallback: dict[str, Model] = {}
-        self.lengths: LengthCheck | None = None
-        self.shots: Mapping[str, Shots] = {}
         self.space: Space | None = None
         self.sampler = Sampler()
         self.notes: list[str] = []
@@ -146,31 +137,32 @@ class _Draft:
 
     def look_up(self) -> None:
         """Ask catalogue, templates, scorers and data, whatever of them the spec names soundly."""
-        task, search, problems = self.reading.task, self.reading.search, self.reading.problems
+        search, problems = self.reading.search, self.reading.problems
         if self.reading.vectors is not None:
             return self._look_up_vectors(self.reading.vectors)
         if self.reading.spec is not None and self.reading.spec.fallback:
             problems.add(("fallback",), "is for tasks with `kind`, of embedding models; remove it")
-        if task is not None:
-            self.scorers, self.repeat_scorers = find_scorers(task, self.permission, problems)
-            self.panel = find_panel(self.scorers, self.catalogue, self.folder, problems)
-            self.scorers = self.panel.named(self.scorers)
-            self.prompts = read_prompts(task, self.reading.source, self.folder, problems)
+        self.tasks = [
+            TaskDraft.of(name, self.reading, self.catalogue, self.folder, self.permission)
+            for name in self.reading.tasks or ()
+        ]
+        self.panel = one_panel(self.tasks)
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
-        if task is not None:
-            self.rows = self._open_rows(task)
+        if len(self.tasks) > 1:
+            agree(self.tasks)
+        self._open_rows()
         if search is not None:
             seed = self.reading.spec.seed if self.reading.spec else 0
-            variants = shot_variants(search.n_shots, self.prompts, self.rows, seed, problems)
-            if self.rows is not None and self.lengths is not None:
-                problems.extend(tuple(islice(self.lengths.with_shots(variants, self.rows), LISTED_PROBLEMS)))
-            self.prompts, self.shots = dict(variants.prompts), variants.shots
+            shown = any(task.takes_shots for task in self.tasks)
+            for task in self.tasks:
+                task.show_examples(search, seed, silent=shown and not task.takes_shots)
+            self.prompts = dict(self.tasks[0].prompts) if self.tasks else {}
             self.space = make_space(search, self.models, tuple(self.prompts), problems)
-            if task is not None and task.output is not None:
-                self.space = asking_for(self.space, task.output)
-            if task is not None:
+            if self.tasks:
                 unasked(search, problems)
+                if (output := self.tasks[0].spec.output) is not None:
+                    self.space = asking_for(self.space, output)
             note_unsent(self.models, self.catalogue, self.shipped, self.space, problems)
         return self._refuse_untimed()
 
@@ -188,7 +180,8 @@ class _Draft:
         self.embedding = draft.found({**self.models, **self.fallback})
         if self.embedding is not None:
             check, fault = draft.row_check(self.embedding, {**self.models, **self.fallback})
-            self.rows = self._read_rows(task, check, fault)
+            find = (self.folder, self.cache)
+            self.rows = read_rows(task, self._selection, find, problems, check=check, fault=fault)
             if self.rows is not None:
                 self.notes += few_pairs(self.embedding, self.rows, (self.reading.aim or AimSpec()).confidence)
 
@@ -230,6 +223,8 @@ class _Draft:
         if self.embedding is not None:
             self.embedding = fallen_back(self.embedding, settings, model, self.fallback)
         self.prompts = {settings.prompt: self.prompts[settings.prompt]}
+        for task in self.tasks:
+            task.narrow(settings.prompt)
 
     def prepare_search(self, overrides: Overrides, store: Store | str | None) -> None:
         """Choose and try out the sampler, and look up what the search starts from."""
@@ -248,7 +243,25 @@ class _Draft:
             self.space = replace(space, warm=warm.settings)
             self.notes += warm.notes
             self.pins["warm"] = pinned_form(warm.settings)
+        self._hold_presets(search)
         self._choose_sampler(search, overrides.get("sampler"))
+
+    def _hold_presets(self, search: SearchSpec) -> None:
+        """Put presets into the space, to be measured in any case."""
+        space, problems = self.space, self.reading.problems
+        if space is None or not search.presets or not space.models:
+            return
+        found, notes, faults = find_presets(search.presets, space)
+        for place, fault in faults.items():
+            problems.add(("search", "presets", place), fault)
+        self.notes += notes
+        self.space = replace(space, presets=found)
+        if (least := len(self.space.fixed)) > search.n_trials:
+            problems.add(
+                ("search", "n_trials"),
+                f"is {search.n_trials}, but the default and {least - 1} settings of presets are tried in any "
+                f"case; write at least {least}, or ask for fewer presets",
+            )
 
     def _choose_sampler(self, search: SearchSpec, override: Any) -> None:
         policy, problems = aim_of(self.reading.aim or AimSpec()).policy, self.reading.problems
@@ -279,8 +292,10 @@ class _Draft:
 
     def plan(self, spec_file: str | None, max_concurrency: int | None) -> Plan:
         """The finished plan; only when nothing was found wrong."""
-        spec, rows, space = self.reading.spec, self.rows, self.space
-        if spec is None or rows is None or space is None:
+        spec, space = self.reading.spec, self.space
+        task = None if spec is None else self.joined(spec.experiment)
+        self.reading.problems.raise_any()
+        if spec is None or task is None or space is None:
             raise AssertionError("a plan is made only when no fault was found")
         models, used = self.models.values(), {**self.models, **self.panel.models, **self.fallback}.values()
         return Plan(
@@ -288,7 +303,7 @@ class _Draft:
             description=spec.description,
             spec_file=spec_file,
             spec_text=self.reading.source.text,
-            task=self._task(spec, rows),
+            task=task,
             space=space,
             models=self.models,
             fallback_models=self.fallback,
@@ -309,6 +324,8 @@ class _Draft:
                 *notes_of(spec.search, used),
                 *self.panel.notes(self.models),
                 *self._absences(spec.search, space),
+                *row_notes(task),
+                *(note for draft in self.tasks for note in draft.notes),
                 *self.notes,
             ),
             pins=self.pins,
@@ -321,72 +338,29 @@ class _Draft:
         absent = [] if self.evaluated is not None else absences(space, search.settings(), self.models)
         return [*absent, *caveats(space, self.catalogue)]
 
-    def _task(self, spec: Spec, rows: Rows) -> Task:
-        task = spec.task
-        slices = None if task.slices is None else tuple(task.slices)
-        if isinstance(task, EmbeddingTaskSpec):
-            if self.embedding is None:
-                raise AssertionError("a plan is made only when no fault was found")
-            return Task(
-                name=spec.experiment,
-                rows=rows,
-                prompts=self.prompts,
-                scorers=(),
-                slices=slices,
-                metric=self.embedding.metric.name,
-                repeats=1,
-                embedding=self.embedding,
-            )
-        return Task(
-            name=spec.experiment,
-            rows=rows,
-            prompts=self.prompts,
-            scorers=self.scorers,
-            repeat_scorers=self.repeat_scorers,
-            slices=slices,
-            metric=task.metric,
-            repeats=task.repeats,
-            scorer_forms=tuple(task.scorers),
-            labelled=self.panel.labelled,
-            shots={name: shots for name, shots in self.shots.items() if name in self.prompts},
-        )
+    def joined(self, experiment: str) -> Task | None:
+        """The task of the plan, of one or of several; `None` where rows are missing or too few."""
+        vectors = self.reading.vectors
+        if vectors is not None and self.embedding is not None and self.rows is not None:
+            return vector_task(experiment, vectors, self.embedding, self.prompts, self.rows)
+        if not self.tasks or any(task.rows is None for task in self.tasks):
+            return None
+        try:
+            return joined(experiment, self.tasks)
+        except UsageError as error:
+            self.reading.problems.add(("tasks",), f"weights {error}")
+            return None
 
-    def _open_rows(self, task: TaskSpec) -> Rows | None:
-        problems = self.reading.problems
-        check, targets = TemplateCheck(self.prompts), TargetCheck(self.scorers)
-        metric = MetricCheck(task, self.scorers, problems)
+    def _open_rows(self) -> None:
         search, models = self.reading.search, list(self.models.values())
         least = min(limits_of(search, models), default=1) if search else 1
-        longest = longest_prompts(self.models, least, task.max_input_tokens)
-        lengths = self.lengths = LengthCheck(self.prompts, models, longest)
+        for task in self.tasks:
+            task.open_rows(self.models, self._selection, (self.folder, self.cache), least)
 
-        def fault(row: Row) -> str | None:
-            inputs = row.inputs
-            return check.row(inputs) or targets.row(row) or metric.row(row) or lengths.row(inputs)
-
-        rows = self._read_rows(task, check, fault)
-        if rows is not None:
-            metric.finish()
-        return rows
-
-    def _read_rows(
-        self, task: TaskSpec | EmbeddingTaskSpec, check: TemplateCheck, fault: RowCheck
-    ) -> Rows | None:
-        """The rows of a task, each held against `fault`; problems are noted, those of `check` as well."""
-        problems, spec = self.reading.problems, self.reading.spec
-        confirm = (self.reading.aim or AimSpec()).confirm
-        selection = Selection(
-            confirm=confirm, seed=spec.seed if spec else 0, limit=task.limit, stratify=task.stratify
-        )
-        try:
-            return open_rows(find_rows(task.dataset, self.folder, self.cache), selection, fault)
-        except UsageError as error:
-            problems.add(("task", "dataset"), str(error))
-        except DataError as error:
-            problems.extend(error.problems)
-        finally:
-            problems.extend(check.finish())
-        return None
+    @property
+    def _selection(self) -> Selection:
+        spec, aim = self.reading.spec, self.reading.aim or AimSpec()
+        return Selection(confirm=aim.confirm, seed=spec.seed if spec else 0)
 
 
 @contextmanager

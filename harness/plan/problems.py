@@ -35,15 +35,25 @@ KEY_REFUSED = (
 
 
 class Problems:
-    """What is wrong with one spec and the files that it names, in the order in which it is found."""
+    """What is wrong with one spec and the files that it names, in the order in which it is found.
 
-    def __init__(self, source: YamlSource) -> None:
+    task: whose places are meant by `task`; see `of_task`. found: where faults are gathered, `None`: here.
+    """
+
+    def __init__(self, source: YamlSource, task: str = "", found: list[Problem] | None = None) -> None:
         self._source = source
-        self._found: list[Problem] = list(source.problems)
+        self._task = task
+        self._found: list[Problem] = list(source.problems) if found is None else found
 
     def add(self, place: Place, message: str) -> None:
         """Note a fault at a place inside the spec; its line is looked up here."""
+        if self._task and place[:1] == ("task",):
+            place = ("tasks", self._task, *place[1:])
         self._found.append(problem_at(self._source, place, message))
+
+    def of_task(self, name: str) -> Problems:
+        """These problems for a look at one of several tasks: `task` means `tasks.NAME`. "": the only one."""
+        return self if not name else Problems(self._source, name, self._found)
 
     def extend(self, problems: Iterable[Problem]) -> None:
         """Note faults of other files."""

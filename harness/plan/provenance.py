@@ -1,6 +1,7 @@
 """What a result rests on: fingerprints, versions and the state of the code.
 
-In: a plan. Out: a `Provenance`. Reads package metadata and asks git; must not read anything secret.
+In: a plan. Out: a `Provenance`, and the cards of its tasks. Reads package metadata and asks git; must not
+read anything secret.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import subprocess
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
+from harness.cards import TaskCard
 from harness.findings import Provenance
+from harness.plan.joined import JoinedRows
 from harness.plan.plan import Plan
 
 PACKAGES = ("llm-harness", "optuna", "litellm", "mlflow", "scipy", "scikit-learn")
@@ -29,6 +32,23 @@ def provenance_of(plan: Plan, started_at: datetime) -> Provenance:
         git_commit=_git_commit(),
         started_at=started_at,
         endpoints=plan.endpoints,
+    )
+
+
+def task_cards(plan: Plan) -> tuple[TaskCard, ...]:
+    """The tasks of a plan of several, in the order of the spec; none of a plan of one."""
+    rows = plan.task.rows
+    used = rows.used if isinstance(rows, JoinedRows) else {}
+    return tuple(
+        TaskCard(
+            name=part.name,
+            weight=part.weight,
+            metric=part.metric,
+            n_search=used[part.name][0],
+            n_confirm=used[part.name][1],
+            data=part.rows.card,
+        )
+        for part in plan.task.parts
     )
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias, cast
 
+from harness.cards import DataCard
 from harness.errors import DataError, Problem
-from harness.findings import DataCard
 from harness.fingerprint import canonical, fingerprint, share
 from harness.plan.columns import Columns, Fault, Row, parse_line, shape
 from harness.records import JsonValue, Sample, Split
@@ -52,12 +52,14 @@ class Selection:
     """Which rows, and in which order. confirm: share of the confirm split. limit: rows in all.
 
     stratify: "target", or a field of metadata whose values both splits hold in equal shares; `None`: by id.
+    prefix: of ids and groups as they are given out; it changes neither split nor order.
     """
 
     confirm: float
     seed: int = 0
     limit: int | None = None
     stratify: str | None = None
+    prefix: str = ""
 
 
 class Rows:
@@ -75,13 +77,14 @@ class Rows:
         self._source = source
         self._index = index
         self._seed = selection.seed
+        self._prefix = selection.prefix
         sides = _limited(index, _sides(index, selection), selection.limit)
         self._order: dict[Split, tuple[str, ...]] = {
-            split: tuple(sorted((index.ids[p] for p in positions), key=lambda i: share(selection.seed, i)))
+            split: self._given(sorted((index.ids[p] for p in positions), key=lambda i: share(self._seed, i)))
             for split, positions in sides.items()
         }
         self._places: dict[str, tuple[int, Split]] = {
-            index.ids[p]: (p, split) for split, positions in sides.items() for p in positions
+            self._prefix + index.ids[p]: (p, split) for split, positions in sides.items() for p in positions
         }
         self.card = DataCard(
             name=source.name,
@@ -116,14 +119,15 @@ class Rows:
         line = self._index.lines[position]
         row = self._read(self._index.offsets[position])
         # Rows of equal content carry a counter behind the id that was made from it.
-        if isinstance(row, Fault) or row.id != sample_id.removesuffix(self._index.suffixes.get(position, "")):
+        own = sample_id.removeprefix(self._prefix).removesuffix(self._index.suffixes.get(position, ""))
+        if isinstance(row, Fault) or row.id != own:
             raise DataError([self._problem(line, "changed while the run was going on; start it again")])
         return Sample(
             id=sample_id,
             inputs=row.inputs,
             target=row.target,
             split=split,
-            group=row.group,
+            group=None if row.group is None else self._prefix + row.group,
             metadata=row.metadata,
         )
 
@@ -134,6 +138,9 @@ class Rows:
     def fingerprint(self) -> str:
         """The name of these rows: file content, columns, splits and order."""
         return fingerprint([self._source.sha256, self._source.columns, self._order])
+
+    def _given(self, ids: Sequence[str]) -> tuple[str, ...]:
+        return tuple(self._prefix + one for one in ids) if self._prefix else tuple(ids)
 
     def _read(self, offset: int) -> Row | Fault:
         try:

@@ -54,14 +54,19 @@ def shot_variants(
     rows: Rows | None,
     seed: int,
     problems: Problems,
+    *,
+    silent: bool = False,
 ) -> ShotVariants:
     """Every prompt with every number of examples; faults are noted.
+
+    silent: these prompts show no examples, and are the same in all variants.
 
     Variants are called `prompt-4-shots`, and keep their name where there is one number only. Targets take
     turns among the examples, so that no label is missing where there is room for all.
     """
     numbers = _numbers(setting)
-    _require_places(setting, prompts, problems)
+    if not silent:
+        _require_places(setting, prompts, problems)
     if len(numbers) > MOST_NUMBERS or min(numbers) < 0:
         problems.add(
             PLACE, f"asks for {len(numbers)} numbers from {min(numbers)}; give 1 to 8 of them, from 0"
@@ -69,6 +74,10 @@ def shot_variants(
         return ShotVariants(prompts=prompts)
     if setting is None or rows is None or not problems.none:
         return ShotVariants(prompts=prompts)
+    if silent:
+        return ShotVariants(
+            prompts={_named(name, n, numbers): prompts[name] for name in prompts for n in numbers}
+        )
     pool = _pool(rows, max(numbers), seed)
     if SHOTS in rows.fields:
         problems.add(PLACE, "needs the variable `shots`, which is an input of the rows; rename that column")
@@ -83,7 +92,7 @@ def shot_variants(
     shots: dict[str, Shots] = {}
     for name, prompt in prompts.items():
         for n in numbers:
-            variant = name if len(numbers) == 1 else f"{name}-{n}-shots"
+            variant = _named(name, n, numbers)
             variants[variant] = prompt
             shots[variant] = Shots(n, pool)
     return ShotVariants(prompts=variants, shots=shots)
@@ -95,6 +104,10 @@ def _numbers(setting: WholeSetting | None) -> tuple[int, ...]:
     if isinstance(setting, WholeOptions):
         return tuple(sorted(setting.choices))
     return (setting or 0,)
+
+
+def _named(prompt: str, n: int, numbers: Sequence[int]) -> str:
+    return prompt if len(numbers) == 1 else f"{prompt}-{n}-shots"
 
 
 def _require_places(setting: WholeSetting | None, prompts: Mapping[str, Prompt], problems: Problems) -> None:

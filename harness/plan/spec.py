@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, cast
 
-from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
 from harness.plan.aim_spec import AimSpec
 from harness.plan.embedding_spec import EmbeddingTaskSpec, VectorSearchSpec
 from harness.plan.gate_spec import GateSpec
-from harness.plan.problems import written
+from harness.plan.long_input_spec import LongInputsSpec
 from harness.plan.prompt_spec import PROMPT_TEXT, Name, Prompts
+from harness.plan.provider_spec import ProviderSpec
 from harness.plan.ranges import (
     KIND,
     CustomSetting,
@@ -27,21 +28,20 @@ from harness.plan.ranges import (
     TextSetting,
     WholeSetting,
 )
-from harness.records import SENT_FIELDS, ModelClass
+from harness.records import SENT_FIELDS
 
 
 def _named(value: object) -> str:
     return KIND + ("with options" if isinstance(value, Mapping) else "plain")
 
 
-ADDRESS = r"^https?://\S+$"
-VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 # Parts of a request that are no settings: custom parameters of these names would overwrite them.
 OURS = (
     *("model", "messages", "seed", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"),
     *("api_key", "api_base", "base_url", "drop_params", "max_retries", "num_retries", "timeout"),
 )
 SHA256 = r"^[0-9a-f]{64}$"
+NO_TASK = "task is missing, and so is tasks"
 ScorerForm = Annotated[
     Annotated[str, Tag(KIND + "plain")]
     | Annotated[
@@ -110,12 +110,32 @@ class TaskSpec(Strict):
     limit: int | None = Field(
         default=None, ge=4, description="Use only this many samples, at least 4; the same ones every time."
     )
+    long_inputs: LongInputsSpec | None = Field(
+        default=None,
+        description="What becomes of inputs too long for a prompt: cut down, or asked about in chunks.",
+    )
     max_input_tokens: int | None = Field(
         default=None,
         ge=1,
         description="Longest prompt in tokens, where it is to be shorter than the models allow; a row that "
         "makes a longer one is an error before anything is sent.",
     )
+
+
+class WeightedTaskSpec(TaskSpec):
+    """One of several tasks."""
+
+    weight: float = Field(
+        default=1.0,
+        gt=0,
+        description="How much the task counts beside the others, above 0: its share of the quality, and of "
+        "the samples, is its weight by the sum of all weights.",
+    )
+
+
+def task_weight(task: TaskSpec) -> float:
+    """How much a task counts; 1 for the only one."""
+    return task.weight if isinstance(task, WeightedTaskSpec) else 1.0
 
 
 class SearchSpec(VectorSearchSpec):
@@ -177,6 +197,11 @@ class SearchSpec(VectorSearchSpec):
         description="Search for quality and price together, for a front of good compromises, instead of "
         "quality alone. Left out: as policy and sampler need it.",
     )
+    presets: list[str] = Field(
+        default_factory=list[str],
+        description="Sets of settings by name (chat, analysis, enhanced) that are always measured beside the "
+        "untuned default, for each model as far as the space holds them, and told by name.",
+    )
     warm_start: list[str] = Field(
         default_factory=list[str],
         description="Settings to try early: finalists of an earlier run (its name, or latest), a "
@@ -209,120 +234,6 @@ class SearchSpec(VectorSearchSpec):
 
 
 SEARCHABLE: tuple[str, ...] = tuple(name for name in SearchSpec.model_fields if name in SENT_FIELDS)
-
-
-class PricesSpec(Strict):
-    """List prices in US dollars per million tokens."""
-
-    input: float = Field(ge=0, description="USD per million prompt tokens.")
-    output: float = Field(ge=0, description="USD per million generated tokens.")
-    cached_input: float | None = Field(
-        default=None, ge=0, description="USD per million prompt tokens read from the provider's cache."
-    )
-    cache_write: float | None = Field(
-        default=None, ge=0, description="USD per million prompt tokens written to the provider's cache."
-    )
-    reasoning: float | None = Field(
-        default=None, ge=0, description="USD per million tokens of hidden reasoning; left out: as output."
-    )
-
-
-class AcceptedSpec(Strict):
-    """What a model takes for one setting."""
-
-    low: float | None = Field(default=None, description="Smallest value taken.")
-    high: float | None = Field(default=None, description="Largest value taken.")
-    choices: list[JsonValue] | None = Field(default=None, description="The only values taken.")
-    default: JsonValue = Field(default=None, description="Value used when the setting is not searched.")
-    not_with: list[str] = Field(
-        default_factory=list[str], description="Settings that may not be sent beside this one."
-    )
-    only_with: dict[str, list[JsonValue]] = Field(
-        default_factory=dict[str, "list[JsonValue]"],
-        description="Values that other settings must have beside this one; null among them: not sent.",
-    )
-
-
-class AcceptsSpec(Strict):
-    """The settings that a model takes; one that is left out is not taken."""
-
-    temperature: AcceptedSpec | None = None
-    top_p: AcceptedSpec | None = None
-    max_output_tokens: AcceptedSpec | None = None
-    frequency_penalty: AcceptedSpec | None = None
-    presence_penalty: AcceptedSpec | None = None
-    stop: AcceptedSpec | None = None
-    seed: AcceptedSpec | None = None
-    reasoning_effort: AcceptedSpec | None = None
-
-
-class AnswerTimeSpec(Strict):
-    """How long an answer of a model takes, for the estimate of a plan's time alone."""
-
-    low: float = Field(gt=0, description="Seconds of a fast answer.")
-    high: float = Field(gt=0, description="Seconds of a slow answer.")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> AnswerTimeSpec:
-        if self.low > self.high:
-            raise ValueError(f"low is {written(self.low)}, above high, {written(self.high)}; exchange them")
-        return self
-
-
-class ModelSpec(Strict):
-    """A model of your own, or corrections to one of the catalogue."""
-
-    model_class: ModelClass | None = Field(
-        default=None, alias="class", description="SMALL, MEDIUM, LARGE or EMBEDDING."
-    )
-    prices: PricesSpec | None = Field(default=None, description="Prices that count for this run.")
-    context_tokens: int | None = Field(default=None, ge=1, description="Prompt and answer together.")
-    max_input_tokens: int | None = Field(
-        default=None, ge=1, description="Longest prompt; a longer one is refused before anything is sent."
-    )
-    max_output_tokens: int | None = Field(default=None, ge=1, description="Longest answer the model gives.")
-    dimensions: int | None = Field(default=None, ge=1, description="Length of an embedding model's vectors.")
-    texts_per_request: int | None = Field(
-        default=None, ge=1, description="Texts to embed that one request may carry; left out: 32."
-    )
-    tokens_per_request: int | None = Field(
-        default=None, ge=1, description="Their tokens in all; left out: 8192."
-    )
-    answer_s: AnswerTimeSpec | None = Field(
-        default=None, description="Seconds an answer takes; only the estimate of a plan's time uses it."
-    )
-    settings: AcceptsSpec | None = Field(
-        default=None,
-        description="The settings it takes. Left out: those of the catalogue, or of the OpenAI wire format.",
-    )
-
-
-class ProviderSpec(Strict):
-    """What differs from the catalogue, or an OpenAI-compatible endpoint of your own. Keys stay outside."""
-
-    api_base: str | None = Field(
-        default=None, pattern=ADDRESS, description="Address that request paths are added to."
-    )
-    api_key_env: str | None = Field(
-        default=None,
-        pattern=VARIABLE,
-        description="Name of the environment variable that holds the key; never the key itself.",
-    )
-    rpm: int | None = Field(default=None, ge=1, description="Requests a minute at most.")
-    tpm: int | None = Field(default=None, ge=1, description="Tokens a minute at most.")
-    concurrency: int | None = Field(default=None, ge=1, description="Calls in flight at most.")
-    timeout_s: float | None = Field(default=None, gt=0, description="Seconds until a call is given up.")
-    max_retries: int | None = Field(default=None, ge=0, description="Attempts after the first.")
-    free: bool = Field(default=False, description="Its models cost nothing; without prices or this, refused.")
-    lane: Literal["auto", "litellm"] = Field(default="auto", description="litellm forces calls through it.")
-    stream: bool = Field(default=False, description="Stream answers, to learn when the first token came.")
-    models: dict[str, ModelSpec] = Field(
-        default_factory=dict[str, ModelSpec], description="Models by the name the provider gives them."
-    )
-    classes: dict[ModelClass, str] = Field(
-        default_factory=dict[ModelClass, str],
-        description="The model that each class means, by name, in place of the catalogue's.",
-    )
 
 
 class BudgetSpec(Strict):
@@ -362,10 +273,18 @@ TaskForm = Annotated[
 class Spec(Strict):
     """An experiment: a task, what to search, what counts as good, and what it may cost."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["task"]}, {"required": ["tasks"]}]})
+
     experiment: Name = Field(description="Its name: letters, digits, dots, dashes and underscores.")
     description: str = Field(default="", description="The question, in a sentence.")
-    task: TaskForm = Field(
-        description="What is asked and how answers are judged; with `kind`, a task of embedding models."
+    task: TaskForm | None = Field(
+        default=None,
+        description="What is asked and how answers are judged; with `kind`, a task of embedding models.",
+    )
+    tasks: Annotated[dict[Name, WeightedTaskSpec], Field(min_length=2)] | None = Field(
+        default=None,
+        description="In place of task: several tasks by name, for which one set of settings is to be good. "
+        "The quality is the mean of theirs by weight.",
     )
     search: SearchSpec = Field(description="Models and settings to choose from.")
     catalogue: list[str] = Field(
@@ -391,3 +310,9 @@ class Spec(Strict):
         "when the one before cannot be asked any more: the whole run moves, and no two models are mixed.",
     )
     seed: int = Field(default=0, ge=0, description="Decides the order of samples and all randomness of ours.")
+
+    @model_validator(mode="after")
+    def _asks(self) -> Spec:
+        if (self.task is None) == (self.tasks is None):
+            raise ValueError(NO_TASK if self.task is None else "has both task and tasks; keep one of them")
+        return self

@@ -8,6 +8,7 @@ Must not look anything up outside the file.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,6 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from harness.errors import UsageError
-from harness.fingerprint import canonical
 from harness.plan.aim_spec import AimSpec, policy_of
 from harness.plan.embedding_spec import EmbeddingTaskSpec
 from harness.plan.policy import Policy
@@ -32,13 +32,12 @@ from harness.plan.problems import (
     written,
 )
 from harness.plan.prompt_spec import NAME
+from harness.plan.provider_spec import ADDRESS, VARIABLE, ProviderSpec
 from harness.plan.ranges import KIND
 from harness.plan.spec import (
-    ADDRESS,
+    NO_TASK,
     SHA256,
-    VARIABLE,
     BudgetSpec,
-    ProviderSpec,
     SearchSpec,
     Spec,
     TaskSpec,
@@ -46,6 +45,7 @@ from harness.plan.spec import (
 from harness.plan.yaml_source import YamlSource, from_mapping, read_yaml
 from harness.records import JsonValue
 
+TASK_KEYS = ("task", "tasks")
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 _WANTED = {
@@ -80,14 +80,14 @@ _PATTERNS = {
 class SpecReading:
     """A spec as far as it could be read. Each part is `None` where it is missing or unsound.
 
-    spec: the whole, only when nothing is wrong with its form. vectors: the task, where it has a kind; `task`
-    is `None` then.
+    spec: the whole, only when nothing is wrong with its form. tasks: by name; the only one is called "".
+    vectors: the task, where it has a kind; `tasks` is `None` then.
     """
 
     source: YamlSource
     problems: Problems
     spec: Spec | None = None
-    task: TaskSpec | None = None
+    tasks: Mapping[str, TaskSpec] | None = None
     vectors: EmbeddingTaskSpec | None = None
     search: SearchSpec | None = None
     catalogue: Sequence[str] | None = None
@@ -103,23 +103,28 @@ def read_spec(spec: Path | str | Mapping[str, object] | Spec) -> SpecReading:
     reading = SpecReading(source=source, problems=problems)
     if source.value is None:
         return reading
+    _require_task(source, problems)
     whole, rest = read_model(Spec, source, problems)
     if whole is not None:
         return replace(_parts(reading, whole), spec=whole if problems.none else None)
     sections: dict[str, Any] = {}
-    for name in ("task", "search", "catalogue", "providers", "aim", "budget"):
+    for name in ("task", "tasks", "search", "catalogue", "providers", "aim", "budget"):
         try:
             adapter = TypeAdapter[Any](cast("Any", Spec.model_fields[name].annotation))
             sections[name] = adapter.validate_python(rest[name]) if name in rest else None
         except ValidationError:
             # Already told: the whole could not be read because of this part.
             sections[name] = None
-    return replace(reading, **_by_kind(sections.pop("task")), **sections)
+    return replace(reading, **_by_kind(sections.pop("task"), sections.pop("tasks")), **sections)
 
 
-def _by_kind(task: TaskSpec | EmbeddingTaskSpec | None) -> dict[str, Any]:
-    """The task under its name in a reading."""
-    return {"vectors": task} if isinstance(task, EmbeddingTaskSpec) else {"task": task}
+def _by_kind(
+    task: TaskSpec | EmbeddingTaskSpec | None, several: Mapping[str, TaskSpec] | None
+) -> dict[str, Any]:
+    """Task or tasks under their name in a reading."""
+    if isinstance(task, EmbeddingTaskSpec):
+        return {"vectors": task}
+    return {"tasks": several if task is None else {"": task}}
 
 
 def read_model(
@@ -169,7 +174,8 @@ def _source(spec: Path | str | Mapping[str, object] | Spec) -> YamlSource:
 
 def _text(value: JsonValue) -> str:
     try:
-        return canonical(value)
+        # Not sorted: the first prompt variant, or the first task, is the first one again when a run goes on.
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):
         # The models refuse such a value in a moment, with its key.
         return ""
@@ -178,13 +184,22 @@ def _text(value: JsonValue) -> str:
 def _parts(reading: SpecReading, spec: Spec) -> SpecReading:
     return replace(
         reading,
-        **_by_kind(spec.task),
+        **_by_kind(spec.task, spec.tasks),
         search=spec.search,
         catalogue=spec.catalogue,
         providers=spec.providers,
         aim=spec.aim,
         budget=spec.budget,
     )
+
+
+def _require_task(source: YamlSource, problems: Problems) -> None:
+    """Note that a spec asks nothing, beside all else that it lacks, unless a misspelt key means a task."""
+    keys = set(source.value) if isinstance(source.value, dict) else {"task"}
+    unknown = keys - set(Spec.model_fields)
+    if keys.isdisjoint(TASK_KEYS) and not any(did_you_mean(key, TASK_KEYS) for key in unknown):
+        described = Spec.model_fields["task"].description
+        problems.add(("task",), f"is missing. {described} Or tasks, for several.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +230,12 @@ class _Cutter:
                 continue
             self._told.add(one.place)
             consequence = any(place[: len(one.place)] == one.place for place in self._emptied)
-            if one.kind not in ("value_error", "too_short") or not consequence:
-                self._problems.add(one.place, _message(self._model, one))
+            if one.kind in ("value_error", "too_short") and consequence:
+                continue
+            message = _message(self._model, one)
+            # Told before all else: pydantic would only say so once nothing else is wrong.
+            if message != NO_TASK:
+                self._problems.add(one.place, message)
 
     def cut(self, found: list[_Found]) -> bool:
         """Remove what is faulty; whether there was anything to remove."""

@@ -21,9 +21,14 @@ from harness.records import JsonValue
 ONLY_VARIANT = "default"
 
 
-def read_prompts(task: TaskSpec, source: YamlSource, folder: Path, problems: Problems) -> dict[str, Prompt]:
-    """The prompts by variant, in the spec's order; faulty ones are noted and left out."""
-    return read_variants(("task", "prompt"), task.prompt, source, folder, problems)
+def read_prompts(
+    task: TaskSpec, source: YamlSource, folder: Path, problems: Problems, home: Place = ("task",)
+) -> dict[str, Prompt]:
+    """The prompts by variant, in the spec's order; faulty ones are noted and left out.
+
+    home: the place of the task in the spec.
+    """
+    return read_variants((*home, "prompt"), task.prompt, source, folder, problems)
 
 
 def read_variants(
@@ -36,16 +41,21 @@ def read_variants(
         written = {variant: ((*place, variant), text) for variant, text in form.items()}
     prompts: dict[str, Prompt] = {}
     for variant, (where, text) in written.items():
-        try:
-            prompt = (
-                _inline(where, text, source) if is_inline(text) else _of_file(where, folder / text, problems)
-            )
-        except PromptError as error:
-            problems.extend(error.problems)
-            continue
+        prompt = read_prompt(where, text, source, folder, problems)
         if prompt is not None:
             prompts[variant] = prompt
     return prompts
+
+
+def read_prompt(
+    where: Place, text: str, source: YamlSource, folder: Path, problems: Problems
+) -> Prompt | None:
+    """The prompt that stands at this place of the spec, or in the file it names; faults are noted."""
+    try:
+        return _inline(where, text, source) if is_inline(text) else _of_file(where, folder / text, problems)
+    except PromptError as error:
+        problems.extend(error.problems)
+        return None
 
 
 def is_inline(text: str) -> bool:

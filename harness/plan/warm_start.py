@@ -55,7 +55,7 @@ def find_warm(entries: Sequence[str], space: Space, sources: Sources) -> tuple[W
     for place, entry in enumerate(entries):
         try:
             if entry.startswith(PRESET):
-                warm = _preset(entry, space)
+                warm = _preset(entry, space, "warm_start")
             elif entry.endswith(".json"):
                 warm = _fitting(entry, [_recommended(sources.folder / entry, sources.experiment)], space)
             else:
@@ -68,6 +68,26 @@ def find_warm(entries: Sequence[str], space: Space, sources: Sources) -> tuple[W
     known = {canonical(settings) for settings in default_settings(space)}
     new = {canonical(settings): settings for settings in found if canonical(settings) not in known}
     return Warm(tuple(new.values()), tuple(notes)), faults
+
+
+def find_presets(
+    names: Sequence[str], space: Space
+) -> tuple[dict[str, tuple[Settings, ...]], list[str], dict[int, str]]:
+    """The settings of these presets in this space by name, what to say of them, and faults by position."""
+    found: dict[str, tuple[Settings, ...]] = {}
+    notes: list[str] = []
+    faults: dict[int, str] = {}
+    for place, name in enumerate(names):
+        try:
+            one = _preset(name, space, "preset")
+        except UsageError as error:
+            faults[place] = str(error)
+            continue
+        notes += one.notes
+        found[name] = one.settings
+        if not one.settings:
+            faults[place] = f"is {name!r}, and the space holds none of its values; {'; '.join(one.notes)}"
+    return found, notes, faults
 
 
 def pinned_form(settings: Sequence[Settings]) -> list[JsonValue]:
@@ -199,7 +219,8 @@ def _misfit(settings: Settings, space: Space) -> str:
 # -- presets
 
 
-def _preset(entry: str, space: Space) -> Warm:
+def _preset(entry: str, space: Space, called: str) -> Warm:
+    """This preset for each model. called: what stands before the entry in notes."""
     presets = load_presets()
     name = entry.removeprefix(PRESET)
     if name not in presets:
@@ -219,7 +240,7 @@ def _preset(entry: str, space: Space) -> Warm:
         if held:
             found.append(replace(space.defaults[model], **held))
     notes = [
-        f"warm_start {entry}: {what} is left out for {', '.join(models)}" for what, models in missing.items()
+        f"{called} {entry}: {what} is left out for {', '.join(models)}" for what, models in missing.items()
     ]
     return Warm(tuple(found), tuple(notes))
 

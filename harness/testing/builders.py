@@ -11,11 +11,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from harness.cards import DataCard
 from harness.findings import (
     AnswerRow,
     Breakdown,
     Champion,
-    DataCard,
     FrontTrial,
     JudgeReport,
     LabelFigures,

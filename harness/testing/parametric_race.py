@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
-from harness.findings import DataCard
+from harness.cards import DataCard
 from harness.plan.plan import Plan, Range, Space
 from harness.plan.planner import make_plan
 from harness.plan.rows import Rows

@@ -106,6 +106,10 @@ def stage_of(plan: Plan, kind: ModelClass, arms: Sequence[Arm], finalists: Seque
             dimensions={name: space.dimensions[name] for name in models},
             defaults={name: space.defaults[name] for name in models},
             warm=tuple(one for one in space.warm if one.model in models),
+            presets={
+                name: tuple(one for one in some if one.model in models)
+                for name, some in space.presets.items()
+            },
         ),
         n_trials=max(1, math.ceil((plan.n_trials - len(arms)) / left)),
         budget=Budget(

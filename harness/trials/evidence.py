@@ -8,98 +8,24 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.findings import Trial, TrialState
-from harness.plan.embedding import gold
-from harness.plan.plan import Plan
-from harness.records import Bounds, CallFailure, Completion, Estimate, Outcome, Sample, Score, Settings, Split
-from harness.scores.judge import Judge
-from harness.scores.metrics import Metric, find_metric, passes
-from harness.scores.scorer import target_label
+from harness.records import Bounds, CallFailure, Completion, Estimate, Outcome, Score, Settings
+from harness.scores.metrics import Metric, passes
 from harness.stats.bounds import mean_bounds, percentile_bounds, share_bounds, two_sided
-from harness.trials.groupings import Groupings
-from harness.trials.quality import measure
+from harness.trials.board import Board, Part
+from harness.trials.quality import Measured, measure
 from harness.trials.variety import Variety
-from harness.trials.vector_quality import OF_THE_WHOLE, Whole, cache_figures, values_of, whole_of
-
-if TYPE_CHECKING:
-    from harness.trials.index import Index
+from harness.trials.vector_quality import Whole, cache_figures, values_of, whole_of
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(slots=True)
-class Board:
-    """The samples of one split in their fixed order, shared by all arms of that split.
-
-    groups, targets and groupings: by position; filled when the sample is first used. targets: labels of the
-    first scorer. codes: a number from 1 for each label that was met, so that an answer's label is a number as
-    well. indexes: of a corpus, read back for a report.
-    """
-
-    plan: Plan
-    split: Split
-    ids: Sequence[str]
-    groups: list[str | None]
-    targets: list[str | None]
-    metric: Metric
-    groupings: Groupings
-    codes: dict[str, int] = field(default_factory=dict[str, int])
-    noted: bytearray = field(init=False, repr=False)
-    indexes: OrderedDict[str, Index] = field(default_factory=OrderedDict, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self.noted = bytearray(len(self.ids))
-
-    @classmethod
-    def of(cls, plan: Plan, split: Split) -> Board:
-        """An empty board for this split of the plan's data."""
-        ids = plan.task.rows.ids(split)
-        embedding, named = plan.task.embedding, plan.task.slices
-        metric = find_metric(plan.task.metric) if embedding is None else embedding.metric
-        if named is not None and metric.reads == "groups":
-            named = (*named, metric.argument)
-        groups: list[str | None] = [None] * len(ids)
-        targets: list[str | None] = [None] * len(ids)
-        return cls(plan, split, ids, groups, targets, metric, Groupings(len(ids), named))
-
-    @property
-    def of_the_whole(self) -> bool:
-        """Whether the metric says nothing of one sample: it looks at labels, at groups, or at all of them."""
-        return self.metric.of_labels or self.metric.reads in ("groups", *OF_THE_WHOLE)
-
-    @property
-    def judges(self) -> frozenset[str]:
-        """Scorers that are models: what they fail to judge is no fault of the answer."""
-        return frozenset(judge.name for judge in self.plan.task.judges)
-
-    def note(self, position: int, sample: Sample) -> None:
-        """Remember groups and target of the sample at this position."""
-        if self.noted[position]:
-            return
-        self.noted[position] = True
-        self.groups[position] = sample.group
-        self.targets[position] = self._target(sample)
-        self.groupings.note(position, sample.metadata)
-
-    def _target(self, sample: Sample) -> str | None:
-        embedding = self.plan.task.embedding
-        if embedding is not None:
-            known = gold(embedding.kind, sample.target) if embedding.of_pairs else sample.target
-            return None if isinstance(known, list | dict) else str(known)
-        first = self.plan.task.scorers[0]
-        return None if isinstance(first, Judge) else target_label(first, sample)
-
-    def code(self, label: str | None) -> int:
-        """The number of a label; 0 for none."""
-        return 0 if label is None else self.codes.setdefault(label, len(self.codes) + 1)
+Places = slice | NDArray[np.intp]
 
 
 @dataclass(slots=True)
@@ -137,7 +63,7 @@ class Arm:
     state: TrialState = "running"
     reason: str = ""
     variety: Variety = field(default_factory=Variety, repr=False)
-    measured: tuple[int, Estimate | None] | None = field(default=None, repr=False)
+    measured: tuple[int, Measured] | None = field(default=None, repr=False)
     figures: dict[str, float] = field(default_factory=dict[str, float], repr=False)
     vectors: NDArray[np.float32] | None = field(default=None, repr=False)
     whole: tuple[int, Whole] | None = field(default=None, repr=False)
@@ -169,17 +95,19 @@ class Arm:
             self.value[at] = first.value
         if first.value is not None:
             self.label[at] = self.board.code(first.label)
+        part = self.board.part(position)
         for score in scores[1:]:
             if score.value is not None:
-                self.others.setdefault(score.scorer, np.full(self.seen.shape, np.nan))[at] = score.value
+                name = part.shown(score.scorer)
+                self.others.setdefault(name, np.full(self.seen.shape, np.nan))[at] = score.value
 
     def take_repeats(self, position: int, scores: Sequence[Score]) -> None:
         """Note what scorers say of all answers to one sample."""
+        part = self.board.part(position)
         for score in scores:
             if score.value is not None:
-                self.together.setdefault(score.scorer, np.full(len(self.seen), np.nan))[position] = (
-                    score.value
-                )
+                name = part.shown(score.scorer)
+                self.together.setdefault(name, np.full(len(self.seen), np.nan))[position] = score.value
 
     def keep_vector(self, position: int, vector: NDArray[np.float32]) -> None:
         """Keep the vector of the sample at this position, for a metric that looks at all of them."""
@@ -208,14 +136,16 @@ class Arm:
         could not be judged counts as 0 or not at all, as the spec says; what a model failed to judge never
         counts, since that says nothing of the answer.
         """
-        metric = self.board.metric
         if self.board.plan.task.embedding is not None:
             return values_of(self)[start:stop]
-        value = self.value[start:stop].astype(np.float64)
-        if metric.name == "accuracy" or metric.reads == "repeats":
-            value = np.where(np.isnan(value), np.nan, value == 1.0)
-        value = self._settled(value, self.board.plan.task.scorers[0].name, start, stop)
-        return _passes(value, metric) if metric.reads == "repeats" else _means(value)
+        parts = self.board.parts
+        if len(parts) == 1:
+            return self._part_values(parts[0], slice(start, stop))
+        values = np.full(len(self.value), np.nan)
+        for part in parts:
+            places = np.flatnonzero(part.marks[start:stop]) + start
+            values[places] = self._part_values(part, places)
+        return values[start:stop]
 
     def scorer_values(self) -> Iterator[tuple[str, Floats]]:
         """Per sample, shape (samples,), what each further scorer says, under the line on failures.
@@ -223,19 +153,34 @@ class Arm:
         What scorers say of all repeats of a sample is there where they could say it.
         """
         for name, values in self.others.items():
-            yield name, _means(self._settled(values, name))
+            yield name, _means(self._settled_other(name, values))
         yield from self.together.items()
 
-    def _settled(self, values: Floats, scorer: str, start: int = 0, stop: int | None = None) -> Floats:
+    def _part_values(self, part: Part, places: Places) -> Floats:
+        """Quality per sample of one task at these positions, which are all of it."""
+        value, metric = self.value[places].astype(np.float64), part.metric
+        if metric.name == "accuracy" or metric.reads == "repeats":
+            value = np.where(np.isnan(value), np.nan, value == 1.0)
+        value = self._settled(value, part, part.task.scorers[0].name, places)
+        return _passes(value, metric) if metric.reads == "repeats" else _means(value)
+
+    def _settled_other(self, name: str, values: Floats) -> Floats:
+        """The values of a further scorer, by the record's name for it, settled where its task is asked."""
+        part = next(part for part in self.board.parts if name.startswith(part.shown("")))
+        places, settled = np.flatnonzero(part.marks), values.copy()
+        settled[places] = self._settled(values[places], part, name.removeprefix(part.shown("")), places)
+        return settled
+
+    def _settled(self, values: Floats, part: Part, scorer: str, places: Places) -> Floats:
         """The values, with 0 for what failed or could not be judged where the spec counts it as wrong.
 
         Of a judge's values, an answer without a verdict is none of these.
         """
         if self.board.plan.failures != "count_as_wrong":
             return values
-        wrong = self.seen[start:stop] & np.isnan(values)
-        if scorer in self.board.judges:
-            wrong &= np.isnan(self.latency[start:stop])
+        wrong = self.seen[places] & np.isnan(values)
+        if any(judge.name == scorer for judge in part.task.judges):
+            wrong &= np.isnan(self.latency[places])
         return np.where(wrong, 0.0, values)
 
     def groups(self) -> list[str] | None:
@@ -299,6 +244,7 @@ class Arm:
             queue_p50_s=queue_p50,
             queue_p95_s=queue_p95,
             endings=dict(self.endings.most_common()),
+            by_task=self.measure().by_task,
         )
 
     def _bounds(self, level: float) -> dict[str, Bounds]:
@@ -326,7 +272,7 @@ class Arm:
             prices = self.price[~np.isnan(self.price)].astype(np.float64) * 1000
             among = [groups[place] for place in places]
             found["usd_per_1k_calls"] = mean_bounds(prices, level=level, groups=among)
-        quality = None if self.board.split == "search" else measure(self, two_sided(level))
+        quality = None if self.board.split == "search" else measure(self, two_sided(level)).whole
         if quality is not None:
             found["quality"] = Bounds(
                 low=quality.low, high=quality.high, level=level, n=quality.clusters, method=quality.method
@@ -335,6 +281,10 @@ class Arm:
 
     def quality(self) -> Estimate | None:
         """The metric with its interval; `None` with fewer than two samples to count."""
+        return self.measure().whole
+
+    def measure(self) -> Measured:
+        """The quality so far, as a whole and by task, at the confidence of the aim."""
         answers = int(self.seen.sum())
         # Whoever watches a run asks again and again, and resampling takes a while.
         if self.measured is None or self.measured[0] != answers:
@@ -342,7 +292,7 @@ class Arm:
         return self.measured[1]
 
     def _mean(self, name: str, values: Floats) -> float:
-        return float(np.nanmean(self._settled(values, name)))
+        return float(np.nanmean(self._settled_other(name, values)))
 
     def _take_figures(self, at: tuple[int, int], answer: Completion) -> None:
         self.latency[at] = answer.latency.total_s
@@ -355,7 +305,7 @@ class Arm:
         if answer.cached:
             self.cached += 1
         else:
-            self.spent_usd += answer.price_usd or 0.0
+            self.spent_usd += max(0.0, (answer.price_usd or 0.0) - answer.cached_usd)
         if answer.reply.finish_reason == "length":
             self.truncated += 1
 

@@ -105,7 +105,7 @@ def judge_call(plan: Plan, judge: Judge, question: Question, sample_id: str) -> 
         messages=question.messages,
         sample_id=sample_id,
         purpose="judge",
-        task=plan.task.name,
+        task=plan.task.of(sample_id).name,
     )
 
 
@@ -125,7 +125,7 @@ def _judge(plan: Plan, some: Sequence[Arrived[T]], send: Send) -> list[Replies]:
         (place, judge, answer_of(one.outcome, one.sample))
         for place, one in enumerate(some)
         if not isinstance(one.outcome, CallFailure)
-        for judge in plan.task.judges
+        for judge in plan.task.of(one.sample.id).judges
     ]
     said = _put(plan, asked, send)
     return [said.get(place, Replies()) for place in range(len(some))]

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from harness.errors import InconclusiveError, ProviderError
 from harness.plan.plan import Plan
 from harness.records import Settings
+from harness.trials.board import Board
 from harness.trials.evaluate import Ask
-from harness.trials.evidence import Arm, Board
+from harness.trials.evidence import Arm
 
 
 @dataclass(slots=True)
@@ -102,4 +103,4 @@ class Measurement:
         """The logical calls of the evaluation, or as many as the budget allows."""
         most = self.plan.budget.calls
         everything = sum(arm.seen.size for arm in self.arms)
-        return everything if most is None else min(everything, most // (1 + self.plan.task.judge_calls))
+        return everything if most is None else min(everything, int(most / (1 + self.plan.task.judge_calls)))

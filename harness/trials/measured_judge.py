@@ -63,8 +63,9 @@ def measure_judge(plan: Plan, judge: Judge, labelled: Sequence[Labelled], send: 
 
 def require_telling(plan: Plan, reports: Iterable[JudgeReport]) -> None:
     """Raise InconclusiveError when the judge that gives the quality cannot be told from chance."""
+    quality = [task.scorers[0].name for task in plan.task.each if task.scorers]
     for report in reports:
-        if report.scorer != plan.task.scorers[0].name:
+        if report.scorer not in quality:
             continue
         if report.good + report.bad < FEWEST or not report.good or not report.bad:
             raise InconclusiveError(
@@ -94,12 +95,13 @@ def with_corrected(reports: Sequence[JudgeReport], arms: Iterable[Arm]) -> tuple
     if not able or not reports:
         return tuple(reports)
     plan = able[0].board.plan
-    judge = plan.task.scorers[0]
+    firsts = [task.scorers[0] for task in plan.task.each]
+    judges = {judge.name: judge for judge in firsts if isinstance(judge, Judge)}
     found: list[JudgeReport] = []
     for report in reports:
         rates: dict[int, Estimate] = {}
-        if isinstance(judge, Judge) and report.scorer == judge.name and not report.at_chance:
-            estimates = {arm.number: _corrected(report, judge, arm) for arm in able}
+        if report.scorer in judges and not report.at_chance:
+            estimates = {arm.number: _corrected(report, judges[report.scorer], arm) for arm in able}
             rates = {number: rate for number, rate in estimates.items() if rate is not None}
         found.append(replace(report, corrected=rates))
     return tuple(found)
@@ -155,7 +157,8 @@ def _corrected(report: JudgeReport, judge: Judge, arm: Arm) -> Estimate | None:
 
     Samples that are alike count as fewer: as many as would give the standard error of their clusters.
     """
-    known = ~np.isnan(arm.value)
+    own = [part.marks for part in arm.board.parts if part.task.scorers[0].name == judge.name]
+    known = ~np.isnan(arm.value) & np.any(own, axis=0)[:, np.newaxis]
     places = np.flatnonzero(known.any(axis=1))
     if not len(places):
         return None

@@ -55,11 +55,12 @@ class Proposals:
         self._told: dict[int, _Told] = {}
 
     def defaults(self, most: int) -> list[tuple[int, Settings]]:
-        """Every combination of model and prompt at its defaults, the untuned default first.
+        """The untuned default and presets, then every combination of model and prompt at its defaults.
 
         Then settings that the plan starts from; each once, and no more than `most`.
         """
-        return self._take_new([*default_settings(self._space), *self._space.warm], most)
+        space = self._space
+        return self._take_new([*space.fixed, *default_settings(space), *space.warm], most)
 
     def whole(self, most: int) -> list[tuple[int, Settings]] | None:
         """Every setting of the space in the order of `defaults`; `None` when there are more than `most`."""

@@ -6,7 +6,7 @@ In: an arm with its evidence. Out: estimates, and what stands behind them. Nothi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,12 @@ from harness.records import Estimate
 from harness.scores.metrics import Metric, compute, numbers_of
 from harness.stats.bounds import shared
 from harness.stats.intervals import bootstrap_interval, mean_interval
+from harness.stats.strata import weighted_mean
 from harness.stats.tables import OF_NUMBERS, ONE_LABEL, WHOLE_TABLE
 from harness.trials.vector_quality import OF_ALL, measure_all
 
 if TYPE_CHECKING:
+    from harness.trials.board import Part
     from harness.trials.evidence import Arm
 
 Floats = NDArray[np.float64]
@@ -42,14 +44,40 @@ class _Labelled:
     targets: tuple[str, ...]
 
 
-def measure(arm: Arm, level: float, among: Marks | None = None) -> Estimate | None:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The quality of an arm, and of several tasks that of each by its own metric; `None`: not known yet."""
+
+    whole: Estimate | None
+    by_task: Mapping[str, Estimate]
+
+
+def measure(arm: Arm, level: float) -> Measured:
     """The task's metric with its interval at this confidence; `None` with fewer than two samples to count.
 
-    among: the samples that are asked about, shape (samples,); `None`: all of them.
+    Of several tasks, the mean of theirs by weight. While one of them has fewer than two samples, the mean of
+    all samples alike, in which tasks have the shares of their weights; `None` where a metric is no mean.
     """
-    metric = arm.board.metric
+    parts = arm.board.parts
+    found = [measure_part(arm, part, level) for part in parts]
+    known = [estimate for estimate in found if estimate is not None]
+    if len(parts) == 1:
+        return Measured(found[0], {})
+    by_task = {part.name: one for part, one in zip(parts, found, strict=True) if one is not None}
+    if len(known) == len(parts):
+        return Measured(weighted_mean(known, [part.task.weight for part in parts]), by_task)
     values = arm.quality_values()
-    known = ~np.isnan(values) if among is None else ~np.isnan(values) & among
+    alike = None if arm.board.of_the_whole else mean_of(arm, values, level, ~np.isnan(values))
+    return Measured(alike, by_task)
+
+
+def measure_part(arm: Arm, part: Part, level: float, among: Marks | None = None) -> Estimate | None:
+    """The metric of one task with its interval; `None` with fewer than two samples to count.
+
+    among: the samples that are asked about, shape (samples,); `None`: all of the task.
+    """
+    metric, values = part.metric, arm.quality_values()
+    known = ~np.isnan(values) & part.marks if among is None else ~np.isnan(values) & part.marks & among
     if known.sum() < 2:
         return None
     if metric.reads in OF_ALL:
@@ -57,7 +85,7 @@ def measure(arm: Arm, level: float, among: Marks | None = None) -> Estimate | No
     if metric.of_labels:
         return _of_labels(arm, metric, level, known)
     if metric.reads == "groups":
-        return _worst(arm, metric, level, values, known)
+        return _worst(arm, part, level, values, known)
     return mean_of(arm, values, level, known)
 
 
@@ -74,21 +102,27 @@ def mean_of(arm: Arm, values: Floats, level: float, known: Marks) -> Estimate | 
 
 def breakdown(arm: Arm, level: float) -> Breakdown:
     """What stands behind the quality of this arm; intervals of one table hold together at this level."""
-    values, slices = arm.quality_values(), arm.board.groupings.slices()
-    found: list[Slice] = []
-    for name, value in slices:
-        members = np.array([one == value for one in arm.board.groupings.values[name]])
-        quality = measure(arm, shared(level, len(slices)), members)
-        samples = int((members & ~np.isnan(values)).sum())
-        found.append(Slice(field=name, value=value, samples=samples, quality=quality))
     scorers = {name: mean_of(arm, scores, level, ~np.isnan(scores)) for name, scores in arm.scorer_values()}
     return Breakdown(
         trial=arm.number,
         split=arm.board.split,
-        slices=tuple(found),
-        labels=_label_figures(arm, level),
+        slices=_slices(arm, level),
+        labels=tuple(figures for part in arm.board.parts for figures in _label_figures(arm, part, level)),
         scorers={name: estimate for name, estimate in scorers.items() if estimate is not None},
     )
+
+
+def _slices(arm: Arm, level: float) -> tuple[Slice, ...]:
+    """The slices of all tasks; their intervals hold together at this level."""
+    values = arm.quality_values()
+    listed = [(part, *one) for part in arm.board.parts for one in part.groupings.slices()]
+    found: list[Slice] = []
+    for part, name, value in listed:
+        members = np.array([one == value for one in part.groupings.values[name]])
+        quality = measure_part(arm, part, shared(level, len(listed)), members)
+        samples = int((members & ~np.isnan(values)).sum())
+        found.append(Slice(field=part.shown(name), value=value, samples=samples, quality=quality))
+    return tuple(found)
 
 
 def _of_labels(arm: Arm, metric: Metric, level: float, known: Marks) -> Estimate:
@@ -135,13 +169,13 @@ def _coded(
     return rows, statistic
 
 
-def _worst(arm: Arm, metric: Metric, level: float, values: Floats, known: Marks) -> Estimate | None:
+def _worst(arm: Arm, part: Part, level: float, values: Floats, known: Marks) -> Estimate | None:
     """The lowest mean among groups; its ends are the lowest ends of intervals that hold for all of them.
 
     Source: the minimum of means that all lie in their intervals lies between the minima of their ends; the
     intervals by Bonferroni.
     """
-    of_samples = arm.board.groupings.values.get(metric.argument, [None] * len(values))
+    of_samples = part.groupings.values.get(part.metric.argument, [None] * len(values))
     names = sorted(
         {name for name, counts in zip(of_samples, known, strict=True) if counts and name is not None}
     )
@@ -176,10 +210,12 @@ def _labelled(arm: Arm, known: Marks) -> _Labelled:
     )
 
 
-def _label_figures(arm: Arm, level: float) -> tuple[LabelFigures, ...]:
-    if not 0 < len(arm.board.codes) <= MOST_LABELS or arm.board.metric.reads in ("numbers", *OF_ALL):
+def _label_figures(arm: Arm, part: Part, level: float) -> tuple[LabelFigures, ...]:
+    if part.metric.reads in ("numbers", *OF_ALL):
         return ()
-    answers = _labelled(arm, ~np.isnan(arm.quality_values()))
+    answers = _labelled(arm, ~np.isnan(arm.quality_values()) & part.marks)
+    if not 0 < len({given for given in answers.given if given is not None}) <= MOST_LABELS:
+        return ()
     counts = Counter(zip(answers.targets, answers.given, strict=True))
     labels = sorted({*answers.targets, *(given for given in answers.given if given is not None)})
     right = np.array(
@@ -193,7 +229,7 @@ def _label_figures(arm: Arm, level: float) -> tuple[LabelFigures, ...]:
         row = Counter({name or "": count for (target, name), count in counts.items() if target == label})
         figures.append(
             LabelFigures(
-                label=label,
+                label=part.shown(label),
                 targets=int(targets.sum()),
                 given=int(given.sum()),
                 precision=_share(arm, right, given, answers.positions, each),

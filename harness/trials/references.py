@@ -16,7 +16,8 @@ from harness.insights import Reference
 from harness.plan.plan import Plan
 from harness.records import Call, Completion, Latency, Outcome, Reply, Settings, Split
 from harness.scores.vectors import tf_idf
-from harness.trials.evidence import Arm, Board
+from harness.trials.board import Board
+from harness.trials.evidence import Arm
 from harness.trials.index import documents
 from harness.trials.vectors import judged_alone
 

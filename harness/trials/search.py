@@ -19,11 +19,12 @@ from harness.plan.limits import broken_limits, excess
 from harness.plan.plan import Plan
 from harness.trials import finals
 from harness.trials.allowance import Allowance
+from harness.trials.board import Board
 from harness.trials.confidence import ConfidenceRace
 from harness.trials.doubt import surely_broken
 from harness.trials.duel import FIRST_BLOCK, Verdict, checkpoints, shrunk, unpromising, verdict, wins
 from harness.trials.evaluate import NOTHING, Ask, Due
-from harness.trials.evidence import Arm, Board
+from harness.trials.evidence import Arm
 from harness.trials.proposals import Proposals
 from harness.trials.race import ROUNDING, Race
 from harness.trials.vector_quality import OF_THE_WHOLE, calibrated
@@ -99,7 +100,7 @@ class Search:
         everything = task.repeats * (
             self.plan.n_trials * len(task.rows.ids("search")) + finalists * len(task.rows.ids("confirm"))
         )
-        return everything if caps.calls is None else min(everything, caps.calls // (1 + task.judge_calls))
+        return everything if caps.calls is None else min(everything, int(caps.calls / (1 + task.judge_calls)))
 
     # -- the pool
 
@@ -107,17 +108,16 @@ class Search:
         """Models and prompts at their defaults: all of them, or as many as can be looked at."""
         space = self.plan.space
         all_of_them = len(space.models) * len(space.prompts)
-        start = self.plan.space.defaults[space.models[0]]
-        room = allowance.samples([], [Arm.of(0, start, board)])
+        room = allowance.samples([], [Arm.of(0, space.fixed[0], board)])
         most = min(self.plan.n_trials, POOL_MOST, max(2, room // POOL_LOOK))
-        if room < FIRST_BLOCK * min(2, most, all_of_them):
+        if most <= (fixed := len(space.fixed) - 1) or room < FIRST_BLOCK * min(2, most, all_of_them):
+            presets = f"and {fixed} settings of presets " if fixed else ""
             raise InconclusiveError(
                 f"the budget does not cover a first look at {all_of_them} combinations of model and prompt "
-                f"beside the {allowance.reserve_calls} calls that confirm {allowance.finalists} finalists: "
-                f"it is {self.plan.budget.words()}; raise it, or search fewer models or prompts"
+                f"{presets}beside the {allowance.reserve_calls} calls that confirm {allowance.finalists} "
+                f"finalists: it is {self.plan.budget.words()}; raise it, or search fewer models or prompts"
             )
-        warm = len(space.warm)
-        if all_of_them + warm > most:
+        if all_of_them + (warm := len(space.warm) + fixed) > most:
             what = f" and {warm} settings to start from" if warm else ""
             self.notes.append(
                 f"{most} of {all_of_them} combinations of model and prompt{what} were tried: n_trials is "

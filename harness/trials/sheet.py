@@ -6,6 +6,7 @@ In: an arm. Out: a `Sheet`. Nothing is decided.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,14 @@ from numpy.typing import NDArray
 
 from harness.catalogue.models import Model
 from harness.fingerprint import fingerprint
-from harness.plan.plan import Plan, Task
+from harness.plan.joined import prefix_of
+from harness.plan.plan import Plan
+from harness.plan.task import Task
 from harness.scores.metrics import find_metric
 from harness.sheets import Basis, Sheet
 
 if TYPE_CHECKING:
+    from harness.trials.board import Board
     from harness.trials.evidence import Arm
 
 # Scores, dollars and seconds are floats of seven digits here; more would be noise in files for people.
@@ -31,7 +35,6 @@ def sheet_of(arm: Arm) -> Sheet:
     places: list[int] = np.flatnonzero(arm.seen.any(axis=1)).tolist()
     groups = board.groups if any(board.groups) else []
     columns = {quality_column(board.plan.task): arm.quality_values(), **dict(arm.scorer_values())}
-    sliced = {name for name, _ in board.groupings.slices()}
     return Sheet(
         trial=arm.number,
         settings=arm.settings,
@@ -42,15 +45,24 @@ def sheet_of(arm: Arm) -> Sheet:
         latency_s=_column(_mean(arm.latency)[places]),
         basis=basis_of(board.plan, arm.settings.model, arm.settings.prompt),
         groups=tuple(groups[place] for place in places) if groups else (),
-        slices={
-            name: tuple(board.groupings.values[name][place] for place in places) for name in sorted(sliced)
-        },
+        slices=_slices(board, places),
     )
+
+
+def _slices(board: Board, places: Sequence[int]) -> dict[str, tuple[str | None, ...]]:
+    """The values of metadata fields at these positions; of several tasks, with the task of each sample."""
+    found: dict[str, tuple[str | None, ...]] = {}
+    if len(board.parts) > 1:
+        found["task"] = tuple(board.part(place).name for place in places)
+    for part in board.parts:
+        for name in sorted({name for name, _ in part.groupings.slices()}):
+            found[part.shown(name)] = tuple(part.groupings.values[name][place] for place in places)
+    return found
 
 
 def quality_column(task: Task) -> str:
     """What a sample adds to the quality: the metric, or the scorer where samples have no share in it."""
-    if task.embedding is not None or find_metric(task.metric).reads in ("scores", "repeats"):
+    if task.parts or task.embedding is not None or find_metric(task.metric).reads in ("scores", "repeats"):
         return task.metric
     return task.scorers[0].name
 
@@ -59,11 +71,17 @@ def basis_of(plan: Plan, model: str, prompt: str) -> Basis:
     """What scores of this model with this prompt rest on, under this plan."""
     task = plan.task
     others = [sorted(plan.judge_models), None if task.embedding is None else task.embedding.parts()]
-    template = task.template(prompt).encode("utf-8", "surrogatepass")
+    template = "".join(one.template(prompt) for one in task.each).encode("utf-8", "surrogatepass")
+    scored = [(one.name, one.weight, one.scorer_forms, one.metric) for one in task.parts]
+    forms = scored or task.scorer_forms
     return Basis(
         data=task.rows.card.sha256,
-        scoring=fingerprint([task.scorer_forms, task.metric, task.repeats, plan.failures, *others]),
-        scorers={one.name: one.version for one in (*task.scorers, *task.repeat_scorers)},
+        scoring=fingerprint([forms, task.metric, task.repeats, plan.failures, *others]),
+        scorers={
+            f"{prefix_of(one.name) if task.parts else ''}{scorer.name}": scorer.version
+            for one in task.each
+            for scorer in (*one.scorers, *one.repeat_scorers)
+        },
         prompt=hashlib.sha256(template).hexdigest(),
         prices=_prices(plan.asked_models[model]),
     )

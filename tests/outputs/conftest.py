@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.cards import DataCard
 from harness.findings import (
     AnswerRow,
     Champion,
-    DataCard,
     FrontTrial,
     PairedDifference,
     Provenance,

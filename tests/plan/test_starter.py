@@ -52,7 +52,8 @@ def test_a_name_that_is_no_file_name_is_refused(tmp_path, name):
 def test_the_schema_describes_every_key(tmp_path):
     """Editors show a sentence for each key of the spec."""
     schema = json.loads(schema_text())
-    assert set(schema["required"]) == {"experiment", "task", "search", "budget", "failures"}
+    assert set(schema["required"]) == {"experiment", "search", "budget", "failures"}
+    assert schema["oneOf"] == [{"required": ["task"]}, {"required": ["tasks"]}]
     parts = [schema, *schema["$defs"].values()]
     bare = [
         (part["title"], name)

@@ -18,8 +18,9 @@ from harness.records import Call, Reply, Sample
 from harness.store.store import open_store
 from harness.testing.builders import a_call, a_completion, a_failure, a_reply, a_score, a_settings
 from harness.testing.simulator import SimulatedExperiment, Simulator, simulated_experiment
+from harness.trials.board import Board
 from harness.trials.evaluate import Pipeline
-from harness.trials.evidence import Arm, Board
+from harness.trials.evidence import Arm
 from harness.trials.search import Search
 
 

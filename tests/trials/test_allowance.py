@@ -10,7 +10,8 @@ import pytest
 from harness.plan.plan import Budget
 from harness.testing.builders import a_settings
 from harness.trials.allowance import UNLIMITED, Allowance
-from harness.trials.evidence import Arm, Board
+from harness.trials.board import Board
+from harness.trials.evidence import Arm
 
 
 @pytest.fixture

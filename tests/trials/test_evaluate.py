@@ -14,8 +14,9 @@ from harness.catalogue.models import Accepts
 from harness.store.store import open_store
 from harness.testing.fake_clock import FakeClock
 from harness.testing.scripted import ScriptedProvider
+from harness.trials.board import Board
 from harness.trials.evaluate import MOST_AHEAD, Due, Pipeline, answer_rows, make_call, remember
-from harness.trials.evidence import Arm, Board
+from harness.trials.evidence import Arm
 
 PATIENCE_S = 10.0
 

@@ -9,7 +9,7 @@ from harness.scores.metrics import compute
 from harness.stats.bounds import shared
 from harness.stats.intervals import mean_interval, wilson
 from harness.trials.groupings import Groupings
-from harness.trials.quality import breakdown, measure
+from harness.trials.quality import breakdown, measure_part
 
 
 def filled(made, marks, *, language=("en", "de"), **more):
@@ -192,7 +192,7 @@ def test_the_worst_group_has_an_interval_that_allows_for_looking_at_all(bench):
     assert estimate.value == pytest.approx(0.2)
     assert (estimate.low, estimate.high) == pytest.approx((german.low, min(german.high, english.high)))
     assert (estimate.n, estimate.method) == (10, "lowest of 2, Wilson")
-    assert measure(arm, 0.95, np.zeros(len(arm.seen), bool)) is None
+    assert measure_part(arm, arm.board.parts[0], 0.95, np.zeros(len(arm.seen), bool)) is None
 
 
 def test_without_groups_there_is_no_worst_one(bench):

@@ -121,6 +121,7 @@ def figures(trial: Trial) -> dict[str, JsonValue]:
     return _present(
         {
             "quality": _estimate(trial.quality),
+            "by_task": {name: _estimate(found) for name, found in trial.by_task.items()} or None,
             "samples": trial.samples,
             "usd_per_1k_calls": trial.usd_per_1k_calls,
             "latency_p50_s": trial.latency_p50_s,
