@@ -22,6 +22,8 @@ from harness.errors import UsageError
 
 Count: TypeAlias = "Callable[[str], int]"
 By = Literal["sentence", "paragraph", "markdown"]
+Keep = Literal["start", "end", "both"]
+GAP = "\n[...]\n"  # stands for what was left out in the middle
 
 BLANK_LINE = re.compile(r"\n[^\S\n]*(?=\n)\s*")
 LINE = re.compile(r"\n")
@@ -81,12 +83,37 @@ def cut(text: str, *, size: int, count: Count, overlap: int = 0, by: By = "sente
         )
     if not text:
         return ()
-    packing = _Packing(text, _cuts(text, size - overlap, count, by), size, overlap, count)
+    packing = _Packing(text, _cuts(text, size - overlap, count, LEVELS[by]), size, overlap, count)
     chunks: list[Chunk] = []
     for first, last in pairwise((0, *packing.balanced())):
         start, lap = packing.cuts[first], packing.lap(first)
         chunks.append(Chunk(text[lap : packing.cuts[last]], lap, start - lap))
     return tuple(chunks)
+
+
+def clipped(text: str, *, size: int, count: Count, keep: Keep = "start") -> str:
+    """As much of a text as has at most so many tokens, cut between words.
+
+    keep: its start, its end, or half of the tokens of both with `GAP` between them. A text that fits is
+    itself. Raises UsageError for a size below 1, and as `cut` for a character that does not fit.
+    """
+    if size < 1:
+        raise UsageError(f"a text of {size} tokens; expected a size of at least 1")
+    if count(text) <= size:
+        return text
+    if keep == "both":
+        half = (size - count(GAP)) // 2
+        if half < 1:
+            raise UsageError(f"{size} tokens are too few for both ends of a text; keep one of them, or more")
+        ends = (clipped(text, size=half, count=count, keep=end) for end in ("start", "end"))
+        return GAP.join(ends)
+    cuts = _cuts(text, size, count, WORDS)
+    last = len(cuts) - 1
+    guess = round(last * size / count(text))
+    if keep == "start":
+        return text[: cuts[_last_good(lambda at: count(text[: cuts[at]]) <= size, 1, last, guess=guess)]]
+    first = _last_good(lambda at: count(text[cuts[at] :]) <= size, last - 1, 0, guess=last - guess)
+    return text[cuts[first] :]
 
 
 def joined(chunks: Iterable[Chunk]) -> str:
@@ -229,7 +256,7 @@ def _last_good(good: Callable[[int], bool], first: int, last: int, *, guess: int
     return first + way * at
 
 
-def _cuts(text: str, size: int, count: Count, by: By) -> list[int]:
+def _cuts(text: str, size: int, count: Count, levels: Sequence[Level]) -> list[int]:
     """Where the text may be cut, 0 and its end among it: units between cuts have at most so many tokens."""
     cuts, few = [0, len(text)], size - count("")
 
@@ -241,7 +268,7 @@ def _cuts(text: str, size: int, count: Count, by: By) -> list[int]:
             return True
         return count(text[start:end]) > size
 
-    for level in LEVELS[by]:
+    for level in levels:
         refined = [0]
         for start, end in pairwise(cuts):
             if is_long(start, end):
@@ -318,8 +345,9 @@ def _code_points(_: str, start: int, end: int) -> Iterator[int]:
     return iter(range(start + 1, end))
 
 
+WORDS: tuple[Level, ...] = (_matches(WORD), _characters, _code_points)
 LEVELS: dict[By, tuple[Level, ...]] = {
-    "sentence": (_sentences, _matches(WORD), _characters, _code_points),
-    "paragraph": (_matches(BLANK_LINE), _sentences, _matches(WORD), _characters, _code_points),
-    "markdown": (_blocks, _matches(LINE), _sentences, _matches(WORD), _characters, _code_points),
+    "sentence": (_sentences, *WORDS),
+    "paragraph": (_matches(BLANK_LINE), _sentences, *WORDS),
+    "markdown": (_blocks, _matches(LINE), _sentences, *WORDS),
 }

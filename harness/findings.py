@@ -279,7 +279,8 @@ class AnswerRow:
     """One call of one trial with all that was made of it: a line of the per-sample table.
 
     failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
-    reused: see `Completion`. inputs: of the sample, what a template may show.
+    reused: see `Completion`. inputs: of the sample, what a template may show. chunks: in how many a long
+    input was asked about, each a call of its own. lost_tokens: of the input that no prompt showed.
     """
 
     trial: int
@@ -296,6 +297,8 @@ class AnswerRow:
     target: JsonValue = None
     reused: bool = False
     inputs: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    chunks: int = 1
+    lost_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

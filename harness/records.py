@@ -192,6 +192,7 @@ class Completion:
 
     price_usd: list price; `None` when the provider did not say how many tokens it billed.
     reused: a cached answer that was paid under another output limit; its price and text are the same.
+    cached_usd: of an answer put together from several, what those of them cost that were cached.
     """
 
     call: Call
@@ -201,6 +202,7 @@ class Completion:
     cached: bool
     at: datetime
     reused: bool = False
+    cached_usd: float = 0.0
 
 
 FailureKind = Literal[

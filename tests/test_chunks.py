@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from harness.chunks import cut, joined
+from harness.chunks import GAP, clipped, cut, joined
 from harness.errors import UsageError
 from harness.loading import load_litellm
 
@@ -224,3 +224,48 @@ def test_a_character_that_does_not_fit_is_told_with_its_place():
     """Instead of a chunk above the limit."""
     with pytest.raises(UsageError, match="the character '🙂' at 2 has more tokens than the 5"):
         cut("ab🙂", size=5, count=_bytes)
+
+
+@given(
+    st.text(max_size=200),
+    st.integers(8, 40),
+    st.sampled_from(["start", "end", "both"]),
+    st.sampled_from(["bytes", "o200k"]),
+)
+@settings(deadline=None, max_examples=200)
+def test_a_clipped_text_is_as_long_as_it_may_be(text, size, keep, counted):
+    """Its start, its end or both, whole words where there are some; what fits is left alone."""
+    count, size = COUNTS[counted], size + 20
+    found = clipped(text, size=size, count=count, keep=keep)
+    assert count(found) <= size
+    if count(text) <= size:
+        assert found == text
+    elif keep == "both":
+        first, last = found.split(GAP, 1) if found.count(GAP) == 1 else (text, text)
+        assert text.startswith(first)
+        assert text.endswith(last)
+    else:
+        assert text.startswith(found) if keep == "start" else text.endswith(found)
+
+
+def test_words_that_fit_are_all_kept():
+    """Ten of a hundred from either end; from both, four of each beside the mark between them."""
+    text = "".join(f"w{number} " for number in range(100))
+
+    def count(part):
+        return len(part.split())
+
+    assert clipped(text, size=10, count=count).split() == [f"w{number}" for number in range(10)]
+    assert clipped(text, size=10, count=count, keep="end").split() == [
+        f"w{number}" for number in range(90, 100)
+    ]
+    kept = clipped(text, size=10, count=count, keep="both").split()
+    assert kept == ["w0", "w1", "w2", "w3", "[...]", "w96", "w97", "w98", "w99"]
+
+
+def test_a_size_without_room_for_both_ends_is_refused():
+    """And one without room for anything."""
+    with pytest.raises(UsageError, match="too few for both ends"):
+        clipped("a b c d", size=2, count=lambda text: len(text.split()), keep="both")
+    with pytest.raises(UsageError, match="a size of at least 1"):
+        clipped("a", size=0, count=len)

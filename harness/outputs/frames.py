@@ -192,6 +192,8 @@ def _scores_schema() -> Any:
         ("latency_s", real),
         ("cached", flag),
         ("reused", flag),
+        ("chunks", whole),
+        ("lost_tokens", whole),
     ]
     return pa.schema(columns)
 
@@ -227,6 +229,8 @@ def _score_lines(row: AnswerRow) -> Iterator[dict[str, object]]:
         "latency_s": row.latency_s,
         "cached": row.cached,
         "reused": row.reused,
+        "chunks": row.chunks,
+        "lost_tokens": row.lost_tokens,
     }
     for score in row.scores:
         yield known | _score(score)

@@ -78,16 +78,22 @@ class PlanEstimate:
 
 @dataclass(frozen=True, slots=True)
 class _CallSize:
-    """One call of one prompt: an upper bound and an estimate of its prompt, and its shortest good answer."""
+    """The calls for one answer: an upper bound and an estimate of their prompts, and a shortest good answer.
+
+    calls: how many, more than one where a long input is asked about in chunks. reread: how many answers are
+    put into a last prompt.
+    """
 
     most_tokens: int
     tokens: int
     answer_tokens: int
+    calls: int = 1
+    reread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _CallCost:
-    """The mean of one call of one model and prompt over the sampled rows.
+    """The mean of the calls for one answer of one model and prompt over the sampled rows.
 
     most_usd: an upper bound. usd: with estimated tokens and a full answer. short_usd: with a short one.
     """
@@ -105,11 +111,12 @@ def estimate_plan(plan: Plan) -> PlanEstimate:
     answers = trials * (card.n_search + card.n_confirm) * plan.task.repeats
     samples = _sampled(plan)
     judging = judge_cost(plan, samples)
-    calls = math.ceil(answers * (1 + judging.calls)) + judging.measured_calls
     sizes = [[_size(plan, prompt, sample) for sample in samples] for prompt in plan.space.prompts]
     costs = [_cost(plan, model, of_prompt) for of_prompt in sizes for model in plan.models]
+    each = _mean([size.calls for of_prompt in sizes for size in of_prompt])
+    calls = math.ceil(answers * (each + judging.calls)) + judging.measured_calls
     estimated_usd = answers * (_mean([cost.usd for cost in costs]) + judging.usd) + judging.measured_usd
-    race = _expected(plan, trials, costs, judging)
+    race = _expected(plan, trials, costs, judging, each)
     search, confirm = resolutions(plan, samples)
     return PlanEstimate(
         trials=trials,
@@ -144,8 +151,8 @@ class _Race(NamedTuple):
     judge_usd: tuple[float, float]
 
 
-def _expected(plan: Plan, trials: int, costs: Sequence[_CallCost], judging: JudgeCost) -> _Race:
-    """Calls and dollars of the race, low and high.
+def _expected(plan: Plan, trials: int, costs: Sequence[_CallCost], judging: JudgeCost, each: float) -> _Race:
+    """Calls and dollars of the race, low and high. each: calls for one answer.
 
     Low: the champion answers everything, finalists the confirm split, and all others are out at a first look;
     high: nobody is out, and the champion is the dearest.
@@ -162,7 +169,7 @@ def _expected(plan: Plan, trials: int, costs: Sequence[_CallCost], judging: Judg
     )
     judge_low_usd = judging.short_usd * fewest + judging.measured_usd
     judge_high_usd = judging.usd * most + judging.measured_usd
-    fewest, most = fewest + judge_calls[0], most + judge_calls[1]
+    fewest, most = math.ceil(each * fewest) + judge_calls[0], math.ceil(each * most) + judge_calls[1]
     low_usd, high_usd = low_usd + judge_low_usd, high_usd + judge_high_usd
     # What is left of a budget depends on the race: the next look at all survivors may not be affordable.
     calls_left = min(1.0, (budget.calls or most) / most)
@@ -200,6 +207,14 @@ def call_usd(plan: Plan) -> dict[tuple[str, str], float]:
     }
 
 
+def calls_per_answer(plan: Plan) -> float:
+    """How many calls an answer takes, those of judges included; a mean where inputs are asked in chunks."""
+    if not any(one.long_inputs is not None and one.long_inputs.combine for one in plan.task.each):
+        return 1 + plan.task.judge_calls
+    prompt = plan.space.prompts[0]
+    return _mean([_size(plan, prompt, one).calls for one in _sampled(plan)]) + plan.task.judge_calls
+
+
 def judging_cost(plan: Plan) -> JudgeCost:
     """What judging is likely to cost, on the high side; nothing in a task without judges."""
     return judge_cost(plan, _sampled(plan)[:PRICED_ROWS] if plan.task.judges else ())
@@ -213,11 +228,18 @@ def _sampled(plan: Plan) -> list[Sample]:
 
 
 def _size(plan: Plan, prompt: str, sample: Sample) -> _CallSize:
-    texts = [message.content for message in plan.task.messages(prompt, sample)]
+    pieces = list(plan.task.each_piece(prompt, sample))
+    long, chunks = plan.task.of(sample.id).long_inputs, len(pieces)
+    reread = chunks if chunks > 1 and long is not None and long.reduce is not None else 0
+    if reread and long is not None and long.reduce is not None:
+        pieces.append(long.reduce.render(long.reduce_inputs(sample.inputs, ["an answer"])))
+    texts = [[message.content for message in piece] for piece in pieces]
     return _CallSize(
-        most_tokens=most_input_tokens(texts),
-        tokens=estimated_tokens(sum(len(text) for text in texts)),
+        most_tokens=sum(most_input_tokens(piece) for piece in texts),
+        tokens=sum(estimated_tokens(sum(len(text) for text in piece)) for piece in texts),
         answer_tokens=max(1, estimated_tokens(_target_characters(sample))),
+        calls=len(pieces),
+        reread=reread,
     )
 
 
@@ -227,11 +249,19 @@ def _cost(plan: Plan, model_name: str, sizes: Sequence[_CallSize]) -> _CallCost:
     if prices is None:
         raise AssertionError("a plan holds only models with prices")
     longest = most_output_tokens(plan.space.defaults[model_name].max_output_tokens, model)
+
+    def most_usd(size: _CallSize) -> float:
+        return worst_case_usd(size.most_tokens + size.reread * longest, size.calls * longest, prices)
+
+    def usd(size: _CallSize, answer_tokens: int) -> float:
+        tokens = size.tokens + size.reread * answer_tokens
+        return _usd(tokens, size.calls * answer_tokens, prices)
+
     return _CallCost(
         input_tokens=_mean([size.tokens for size in sizes]),
-        most_usd=_mean([worst_case_usd(size.most_tokens, longest, prices) for size in sizes]),
-        usd=_mean([_usd(size.tokens, longest, prices) for size in sizes]),
-        short_usd=_mean([_usd(size.tokens, min(longest, size.answer_tokens), prices) for size in sizes]),
+        most_usd=_mean([most_usd(size) for size in sizes]),
+        usd=_mean([usd(size, longest) for size in sizes]),
+        short_usd=_mean([usd(size, min(longest, size.answer_tokens)) for size in sizes]),
     )
 
 

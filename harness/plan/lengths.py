@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.catalogue.bounds import most_input_tokens
 from harness.catalogue.models import Model
@@ -18,9 +19,12 @@ from harness.errors import Problem, PromptError
 from harness.loading import load_litellm
 from harness.plan.rows import Rows
 from harness.plan.shots import Shots, ShotVariants
-from harness.plan.vocabulary import Vocabularies
+from harness.plan.vocabulary import Vocabularies, tokenizer_count, tokenizer_of
 from harness.prompts import Prompt, Shot
 from harness.records import JsonValue, Message
+
+if TYPE_CHECKING:
+    from harness.plan.long_inputs import LongInputs
 
 # litellm's package holds the encoding that all models of OpenAI since gpt-4o have, under this name.
 O200K = "gpt-4o"
@@ -63,12 +67,20 @@ def longest_prompts(models: Mapping[str, Model], least_output: int, most: int | 
 
 
 class LengthCheck:
-    """Holds the prompts that rows make against limits. limits: by model, its longest prompt in tokens."""
+    """Holds the prompts that rows make against limits.
+
+    limits: by model, its longest prompt in tokens. long: what becomes of long inputs before, `None`: nothing.
+    """
 
     def __init__(
-        self, prompts: Mapping[str, Prompt], models: Sequence[Model], limits: Mapping[str, int]
+        self,
+        prompts: Mapping[str, Prompt],
+        models: Sequence[Model],
+        limits: Mapping[str, int],
+        long: LongInputs | None = None,
     ) -> None:
         self._prompts = prompts
+        self._long = long
         self._models = sorted(
             (model for model in models if model.full_name in limits),
             key=lambda model: limits[model.full_name],
@@ -127,9 +139,17 @@ class LengthCheck:
         self, what: str, prompt: Prompt, inputs: Mapping[str, JsonValue], shots: Sequence[Shot] = ()
     ) -> Iterator[str]:
         try:
-            messages = prompt.render(inputs, shots)
+            if self._long is None:
+                each = [prompt.render(inputs, shots)]
+            else:
+                each = list(self._long.rendered(prompt, inputs, shots))
         except PromptError:
             return  # told by whoever checks the templates
+        for messages in each:
+            yield from self._above(what, messages)
+
+    def _above(self, what: str, messages: Sequence[Message]) -> Iterator[str]:
+        """A message for each model that does not take this prompt."""
         bound = most_input_tokens(message.content for message in messages)
         for model in self._models:
             limit = self._limits[model.full_name]
@@ -156,10 +176,13 @@ def count_tokens(model: Model, messages: Sequence[Message], own: Vocabularies) -
 def token_count(model: Model) -> Callable[[str], int]:
     """Who counts the tokens of a text for this model: the same function for the same vocabulary.
 
-    Exact with OpenAI's own encoding, else from above; see `count_tokens`.
+    Exact with OpenAI's own encoding, and where the model's tokenizer stands beside its weights on this
+    machine; else from above, see `count_tokens`.
     """
-    own = model.provider in OWN_ENCODING or model.name.startswith("openai/")
-    return _own_tokens if own else _other_tokens
+    if model.provider in OWN_ENCODING or model.name.startswith("openai/"):
+        return _own_tokens
+    beside = None if model.weights is None else tokenizer_of(model.weights)
+    return _other_tokens if beside is None else tokenizer_count(beside)
 
 
 def _own_tokens(text: str) -> int:
@@ -178,9 +201,10 @@ def _too_long(model: Model, what: str, count: Count, limit: int) -> str:
         "of the model is not here)"
     )
     return (
-        f"makes a prompt of {counted} with {what}, and {model.full_name} takes {limit}; shorten "
-        "the row or split it, leave it out, search models that take longer prompts, or, if the model does "
-        f"take it, say so under providers.{model.provider}.models.{model.name}.max_input_tokens"
+        f"makes a prompt of {counted} with {what}, and {model.full_name} takes {limit}; shorten the "
+        "row, let task.long_inputs cut it, leave it out, search models that take longer prompts, or, "
+        "if the model does take it, say so under "
+        f"providers.{model.provider}.models.{model.name}.max_input_tokens"
     )
 
 

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag, model_val
 from harness.plan.aim_spec import AimSpec
 from harness.plan.embedding_spec import EmbeddingTaskSpec, VectorSearchSpec
 from harness.plan.gate_spec import GateSpec
+from harness.plan.long_input_spec import LongInputsSpec
 from harness.plan.prompt_spec import PROMPT_TEXT, Name, Prompts
 from harness.plan.provider_spec import ProviderSpec
 from harness.plan.ranges import (
@@ -108,6 +109,10 @@ class TaskSpec(Strict):
     repeats: int = Field(default=1, ge=1, description="How often each sample is asked, from 1.")
     limit: int | None = Field(
         default=None, ge=4, description="Use only this many samples, at least 4; the same ones every time."
+    )
+    long_inputs: LongInputsSpec | None = Field(
+        default=None,
+        description="What becomes of inputs too long for a prompt: cut down, or asked about in chunks.",
     )
     max_input_tokens: int | None = Field(
         default=None,

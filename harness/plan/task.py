@@ -6,12 +6,13 @@ In: what `task_draft` found. Out: records that calls, trials and outputs read. T
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from harness.plan.embedding import Embedding
 from harness.plan.joined import JoinedRows, task_of
 from harness.plan.labelled import Labelled
+from harness.plan.long_inputs import LongInputs
 from harness.plan.rows import Rows
 from harness.plan.shots import Shots
 from harness.prompts import Prompt, written_out
@@ -49,6 +50,7 @@ class Task:
     embedding: Embedding | None = None
     weight: float = 1.0
     parts: tuple[Task, ...] = ()
+    long_inputs: LongInputs | None = None
 
     @property
     def each(self) -> tuple[Task, ...]:
@@ -61,17 +63,24 @@ class Task:
         return next((part for part in self.parts if part.name == name), self)
 
     def messages(self, prompt: str, sample: Sample) -> tuple[Message, ...]:
-        """What is asked about this sample in this variant. Raises PromptError as `Prompt.render` does.
+        """The first of `each_piece`, which is the only one but for a long input. Raises likewise."""
+        return next(self.each_piece(prompt, sample))
 
-        In a task of vectors, each text that is embedded is one message.
+    def each_piece(self, prompt: str, sample: Sample) -> Iterator[tuple[Message, ...]]:
+        """What is asked about each chunk of this sample in this variant.
+
+        In a task of vectors, each text that is embedded is one message. Raises PromptError as `Prompt.render`
+        does.
         """
         if self.parts:
-            return self.of(sample.id).messages(prompt, sample)
+            return self.of(sample.id).each_piece(prompt, sample)
+        template, shots = self.prompts[prompt], self.shots.get(prompt)
         if self.embedding is not None:
-            texts = self.embedding.asked(self.prompts[prompt], sample)
-            return tuple(Message("user", text) for text in texts)
-        shots = self.shots.get(prompt)
-        return self.prompts[prompt].render(sample.inputs, () if shots is None else shots.of(sample))
+            return iter((tuple(Message("user", text) for text in self.embedding.asked(template, sample)),))
+        shown = () if shots is None else shots.of(sample)
+        if self.long_inputs is not None:
+            return self.long_inputs.rendered(template, sample.inputs, shown)
+        return iter((template.render(sample.inputs, shown),))
 
     def templates(self) -> dict[str, str]:
         """The templates of all variants, by variant; of parts, by `TASK/VARIANT`."""
@@ -111,4 +120,5 @@ def asked_of(task: Task) -> dict[str, object]:
         "scorer_forms": task.scorer_forms,
         "metric": task.metric,
         **({"shots": task.shots} if task.shots else {}),
+        **({} if task.long_inputs is None else {"long_inputs": task.long_inputs.form()}),
     }

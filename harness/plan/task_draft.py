@@ -21,6 +21,7 @@ from harness.plan.embedding_spec import EmbeddingTaskSpec
 from harness.plan.joined import JoinedRows, prefix_of
 from harness.plan.judging import Panel, find_panel
 from harness.plan.lengths import LengthCheck, longest_prompts
+from harness.plan.long_inputs import LongInputs, LongInputsCheck, find_long_inputs
 from harness.plan.problems import Problems
 from harness.plan.rows import LISTED_PROBLEMS, RowCheck, Rows, Selection, open_rows
 from harness.plan.scoring import MetricCheck, find_scorers
@@ -52,6 +53,8 @@ class TaskDraft:
     rows: Rows | None = None
     shots: Mapping[str, Shots] = field(default_factory=dict[str, Shots])
     lengths: LengthCheck | None = None
+    long: LongInputs | None = None
+    notes: list[str] = field(default_factory=list[str])
 
     @classmethod
     def of(
@@ -65,6 +68,7 @@ class TaskDraft:
         draft.scorers = draft.panel.named(draft.scorers)
         home = ("tasks", name) if name else ("task",)
         draft.prompts = read_prompts(spec, reading.source, folder, problems, home)
+        draft.long = find_long_inputs(spec.long_inputs, draft.prompts, reading.source, folder, problems)
         return draft
 
     def open_rows(
@@ -78,8 +82,11 @@ class TaskDraft:
         spec, problems = self.spec, self.problems
         selection = replace(selection, prefix=prefix_of(self.name) if self.name else "")
         check, metric = TemplateCheck(self.prompts), MetricCheck(spec, self.scorers, problems)
-        fault = self._row_check(check, metric, models, least)
+        long = LongInputsCheck(self.long)
+        fault = self._row_check(check, long, metric, models, least)
         self.rows = read_rows(spec, selection, find, problems, check=check, fault=fault)
+        problems.extend(long.finish())
+        self.notes += [f"task {self.name}: {note}" if self.name else note for note in long.notes()]
         if self.rows is not None:
             metric.finish()
 
@@ -121,18 +128,25 @@ class TaskDraft:
             labelled=self.panel.labelled,
             shots={name: shots for name, shots in self.shots.items() if name in self.prompts},
             weight=task_weight(self.spec),
+            long_inputs=self.long,
         )
 
     def _row_check(
-        self, check: TemplateCheck, metric: MetricCheck, models: Mapping[str, Model], least: int
+        self,
+        check: TemplateCheck,
+        long: LongInputsCheck,
+        metric: MetricCheck,
+        models: Mapping[str, Model],
+        least: int,
     ) -> Callable[[Row], str | None]:
         targets = TargetCheck(self.scorers)
         longest = longest_prompts(models, least, self.spec.max_input_tokens)
-        lengths = self.lengths = LengthCheck(self.prompts, list(models.values()), longest)
+        lengths = self.lengths = LengthCheck(self.prompts, list(models.values()), longest, self.long)
 
         def fault(row: Row) -> str | None:
             inputs = row.inputs
-            return check.row(inputs) or targets.row(row) or metric.row(row) or lengths.row(inputs)
+            of_inputs = check.row(inputs) or long.row(inputs) or lengths.row(inputs)
+            return of_inputs or targets.row(row) or metric.row(row)
 
         return fault
 

@@ -41,16 +41,21 @@ def read_variants(
         written = {variant: ((*place, variant), text) for variant, text in form.items()}
     prompts: dict[str, Prompt] = {}
     for variant, (where, text) in written.items():
-        try:
-            prompt = (
-                _inline(where, text, source) if is_inline(text) else _of_file(where, folder / text, problems)
-            )
-        except PromptError as error:
-            problems.extend(error.problems)
-            continue
+        prompt = read_prompt(where, text, source, folder, problems)
         if prompt is not None:
             prompts[variant] = prompt
     return prompts
+
+
+def read_prompt(
+    where: Place, text: str, source: YamlSource, folder: Path, problems: Problems
+) -> Prompt | None:
+    """The prompt that stands at this place of the spec, or in the file it names; faults are noted."""
+    try:
+        return _inline(where, text, source) if is_inline(text) else _of_file(where, folder / text, problems)
+    except PromptError as error:
+        problems.extend(error.problems)
+        return None
 
 
 def is_inline(text: str) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.plan.estimate import call_usd, judging_cost
+from harness.plan.estimate import call_usd, calls_per_answer, judging_cost
 from harness.plan.plan import Plan
 from harness.trials.evidence import Arm
 
@@ -28,7 +28,8 @@ class Allowance:
     """The caps of a run, and the calls kept back for its finalists, which never take most of a cap.
 
     guesses: USD of a call by model and prompt, which hold until an arm has seen a price of its own.
-    judge_calls: calls of judges for each answer, on average; judge_usd: what these are guessed to cost.
+    per_answer: calls for each answer, those of judges included, on average; judge_usd: what these are guessed
+    to cost.
     """
 
     calls: int | None
@@ -37,14 +38,14 @@ class Allowance:
     finalists: int
     reserve_calls: int
     guesses: Mapping[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
-    judge_calls: float = 0
+    per_answer: float = 1
     judge_usd: float = 0.0
 
     @classmethod
     def of(cls, plan: Plan, *, finalists: int) -> Allowance:
         """The allowance of this plan, with the confirmation of so many finalists kept back."""
         repeats = plan.task.repeats
-        per_answer = 1 + plan.task.judge_calls
+        per_answer = calls_per_answer(plan)
         reserve = math.ceil(finalists * len(plan.task.rows.ids("confirm")) * repeats * per_answer)
         if plan.budget.calls is not None:
             reserve = min(reserve, int(plan.budget.calls * MOST_RESERVED))
@@ -58,7 +59,7 @@ class Allowance:
             finalists,
             reserve,
             call_usd(plan) if capped else {},
-            plan.task.judge_calls,
+            per_answer,
             judging.usd,
         )
 
@@ -74,7 +75,7 @@ class Allowance:
         """
         calls, usd = self._left(used, share=share, reserve=reserve)
         prices = [self.repeats * self._price(arm, used) for arm in asked]
-        each = self.repeats * (1 + self.judge_calls)
+        each = self.repeats * self.per_answer
         return [max(_of(each, calls), _of(price, usd)) for price in prices]
 
     def samples(
@@ -119,10 +120,10 @@ class Allowance:
         calls = usd = math.inf
         if self.calls is not None:
             kept = self.reserve_calls if reserve else 0
-            made = (1 + self.judge_calls) * sum(int(arm.seen.sum()) for arm in used)
+            made = self.per_answer * sum(int(arm.seen.sum()) for arm in used)
             calls = int((self.calls - kept) * share) - made
         if self.usd is not None:
-            answers = self.reserve_calls / (1 + self.judge_calls)
+            answers = self.reserve_calls / self.per_answer
             needed = answers * self._price_of_finalists(used) if reserve else 0.0
             kept = min(needed, self.usd * MOST_RESERVED)
             spent = math.fsum(float(np.nansum(arm.price)) + arm.judge_usd for arm in used)

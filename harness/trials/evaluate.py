@@ -21,6 +21,7 @@ from harness.records import Call, CallFailure, Completion, Message, Outcome, Sam
 from harness.scores.judge import Judge
 from harness.trials.evidence import Arm
 from harness.trials.judging import NOTHING_SAID, Arrived, Judged, answer_of, judge_each
+from harness.trials.long_inputs import Asks, in_chunks
 
 SEEDS = 2**31  # providers take seeds of 31 bits
 MOST_AHEAD = 256  # calls asked ahead at once: more than any line holds, and little memory
@@ -96,25 +97,26 @@ class Pipeline:
         ahead: what the next block asks in any case; its answers are noted there. A model without
         credentials, credit or anybody who answers is gone for these arms; the others go on.
         """
-        answered, under_way = Answered(), dict[int, Asked]()
+        plan = arms[0].board.plan
+        engine, answered, under_way = in_chunks(plan, self._engine), Answered(), dict[int, Asked]()
         early, self._early = self._early, None
         places = early.places if early else ()
         calls = calls_of(Due(arms, positions), under_way, without=answered.gone, asked=places)
         waiting = _Waiting(calls)
 
         def outcomes() -> Iterator[tuple[Outcome, dict[int, Asked]]]:
-            for outcome in self._engine.run(waiting):
+            for outcome in engine.run(waiting):
                 if waiting.over and self._early is None:
-                    self._early = self._begin(ahead, answered.gone, places)
+                    self._early = self._begin(engine, ahead, answered.gone, places)
                 yield outcome, under_way
             if self._early is None:
-                self._early = self._begin(ahead, answered.gone, places)
+                self._early = self._begin(engine, ahead, answered.gone, places)
             if early is not None:
                 yield from ((outcome, early.under_way) for outcome in early.outcomes)
 
         arrived = _arrived(outcomes(), answered, (*arms, *(early.arms if early else ())))
         try:
-            for judged in judge_each(arms[0].board.plan, arrived, self._engine.run, stops=True):
+            for judged in judge_each(plan, arrived, self._engine.run, stops=True):
                 if judged.replies.unsent:
                     answered.complete = False
                     continue
@@ -128,12 +130,14 @@ class Pipeline:
             raise
         return answered
 
-    def _begin(self, ahead: Due, gone: Mapping[str, str], begun: Container[tuple[int, int, int]]) -> _Early:
+    def _begin(
+        self, engine: Asks, ahead: Due, gone: Mapping[str, str], begun: Container[tuple[int, int, int]]
+    ) -> _Early:
         under_way: dict[int, Asked] = {}
         calls = list(islice(calls_of(ahead, under_way, without=gone, asked=begun), MOST_AHEAD))
         asked = [(under_way[id(call)], call.repeat) for call in calls]
         places = {(id(one.arm), one.position, repeat) for one, repeat in asked}
-        return _Early(self._engine.ahead(calls), under_way, ahead.arms, places)
+        return _Early(engine.ahead(calls), under_way, ahead.arms, places)
 
 
 class _Waiting:
@@ -166,7 +170,8 @@ def _arrived(
 def _again(arm: Arm, positions: Sequence[int], engine: Engine) -> Iterator[Judged[Asked]]:
     """What this arm saw at these positions, and what judges said of it, read back from the store."""
     under_way: dict[int, Asked] = {}
-    outcomes = engine.recall(calls_of(Due([arm], positions), under_way, again=True))
+    calls = calls_of(Due([arm], positions), under_way, again=True)
+    outcomes = in_chunks(arm.board.plan, engine).recall(calls)
     known = (Arrived(asked := under_way.pop(id(one.call)), one, asked.sample) for one in outcomes)
     return judge_each(arm.board.plan, known, engine.recall)
 
@@ -241,6 +246,7 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
     of_sample: list[Outcome] = []
     for judged in _again(arm, seen, engine):
         outcome, sample = judged.outcome, judged.sample
+        long = plan.task.of(sample.id).long_inputs
         of_sample = [one for one in of_sample if one.call.sample_id == sample.id] + [outcome]
         failed = isinstance(outcome, CallFailure)
         yield AnswerRow(
@@ -259,6 +265,8 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
             + score_repeats(plan, of_sample, sample),
             target=sample.target,
             inputs=sample.inputs,
+            chunks=1 if long is None else len(long.pieces(sample.inputs)),
+            lost_tokens=0 if long is None else long.lost_tokens(sample.inputs),
         )
 
 

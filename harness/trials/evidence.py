@@ -305,7 +305,7 @@ class Arm:
         if answer.cached:
             self.cached += 1
         else:
-            self.spent_usd += answer.price_usd or 0.0
+            self.spent_usd += max(0.0, (answer.price_usd or 0.0) - answer.cached_usd)
         if answer.reply.finish_reason == "length":
             self.truncated += 1
 

@@ -75,9 +75,11 @@ def test_the_kinds_above_are_all_that_a_provider_can_give():
 def test_retries_are_counted(make_engine, ask, retries):
     """max_retries: further attempts after the first; 0 is honoured, and a large number does no harm."""
     provider = ScriptedProvider(a_fault(kind="rate_limit"))
-    (outcome,) = make_engine(provider, clock=FakeClock(), max_retries=retries).run(ask(1))
+    engine = make_engine(provider, clock=FakeClock(), max_retries=retries)
+    (outcome,) = engine.run(ask(1))
     assert (outcome.kind, outcome.attempts, outcome.retryable) == ("rate_limit", retries + 1, True)
     assert len(provider.calls) == retries + 1
+    assert (engine.spend().retries, engine.spend().failed) == (retries, 1)
 
 
 @pytest.mark.parametrize("asked_s", [0.05, 7.0, 60.0])

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.findings import PairedDifference, ProviderChampion
 from harness.outputs import alternatives, display, mlflow_pages, numbers, report
 from harness.outputs.exports.document import document
 from harness.records import Bounds
@@ -19,6 +20,32 @@ def test_a_champion_has_its_figures_and_the_lead_over_it(make):
     assert (other.kind, other.number, other.split) == ("LARGE", 3, "confirm")
     assert other.difference == "+1.0 points [-2.0, +4.0] (no clear difference)"
     assert other.note.startswith("not sure to keep the limits")
+
+
+def test_each_provider_has_its_best(make):
+    """As for classes: the choice itself, and others with what the choice leads by."""
+    best = make.recommendation().by_class
+    choice = make.recommendation(
+        by_provider=tuple(
+            ProviderChampion(provider=name, trial=one.trial, versus=one.versus, note=one.note)
+            for name, one in zip(("openai", "anthropic"), best, strict=True)
+        )
+    )
+    own, other = alternatives.providers(choice)
+    assert (own.kind, own.note) == ("openai", "the choice")
+    assert (other.kind, other.difference) == ("anthropic", "+1.0 points [-2.0, +4.0] (no clear difference)")
+    assert "The best of each provider" in report.html(replace(make.record(), recommendation=choice))
+
+
+def test_rivals_come_nearest_first_and_ties_are_named(make):
+    """Every other finalist with its difference, on one line around zero."""
+    far = PairedDifference(other=0, difference=make.estimate(0.06, 0.02, 0.1))
+    choice = make.recommendation(differences=(far, *make.recommendation().differences))
+    tied, beaten = alternatives.rivals(choice, make.record().finalists)
+    assert (tied.number, tied.reading) == (3, "a tie: cannot be told apart")
+    assert (beaten.number, beaten.reading) == (0, "the choice is better")
+    assert tied.span.low < tied.span.zero < tied.span.high
+    assert beaten.span.zero == tied.span.zero < beaten.span.low
 
 
 def test_the_front_says_in_what_a_trial_leads(make):

@@ -45,7 +45,7 @@ def test_a_row_that_is_too_long_is_named_with_count_and_limit(project: Any, lett
     assert "makes a prompt of 3009 tokens with prompt 'default', and openai/gpt-4o-mini takes 2000" in (
         fault.message
     )
-    assert "shorten the row or split it" in fault.message
+    assert "shorten the row, let task.long_inputs cut it" in fault.message
     assert "providers.openai.models.gpt-4o-mini.max_input_tokens" in fault.message
 
 
