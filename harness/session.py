@@ -215,7 +215,12 @@ class Session:
             started_at=self.started_at,
             ended_at=self.clock.now(),
             failures=plan.failures,
-            notes=(*work.notes, *_untimed(plan, (*work.arms, *work.finalists)), *plan.notes),
+            notes=(
+                *work.notes,
+                *_untimed(plan, (*work.arms, *work.finalists)),
+                *_self_chosen(plan),
+                *plan.notes,
+            ),
             verb=plan.verb,
             origin="" if plan.evaluated is None else plan.evaluated.origin,
             judges=with_corrected(self.judges, work.arms if plan.evaluated else confirmed),
@@ -346,6 +351,20 @@ def _phase(plan: Plan, work: Work) -> Literal["search", "confirm", "eval"]:
     if plan.evaluated is not None:
         return "eval"
     return "confirm" if work.finalists else "search"
+
+
+def _self_chosen(plan: Plan) -> list[str]:
+    """What to say of a threshold that was chosen on the pairs that measure it."""
+    embedding, evaluated = plan.task.embedding, plan.evaluated
+    if embedding is None or embedding.kind != "semantic_cache" or evaluated is None:
+        return []
+    if "threshold" in evaluated.settings.local:
+        return []
+    note = (
+        "the threshold was chosen on the pairs that measure it, which flatters it: `harness tune` keeps some "
+        "back, or give one with --settings"
+    )
+    return [note]
 
 
 def _reported(plan: Plan) -> Split:

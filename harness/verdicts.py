@@ -43,7 +43,7 @@ class Versus:
     comparison. worse_p, better_p: of a drop beyond the tolerance, and of any gain, allowing for all metrics
     that are looked at; same_p: of a drop that stays within the tolerance. more: further samples that would
     settle an unclear verdict in four of five cases, if the difference stays; `None`: none are needed, or no
-    number of them would.
+    number of them would. reason: the verdict as a sentence.
     """
 
     metric: str
@@ -56,6 +56,7 @@ class Versus:
     same_p: float
     better_p: float
     more: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

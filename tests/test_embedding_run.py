@@ -12,8 +12,10 @@ from sklearn.metrics import average_precision_score, v_measure_score
 
 from harness.calls.provider import ProviderFault
 from harness.cli import main
+from harness.comparing import compare
 from harness.drift import space_drift
 from harness.errors import HarnessError, ProviderError
+from harness.gating import gate
 from harness.outputs.frames import read_scores
 from harness.past import load_run, rebuild_report
 from harness.records import Reply, Usage
@@ -310,6 +312,9 @@ def test_a_cache_ships_the_threshold_that_it_was_confirmed_with(desk):
     assert searched.high <= 0.05
     assert confirmed.verdict in ("kept", "unclear")
     assert {"chosen", "0.85 as a cosine"} <= {point.name for point in confirmed.landmarks}
+    rows = read_scores(result.folder / "scores.parquet")
+    assert set(rows["value"].dropna()) <= {0.0, 1.0}
+    assert rows["value"].notna().all()
     page = (result.folder / "report.html").read_text(encoding="utf-8")
     assert "A cache of near matches at every threshold" in page
 
@@ -472,3 +477,67 @@ def test_drift_is_a_check_for_ci(desk, capsys):
         codes.append(ended.value.code)
     assert codes == [0, 1]
     assert "rank correlation" in capsys.readouterr().out
+
+
+# -- stopped and gone on with
+
+
+def test_a_search_that_was_stopped_goes_on_without_paying_twice(desk):
+    """Ctrl-C in mid-search keeps every vector: resumed, each text was sent once in both attempts together."""
+    spec = desk.spec(search={"dimensions": {"choices": [16, 32, 64]}})
+
+    def stop(progress):
+        if progress.done > len(QUESTIONS):
+            raise KeyboardInterrupt
+
+    first = desk.tune(spec, on_progress=stop)
+    assert first.record.state == "stopped"
+    again = tune(resume=first.record.run, providers=desk.provider(), **desk.where)
+    assert again.record.state == "complete"
+    whole = 3 * (len(ARTICLES) + len(QUESTIONS))
+    assert len(desk.texts["one"]) == whole
+    assert again.record.recommendation is not None
+
+
+def test_an_evaluation_that_a_budget_ended_goes_on_with_more(desk):
+    """A cap that the corpus used up is raised, and only what was missing is paid."""
+    spec = desk.spec(budget={"usd": 1e-6})
+    first = desk.evaluate(spec)
+    assert first.record.state == "inconclusive"
+    again = evaluate(resume=first.record.run, max_cost=1.0, providers=desk.provider(), **desk.where)
+    assert again.record.state == "complete"
+    assert len(desk.texts["one"]) == len(ARTICLES) + len(QUESTIONS)
+
+
+def test_a_recommended_threshold_can_be_measured_again(desk):
+    """The recommendation.json of a cache is settings like all others: its threshold is held."""
+    spec = pairs(desk, "semantic_cache", intents(), false_hit_rate=0.05) | {"aim": {"confirm": 0.3}}
+    tuned = desk.tune(spec)
+    again = desk.evaluate(spec, settings=str(tuned.folder / "recommendation.json"), split="confirm")
+    assert again.record.trials[0].settings.local == tuned.record.recommendation.settings.local
+    assert again.record.trials[0].quality == tuned.record.recommendation.trial.quality
+    assert not any("flatters" in note for note in again.record.notes)
+
+
+# -- compared and gated
+
+
+def test_two_spaces_are_compared_query_by_query(desk):
+    """A model that blurs its vectors is worse on the same queries, and the gate's question has an answer."""
+    runs = evaluated(desk, "one"), evaluated(desk, "two", 0.9)
+    found = compare(*runs, store=desk.where["store"])
+    (ndcg,) = [one for one in found.comparison.metrics if one.metric == "ndcg@3"]
+    assert ndcg.difference.value < 0
+    assert ndcg.difference.n == len(QUESTIONS)
+    assert compare(runs[0], runs[0], store=desk.where["store"]).verdict == "same"
+
+
+def test_a_gate_lets_the_same_space_pass(desk):
+    """A baseline of an embedding task is written, and the same settings pass against it without a call."""
+    spec = desk.spec()
+    file = desk.folder / "baseline.json"
+    gate(spec, baseline=file, update_baseline=True, providers=desk.provider(), **desk.where)
+    desk.texts.clear()
+    again = gate(spec, baseline=file, providers=desk.provider(), **desk.where)
+    assert again.passed
+    assert not desk.texts

@@ -35,6 +35,7 @@ POWER = 0.8  # chance of settling an unclear verdict with the samples that are n
 # An "unclear" that would take more samples than these is one that no data set settles.
 MOST_SAMPLES = 1_000_000
 A_THOUSAND = 1000
+UNCHANGED = "The same settings gave the same score on every sample: nothing changed."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +124,7 @@ def compare(base: Side, new: Side, question: Question) -> Comparison:
         new=new,
         level=1 - question.alpha,
         verdict=verdict,
-        reason=_reason(verdict, metrics, question, identical=identical),
+        reason=_reason(verdict, metrics),
         metrics=metrics,
         identical=identical,
         flips=_flips(both, quality),
@@ -196,7 +197,9 @@ def _versus(
         adjusted = replace(one, worse_p=worse_p, better_p=better_p)
         verdict: Verdict = "same" if identical else _verdict(adjusted, question.alpha)
         more = _more(one, pairs, question, among=len(raw)) if verdict == "unclear" else None
-        found.append(replace(adjusted, verdict=verdict, more=more))
+        judged = replace(adjusted, verdict=verdict, more=more)
+        reason = UNCHANGED if identical else _sentence(judged, percent(1 - question.alpha))
+        found.append(replace(judged, reason=reason))
     return tuple(found)
 
 
@@ -325,12 +328,10 @@ def _notes(base: Side, new: Side, both: _Both) -> list[str]:
     return found
 
 
-def _reason(verdict: Verdict, metrics: Sequence[Versus], question: Question, *, identical: bool) -> str:
-    """The sentence behind the verdict: of the metrics that it rests on."""
-    if identical:
-        return "The same settings gave the same score on every sample: nothing changed."
-    deciding = [one for one in metrics if one.verdict == verdict] or list(metrics)
-    return " ".join(_sentence(one, percent(1 - question.alpha)) for one in deciding)
+def _reason(verdict: Verdict, metrics: Sequence[Versus]) -> str:
+    """The sentences behind the verdict: of the metrics that it rests on."""
+    deciding = [one for one in metrics if one.verdict == verdict] or metrics
+    return " ".join(dict.fromkeys(one.reason for one in deciding))
 
 
 def _sentence(one: Versus, sure: str) -> str:

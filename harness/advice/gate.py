@@ -18,6 +18,7 @@ from harness.errors import StatsError
 from harness.findings import Trial
 from harness.plan.gate_spec import QUALITY, Floor
 from harness.plan.limits import FIGURES, digits
+from harness.plan.resolution import points
 from harness.records import Bounds
 from harness.sheets import Basis, Sheet
 from harness.stats.bounds import two_sided
@@ -123,10 +124,10 @@ def _sentence(one: Power) -> str:
     if one.drop is None:
         seen = "no drop is likely to be seen"
     else:
-        seen = f"a drop of {_points(one.drop)} is called worse in {CHANCE:.0%} of cases"
+        seen = f"a drop of {points(one.drop)} is called worse in {CHANCE:.0%} of cases"
     return (
-        f"{one.metric}: with {one.n} samples and a tolerance of {_points(one.tolerance)}, {seen}; a drop of "
-        f"{_points(2 * one.tolerance)} in {one.twice:.0%}; settings that are as good are found to be so in "
+        f"{one.metric}: with {one.n} samples and a tolerance of {points(one.tolerance)}, {seen}; a drop of "
+        f"{points(2 * one.tolerance)} in {one.twice:.0%}; settings that are as good are found to be so in "
         f"{one.unchanged:.0%}, and are else unclear."
     )
 
@@ -281,7 +282,3 @@ def _listed(names: Sequence[str]) -> str:
 
 def _usd(price: float | None) -> str:
     return "none" if price is None else f"{price:g}"
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:.3g} points"

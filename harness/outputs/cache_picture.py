@@ -93,13 +93,13 @@ def cache_picture(record: RunRecord) -> Curves | None:
 
 
 def _path(curve: Sequence[CachePoint], key: str, across: Scale, up: Scale) -> str:
-    """Steps from the highest threshold down: a share rises where a threshold is reached, and stays."""
+    """Steps from the highest threshold down: a share holds until the next pair is reached."""
     told = [(point.cosine, getattr(point, key)) for point in curve if getattr(point, key) is not None]
     places = [(across.at(cosine), up.at(share)) for cosine, share in told]
     if not places:
         return ""
     (x, y), *others = places
-    return f"M{x} {y}" + "".join(f"V{down}H{left}" for left, down in others)
+    return f"M{x} {y}" + "".join(f"H{left}V{down}" for left, down in others)
 
 
 def _alt(report: CacheReport) -> str:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from harness.outputs import numbers
 from harness.outputs.pages import render
 from harness.plan.given import settings_form
+from harness.plan.resolution import points
 from harness.records import JsonValue
 from harness.verdicts import Comparison, Flip, Shift, Side, Versus
 
@@ -150,7 +151,7 @@ def _metric(one: Versus) -> tuple[str, ...]:
         _score(one.base),
         _score(one.new),
         numbers.difference(one.difference),
-        f"{100 * one.tolerance:.3g} points",
+        points(one.tolerance),
         numbers.count(one.difference.n),
         VERDICTS[one.verdict].lower(),
     )

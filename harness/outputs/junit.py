@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
+from harness.plan.resolution import points
 from harness.verdicts import FloorCheck, GateVerdict, Versus
 
 # XML 1.0 has no place for most control characters, half surrogates and two more; models write all of them.
@@ -52,13 +53,12 @@ def _cases(it: GateVerdict, *, unclear_passes: bool) -> list[ET.Element]:
 
 
 def _metric(name: str, one: Versus, it: GateVerdict, *, unclear_passes: bool) -> ET.Element:
-    title = f"{one.metric} drops by no more than {100 * one.tolerance:.3g} points"
-    reason = it.comparison.reason if it.comparison is not None else ""
+    title = f"{one.metric} drops by no more than {points(one.tolerance)}"
     if it.updated or one.verdict in ("same", "better"):
         return _case(name, title)
     if one.verdict == "unclear" and unclear_passes:
-        return _case(name, title, "skipped", "unclear", reason)
-    return _case(name, title, "failure", one.verdict, reason)
+        return _case(name, title, "skipped", "unclear", one.reason)
+    return _case(name, title, "failure", one.verdict, one.reason)
 
 
 def _floor(name: str, one: FloorCheck, *, unclear_passes: bool) -> ET.Element:

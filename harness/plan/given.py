@@ -18,6 +18,7 @@ from harness.catalogue.models import Catalogue, Model
 from harness.errors import CatalogueError, UsageError
 from harness.findings import Recommendation
 from harness.plan.conditions import restriction
+from harness.plan.embedding_spec import LOCAL
 from harness.plan.lookup import find_model
 from harness.plan.problems import Place, Problems, suggestion
 from harness.plan.space import refused
@@ -116,6 +117,10 @@ def read_given(
     problems.raise_any()
     if model is None:
         raise AssertionError("settings are read only when no fault was found")
+    for name in spec.local:
+        if name not in LOCAL:
+            problems.add(("local", name), f"is nothing that is done with vectors; {suggestion(name, LOCAL)}")
+    problems.raise_any()
     if spec.stop is not None:
         named["stop"] = tuple(spec.stop)
     settings = Settings(model=model.full_name, prompt=prompt, extra=spec.extra, local=spec.local, **named)

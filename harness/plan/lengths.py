@@ -19,7 +19,7 @@ from harness.errors import Problem, PromptError
 from harness.loading import load_litellm
 from harness.plan.rows import Rows
 from harness.plan.shots import Shots, ShotVariants
-from harness.plan.vocabulary import Vocabularies
+from harness.plan.vocabulary import Vocabularies, tokenizer_count, tokenizer_of
 from harness.prompts import Prompt, Shot
 from harness.records import JsonValue, Message
 
@@ -176,10 +176,13 @@ def count_tokens(model: Model, messages: Sequence[Message], own: Vocabularies) -
 def token_count(model: Model) -> Callable[[str], int]:
     """Who counts the tokens of a text for this model: the same function for the same vocabulary.
 
-    Exact with OpenAI's own encoding, else from above; see `count_tokens`.
+    Exact with OpenAI's own encoding, and where the model's tokenizer stands beside its weights on this
+    machine; else from above, see `count_tokens`.
     """
-    own = model.provider in OWN_ENCODING or model.name.startswith("openai/")
-    return _own_tokens if own else _other_tokens
+    if model.provider in OWN_ENCODING or model.name.startswith("openai/"):
+        return _own_tokens
+    beside = None if model.weights is None else tokenizer_of(model.weights)
+    return _other_tokens if beside is None else tokenizer_count(beside)
 
 
 def _own_tokens(text: str) -> int:

@@ -19,7 +19,7 @@ from harness.plan.aims import aim_of, notes_of
 from harness.plan.data_source import CACHE_FOLDER, rows_missing
 from harness.plan.embedding import Embedding
 from harness.plan.embedding_spec import EmbeddingTaskSpec
-from harness.plan.embedding_task import EmbeddingDraft, fallen_back
+from harness.plan.embedding_task import EmbeddingDraft, fallen_back, few_pairs
 from harness.plan.frames import with_rows_written
 from harness.plan.gate_spec import check_gate, gate_of
 from harness.plan.given import Given, read_given
@@ -182,6 +182,8 @@ class _Draft:
             check, fault = draft.row_check(self.embedding, {**self.models, **self.fallback})
             find = (self.folder, self.cache)
             self.rows = read_rows(task, self._selection, find, problems, check=check, fault=fault)
+            if self.rows is not None:
+                self.notes += few_pairs(self.embedding, self.rows, (self.reading.aim or AimSpec()).confidence)
 
     def _refuse_untimed(self) -> None:
         """Note a limit on the first token for a provider that answers in one piece."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -168,3 +169,27 @@ def _text(file: BinaryIO) -> str:
 
 def _number(file: BinaryIO, form: str) -> Any:
     return struct.unpack(form, file.read(struct.calcsize(form)))[0]
+
+
+def tokenizer_of(weights: str, folder: Path | None = None) -> Path | None:
+    """The tokenizer.json that stands beside these weights; `None`: there is none here.
+
+    folder: `None`: `HARNESS_MODELS`.
+    """
+    where = folder or models_folder(os.environ)
+    try:
+        files = [where / find(name).file_name for name in find(weights).beside]
+    except CatalogueError:
+        return None
+    return next((file for file in files if file.name.endswith("tokenizer.json") and file.is_file()), None)
+
+
+@cache
+def tokenizer_count(file: Path) -> Callable[[str], int]:
+    """Counts the tokens of a text by this tokenizer.json, what frames every text included."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return lambda text: len(tokenizer.encode(text).ids)

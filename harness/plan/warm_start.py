@@ -162,7 +162,8 @@ def _recommended(path: Path, experiment: str) -> Settings:
 def _fitting(source: str, settings: Sequence[Settings], space: Space) -> Warm:
     found: list[Settings] = []
     notes: list[str] = []
-    for one in settings:
+    for given in settings:
+        one = _of_space(given, space)
         reason = _misfit(one, space)
         if reason:
             notes.append(f"warm_start {source}: settings of {one.model} are left out: {reason}")
@@ -182,6 +183,13 @@ def _fitting(source: str, settings: Sequence[Settings], space: Space) -> Warm:
         held |= {d.name: _as_held(d, value_of(one, d.name)) for d in live if d.name not in new}
         found.append(with_values(replace(default, prompt=one.prompt), held))
     return Warm(tuple(found), tuple(notes))
+
+
+def _of_space(settings: Settings, space: Space) -> Settings:
+    """The settings without what is done here and not searched, such as a threshold that a run chose."""
+    known = space.defaults[settings.model].local if settings.model in space.defaults else settings.local
+    held = {name: value for name, value in settings.local.items() if name in known}
+    return replace(settings, local=held)
 
 
 def _misfit(settings: Settings, space: Space) -> str:

@@ -30,6 +30,7 @@ NEGLIGIBLE = -30.0  # logarithm of a chance that changes no sum
 ROUNDING = 1e-9
 
 
+@lru_cache(maxsize=4096)
 def exact_p(only_first: int, only_second: int, *, n: int, threshold: float) -> float:
     """One-sided p-value of "the share of the first minus that of the second is at most `threshold`".
 

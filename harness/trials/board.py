@@ -5,8 +5,10 @@ In: a plan. Out: a `Board`, which notes what is known of samples as they are fir
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,9 @@ from harness.scores.scorer import target_label
 from harness.stats.strata import Strata
 from harness.trials.groupings import Groupings
 from harness.trials.vector_quality import OF_THE_WHOLE
+
+if TYPE_CHECKING:
+    from harness.trials.index import Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Board:
 
     parts: the tasks that samples belong to. groups and targets: by position; filled when the sample is first
     used. targets: labels of the first scorer. codes: a number from 1 for each label that was met, so that an
-    answer's label is a number as well.
+    answer's label is a number as well. indexes: of a corpus, read back for a report.
     """
 
     plan: Plan
@@ -72,6 +77,7 @@ class Board:
     targets: list[str | None]
     codes: dict[str, int] = field(default_factory=dict[str, int])
     noted: bytearray = field(init=False, repr=False)
+    indexes: OrderedDict[str, Index] = field(default_factory=OrderedDict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.noted = bytearray(len(self.ids))

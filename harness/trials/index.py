@@ -84,10 +84,11 @@ class NoIndex:
 class Shelf:
     """The indexes of a run: each corpus is embedded once a model, what is sent to it, and how it is cut."""
 
-    def __init__(self, plan: Plan, send: Send) -> None:
+    def __init__(self, plan: Plan, send: Send, held: OrderedDict[str, Index] | None = None) -> None:
+        """held: indexes that are there already, and where new ones are kept."""
         self._plan = plan
         self._send = send
-        self._held: OrderedDict[str, Index] = OrderedDict()
+        self._held = OrderedDict[str, Index]() if held is None else held
 
     def index(self, settings: Settings) -> Index | NoIndex:
         """The index for these settings."""

@@ -83,7 +83,7 @@ def basis_of(plan: Plan, model: str, prompt: str) -> Basis:
             for scorer in (*one.scorers, *one.repeat_scorers)
         },
         prompt=hashlib.sha256(template).hexdigest(),
-        prices=_prices(plan.models[model]),
+        prices=_prices(plan.asked_models[model]),
     )
 
 

@@ -60,6 +60,15 @@ def values_of(arm: Arm) -> Floats:
     return whole_of(arm).values
 
 
+def decisions(arm: Arm) -> Floats:
+    """As `values_of`, but of a cache with a threshold: whether each pair is told rightly."""
+    whole, likeness = whole_of(arm), arm.value[:, 0].astype(np.float64)
+    if arm.board.metric.reads != "hits" or whole.threshold is None:
+        return whole.values
+    told = (likeness >= whole.threshold) == (_gold(arm) == 1.0)
+    return np.where(np.isnan(likeness), np.nan, told)
+
+
 def whole_of(arm: Arm) -> Whole:
     """What all samples of this arm say together; looked at again only when there are more."""
     answers = int(arm.seen.sum())

@@ -25,7 +25,7 @@ from harness.trials.embed import Embedded, Send, Vectors, Wanted, embed, wanted
 from harness.trials.evaluate import HOPELESS, NOTHING, UNSENT, Answered, Due, affected
 from harness.trials.evidence import Arm
 from harness.trials.index import Index, NoIndex, Shelf, documents, size_figures
-from harness.trials.vector_quality import values_of
+from harness.trials.vector_quality import decisions
 
 TOGETHER = 64  # queries that are looked up at a time: a corpus is read once for all of them
 ENDING = (*HOPELESS, "dimensions")  # a space that changes its size is no space to go on with
@@ -137,7 +137,7 @@ def vector_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
 
     text: what was found: ids of documents, a similarity, a label, the number of a cluster.
     """
-    values = values_of(arm)
+    values = decisions(arm)
     for one in _again(arm, None, engine):
         sample, outcome = one.asked.sample, one.outcome
         failed = isinstance(outcome, CallFailure)
@@ -310,7 +310,7 @@ def _again(arm: Arm, seen: str | None, engine: Engine) -> Iterator[_Told]:
     positions: list[int] = np.flatnonzero(arm.seen.any(axis=1)).tolist()
     if not positions:
         return
-    shelf = Shelf(arm.board.plan, engine.recall)
+    shelf = Shelf(arm.board.plan, engine.recall, arm.board.indexes)
     index = _index(arm, shelf)
     if isinstance(index, NoIndex):
         if index.failure.attempts == 0:

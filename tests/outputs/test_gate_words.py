@@ -92,10 +92,10 @@ def test_junit_has_one_case_a_question():
     cases = {
         case.get("name"): case for case in etree.fromstring(junit.text(a_verdict()).encode()).iter("testcase")
     }
-    assert list(cases) == ["accuracy drops by no more than 1 points", *(one.floor for one in FLOORS)]
+    assert list(cases) == ["accuracy drops by no more than 1 point", *(one.floor for one in FLOORS)]
     kinds = [None if not len(case) else (case[0].tag, case[0].get("type")) for case in cases.values()]
     assert kinds == [("failure", "worse"), None, ("failure", "unclear"), ("failure", "broken")]
-    assert "-10.0 points" in cases["accuracy drops by no more than 1 points"][0].text
+    assert "-10.0 points" in cases["accuracy drops by no more than 1 point"][0].text
     lenient = etree.fromstring(junit.text(a_verdict(), unclear_passes=True).encode())
     assert [case.get("name") for case in lenient.iter("testcase") if case.find("skipped") is not None] == [
         "accuracy >= 0.8"
