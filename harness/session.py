@@ -69,7 +69,7 @@ class Work(Protocol):
         ...
 
     def planned_calls(self) -> int:
-        """The most logical calls that this can make."""
+        """The most answers that this can ask for."""
         ...
 
 
@@ -108,6 +108,7 @@ class Session:
     next_glance: float = field(init=False)
     last_glance_s: float = field(default=0.0, init=False)
     judges: tuple[JudgeReport, ...] = field(default=(), init=False)
+    _planned: int | None = field(default=None, init=False)
     written: dict[tuple[str, int], TrialRow] = field(
         default_factory=dict[tuple[str, int], TrialRow], init=False
     )
@@ -159,11 +160,17 @@ class Session:
             phase=_phase(self.plan, work),
             trials=tuple(arm.trial() for arm in work.arms),
             done=done,
-            planned=max(done, work.planned_calls()),
+            planned=max(done, self.planned(work)),
             spend=self.engine.spend(),
             elapsed_s=self.clock.monotonic() - self.began,
             note=work.notes[-1] if work.notes else "",
         )
+
+    def planned(self, work: Work) -> int:
+        """The most answers that the work can ask for: the same to its end, and not quickly told."""
+        if self._planned is None:
+            self._planned = work.planned_calls()
+        return self._planned
 
     def attempt(self, work: Work) -> RunState:
         """Do the work and say how it ended; a fault is passed on when what there is was written down."""

@@ -175,6 +175,7 @@ class _Draft:
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
             self.space = make_vector_space(search, self.models, tuple(self.prompts), problems)
+            draft.refuse_idle_top_k(search)
         fallback = self.reading.spec.fallback if self.reading.spec else ()
         self.fallback = find_models(fallback, self.catalogue, problems, ("fallback",))
         self.embedding = draft.found({**self.models, **self.fallback})
@@ -323,6 +324,7 @@ class _Draft:
             notes=(
                 *notes_of(spec.search, used),
                 *self.panel.notes(self.models),
+                *self._unused(),
                 *self._absences(spec.search, space),
                 *row_notes(task),
                 *(note for draft in self.tasks for note in draft.notes),
@@ -337,6 +339,16 @@ class _Draft:
     def _absences(self, search: SearchSpec, space: Space) -> list[str]:
         absent = [] if self.evaluated is not None else absences(space, search.settings(), self.models)
         return [*absent, *caveats(space, self.catalogue)]
+
+    def _unused(self) -> list[str]:
+        """What of the spec this plan does not look at."""
+        if not self.fallback or self.evaluated is not None:
+            return []
+        note = (
+            f"fallback ({', '.join(self.fallback)}) is not used by a search, which goes on with the models "
+            "that answer; `harness eval` and `harness gate` of this spec use it"
+        )
+        return [note]
 
     def joined(self, experiment: str) -> Task | None:
         """The task of the plan, of one or of several; `None` where rows are missing or too few."""
