@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 FRAME = 4  # tokens around each message, and around all of them, in OpenAI's chat format
 # Other vocabularies cut the same text into more tokens than o200k. Measured with one of 49,152 entries: 0 to
-# 17 % more in English texts, but 60 % in numbers, 88 % in German and 169 % in Japanese; those of hosted models
-# are larger. A prompt that is longer than estimated is refused by its provider, as a failed call.
+# 17 % more in English, but 60 % in numbers, 88 % in German and 169 % in Japanese; those of hosted models are
+# larger. A prompt that is longer than estimated is refused by its provider, as a failed call.
 MARGIN = 0.2
 # Code of a template that may repeat or lengthen what a row holds, and how far it is thought to go: a prompt
 # that is longer still is refused by its provider, as a failed call.
