@@ -64,10 +64,11 @@ def refuse_credentials(selection: Selection, files: Mapping[str, str] | None = N
 
     files: contents by name; a character that was given may hold keys, which then must not be copied.
     """
-    prompt = selection.prompt_text
-    if prompt is not None and _is_secret(prompt):
+    for whose, template in (("prompt", selection.prompt_text), ("documents", selection.document_text)):
+        if template is None or not _is_secret(template):
+            continue
         raise UsageError(
-            "the prompt's template holds what looks like a credential, and exports must hold none; "
+            f"the template of the {whose} holds what looks like a credential, and exports must hold none; "
             "take it out"
         )
     for settings in (selection.settings, *selection.by_class.values()):

@@ -17,12 +17,12 @@ from harness.records import SENT_FIELDS, Bounds, Estimate, JsonValue
 FORMAT_VERSION = 1
 
 
-def document(choice: Recommendation, prompt_text: str | None = None) -> dict[str, JsonValue]:
+def document(selection: Selection) -> dict[str, JsonValue]:
     """Settings, prompt, evidence and provenance of a recommendation as one JSON-like object.
 
-    prompt_text: source of the prompt's template; without it only the name of the variant is given.
+    Where the prompt's template is not known, only the name of the variant is given.
     """
-    settings = choice.settings
+    choice, settings, documents = selection.choice, selection.settings, selection.document_text
     return {
         "format": "harness settings",
         "format_version": FORMAT_VERSION,
@@ -30,7 +30,8 @@ def document(choice: Recommendation, prompt_text: str | None = None) -> dict[str
         "run": choice.run,
         "model": {"provider": settings.provider, "name": settings.model_name}
         | _present({"class": choice.trial.model_class, **_reached(choice)}),
-        "prompt": _prompt(settings.prompt, prompt_text),
+        "prompt": _prompt(settings.prompt, selection.prompt_text),
+        **({} if documents is None else {"document": _prompt(settings.prompt, documents)}),
         "parameters": settings.sent(),
         **({"local": dict(settings.local)} if settings.local else {}),
         "evidence": _evidence(choice),

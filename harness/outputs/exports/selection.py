@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import CatalogueError, UsageError
 from harness.findings import Recommendation
+from harness.plan.embedding import document_name
 from harness.records import MODEL_CLASSES, Endpoint, ModelClass, Settings
 
 PolicyLabel: TypeAlias = Literal["best", "value", "fast", "own"]
@@ -57,6 +58,11 @@ class Selection:
     def settings(self) -> Settings:
         """The recommended settings."""
         return self.choice.settings
+
+    @property
+    def document_text(self) -> str | None:
+        """The template that documents were embedded with; `None` without any, or where it is not known."""
+        return self.templates.get(self.choice.run, {}).get(document_name(self.settings.prompt))
 
     @property
     def is_embedding(self) -> bool:
