@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from harness.errors import UsageError
 from harness.scores.answer import Answer, AnyScorer, Scorer, judged, sample_fault, target_label
@@ -168,7 +168,9 @@ def part_score(scorer: Scorer | Judge, answer: Answer, replies: Replied) -> Scor
     if isinstance(scorer, Judge):
         asked = scorer.name in replies
         return scorer.score(answer, replies[scorer.name]) if asked else scorer.unasked(answer)
-    return scorer.score(answer, replies) if isinstance(scorer, Composition) else scorer.score(answer)
+    if isinstance(scorer, Composition):
+        return cast("Composition", scorer).score(answer, replies)
+    return scorer.score(answer)
 
 
 def part_fault(scorer: Scorer | Judge, sample: Sample) -> str | None:
