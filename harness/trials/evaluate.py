@@ -280,6 +280,8 @@ def take(judged: Judged[Asked]) -> None:
     arm, plan = asked.arm, asked.arm.board.plan
     arm.take(asked.position, outcome, score_all(plan, outcome, asked.sample, judged.replies.texts))
     arm.judge_usd += judged.replies.usd
+    long = plan.task.of(asked.sample.id).long_inputs
+    arm.cut += long is not None and long.cuts(asked.sample.inputs)
     if plan.task.of(asked.sample.id).repeat_scorers:
         outcomes = arm.waiting.setdefault(asked.position, [])
         outcomes.append(outcome)

@@ -36,8 +36,8 @@ class Arm:
     seen: answers that arrived, failures included. value: of the first scorer. together: scores of whole
     samples, by the scorer of their repeats. waiting: outcomes of samples whose repeats are not complete, by
     position, where a scorer needs all of them. failure: the newest one, in words. judge_usd: list price
-    of what judges said of its answers. measured: the quality last
-    computed, with the number of answers behind it.
+    of what judges said of its answers. near: answers of near prompts; cut: answers to inputs cut down.
+    measured: the quality last computed, with the number of answers behind it.
     """
 
     number: int
@@ -60,6 +60,7 @@ class Arm:
     truncated: int = 0
     cached: int = 0
     near: int = 0
+    cut: int = 0
     spent_usd: float = 0.0
     judge_usd: float = 0.0
     state: TrialState = "running"
@@ -234,6 +235,7 @@ class Arm:
             unscored_rate=self.unscored / calls if calls else 0.0,
             truncation_rate=self.truncated / calls if calls else 0.0,
             cached_rate=self.cached / calls if calls else 0.0,
+            input_truncation_rate=self.cut / calls if calls and self._truncates() else None,
             spent_usd=self.spent_usd,
             reason=self.reason,
             metrics={
@@ -248,6 +250,11 @@ class Arm:
             queue_p95_s=queue_p95,
             endings=dict(self.endings.most_common()),
             by_task=self.measure().by_task,
+        )
+
+    def _truncates(self) -> bool:
+        return any(
+            one.long_inputs is not None and one.long_inputs.truncates for one in self.board.plan.task.each
         )
 
     def _bounds(self, level: float) -> dict[str, Bounds]:
