@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from harness.findings import Trial, TrialState
 from harness.records import Bounds, CallFailure, Completion, Estimate, Outcome, Score, Settings
+from harness.scores.combined import judges_in
 from harness.scores.metrics import Metric, passes
 from harness.stats.bounds import mean_bounds, percentile_bounds, share_bounds, two_sided
 from harness.trials.board import Board, Part
@@ -177,12 +178,12 @@ class Arm:
     def _settled(self, values: Floats, part: Part, scorer: str, places: Places) -> Floats:
         """The values, with 0 for what failed or could not be judged where the spec counts it as wrong.
 
-        Of a judge's values, an answer without a verdict is none of these.
+        Where a judge has a say, an answer without a verdict is none of these.
         """
         if self.board.plan.failures != "count_as_wrong":
             return values
         wrong = self.seen[places] & np.isnan(values)
-        if any(judge.name == scorer for judge in part.task.judges):
+        if any(one.name == scorer and judges_in(one) for one in part.task.scorers):
             wrong &= np.isnan(self.latency[places])
         return np.where(wrong, 0.0, values)
 
