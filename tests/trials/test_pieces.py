@@ -22,7 +22,7 @@ def test_a_blank_stretch_is_no_piece_of_a_text():
     """A page with a long gap in it is embedded: what says nothing has no vector, and is left out."""
     pieces = _cut(OPEN + "\n" * 3000 + BIKES)
     assert all(piece.strip() for piece in pieces)
-    assert "".join(pieces).split() == " ".join((OPEN, BIKES)).split()
+    assert "".join(pieces).split() == f"{OPEN} {BIKES}".split()
 
 
 def test_a_text_that_is_blank_as_a_whole_stays_to_be_refused():
