@@ -163,7 +163,7 @@ class Session:
             planned=max(done, self.planned(work)),
             spend=self.engine.spend(),
             elapsed_s=self.clock.monotonic() - self.began,
-            note=work.notes[-1] if work.notes else "",
+            note=([*_near(self.plan, (*work.arms, *work.finalists)), *work.notes] or [""])[-1],
         )
 
     def planned(self, work: Work) -> int:
@@ -216,7 +216,9 @@ class Session:
             trials=_trials(work, level),
             finalists=tuple(arm.trial(shared(level, len(confirmed))) for arm in confirmed),
             recommendation=None,
-            spend=replace(self.engine.spend(), by_model=paid_by_model(self.store, self.run)),
+            spend=replace(
+                self.engine.spend(), by_model=paid_by_model(self.store, self.run, plan.task.studies)
+            ),
             data=plan.task.rows.card,
             provenance=provenance_of(plan, self.started_at),
             started_at=self.started_at,
@@ -225,6 +227,7 @@ class Session:
             notes=(
                 *work.notes,
                 *_untimed(plan, (*work.arms, *work.finalists)),
+                *_near(plan, (*work.arms, *work.finalists)),
                 *_self_chosen(plan),
                 *plan.notes,
             ),
@@ -236,6 +239,7 @@ class Session:
             breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
             sheets=tuple(sheet_of(arm) for arm in _shown(plan, work) if arm.samples()),
             tasks=task_cards(plan),
+            unfit="" if plan.near is None else plan.near.why_not(),
             presets=plan.space.named({arm.number: arm.settings for arm in work.arms}),
         )
         return record if plan.evaluated else replace(record, effects=setting_effects(record, plan))
@@ -278,6 +282,11 @@ def open_session(
         require_folder(means.reports)
         if means.offline and plan.task.embedding is not None:
             raise UsageError("offline is for tasks of texts; leave it out for one of embedding models")
+        if plan.near is not None and (means.offline or not means.use_cache):
+            raise UsageError(
+                "semantic_cache gives answers not asked for, and --offline and --no-cache refuse them; "
+                "remove it from the spec, or go without them"
+            )
         providers = {} if means.offline else means.providers
         if providers is None:
             providers = open_providers(plan.endpoints, plan.asked_models, means.environ)
@@ -394,6 +403,19 @@ def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:
     note = (
         f"{untimed} answers of streamed providers do not tell when their first token came, being stored "
         "before or sent in one piece; --no-cache asks them anew"
+    )
+    return [note]
+
+
+def _near(plan: Plan, arms: Iterable[Arm]) -> list[str]:
+    """How many answers were those of near prompts, in a development run."""
+    if plan.near is None:
+        return []
+    counts = [(arm.near, int(arm.seen.sum())) for arm in arms]
+    near, answers = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
+    note = (
+        f"{near} of {answers} answers are those of near prompts, told at their price and not asked: see "
+        "near_sample and near_cosine in scores.parquet"
     )
     return [note]
 
