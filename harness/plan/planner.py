@@ -24,7 +24,7 @@ from harness.plan.frames import with_rows_written
 from harness.plan.gate_spec import check_gate, gate_of
 from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel
-from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
+from harness.plan.lookup import ended, find_models, make_endpoints, with_own_entries, with_own_files
 from harness.plan.mapping import note_unsent
 from harness.plan.near_answers import find_near, refuse_near
 from harness.plan.overrides import Overrides, overridden, refuse_overrides
@@ -38,7 +38,7 @@ from harness.plan.spec import SearchSpec, Spec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.task import Task
 from harness.plan.task_draft import TaskDraft, agree, joined, one_panel, read_rows, row_notes, vector_task
-from harness.plan.vector_space import make_vector_space, unasked
+from harness.plan.vector_space import make_vector_space, unasked, unshortened
 from harness.plan.warm_start import Sources, find_presets, find_warm, from_pinned, pinned_form
 from harness.prompts import Prompt
 from harness.records import JsonValue, Split
@@ -181,6 +181,7 @@ class _Draft:
             self.models = find_models(search.models, self.catalogue, problems)
             self.space = make_vector_space(search, self.models, tuple(self.prompts), problems)
             draft.refuse_idle_top_k(search)
+            self.notes += unshortened(search, self.models)
         fallback = self.reading.spec.fallback if self.reading.spec else ()
         self.fallback = find_models(fallback, self.catalogue, problems, ("fallback",))
         self.embedding = draft.found({**self.models, **self.fallback})
@@ -333,6 +334,7 @@ class _Draft:
                 *self.panel.notes(self.models),
                 *self._unused(),
                 *self._absences(spec.search, space),
+                *ended({**self.models, **self.fallback, **self.panel.models}, self.shipped),
                 *row_notes(task),
                 *(note for draft in self.tasks for note in draft.notes),
                 *self.notes,

@@ -59,6 +59,13 @@ def make_vector_space(
     )
 
 
+def unshortened(search: SearchSpec, models: Mapping[str, Model]) -> list[str]:
+    """What to say of models whose vectors have their own length whatever is searched."""
+    if search.dimensions is None:
+        return []
+    return [f"no dimensions: {name} does not take it" for name in models if not _shortens(models[name])]
+
+
 def unasked(search: VectorSearchSpec, problems: Problems) -> None:
     """Note what is searched of vectors in a task that has none."""
     for name in (SIZE, *LOCAL):
@@ -71,17 +78,15 @@ def unasked(search: VectorSearchSpec, problems: Problems) -> None:
 
 
 def _fitting(model: Model, dimensions: Sequence[Dimension], problems: Problems) -> Sequence[Dimension]:
-    """The dimensions as this model has them: no longer vectors than it gives, no longer pieces than it takes."""
+    """The dimensions as this model has them: vectors and pieces no longer than it gives and takes."""
     longest_text = longest_prompt(model, 0, None)
-    for name, most, can in (
+    for name, most, gives in (
         (SIZE, model.dimensions if _shortens(model) else None, "gives {} numbers at most"),
         ("chunk_tokens", longest_text, "takes texts of {} tokens at most"),
     ):
-        asked = max(
-            (most_of for one in dimensions if one.name == name for most_of in _numbers(one)), default=0
-        )
+        asked = max((size for one in dimensions if one.name == name for size in _numbers(one)), default=0)
         if most is not None and asked > most:
-            problems.add(("search", name), f"holds {asked:g}, but {model.full_name} {can.format(most)}")
+            problems.add(("search", name), f"holds {asked:g}, but {model.full_name} {gives.format(most)}")
     return [one for one in dimensions if one.name != SIZE or _shortens(model)]
 
 
@@ -91,7 +96,7 @@ def _shortens(model: Model) -> bool:
 
 
 def _refuse_unshortened(search: SearchSpec, models: Mapping[str, Model], problems: Problems) -> None:
-    """Note a length of vectors that no model can be asked for; one that takes none beside others has its own."""
+    """Note a length of vectors that no model can be asked for; beside others, such a model has its own."""
     if search.dimensions is not None and models and not any(_shortens(one) for one in models.values()):
         listed = " and ".join(models)
         problems.add(

@@ -77,6 +77,7 @@ def test_a_model_that_cannot_shorten_its_vectors_keeps_its_own_beside_others(pro
     plan = project.plan(search={"models": ["openai/EMBEDDING", "local/minilm"], "dimensions": 256})
     sent = {model: one.sent() for model, one in plan.space.defaults.items()}
     assert sent == {"openai/text-embedding-3-small": {"dimensions": 256}, "local/minilm": {}}
+    assert "no dimensions: local/minilm does not take it" in plan.notes
 
 
 def test_a_document_has_a_template_beside_each_prompt(project):
