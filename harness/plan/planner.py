@@ -24,7 +24,7 @@ from harness.plan.frames import with_rows_written
 from harness.plan.gate_spec import check_gate, gate_of
 from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel
-from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
+from harness.plan.lookup import ended, find_models, make_endpoints, with_own_entries, with_own_files
 from harness.plan.mapping import note_unsent
 from harness.plan.near_answers import find_near, refuse_near
 from harness.plan.overrides import Overrides, overridden, refuse_overrides
@@ -334,6 +334,7 @@ class _Draft:
                 *self.panel.notes(self.models),
                 *self._unused(),
                 *self._absences(spec.search, space),
+                *ended({**self.models, **self.fallback, **self.panel.models}, self.shipped),
                 *row_notes(task),
                 *(note for draft in self.tasks for note in draft.notes),
                 *self.notes,
