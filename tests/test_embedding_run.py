@@ -326,6 +326,12 @@ def test_a_cache_without_enough_pairs_stays_off_and_says_how_many_it_takes(desk)
     assert result.record.caches[0].threshold is None
     assert "fewer than 299" in result.record.caches[0].why
     assert all(trial.quality.value == 0.0 for trial in result.record.finalists)
+    choice = result.record.recommendation
+    assert choice is not None
+    assert "threshold" not in choice.settings.local
+    page = (result.folder / "report.html").read_text(encoding="utf-8")
+    assert "Leave the cache off" in page
+    assert "1.01" not in page
 
 
 # -- spaces that fail

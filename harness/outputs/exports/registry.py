@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -148,6 +148,13 @@ def read_manifest(path: Path) -> Mapping[str, JsonValue]:
             f"{path}: {', '.join(faults)} missing, or not as `harness export` writes it; export anew"
         )
     return found
+
+
+def missing_files(folder: Path, manifest: Mapping[str, JsonValue]) -> Iterator[str]:
+    """A sentence for each file of this manifest that is gone; one that a user edited is the user's."""
+    for name in cast("Mapping[str, JsonValue]", manifest["files"]):
+        if name == Path(name).name and not (folder / name).is_file():
+            yield f"{name} is gone; export anew"
 
 
 def _faults_of_basis(rests_on: Mapping[str, JsonValue]) -> list[str]:
