@@ -1,7 +1,7 @@
 """How long an answer may be beside the prompts, where a model's context holds both.
 
-In: tasks whose rows were read, models, and what a spec searches. Out: the models with narrower limits, and what
-to say of it. Must not change what is asked of models whose prompts are counted apart.
+In: tasks whose rows were read, models, and what a spec searches. Out: the models with narrower limits, and
+what to say of it. Must not change what is asked of models whose prompts are counted apart.
 """
 
 from __future__ import annotations

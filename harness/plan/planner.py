@@ -7,7 +7,7 @@ only: nothing is sent, and no key is looked at.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack, cast
@@ -358,10 +358,11 @@ class _Draft:
         """What of the spec this plan does not look at."""
         if not self.fallback or self.evaluated is not None:
             return []
-        return [
+        note = (
             f"fallback ({', '.join(self.fallback)}) is not used by a search, which goes on with the models "
             "that answer; `harness eval` and `harness gate` of this spec use it"
-        ]
+        )
+        return [note]
 
     def joined(self, experiment: str) -> Task | None:
         """The task of the plan, of one or of several; `None` where rows are missing or too few."""
@@ -394,8 +395,5 @@ def _opened(store: Store | str | None) -> Generator[Store]:
     if isinstance(store, Store):
         yield store
         return
-    opened = open_store(store)
-    try:
+    with closing(open_store(store)) as opened:
         yield opened
-    finally:
-        opened.close()
