@@ -64,8 +64,8 @@ def refuse_credentials(selection: Selection, files: Mapping[str, str] | None = N
 
     files: contents by name; a character that was given may hold keys, which then must not be copied.
     """
-    prompt = selection.prompt_text
-    if prompt is not None and _is_secret(prompt):
+    prompts = (selection.prompt_text or "", *selection.task_templates.values())
+    if any(map(_is_secret, prompts)):
         raise UsageError(
             "the prompt's template holds what looks like a credential, and exports must hold none; "
             "take it out"

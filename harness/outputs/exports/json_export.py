@@ -13,6 +13,6 @@ DESCRIPTION = "model, prompt, parameters, evidence and provenance as JSON"
 
 def write(selection: Selection) -> Export:
     """One file, settings.json; see `document` for its layout."""
-    content = document(selection.choice, selection.prompt_text)
+    content = document(selection)
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     return Export(files={"settings.json": text + "\n"}, fates=fates(selection))

@@ -23,7 +23,7 @@ def write(selection: Selection) -> Export:
     settings = selection.settings
     if _holds_null({**settings.extra, **settings.local}):
         raise UsageError("a parameter holds a null, which TOML cannot express; export json")
-    lines = _table(document(selection.choice, selection.prompt_text), ())
+    lines = _table(document(selection), ())
     return Export(files={"settings.toml": "\n".join(lines).strip() + "\n"}, fates=fates(selection))
 
 

@@ -21,7 +21,7 @@ DESCRIPTION = "model, prompt, parameters, evidence and provenance as YAML"
 
 def write(selection: Selection) -> Export:
     """One file, settings.yaml; see `document` for its layout."""
-    text = yaml_text(document(selection.choice, selection.prompt_text))
+    text = yaml_text(document(selection))
     return Export(files={"settings.yaml": text}, fates=fates(selection))
 
 
