@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 
 import harness
 from harness.calls.provider import ProviderFault
+from harness.cli.live import show_evaluation, show_recommendation
 from harness.errors import SpecError, UsageError
 from harness.fingerprint import share
 from harness.outputs.exports.registry import made_for
 from harness.outputs.exports.selection import selection_of
+from harness.outputs.numbers import quality
 from harness.past import chosen, load_run, rebuild_report
 from harness.plan.estimate import estimate_plan
 from harness.plan.planner import make_plan
@@ -227,6 +230,21 @@ def test_a_gate_on_several_tasks_shows_each(tmp_path):
     moved = {one.value: one.difference for one in found.comparison.slices if one.field == "task"}
     assert moved["colours"].high < 0 < moved["animals"].low
     assert "task: colours" in found.markdown()
+
+
+def test_a_terminal_tells_the_quality_of_each_task(tmp_path):
+    """Below the quality of the whole, of a recommendation and of an evaluation."""
+    tuned = run(harness.tune, the_spec(tmp_path), tmp_path)
+    measured = run(harness.evaluate, the_spec(tmp_path), tmp_path, scripted, SETTINGS)
+    for show, result, trial in (
+        (show_recommendation, tuned, tuned.record.recommendation.trial),
+        (show_evaluation, measured, measured.trial),
+    ):
+        stream = io.StringIO()
+        show(result, stream)
+        found = [line for line in stream.getvalue().splitlines() if line.startswith("Task ")]
+        names = list(trial.by_task)
+        assert found == [f"Task         {name}: {quality(trial.by_task[name])}" for name in names]
 
 
 def test_figures_and_slices_are_named_by_task(tmp_path):

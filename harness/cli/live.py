@@ -123,6 +123,8 @@ def show_recommendation(result: TuneResult, stream: IO[str]) -> None:
     console.print(f"Recommended  {numbers.settings_line(choice.settings)}", markup=False)
     price = numbers.price_phrase(choice.trial.usd_per_1k_calls)
     console.print(f"Why          {choice.reason} On fresh samples: {quality}; {price}.", markup=False)
+    for name, text in task_lines(choice.trial):
+        console.print(f"Task         {name}: {text}", markup=False)
     console.print(f"Ties         {choice.certainty or 'there is no other finalist'}", markup=False)
     console.print(f"Export       harness export json {choice.run}", markup=False)
     for sentence in separations(choice):
@@ -142,6 +144,7 @@ def show_evaluation(result: EvalResult, stream: IO[str]) -> None:
     lines = [
         ("Measured", f"{it.line} ({it.origin}), on {it.samples}"),
         ("Quality", f"{it.metric} {it.quality}"),
+        *(("Task", f"{name}: {text}") for name, text in task_lines(result.trial)),
         ("Price", numbers.price_phrase(result.trial.usd_per_1k_calls)),
         ("Latency", f"p50 / p95 {it.latency}{first}"),
         ("Answers", it.rates),
@@ -153,6 +156,11 @@ def show_evaluation(result: EvalResult, stream: IO[str]) -> None:
     for name, text in lines:
         console.print(f"{name:<12} {text}", markup=False)
     _places(console, result)
+
+
+def task_lines(trial: Trial) -> list[tuple[str, str]]:
+    """Each of several tasks with its own quality; nothing for one task."""
+    return [(name, numbers.quality(found)) for name, found in trial.by_task.items()]
 
 
 def _places(console: Console, result: RunResult) -> None:
