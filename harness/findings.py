@@ -282,6 +282,7 @@ class AnswerRow:
     failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
     reused: see `Completion`. inputs: of the sample, what a template may show. chunks: in how many a long
     input was asked about, each a call of its own. lost_tokens: of the input that no prompt showed.
+    near_cosine, near_sample: see `Completion`; `None` for an answer of its own.
     """
 
     trial: int
@@ -300,6 +301,8 @@ class AnswerRow:
     inputs: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     chunks: int = 1
     lost_tokens: int = 0
+    near_cosine: float | None = None
+    near_sample: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,7 +363,7 @@ class RunRecord:
     settings come from, in words; empty for a search. judges: those that were measured. references: what
     embedding models are held against. caches: thresholds of a semantic cache, the recommended one first.
     tasks: where there are several; data is then all of them together. presets: their names by the number of
-    the trial that has them.
+    the trial that has them. unfit: why nothing of it may be shipped; empty but for a development run.
     """
 
     run: str
@@ -389,3 +392,4 @@ class RunRecord:
     caches: tuple[CacheReport, ...] = ()
     tasks: tuple[TaskCard, ...] = ()
     presets: Mapping[int, str] = field(default_factory=dict[int, str])
+    unfit: str = ""

@@ -70,7 +70,7 @@ class Work(Protocol):
         ...
 
     def planned_calls(self) -> int:
-        """The most logical calls that this can make."""
+        """The most answers that this can ask for."""
         ...
 
 
@@ -109,6 +109,7 @@ class Session:
     next_glance: float = field(init=False)
     last_glance_s: float = field(default=0.0, init=False)
     judges: tuple[JudgeReport, ...] = field(default=(), init=False)
+    _planned: int | None = field(default=None, init=False)
     written: dict[tuple[str, int], TrialRow] = field(
         default_factory=dict[tuple[str, int], TrialRow], init=False
     )
@@ -163,11 +164,17 @@ class Session:
             phase=_phase(self.plan, work),
             trials=tuple(arm.trial() for arm in work.arms),
             done=done,
-            planned=max(done, work.planned_calls()),
+            planned=max(done, self.planned(work)),
             spend=self.engine.spend(),
             elapsed_s=self.clock.monotonic() - self.began,
-            note=work.notes[-1] if work.notes else "",
+            note=([*_near(self.plan, (*work.arms, *work.finalists)), *work.notes] or [""])[-1],
         )
+
+    def planned(self, work: Work) -> int:
+        """The most answers that the work can ask for: the same to its end, and not quickly told."""
+        if self._planned is None:
+            self._planned = work.planned_calls()
+        return self._planned
 
     def attempt(self, work: Work) -> RunState:
         """Do the work and say how it ended; a fault is passed on when what there is was written down."""
@@ -231,6 +238,7 @@ class Session:
             notes=(
                 *work.notes,
                 *_untimed(plan, (*work.arms, *work.finalists)),
+                *_near(plan, (*work.arms, *work.finalists)),
                 *_self_chosen(plan),
                 *plan.notes,
             ),
@@ -242,6 +250,7 @@ class Session:
             breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
             sheets=tuple(sheet_of(arm) for arm in _shown(plan, work) if arm.samples()),
             tasks=task_cards(plan),
+            unfit="" if plan.near is None else plan.near.why_not(),
             presets=plan.space.named({arm.number: arm.settings for arm in work.arms}),
         )
         return record if plan.evaluated else replace(record, effects=setting_effects(record, plan))
@@ -284,6 +293,11 @@ def open_session(
         require_folder(means.reports)
         if means.offline and plan.task.embedding is not None:
             raise UsageError("offline is for tasks of texts; leave it out for one of embedding models")
+        if plan.near is not None and (means.offline or not means.use_cache):
+            raise UsageError(
+                "semantic_cache gives answers not asked for, and --offline and --no-cache refuse them; "
+                "remove it from the spec, or go without them"
+            )
         providers = {} if means.offline else means.providers
         if providers is None:
             providers = open_providers(plan.endpoints, plan.asked_models, means.environ)
@@ -400,6 +414,19 @@ def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:
     note = (
         f"{untimed} answers of streamed providers do not tell when their first token came, being stored "
         "before or sent in one piece; --no-cache asks them anew"
+    )
+    return [note]
+
+
+def _near(plan: Plan, arms: Iterable[Arm]) -> list[str]:
+    """How many answers were those of near prompts, in a development run."""
+    if plan.near is None:
+        return []
+    counts = [(arm.near, int(arm.seen.sum())) for arm in arms]
+    near, answers = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
+    note = (
+        f"{near} of {answers} answers are those of near prompts, told at their price and not asked: see "
+        "near_sample and near_cosine in scores.parquet"
     )
     return [note]
 

@@ -74,6 +74,11 @@ class Embedding:
         }
 
 
+def document_name(variant: str) -> str:
+    """The name among a task's templates of the one that documents are embedded with, beside this variant."""
+    return f"document/{variant}"
+
+
 def text_of(prompt: Prompt, inputs: Fields) -> str:
     """The one text that a prompt makes. Raises PromptError."""
     return prompt.render(inputs)[-1].content

@@ -17,7 +17,7 @@ from harness.plan.columns import Row
 from harness.plan.corpus import Corpus, Fields, open_corpus
 from harness.plan.data_source import find_rows
 from harness.plan.embedding import Embedding, same, target_fault
-from harness.plan.embedding_spec import THE_TEXT, EmbeddingTaskSpec
+from harness.plan.embedding_spec import THE_TEXT, EmbeddingTaskSpec, VectorSearchSpec
 from harness.plan.lengths import LengthCheck, longest_prompts
 from harness.plan.problems import Problems, suggestion
 from harness.plan.rows import Rows
@@ -98,6 +98,22 @@ class EmbeddingDraft:
             return target_fault(embedding.kind, row.target, embedding.corpus)
 
         return check, fault
+
+    def refuse_idle_top_k(self, search: VectorSearchSpec) -> None:
+        """Note a `top_k` that changes no figure, so that trials would differ in name alone."""
+        metric = self._metric
+        if search.top_k is None or metric is None:
+            return
+        if self.task.kind != "retrieval":
+            fault = f"is for tasks of kind retrieval, and this one is of kind {self.task.kind}; remove it"
+        elif metric.argument:
+            fault = (
+                f"changes nothing beside the metric {metric.name}, which always looks at {metric.argument} "
+                f"documents; write task.metric: {metric.kind}, or remove search.top_k"
+            )
+        else:
+            return
+        self._problems.add(("search", "top_k"), fault)
 
     def _open_corpus(self, models: Mapping[str, Model]) -> Corpus | None:
         problems, check = self._problems, TemplateCheck(self._documents)

@@ -27,6 +27,8 @@ from harness.records import JsonValue, Message
 
 ANSWERS = "answers"  # the variable of a reduce prompt
 LONG_RUN = re.compile(r"\S{4000}|\s{4000}")
+O200K_NAME = "OpenAI's o200k"
+KEPT_WORDS: Mapping[Keep, str] = {"start": "its start", "end": "its end", "both": "its start and its end"}
 KEPT = 64  # texts whose chunks are remembered: all settings meet the same sample one after the other
 
 Inputs = Mapping[str, JsonValue]
@@ -74,6 +76,19 @@ class LongInputs:
             "combine": self.combine,
             "reduce": None if self.reduce is None else self.reduce.source,
         }
+
+    def to_ship(self) -> str:
+        """What an application has to do for what was measured to hold there, a sentence."""
+        laps = f", each repeating {self.overlap} tokens of the one before" if self.overlap else ""
+        done = (
+            f"cut {self.field_name!r} to {self.size} tokens of {O200K_NAME}, keeping {KEPT_WORDS[self.keep]}"
+            if self.combine is None
+            else f"cut {self.field_name!r} at each {self.by} into chunks of at most {self.size} tokens of "
+            f"{O200K_NAME}{laps}, ask about each, and combine the answers by {self.combine}"
+        )
+        return (
+            f"the application has to {done}, as task.long_inputs did: the figures are of inputs cut this way"
+        )
 
     def pieces(self, inputs: Inputs) -> tuple[Inputs, ...]:
         """The inputs of each prompt: one, unless the field is long and asked about in chunks."""
@@ -186,7 +201,7 @@ class LongInputsCheck:
         return self._reduce.finish()
 
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the plan should know, a sentence."""
+        """What a reader of the plan should know, a sentence each."""
         if self._long is None:
             return ()
         name, size = self._long.field_name, self._long.size
@@ -204,4 +219,4 @@ class LongInputsCheck:
                     f"{len(self._lost)} of {self._rows} rows lose tokens of {name!r}, {median(self._lost):g} "
                     f"in the median and {max(self._lost)} at most; kept: {self._long.keep}"
                 )
-        return (f"long inputs, {size} tokens: {told}",)
+        return (f"long inputs, {size} tokens: {told}", self._long.to_ship())

@@ -26,9 +26,10 @@ from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel
 from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
 from harness.plan.mapping import note_unsent
+from harness.plan.near_answers import find_near, refuse_near
 from harness.plan.overrides import Overrides, overridden, refuse_overrides
 from harness.plan.own_scorers import lifted
-from harness.plan.plan import Budget, Evaluated, Plan, Sampler, Space
+from harness.plan.plan import Budget, Evaluated, NearAnswers, Plan, Sampler, Space
 from harness.plan.rows import Rows, Selection
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
 from harness.plan.space import absences, asking_for, caveats, limits_of, make_space, one_point
@@ -129,6 +130,7 @@ class _Draft:
         self.rows: Rows | None = None
         self.embedding: Embedding | None = None
         self.fallback: dict[str, Model] = {}
+        self.near: NearAnswers | None = None
         self.space: Space | None = None
         self.sampler = Sampler()
         self.notes: list[str] = []
@@ -142,6 +144,7 @@ class _Draft:
             return self._look_up_vectors(self.reading.vectors)
         if self.reading.spec is not None and self.reading.spec.fallback:
             problems.add(("fallback",), "is for tasks with `kind`, of embedding models; remove it")
+        self.near = find_near(self.reading, self.catalogue)
         self.tasks = [
             TaskDraft.of(name, self.reading, self.catalogue, self.folder, self.permission)
             for name in self.reading.tasks or ()
@@ -169,12 +172,14 @@ class _Draft:
     def _look_up_vectors(self, task: EmbeddingTaskSpec) -> None:
         """The same for a task of embedding models."""
         search, problems = self.reading.search, self.reading.problems
+        refuse_near(self.reading)
         cut = search is not None and search.chunk_tokens is not None
         draft = EmbeddingDraft(task, self.reading.source, self.folder, self.cache, problems, cut=cut)
         self.prompts = draft.prompts
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
             self.space = make_vector_space(search, self.models, tuple(self.prompts), problems)
+            draft.refuse_idle_top_k(search)
         fallback = self.reading.spec.fallback if self.reading.spec else ()
         self.fallback = find_models(fallback, self.catalogue, problems, ("fallback",))
         self.embedding = draft.found({**self.models, **self.fallback})
@@ -297,7 +302,9 @@ class _Draft:
         self.reading.problems.raise_any()
         if spec is None or task is None or space is None:
             raise AssertionError("a plan is made only when no fault was found")
-        models, used = self.models.values(), {**self.models, **self.panel.models, **self.fallback}.values()
+        near = [] if self.near is None else [self.near.model]
+        models = self.models.values()
+        used = [*{**self.models, **self.panel.models, **self.fallback}.values(), *near]
         return Plan(
             experiment=spec.experiment,
             description=spec.description,
@@ -307,6 +314,7 @@ class _Draft:
             space=space,
             models=self.models,
             fallback_models=self.fallback,
+            near=self.near,
             endpoints=make_endpoints(used, self.catalogue, spec.providers, max_concurrency),
             aim=aim_of(spec.aim),
             budget=Budget(**spec.budget.model_dump()),
@@ -322,7 +330,9 @@ class _Draft:
             catalogue_fingerprint=self.catalogue.fingerprint(),
             notes=(
                 *notes_of(spec.search, used),
+                *([] if self.near is None else [self.near.why_not()]),
                 *self.panel.notes(self.models),
+                *self._unused(),
                 *self._absences(spec.search, space),
                 *row_notes(task),
                 *(note for draft in self.tasks for note in draft.notes),
@@ -337,6 +347,16 @@ class _Draft:
     def _absences(self, search: SearchSpec, space: Space) -> list[str]:
         absent = [] if self.evaluated is not None else absences(space, search.settings(), self.models)
         return [*absent, *caveats(space, self.catalogue)]
+
+    def _unused(self) -> list[str]:
+        """What of the spec this plan does not look at."""
+        if not self.fallback or self.evaluated is not None:
+            return []
+        note = (
+            f"fallback ({', '.join(self.fallback)}) is not used by a search, which goes on with the models "
+            "that answer; `harness eval` and `harness gate` of this spec use it"
+        )
+        return [note]
 
     def joined(self, experiment: str) -> Task | None:
         """The task of the plan, of one or of several; `None` where rows are missing or too few."""

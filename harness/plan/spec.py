@@ -236,6 +236,15 @@ class SearchSpec(VectorSearchSpec):
 SEARCHABLE: tuple[str, ...] = tuple(name for name in SearchSpec.model_fields if name in SENT_FIELDS)
 
 
+class SemanticCacheSpec(Strict):
+    """A switch for development runs: near prompts share an answer, and nothing is recommended."""
+
+    model: str = Field(min_length=1, description="The embedding model that says how near two prompts are.")
+    threshold: float = Field(
+        gt=0, le=1, description="Cosine from which on the answer to one prompt is given to another."
+    )
+
+
 class BudgetSpec(Strict):
     """Caps of a run; at least one. A call that could cross one is not sent."""
 
@@ -308,6 +317,11 @@ class Spec(Strict):
         default_factory=list[str],
         description="Embedding models that the evaluation of a task with `kind` goes on with, in this order, "
         "when the one before cannot be asked any more: the whole run moves, and no two models are mixed.",
+    )
+    semantic_cache: SemanticCacheSpec | None = Field(
+        default=None,
+        description="For development alone: a prompt near one that was answered under the same model and "
+        "settings is given its answer, which is marked. Such a run recommends nothing.",
     )
     seed: int = Field(default=0, ge=0, description="Decides the order of samples and all randomness of ours.")
 

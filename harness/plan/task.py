@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from harness.plan.embedding import Embedding
+from harness.plan.embedding import Embedding, document_name
 from harness.plan.joined import JoinedRows, task_of
 from harness.plan.labelled import Labelled
 from harness.plan.long_inputs import LongInputs
@@ -83,9 +83,11 @@ class Task:
         return iter((template.render(sample.inputs, shown),))
 
     def templates(self) -> dict[str, str]:
-        """The templates of all variants, by variant; of parts, by `TASK/VARIANT`."""
+        """The templates by variant; of parts, by `TASK/VARIANT`; of documents, by `document_name`."""
         if not self.parts:
-            return {name: self.template(name) for name in self.prompts}
+            documents = {} if self.embedding is None else self.embedding.documents
+            named = {document_name(name): prompt.source for name, prompt in documents.items()}
+            return {name: self.template(name) for name in self.prompts} | named
         return {f"{one.name}/{name}": one.template(name) for one in self.parts for name in one.prompts}
 
     def template(self, prompt: str) -> str:

@@ -151,3 +151,9 @@ def _mean_price(arms: Sequence[Arm]) -> float | None:
     prices = [arm.price[~np.isnan(arm.price)] for arm in arms]
     known = np.concatenate(prices) if prices else np.empty(0)
     return float(known.mean()) if len(known) else None
+
+
+def answers_within(plan: Plan) -> int:
+    """How many answers the cap on calls has room for, those of judges and chunks counted; else no limit."""
+    most = plan.budget.calls
+    return UNLIMITED if most is None else int(most / calls_per_answer(plan))

@@ -60,7 +60,7 @@ class Escalation:
                 self.notes.append(f"{kind} is not sure to reach {target:g}: {larger[0]} was tried")
 
     def planned_calls(self) -> int:
-        """The most logical calls that this can make."""
+        """The most answers that this can ask for."""
         return Search(self.plan, self.ask).planned_calls()
 
     def _search(self, kind: ModelClass, left: int) -> None:

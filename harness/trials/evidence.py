@@ -58,6 +58,7 @@ class Arm:
     unscored: int = 0
     truncated: int = 0
     cached: int = 0
+    near: int = 0
     spent_usd: float = 0.0
     judge_usd: float = 0.0
     state: TrialState = "running"
@@ -86,6 +87,7 @@ class Arm:
             self.failure = f"{outcome.kind}: {outcome.message}"
             return
         self._take_figures(at, outcome)
+        self.near += outcome.near_cosine is not None
         first = scores[0]
         if self.board.plan.task.repeats > 1:
             self.variety.take(position, outcome.reply.text or "", first.label)

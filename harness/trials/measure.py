@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from harness.errors import InconclusiveError, ProviderError
 from harness.plan.plan import Plan
 from harness.records import Settings
+from harness.trials.allowance import answers_within
 from harness.trials.board import Board
 from harness.trials.evaluate import Ask
 from harness.trials.evidence import Arm
@@ -100,7 +101,5 @@ class Measurement:
             raise InconclusiveError(f"{arm.reason}; raise it, and go on with `harness eval --resume latest`")
 
     def planned_calls(self) -> int:
-        """The logical calls of the evaluation, or as many as the budget allows."""
-        most = self.plan.budget.calls
-        everything = sum(arm.seen.size for arm in self.arms)
-        return everything if most is None else min(everything, int(most / (1 + self.plan.task.judge_calls)))
+        """The answers of the evaluation, or as many as the budget allows."""
+        return min(sum(arm.seen.size for arm in self.arms), answers_within(self.plan))

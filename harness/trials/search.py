@@ -18,7 +18,7 @@ from harness.errors import InconclusiveError, ProviderError
 from harness.plan.limits import broken_limits, excess
 from harness.plan.plan import Plan
 from harness.trials import finals
-from harness.trials.allowance import Allowance
+from harness.trials.allowance import Allowance, answers_within
 from harness.trials.board import Board
 from harness.trials.confidence import ConfidenceRace
 from harness.trials.doubt import surely_broken
@@ -94,13 +94,12 @@ class Search:
         self._confirm(champion, allowance)
 
     def planned_calls(self) -> int:
-        """The most logical calls that this search can make."""
-        task, caps = self.plan.task, self.plan.budget
-        finalists = min(finals.MOST + 1, self.plan.n_trials)
+        """The most answers that this search can ask for."""
+        task, finalists = self.plan.task, min(finals.MOST + 1, self.plan.n_trials)
         everything = task.repeats * (
             self.plan.n_trials * len(task.rows.ids("search")) + finalists * len(task.rows.ids("confirm"))
         )
-        return everything if caps.calls is None else min(everything, int(caps.calls / (1 + task.judge_calls)))
+        return min(everything, answers_within(self.plan))
 
     # -- the pool
 

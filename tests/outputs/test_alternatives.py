@@ -9,6 +9,7 @@ import pytest
 from harness.findings import PairedDifference, ProviderChampion
 from harness.outputs import alternatives, display, mlflow_pages, numbers, report
 from harness.outputs.exports.document import document
+from harness.outputs.exports.selection import selection_of
 from harness.records import Bounds
 from harness.testing.builders import a_recommendation
 
@@ -97,7 +98,9 @@ def test_the_export_holds_the_alternatives(make):
     """Settings and figures with their bounds, for applications that choose for themselves."""
     bounds = {"latency_p95_s": Bounds(low=None, high=1.5, level=0.9875, n=60, method="order statistics")}
     choice = make.recommendation()
-    evidence = document(replace(choice, trial=replace(choice.trial, bounds=bounds)))["evidence"]
+    evidence = document(selection_of([replace(choice, trial=replace(choice.trial, bounds=bounds))]))[
+        "evidence"
+    ]
     assert evidence["confirm"]["bounds"] == {
         "latency_p95_s": {"high": 1.5, "level": 0.9875, "n": 60, "method": "order statistics"}
     }
@@ -110,7 +113,7 @@ def test_the_export_holds_the_alternatives(make):
 
 def test_a_recommendation_without_alternatives_exports_empty_lists():
     """Nothing is made up."""
-    evidence = document(a_recommendation())["evidence"]
+    evidence = document(selection_of([a_recommendation()]))["evidence"]
     assert (evidence["by_class"], evidence["pareto"], evidence["separations"]) == ({}, [], [])
     assert "certainty" not in evidence
 

@@ -64,7 +64,7 @@ class Project:
 def test_settings_stand_where_they_belong(project):
     """Dimensions are sent; cutting, pooling and top_k are local; texts start as whole as can be."""
     search = {"dimensions": {"choices": [64, 32]}, "chunk_tokens": {"choices": [16, 64]}, "top_k": 5}
-    plan = project.plan(search=search)
+    plan = project.plan(search=search, task={"metric": "ndcg"})
     default = plan.space.defaults["mine/m"]
     assert default.sent() == {"dimensions": 64}
     assert default.local == {"chunk_tokens": 64, "top_k": 5}
@@ -122,6 +122,8 @@ def test_a_pair_counts_as_two_calls(project):
         ({"search": {"pooling": "median"}}, "expected mean or max"),
         ({"search": {"chunk_overlap": 4}}, "needs search.chunk_tokens"),
         ({"search": {"chunk_tokens": 16, "chunk_overlap": 9}}, "half of its tokens"),
+        ({"task": {"metric": "recall@5"}, "search": {"top_k": 3}}, "write task.metric: recall, or remove"),
+        ({"kind": "pairs", "search": {"top_k": 3}}, "this one is of kind pairs; remove it"),
         ({"search": {"models": ["openai/EMBEDDING"], "dimensions": 9999}}, "1536 numbers at most"),
     ],
 )
@@ -176,6 +178,16 @@ def test_a_fallback_keeps_what_is_done_here_and_leaves_what_was_sent(project):
     (spare,) = plan.task.embedding.fallback
     assert (spare.model, spare.extra, spare.local) == ("mine/spare", {}, {"chunk_tokens": 32})
     assert set(plan.asked_models) == {"mine/m", "mine/spare"}
+
+
+def test_a_search_says_that_it_does_not_use_a_fallback(project):
+    """Its notes name the list and who uses it; an evaluation of the same spec says nothing."""
+    project.whole["providers"]["mine"]["models"]["spare"] = project.whole["providers"]["mine"]["models"]["m"]
+    project.whole["fallback"] = ["mine/spare"]
+    told = [note for note in project.plan().notes if "mine/spare" in note]
+    assert len(told) == 1
+    assert "is not used by a search" in told[0]
+    assert not [note for note in project.plan(split="all").notes if "not used" in note]
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_a_long_input_is_cut_down(tickets, jsonl, keep, begins, ends):
     assert lost == tokens_of(text) - tokens_of(shown["text"])
     assert plan.task.long_inputs.lost_tokens({"text": "short"}) == 0
     assert any(f"30 of 30 rows lose tokens of 'text', {lost} in the median" in note for note in plan.notes)
+    assert any("the application has to cut 'text' to " in note for note in plan.notes)
 
 
 def test_without_a_strategy_a_long_prompt_stays_an_error(tickets):

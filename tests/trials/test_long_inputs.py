@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from harness.calls.budget import Caps
 from harness.calls.engine import Engine
 from harness.calls.provider import ProviderFault
+from harness.plan.estimate import calls_per_answer
 from harness.store.store import open_store
 from harness.testing.fake_clock import FakeClock
 from harness.testing.scripted import ScriptedProvider
+from harness.trials.allowance import answers_within
 from harness.trials.evaluate import Due, Pipeline, answer_rows, remember
 from harness.trials.evidence import Arm, Board
 
@@ -102,6 +105,13 @@ def test_a_vote_is_one_answer_and_every_chunk_is_paid(plan_of, engine_of):
     assert arm.spent_usd == pytest.approx(spend.usd)
     prices = arm.price[:, 0]
     assert prices[chunks.index(max(chunks))] > 2 * prices[chunks.index(1)]
+
+
+def test_a_cap_on_calls_has_room_for_fewer_answers_that_are_made_of_chunks(plan_of):
+    """Forty calls are not forty answers where every second one takes several."""
+    plan = plan_of(combine="vote")
+    capped = replace(plan, budget=replace(plan.budget, calls=40))
+    assert answers_within(capped) == int(40 / calls_per_answer(plan)) < 40
 
 
 def test_answers_stand_one_below_the_other_in_the_order_of_the_chunks(plan_of, engine_of):

@@ -64,10 +64,13 @@ def refuse_credentials(selection: Selection, files: Mapping[str, str] | None = N
 
     files: contents by name; a character that was given may hold keys, which then must not be copied.
     """
-    prompts = (selection.prompt_text or "", *selection.task_templates.values())
-    if any(map(_is_secret, prompts)):
+    of_tasks = [(f"prompt of task {name}", text) for name, text in selection.task_templates.items()]
+    known = [("prompt", selection.prompt_text), ("documents", selection.document_text), *of_tasks]
+    for whose, template in known:
+        if template is None or not _is_secret(template):
+            continue
         raise UsageError(
-            "the prompt's template holds what looks like a credential, and exports must hold none; "
+            f"the template of the {whose} holds what looks like a credential, and exports must hold none; "
             "take it out"
         )
     for settings in (selection.settings, *selection.by_class.values()):

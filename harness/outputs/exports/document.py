@@ -23,8 +23,7 @@ def document(selection: Selection) -> dict[str, JsonValue]:
     Where no template of the prompt is known, only the name of the variant is given; of several tasks, each
     has its template under `prompt.tasks`.
     """
-    choice = selection.choice
-    settings = choice.settings
+    choice, settings, documents = selection.choice, selection.settings, selection.document_text
     return {
         "format": "harness settings",
         "format_version": FORMAT_VERSION,
@@ -33,6 +32,7 @@ def document(selection: Selection) -> dict[str, JsonValue]:
         "model": {"provider": settings.provider, "name": settings.model_name}
         | _present({"class": choice.trial.model_class, **_reached(choice)}),
         "prompt": _prompt(selection),
+        **({} if documents is None else {"document": {"variant": settings.prompt, **_template(documents)}}),
         "parameters": settings.sent(),
         **({"local": dict(settings.local)} if settings.local else {}),
         "evidence": _evidence(choice),

@@ -66,7 +66,8 @@ class Pick:
 class RecommendationSet:
     """What to run where: one pick for each use case, policy and model class that was studied.
 
-    prompts: templates of the picks' prompts, by run and variant; of several tasks by run and `TASK/VARIANT`.
+    prompts: templates of the picks' prompts, by run and variant; those of documents by `document/VARIANT`, of
+    several tasks by `TASK/VARIANT`.
     """
 
     format: Literal["harness recommendations"]

@@ -26,6 +26,9 @@ from harness.records import JsonValue
 MANIFEST_VERSION = 1
 MANIFEST = "manifest.json"
 PROMPT = "prompt.jinja"
+DOCUMENT = "document.jinja"
+# Where the template of documents stands beside that of queries; else in a file of its own.
+DOCUMENT_PLACES: Mapping[str, str] = {"prompt.template": "document.template", "prompts": "prompts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def made_for(target: str, selection: Selection) -> Export:
 
 
 def _complete(name: str, target: Target, selection: Selection, made: Export) -> Export:
-    """The export with its prompt, and with what is to be said of any target's."""
+    """The export with its templates, and with what is to be said of any target's."""
     files, fates = dict(made.files), list(made.fates)
     address = selection.address(selection.settings.provider)
     if address is not None and all(fate.setting != "address" for fate in fates):
@@ -95,6 +98,13 @@ def _complete(name: str, target: Target, selection: Selection, made: Export) -> 
         fates.append(lost("prompt", variant, "its template is not known here"))
     else:
         fates.append(Fate(setting="prompt", requested=variant, exported=variant, key=key))
+    if selection.document_text is not None:
+        place = None if target.prompt is None else DOCUMENT_PLACES.get(target.prompt, f"{name}.{DOCUMENT}")
+        if place is None:
+            fates.append(lost("document", variant, "Eliza embeds its documents as they are"))
+        else:
+            fates.append(Fate(setting="document", requested=variant, exported=variant, key=place))
+            files |= {} if place in DOCUMENT_PLACES.values() else {place: selection.document_text}
     remarks = (*made.remarks, *retired(selection))
     return replace(made, files=files, fates=tuple(fates), remarks=remarks)
 
@@ -112,10 +122,16 @@ def manifest_text(target: str, selection: Selection, made: Export) -> str:
         "same_as_measured": not changed(made.fates),
         "settings": fate_documents(made.fates),
         "remarks": list(made.remarks),
+        "caveats": _caveats(selection),
         "rests_on": basis(selection, made.models),
         "files": {name: _sha256(encodable(text)) for name, text in made.files.items()},
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _caveats(selection: Selection) -> list[JsonValue]:
+    """What readers of the recommendations were told, each sentence once."""
+    return list(dict.fromkeys(caveat for choice in selection.runs for caveat in choice.caveats))
 
 
 def read_manifest(path: Path) -> Mapping[str, JsonValue]:

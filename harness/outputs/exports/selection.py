@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import CatalogueError, UsageError
 from harness.findings import Recommendation
+from harness.plan.embedding import document_name
 from harness.records import MODEL_CLASSES, Endpoint, ModelClass, Settings
 
 PolicyLabel: TypeAlias = Literal["best", "value", "fast", "own"]
@@ -66,6 +67,11 @@ class Selection:
             return {}
         named = named_by(self.settings.prompt, self.templates.get(self.choice.run, {}))
         return {name.partition("/")[0]: text for name, text in named.items()}
+
+    @property
+    def document_text(self) -> str | None:
+        """The template that documents were embedded with; `None` without any, or where it is not known."""
+        return self.templates.get(self.choice.run, {}).get(document_name(self.settings.prompt))
 
     @property
     def is_embedding(self) -> bool:
@@ -154,9 +160,10 @@ def selection_of(
 
 
 def named_by(variant: str, templates: Mapping[str, str]) -> dict[str, str]:
-    """Those of a run's templates that this variant stands for: its own, or one of each task's."""
+    """Those of a run's templates that this variant stands for: of its one task, or of each."""
     if variant in templates:
-        return {variant: templates[variant]}
+        own = (variant, document_name(variant))
+        return {name: templates[name] for name in own if name in templates}
     return {name: text for name, text in templates.items() if name.partition("/")[2] == variant}
 
 

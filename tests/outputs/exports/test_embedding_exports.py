@@ -54,6 +54,26 @@ def test_plain_formats_hold_all_of_it(write, target):
     assert all(fate["effective"] == "effective" for fate in fates.values())
 
 
+@pytest.mark.parametrize(
+    ("target", "key"),
+    [
+        ("json", "document.template"),
+        ("yaml", "document.template"),
+        ("recommendation", "prompts"),
+        ("openai", "openai.document.jinja"),
+        ("dotenv", "dotenv.document.jinja"),
+    ],
+)
+def test_the_template_of_documents_stands_beside_that_of_queries(write, target, key):
+    """What is written to an index is written as it was measured."""
+    documents = "passage: {{ title }}, {{ text }}"
+    templates = {"vectors": {"query": TEMPLATE, "document/query": documents}}
+    written = write(target, recommended(OPENAI), prompt_text=TEMPLATE, templates=templates)
+    assert manifest(written)["document"]["key"] == key
+    assert any(documents in path.read_text() for path in written.paths[:-1])
+    assert "document" not in manifest(write(target, recommended(OPENAI), prompt_text=TEMPLATE))
+
+
 @pytest.mark.parametrize("target", ["openai", "langchain", "litellm-proxy"])
 def test_the_others_say_what_the_application_has_to_do(write, target):
     """Chunks and neighbours are no part of a request."""

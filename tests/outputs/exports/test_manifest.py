@@ -53,6 +53,14 @@ def test_the_manifest_says_what_becomes_of_each_setting(write, study):
     assert held["same_as_measured"] is False
 
 
+@pytest.mark.parametrize("target", ["json", "openai", "eliza-1"])
+def test_the_manifest_holds_the_caveats_of_the_recommendation(write, study, target):
+    """Files travel without their report."""
+    told = "the application has to cut 'text' to 400 tokens of OpenAI's o200k, keeping its start"
+    choice = replace(study(LARGE=CHOICE), caveats=(told,))
+    assert manifest(write(target, choice))["caveats"] == [told]
+
+
 def test_the_manifest_says_what_the_export_rests_on(write, study):
     """Data, prices, models and a date, for `--check`; and the hashes of its files."""
     written = write("json", study(LARGE=CHOICE), prompt_text="Label this: {{ text }}")

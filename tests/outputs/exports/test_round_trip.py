@@ -127,7 +127,7 @@ def test_toml_says_the_same_as_the_document(found):
     """Evidence and provenance too, whatever the settings hold."""
     selection = selected(found)
     (text,) = TARGETS["toml"].write(selection).files.values()
-    assert tomllib.loads(text) == document(selection.choice)
+    assert tomllib.loads(text) == document(selection)
 
 
 KEYWORDS = ("openai", "langchain", "pydantic-ai", "mlflow", "promptfoo", "inspect", "litellm-proxy")
