@@ -36,6 +36,7 @@ class Trial:
     samples: how many samples it answered. `quality` is `None` until something was scored.
     facts: what the vectors of an embedding model are like, by name, such as dimensions and bytes_per_vector.
     price: list price, whoever paid; spent_usd: what this run paid for it. `reason`: why it ended.
+    input_truncation_rate: of calls whose input was cut down by task.long_inputs; `None` where that cuts none.
     Rates are shares of the calls made; latencies are those of real calls. told: what the sampler was told it
     is worth, on one scale for short and long trials of a run; `None`: nothing. bounds: of the figures, by
     their names here, on the confirm split good for all finalists together; empty while a run is under way.
@@ -59,6 +60,7 @@ class Trial:
     unscored_rate: float = 0.0
     truncation_rate: float = 0.0
     cached_rate: float = 0.0
+    input_truncation_rate: float | None = None
     spent_usd: float = 0.0
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])

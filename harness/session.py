@@ -229,7 +229,9 @@ class Session:
             trials=_trials(work, level),
             finalists=tuple(arm.trial(shared(level, len(confirmed))) for arm in confirmed),
             recommendation=None,
-            spend=replace(self.engine.spend(), by_model=paid_by_model(self.store, self.run)),
+            spend=replace(
+                self.engine.spend(), by_model=paid_by_model(self.store, self.run, plan.task.studies)
+            ),
             data=plan.task.rows.card,
             provenance=provenance_of(plan, self.started_at),
             started_at=self.started_at,

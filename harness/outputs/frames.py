@@ -115,6 +115,7 @@ FIGURES: Mapping[str, str] = {
     "unscored_rate": "float64",
     "truncation_rate": "float64",
     "cached_rate": "float64",
+    "input_truncation_rate": "float64",
     "spent_usd": "float64",
     "model_class": "str",
     "reason": "str",

@@ -107,6 +107,15 @@ class LongInputs:
         shown = [replace(shot, inputs=self.pieces(shot.inputs)[0]) for shot in shots]
         return (prompt.render(piece, shown) for piece in self.pieces(inputs))
 
+    @property
+    def truncates(self) -> bool:
+        """Whether a part of a long field is shown to nobody."""
+        return self.combine is None
+
+    def cuts(self, inputs: Inputs) -> bool:
+        """Whether no prompt shows some of the field, which `lost_tokens` counts."""
+        return self.truncates and self.pieces(inputs)[0].get(self.field_name) != inputs.get(self.field_name)
+
     def lost_tokens(self, inputs: Inputs) -> int:
         """How many tokens of the field no prompt shows."""
         text = inputs.get(self.field_name)

@@ -18,7 +18,7 @@ from harness.findings import AnswerRow
 from harness.fingerprint import share
 from harness.plan.plan import Plan
 from harness.records import Call, CallFailure, Completion, Message, Outcome, Sample, Score, Settings
-from harness.scores.judge import Judge
+from harness.scores.combined import Replied, part_score
 from harness.trials.evidence import Arm
 from harness.trials.judging import NOTHING_SAID, Arrived, Judged, answer_of, judge_each
 from harness.trials.long_inputs import Asks
@@ -196,16 +196,13 @@ def score_all(
     plan: Plan,
     outcome: Outcome,
     sample: Sample,
-    replies: Mapping[str, Sequence[str | None]] = NOTHING_SAID.texts,
+    replies: Replied = NOTHING_SAID.texts,
 ) -> tuple[Score, ...]:
     """One score per scorer of the task; none for a failed call. replies: of each judge, by its name."""
     if isinstance(outcome, CallFailure):
         return ()
     answer = answer_of(outcome, sample)
-    return tuple(
-        scorer.score(answer, replies[scorer.name]) if isinstance(scorer, Judge) else scorer.score(answer)
-        for scorer in plan.task.of(sample.id).scorers
-    )
+    return tuple(part_score(scorer, answer, replies) for scorer in plan.task.of(sample.id).scorers)
 
 
 def score_repeats(plan: Plan, outcomes: Sequence[Outcome], sample: Sample) -> tuple[Score, ...]:
@@ -283,6 +280,8 @@ def take(judged: Judged[Asked]) -> None:
     arm, plan = asked.arm, asked.arm.board.plan
     arm.take(asked.position, outcome, score_all(plan, outcome, asked.sample, judged.replies.texts))
     arm.judge_usd += judged.replies.usd
+    long = plan.task.of(asked.sample.id).long_inputs
+    arm.cut += long is not None and long.cuts(asked.sample.inputs)
     if plan.task.of(asked.sample.id).repeat_scorers:
         outcomes = arm.waiting.setdefault(asked.position, [])
         outcomes.append(outcome)

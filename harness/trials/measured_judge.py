@@ -148,7 +148,7 @@ def _report(
     bad = Passed(sum(ok for one, ok in judged if not one.good), len(judged) - good.n)
     report = JudgeReport(
         scorer=judge.name,
-        models=judge.models,
+        models=judge.asks,
         labelled=len(labelled),
         unscored=len(labelled) - len(judged),
         good=good.n,

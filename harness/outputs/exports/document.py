@@ -139,6 +139,7 @@ def figures(trial: Trial) -> dict[str, JsonValue]:
             "failure_rate": trial.failure_rate,
             "unscored_rate": trial.unscored_rate,
             "truncation_rate": trial.truncation_rate,
+            "input_truncation_rate": trial.input_truncation_rate,
             "bounds": {name: _bounds(bounds) for name, bounds in trial.bounds.items()} or None,
         }
     )
