@@ -84,13 +84,17 @@ def _complete(name: str, target: Target, selection: Selection, made: Export) -> 
     address = selection.address(selection.settings.provider)
     if address is not None and all(fate.setting != "address" for fate in fates):
         fates.append(lost("address", address, f"{name} has no place for an address: say it where it is used"))
-    variant, key = selection.settings.prompt, target.prompt
+    variant, key, of_tasks = selection.settings.prompt, target.prompt, selection.task_templates
     if key == "" and selection.prompt_text is not None:
         key = f"{name}.{PROMPT}"
         files[key] = selection.prompt_text
+    elif key is not None and of_tasks:
+        key = target.task_prompts or f"{name}.TASK.{PROMPT}"
+        if not target.task_prompts:
+            files |= {f"{name}.{task}.{PROMPT}": text for task, text in of_tasks.items()}
     if key is None:
         fates.append(lost("prompt", variant, "Eliza writes its prompts itself"))
-    elif selection.prompt_text is None:
+    elif selection.prompt_text is None and not of_tasks:
         fates.append(lost("prompt", variant, "its template is not known here"))
     else:
         fates.append(Fate(setting="prompt", requested=variant, exported=variant, key=key))
