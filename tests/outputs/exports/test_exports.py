@@ -89,7 +89,7 @@ def test_the_template_stands_beside_settings_that_cannot_hold_it(make, tmp_path,
 @pytest.mark.parametrize("target", list(TARGETS))
 def test_a_credential_in_the_template_stops_the_export(make, tmp_path, target):
     """Whoever wrote a key into a prompt does not spread it."""
-    with pytest.raises(UsageError, match="template holds what looks like a credential"):
+    with pytest.raises(UsageError, match="template of the prompt holds what looks like a credential"):
         export(target, chosen(make), tmp_path, prompt_text="Use sk-abcdefghijklmnop1234")
     assert not list(tmp_path.iterdir())
 
@@ -128,13 +128,15 @@ def test_yaml_reads_alike_under_the_older_rules(make, tmp_path):
 @pytest.mark.parametrize(
     ("model", "limit"),
     [
-        ("openai/gpt-4.1-mini", "max_completion_tokens"),
+        ("openai/gpt-4.1-mini", "max_tokens"),
+        ("openai/gpt-5-mini", "max_completion_tokens"),
+        ("mine/gpt-5-local", "max_completion_tokens"),
         ("together/meta-llama/Llama-3", "max_tokens"),
         ("local/smollm2", "max_tokens"),
     ],
 )
 def test_output_limit_has_the_name_that_the_server_knows(make, model, limit):
-    """OpenAI's own models take max_completion_tokens, compatible servers max_tokens."""
+    """Models called like OpenAI's reasoning ones take max_completion_tokens, as they were measured."""
     arguments = keyword_arguments(chosen(make, model=model, max_output_tokens=64).settings)
     assert arguments == {"model": model.partition("/")[2], "temperature": 0.2, limit: 64}
 
@@ -191,7 +193,7 @@ def test_openai_script_sends_the_measured_request(make, tmp_path):
         "model": "gpt-4.1-mini",
         "messages": [{"role": "user", "content": "It crashes"}],
         "temperature": 0.0,
-        "max_completion_tokens": 64,
+        "max_tokens": 64,
         "stop": ["END"],
         "seed": 3,
         "top_k": 5,
@@ -339,7 +341,9 @@ def test_credentials_are_known_by_their_look(make, tmp_path, secret):
     with pytest.raises(UsageError, match=r"settings\.note looks like a credential") as caught:
         export("json", chosen(make, extra={"note": secret}), tmp_path)
     assert secret not in str(caught.value)
-    with pytest.raises(UsageError, match="template holds what looks like a credential") as caught:
+    with pytest.raises(
+        UsageError, match="template of the prompt holds what looks like a credential"
+    ) as caught:
         export("json", chosen(make), tmp_path, prompt_text=f"Use {secret}")
     assert secret not in str(caught.value)
     assert not list(tmp_path.iterdir())
