@@ -86,8 +86,10 @@ def side_of(record: RunRecord, number: int | None = None) -> Side:
     """What a finished run knows of one trial, sample by sample.
 
     number: of a finalist; `None`: the recommended one, or the only one of an evaluation. Raises UsageError
-    when the run does not have it.
+    when the run does not have it, or is a development run.
     """
+    if record.unfit:
+        raise UsageError(f"run {record.run!r} cannot be compared: {record.unfit}")
     wanted = number
     if wanted is None and record.verb == "tune":
         if record.recommendation is None:

@@ -36,6 +36,7 @@ class Trial:
     samples: how many samples it answered. `quality` is `None` until something was scored.
     facts: what the vectors of an embedding model are like, by name, such as dimensions and bytes_per_vector.
     price: list price, whoever paid; spent_usd: what this run paid for it. `reason`: why it ended.
+    input_truncation_rate: of calls whose input was cut down by task.long_inputs; `None` where that cuts none.
     Rates are shares of the calls made; latencies are those of real calls. told: what the sampler was told it
     is worth, on one scale for short and long trials of a run; `None`: nothing. bounds: of the figures, by
     their names here, on the confirm split good for all finalists together; empty while a run is under way.
@@ -59,6 +60,7 @@ class Trial:
     unscored_rate: float = 0.0
     truncation_rate: float = 0.0
     cached_rate: float = 0.0
+    input_truncation_rate: float | None = None
     spent_usd: float = 0.0
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -261,11 +263,12 @@ class JudgeReport:
 class Progress:
     """A picture of a run between two blocks, for whoever watches: terminal, notebook, or a test.
 
-    done and planned: logical calls, cached ones included. phase: what is under way.
+    done and planned: logical calls, cached ones included. phase: what is under way; "judges" is their
+    measurement on labelled answers, whose calls are counted apart from those of the trials.
     """
 
     run: str
-    phase: Literal["search", "confirm", "eval"]
+    phase: Literal["judges", "search", "confirm", "eval"]
     trials: tuple[Trial, ...]
     done: int
     planned: int
@@ -281,6 +284,7 @@ class AnswerRow:
     failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
     reused: see `Completion`. inputs: of the sample, what a template may show. chunks: in how many a long
     input was asked about, each a call of its own. lost_tokens: of the input that no prompt showed.
+    near_cosine, near_sample: see `Completion`; `None` for an answer of its own.
     """
 
     trial: int
@@ -299,6 +303,8 @@ class AnswerRow:
     inputs: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     chunks: int = 1
     lost_tokens: int = 0
+    near_cosine: float | None = None
+    near_sample: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -359,7 +365,7 @@ class RunRecord:
     settings come from, in words; empty for a search. judges: those that were measured. references: what
     embedding models are held against. caches: thresholds of a semantic cache, the recommended one first.
     tasks: where there are several; data is then all of them together. presets: their names by the number of
-    the trial that has them.
+    the trial that has them. unfit: why nothing of it may be shipped; empty but for a development run.
     """
 
     run: str
@@ -388,3 +394,4 @@ class RunRecord:
     caches: tuple[CacheReport, ...] = ()
     tasks: tuple[TaskCard, ...] = ()
     presets: Mapping[int, str] = field(default_factory=dict[int, str])
+    unfit: str = ""

@@ -149,6 +149,8 @@ def prepare(
 ) -> Prepared:
     """All that a gate knows before it asks; see `gate`. Reads files only."""
     first = make_plan(spec, store=store, split=split or "all", **overrides)
+    if first.near is not None:
+        raise UsageError(f"a gate needs answers of the settings' own: {first.near.why_not()}")
     asked = first.gate
     path = asked.baseline if baseline is None else Path(baseline)
     given = asked.settings if settings is None else settings

@@ -193,6 +193,8 @@ class Completion:
     price_usd: list price; `None` when the provider did not say how many tokens it billed.
     reused: a cached answer that was paid under another output limit; its price and text are the same.
     cached_usd: of an answer put together from several, what those of them cost that were cached.
+    near_cosine: this is the answer to another prompt, that of the sample `near_sample`, and how near that is;
+    `None` for an answer of its own. Of development runs alone, see `trials.near`.
     """
 
     call: Call
@@ -203,6 +205,8 @@ class Completion:
     at: datetime
     reused: bool = False
     cached_usd: float = 0.0
+    near_cosine: float | None = None
+    near_sample: str = ""
 
 
 FailureKind = Literal[

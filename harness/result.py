@@ -222,7 +222,9 @@ def selected(choice: Recommendation, plan: Plan, **given: Any) -> Selection:
 def choose(
     record: RunRecord, finalists: Sequence[Finalist], goal: Goal, *, searched: Sequence[Searched] = ()
 ) -> Recommendation:
-    """The choice among these finalists; see `advice.choose.recommend`."""
+    """The choice among these finalists; see `advice.choose.recommend`. A development run chooses nothing."""
+    if record.unfit:
+        raise InconclusiveError(record.unfit)
     return recommend(
         finalists,
         goal,

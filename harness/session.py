@@ -37,7 +37,7 @@ from harness.trials.caches import cache_reports
 from harness.trials.effects import setting_effects
 from harness.trials.evaluate import Ask, Pipeline
 from harness.trials.evidence import Arm
-from harness.trials.measured_judge import measure_judges, require_telling, with_corrected
+from harness.trials.measured_judge import measure_judges, measuring, require_telling, with_corrected
 from harness.trials.mirror import Mirror, mirrored
 from harness.trials.quality import breakdown
 from harness.trials.references import references
@@ -45,6 +45,7 @@ from harness.trials.sheet import sheet_of
 from harness.trials.stored import RecallAll, StoredAnswers
 from harness.trials.vectors import VectorPipeline
 
+JUDGES_QUIET_S = 2.0  # of a judge's measurement, before its first progress snapshot
 GLANCE_S = 0.5  # between two progress snapshots while answers arrive
 GLANCE_SHARE = 0.05  # of the time that snapshots may take: those of resampled metrics are dear
 
@@ -126,9 +127,12 @@ class Session:
 
     def on_answer(self, work: Work) -> None:
         """Show how far the work is, now and then."""
+        self._glance(lambda: self.progress(work))
+
+    def _glance(self, progress: Callable[[], Progress]) -> None:
         began = self.clock.monotonic()
         if self.on_progress and began >= self.next_glance:
-            self.on_progress(self.progress(work))
+            self.on_progress(progress())
             ended = self.clock.monotonic()
             # One glance may have loaded a library; two dear ones in a row are dear by themselves.
             dear_s, self.last_glance_s = min(self.last_glance_s, ended - began), ended - began
@@ -163,7 +167,7 @@ class Session:
             planned=max(done, self.planned(work)),
             spend=self.engine.spend(),
             elapsed_s=self.clock.monotonic() - self.began,
-            note=work.notes[-1] if work.notes else "",
+            note=([*_near(self.plan, (*work.arms, *work.finalists)), *work.notes] or [""])[-1],
         )
 
     def planned(self, work: Work) -> int:
@@ -196,11 +200,20 @@ class Session:
 
     def _measured_judges(self) -> tuple[JudgeReport, ...]:
         if not self.offline:
-            return measure_judges(self.plan, self.engine.run)
+            # A handful of quick verdicts needs no bar.
+            self.next_glance = self.clock.monotonic() + JUDGES_QUIET_S
+            reports = measure_judges(self.plan, self.engine.run, self._on_verdict)
+            self.next_glance = self.clock.monotonic()
+            return reports
         stored = RecallAll(self.engine)
         reports = measure_judges(self.plan, stored)
         stored.require_all()
         return reports
+
+    def _on_verdict(self, done: int, planned: int) -> None:
+        """Show how far the measurement of judges is, now and then."""
+        spend, began = self.engine.spend, self.began
+        self._glance(lambda: measuring(self.run, done, planned, spend(), self.clock.monotonic() - began))
 
     def record(self, work: Work, state: RunState) -> RunRecord:
         """What the work found, without a recommendation."""
@@ -216,7 +229,9 @@ class Session:
             trials=_trials(work, level),
             finalists=tuple(arm.trial(shared(level, len(confirmed))) for arm in confirmed),
             recommendation=None,
-            spend=replace(self.engine.spend(), by_model=paid_by_model(self.store, self.run)),
+            spend=replace(
+                self.engine.spend(), by_model=paid_by_model(self.store, self.run, plan.task.studies)
+            ),
             data=plan.task.rows.card,
             provenance=provenance_of(plan, self.started_at),
             started_at=self.started_at,
@@ -225,6 +240,7 @@ class Session:
             notes=(
                 *work.notes,
                 *_untimed(plan, (*work.arms, *work.finalists)),
+                *_near(plan, (*work.arms, *work.finalists)),
                 *_self_chosen(plan),
                 *plan.notes,
             ),
@@ -236,6 +252,7 @@ class Session:
             breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
             sheets=tuple(sheet_of(arm) for arm in _shown(plan, work) if arm.samples()),
             tasks=task_cards(plan),
+            unfit="" if plan.near is None else plan.near.why_not(),
             presets=plan.space.named({arm.number: arm.settings for arm in work.arms}),
         )
         return record if plan.evaluated else replace(record, effects=setting_effects(record, plan))
@@ -278,6 +295,11 @@ def open_session(
         require_folder(means.reports)
         if means.offline and plan.task.embedding is not None:
             raise UsageError("offline is for tasks of texts; leave it out for one of embedding models")
+        if plan.near is not None and (means.offline or not means.use_cache):
+            raise UsageError(
+                "semantic_cache gives answers not asked for, and --offline and --no-cache refuse them; "
+                "remove it from the spec, or go without them"
+            )
         providers = {} if means.offline else means.providers
         if providers is None:
             providers = open_providers(plan.endpoints, plan.asked_models, means.environ)
@@ -394,6 +416,19 @@ def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:
     note = (
         f"{untimed} answers of streamed providers do not tell when their first token came, being stored "
         "before or sent in one piece; --no-cache asks them anew"
+    )
+    return [note]
+
+
+def _near(plan: Plan, arms: Iterable[Arm]) -> list[str]:
+    """How many answers were those of near prompts, in a development run."""
+    if plan.near is None:
+        return []
+    counts = [(arm.near, int(arm.seen.sum())) for arm in arms]
+    near, answers = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
+    note = (
+        f"{near} of {answers} answers are those of near prompts, told at their price and not asked: see "
+        "near_sample and near_cosine in scores.parquet"
     )
     return [note]
 

@@ -19,10 +19,11 @@ from harness.calls.embeddings import read_vectors, reply_with
 from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, retry_after_s, safe
 from harness.calls.provider import ProviderFault
 from harness.clock import Clock, SystemClock
-from harness.loading import FOR_VECTORS, load_litellm
+from harness.loading import FOR_VECTORS, IN_BODY, load_litellm
 from harness.records import Call, FailureKind, Reply, Usage
 
 NO_KEY = "no-key"
+TRANSLATED = ("response_format",)  # of custom parameters, what litellm writes in each format's own words
 # Services that cut off a text that is too long, unless they are told to refuse it.
 UNCUT: Mapping[str, Mapping[str, bool]] = {
     "ollama": {"truncate": False},
@@ -151,10 +152,14 @@ class LitellmProvider:
         if self._stream and not call.texts:
             arguments |= {"stream": True, "stream_options": {"include_usage": True}}
         for name, value in call.settings.sent().items():
-            if name in call.settings.extra and self._is_google(call) and not call.texts:
-                arguments.setdefault("extra_body", {"generationConfig": {}})["generationConfig"][name] = value
-            else:
+            if name not in call.settings.extra or name in TRANSLATED or call.texts:
                 arguments["max_tokens" if name == "max_output_tokens" else name] = value
+            elif self._is_google(call):
+                arguments.setdefault("extra_body", {"generationConfig": {}})["generationConfig"][name] = value
+            elif self._prefix in IN_BODY:
+                arguments.setdefault("extra_body", {})[name] = value
+            else:
+                arguments[name] = value
         if self._api_base:
             # Without a key, litellm would take OpenAI's from the environment and send it to this address.
             arguments |= {"api_base": self._api_base, "api_key": NO_KEY}

@@ -135,3 +135,13 @@ def _trouble(trial: Trial) -> float:
 
 def _seconds(duration: float | None) -> Cell:
     return Cell(text=numbers.seconds(duration), order=duration)
+
+
+def rates_line(trial: Trial) -> str:
+    """Shares of calls without an answer that counts in full, and of inputs that were cut down, in words."""
+    cut = trial.input_truncation_rate
+    return (
+        f"{numbers.share(trial.failure_rate)} failed, {numbers.share(trial.unscored_rate)} unscored, "
+        f"{numbers.share(trial.truncation_rate)} truncated"
+        f"{'' if cut is None else f', {numbers.share(cut)} of inputs cut down'}"
+    )

@@ -14,7 +14,7 @@ from harness.findings import AnswerRow, JudgeReport, RunRecord, Trial
 from harness.outputs import numbers
 from harness.outputs.breakdowns import BreakdownData, breakdown_data, breakdown_document, scorer_lines
 from harness.outputs.embeddings import EmbeddingData, embedding_data
-from harness.outputs.endings import EndingLine, TimeLine, ending_lines, time_lines
+from harness.outputs.endings import EndingLine, TimeLine, ending_lines, rates_line, time_lines
 from harness.outputs.exports.document import figures, provenance
 from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
@@ -110,7 +110,7 @@ def evaluation_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> Evalu
         price=numbers.price(trial.usd_per_1k_calls),
         latency=f"{numbers.seconds(trial.latency_p50_s)} / {numbers.seconds(trial.latency_p95_s)}",
         first_token=first_token_phrase(trial),
-        rates=_rates(trial),
+        rates=rates_line(trial),
         figures=_figures(record, trial),
         breakdown=breakdown_data(record),
         times=time_lines(record),
@@ -177,17 +177,11 @@ def _quality(trial: Trial) -> str:
     return f"{numbers.quality(measured)}{interval}"
 
 
-def _rates(trial: Trial) -> str:
-    return (
-        f"{numbers.share(trial.failure_rate)} failed, {numbers.share(trial.unscored_rate)} unscored, "
-        f"{numbers.share(trial.truncation_rate)} truncated"
-    )
-
-
 def _figures(record: RunRecord, trial: Trial) -> tuple[tuple[str, str], ...]:
     card = record.data
     asked = {"all": card.n_search + card.n_confirm, "search": card.n_search, "confirm": card.n_confirm}
     whole = numbers.count(asked[trial.split])
+    cut = () if trial.input_truncation_rate is None else (trial.input_truncation_rate,)
     first = () if trial.first_token_p50_s is None else (numbers.seconds(trial.first_token_p50_s),)
     return (
         (record.metric.capitalize(), _quality(trial)),
@@ -200,6 +194,7 @@ def _figures(record: RunRecord, trial: Trial) -> tuple[tuple[str, str], ...]:
         ("Failed calls", numbers.share(trial.failure_rate)),
         ("Unscored answers", numbers.share(trial.unscored_rate)),
         ("Truncated answers", numbers.share(trial.truncation_rate)),
+        *(("Inputs cut down", numbers.share(rate)) for rate in cut),
         ("Answers from the store", numbers.share(trial.cached_rate)),
     )
 

@@ -115,6 +115,7 @@ FIGURES: Mapping[str, str] = {
     "unscored_rate": "float64",
     "truncation_rate": "float64",
     "cached_rate": "float64",
+    "input_truncation_rate": "float64",
     "spent_usd": "float64",
     "model_class": "str",
     "reason": "str",
@@ -194,6 +195,8 @@ def _scores_schema() -> Any:
         ("reused", flag),
         ("chunks", whole),
         ("lost_tokens", whole),
+        ("near_cosine", real),
+        ("near_sample", text),
     ]
     return pa.schema(columns)
 
@@ -231,6 +234,8 @@ def _score_lines(row: AnswerRow) -> Iterator[dict[str, object]]:
         "reused": row.reused,
         "chunks": row.chunks,
         "lost_tokens": row.lost_tokens,
+        "near_cosine": row.near_cosine,
+        "near_sample": None if row.near_sample is None else encodable(row.near_sample),
     }
     for score in row.scores:
         yield known | _score(score)

@@ -224,6 +224,7 @@ def _figures(trial: Trial, prefix: str) -> dict[str, float]:
         "unscored_rate": trial.unscored_rate,
         "truncation_rate": trial.truncation_rate,
         "cached_rate": trial.cached_rate,
+        "input_truncation_rate": trial.input_truncation_rate,
         "spent_usd": trial.spent_usd,
     }
     for name, bounds in trial.bounds.items():

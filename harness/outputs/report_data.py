@@ -14,7 +14,7 @@ from harness.outputs import alternatives, numbers
 from harness.outputs.breakdowns import BreakdownData, breakdown_data, scorer_lines
 from harness.outputs.effects import EffectData, effect_data
 from harness.outputs.embeddings import EmbeddingData, embedding_data
-from harness.outputs.endings import EndingLine, TimeLine, ending_lines, time_lines
+from harness.outputs.endings import EndingLine, TimeLine, ending_lines, rates_line, time_lines
 from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
     FAILURES,
@@ -222,10 +222,7 @@ def _choice(choice: Recommendation, record: RunRecord) -> Choice:
         price=numbers.price(trial.usd_per_1k_calls),
         latency=f"{numbers.seconds(trial.latency_p50_s)} / {numbers.seconds(trial.latency_p95_s)}",
         first_token=first_token_phrase(trial),
-        rates=(
-            f"{numbers.share(trial.failure_rate)} failed, {numbers.share(trial.unscored_rate)} unscored, "
-            f"{numbers.share(trial.truncation_rate)} truncated"
-        ),
+        rates=rates_line(trial),
         reason=choice.reason,
         caveats=(*choice.caveats, *small_model(choice.trial)),
         versus=tuple(_versus(name, pair) for name, pair in pairs if pair is not None),

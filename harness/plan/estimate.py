@@ -208,11 +208,12 @@ def call_usd(plan: Plan) -> dict[tuple[str, str], float]:
 
 
 def calls_per_answer(plan: Plan) -> float:
-    """How many calls an answer takes, those of judges included; a mean where inputs are asked in chunks."""
+    """How many calls an answer takes at most, with those of judges; a mean where chunks are asked."""
+    each = 1 if plan.near is None else 2  # one more to embed the prompt
     if not any(one.long_inputs is not None and one.long_inputs.combine for one in plan.task.each):
-        return 1 + plan.task.judge_calls
+        return each + plan.task.judge_calls
     prompt = plan.space.prompts[0]
-    return _mean([_size(plan, prompt, one).calls for one in _sampled(plan)]) + plan.task.judge_calls
+    return each * _mean([_size(plan, prompt, one).calls for one in _sampled(plan)]) + plan.task.judge_calls
 
 
 def judging_cost(plan: Plan) -> JudgeCost:

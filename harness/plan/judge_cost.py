@@ -10,12 +10,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.catalogue.bounds import most_input_tokens, most_output_tokens
+from harness.catalogue.bounds import most_embedded_tokens, most_input_tokens, most_output_tokens
 from harness.catalogue.models import price_usd, worst_case_usd
 from harness.plan.corpus_cost import corpus_calls
 from harness.plan.plan import Plan
-from harness.records import Message, Sample, Usage
+from harness.records import Sample, Usage
 from harness.scores.answer import Answer, target_texts
+from harness.scores.judge import Question
 
 # English text has about 4 characters a token; 3.5 and 10 % on top cover code, names and message frames.
 CHARACTERS_PER_TOKEN = 3.5
@@ -76,22 +77,27 @@ def estimated_tokens(characters: int) -> int:
 def _usd(plan: Plan, answers: Iterable[Answer], *, worst: bool = False, only: str | None = None) -> float:
     own = [judge for judge in plan.task.judges if judge.name == only]
     return math.fsum(
-        _question_usd(plan, question.model, question.messages, judge.max_output_tokens, worst=worst)
+        _question_usd(plan, question, worst=worst)
         for answer in answers
         for judge in (own if only is not None else plan.task.of(answer.sample.id).judges)
         for question in judge.questions(answer)
     )
 
 
-def _question_usd(plan: Plan, name: str, messages: Sequence[Message], longest: int, *, worst: bool) -> float:
-    model = plan.judge_models[name]
+def _question_usd(plan: Plan, question: Question, *, worst: bool) -> float:
+    model = plan.judge_models[question.model]
     assert model.prices is not None, "a plan holds only models with prices"
-    texts = [message.content for message in messages]
+    if question.text is not None:
+        tokens = most_embedded_tokens([question.text]) if worst else estimated_tokens(len(question.text))
+        return price_usd(Usage(input_tokens=tokens, output_tokens=0), model.prices)
+    texts = [message.content for message in question.messages]
+    longest = question.max_output_tokens
     if worst:
         tokens = most_input_tokens(texts)
         return worst_case_usd(tokens, most_output_tokens(longest, model), model.prices)
     tokens = estimated_tokens(sum(len(text) for text in texts))
-    return price_usd(Usage(input_tokens=tokens, output_tokens=min(longest, VERDICT_TOKENS)), model.prices)
+    written = VERDICT_TOKENS if longest is None else min(longest, VERDICT_TOKENS)
+    return price_usd(Usage(input_tokens=tokens, output_tokens=written), model.prices)
 
 
 def _answer_tokens(plan: Plan) -> int:

@@ -6,7 +6,7 @@ In: the scorers of a task. Out: a `Panel`. Must not ask anybody.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.catalogue.models import Catalogue, Model
@@ -14,6 +14,7 @@ from harness.errors import CatalogueError, DataError, UsageError
 from harness.plan.labelled import Labelled, read_labelled
 from harness.plan.lookup import find_model
 from harness.plan.problems import Problems
+from harness.scores.combined import judges_in, with_judges
 from harness.scores.judge import Judge
 from harness.scores.scorer import Scorer
 
@@ -30,8 +31,8 @@ class Panel:
     labelled: Mapping[str, tuple[Labelled, ...]] = field(default_factory=dict[str, tuple[Labelled, ...]])
 
     def named(self, scorers: Sequence[Scorer | Judge]) -> tuple[Scorer | Judge, ...]:
-        """The scorers, with judges as they are here."""
-        return tuple(self.judges.get(one.name, one) if isinstance(one, Judge) else one for one in scorers)
+        """The scorers, with judges, also those inside of others, as they are here."""
+        return tuple(with_judges(one, self.judges) for one in scorers)
 
     def notes(self, tried: Container[str]) -> tuple[str, ...]:
         """What to say of judges that nobody measured, and of those that judge themselves."""
@@ -42,7 +43,7 @@ class Panel:
                     f"judge {judge.name!r} was not measured: its errors stand in every figure. Give it "
                     "`labelled`, 20 or more answers that people called good or bad"
                 )
-            own = [model for model in judge.models if model in tried]
+            own = [model for model in judge.asks if model in tried]
             if own:
                 notes.append(
                     f"judge {judge.name!r} judges answers of its own model, {', '.join(own)}: models tend to "
@@ -58,11 +59,11 @@ def find_panel(
     models: dict[str, Model] = {}
     judges: dict[str, Judge] = {}
     labelled: dict[str, tuple[Labelled, ...]] = {}
-    for judge in (one for one in scorers if isinstance(one, Judge)):
+    for judge in (judge for one in scorers for judge in judges_in(one)):
         try:
-            found = [_text_model(name, catalogue) for name in judge.models]
+            found = [_fitting_model(name, judge, catalogue) for name in judge.asks]
             models |= {model.full_name: model for model in found}
-            judges[judge.name] = replace(judge, models=tuple(model.full_name for model in found))
+            judges[judge.name] = judge.asking([model.full_name for model in found])
             if known := read_labelled(judge, folder):
                 labelled[judge.name] = known
         except (CatalogueError, UsageError) as error:
@@ -72,8 +73,13 @@ def find_panel(
     return Panel(models=models, judges=judges, labelled=labelled)
 
 
-def _text_model(name: str, catalogue: Catalogue) -> Model:
+def _fitting_model(name: str, judge: Judge, catalogue: Catalogue) -> Model:
     model = find_model(name, catalogue)
-    if model.model_class == "EMBEDDING":
+    embeds = model.model_class == "EMBEDDING"
+    if embeds and not judge.reads_vectors:
         raise UsageError(f"{model.full_name} gives vectors, not verdicts; name another model")
+    if judge.reads_vectors and not embeds:
+        raise UsageError(
+            f"{model.full_name} writes texts and gives no vectors; name a model of class EMBEDDING"
+        )
     return model

@@ -7,18 +7,23 @@ would be the same trial.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from harness.catalogue.models import VECTOR_SETTINGS, Catalogue, Model, ProviderFacts
-from harness.loading import FOR_VECTORS, load_litellm
+from harness.loading import FOR_VECTORS, IN_BODY, is_own_argument, load_litellm
+from harness.plan.lookup import OWN, WIRE_FORMAT
 from harness.plan.plan import Dimension, Range, Space, rivals_of
 from harness.plan.problems import Problems, shown
 from harness.records import SENT_FIELDS, JsonValue
 
 # litellm's own keys for what was not asked for: where a request goes, and how often it is tried.
 UNASKED = ("max_retries", "stream", "extra_body")
+TABLE = "model_prices_and_context_window_backup.json"  # of litellm's package: the models that it knows
 
 
 def note_unsent(
@@ -30,23 +35,59 @@ def note_unsent(
     """
     for model in models.values():
         facts = catalogue.provider(model.provider)
-        custom = any(one.name not in (*SENT_FIELDS, *VECTOR_SETTINGS) for one in _sent(space, model))
-        if is_mapped(model, facts, shipped, custom=custom):
+        custom = [one.name for one in _sent(space, model) if one.name not in (*SENT_FIELDS, *VECTOR_SETTINGS)]
+        own = [name for name in custom if facts.wire == "litellm" and is_own_argument(name)]
+        for name in own:
+            problems.add(
+                _place(name),
+                f"is an argument of litellm's own call, through which {model.full_name} is asked; it could "
+                "change what is asked, whom, or whether anything is, so remove it",
+            )
+        if is_mapped(model, facts, shipped, custom=len(custom) > len(own)):
             continue
         for name, fault in mapping_faults(model, facts, space):
-            place = ("search", name) if name in SENT_FIELDS else ("search", "extra", name)
-            problems.add(place, f"{fault}; remove the setting or the model")
+            if name not in own:
+                problems.add(_place(name), f"{fault}; {_way_out(model, facts)}")
+
+
+def _place(name: str) -> tuple[str, ...]:
+    return ("search", name) if name in SENT_FIELDS else ("search", "extra", name)
+
+
+def _way_out(model: Model, facts: ProviderFacts) -> str:
+    if facts.wire == "litellm":
+        return "remove the setting or the model"
+    return (
+        f"remove the setting or the model, or state what it takes as "
+        f"providers.{model.provider}.models.{model.name}.settings"
+    )
 
 
 def is_mapped(model: Model, facts: ProviderFacts, shipped: Catalogue, *, custom: bool) -> bool:
     """Whether the settings of this model need no asking: nothing maps them, or a test of ours has seen it.
 
-    shipped: the catalogue without what a spec adds. custom: whether there are custom parameters.
+    shipped: the catalogue without what a spec adds. custom: whether there are custom parameters. On the
+    direct lane nothing maps, but litellm knows models: one of which nobody says what it takes is asked about.
     """
+    if facts.wire == "openai":
+        unsaid = WIRE_FORMAT if facts.unlisted is None else facts.unlisted
+        return model.source != OWN or model.settings != unsaid or not _in_table(facts, model)
     if facts.wire != "litellm" or custom:
         return facts.wire != "litellm"
     known = next((one for one in shipped.models if one.full_name == model.full_name), None)
     return known is not None and known.settings == model.settings and facts.mapped_with == version("litellm")
+
+
+def _in_table(facts: ProviderFacts, model: Model) -> bool:
+    """Whether litellm's table of models has this one; read without loading litellm, which takes seconds."""
+    found = find_spec("litellm")
+    if found is None or found.origin is None:
+        return False
+    table = json.loads((Path(found.origin).parent / TABLE).read_text(encoding="utf-8"))
+    return any(
+        table.get(name, {}).get("litellm_provider") == facts.litellm_prefix
+        for name in (model.name, f"{facts.litellm_prefix}/{model.name}")
+    )
 
 
 def mapping_faults(model: Model, facts: ProviderFacts, space: Space) -> Iterator[tuple[str, str]]:
@@ -54,8 +95,8 @@ def mapping_faults(model: Model, facts: ProviderFacts, space: Space) -> Iterator
     for dimension in _sent(space, model):
         if dimension.name in SENT_FIELDS and dimension.name not in model.settings:
             continue  # told already
-        if model.model_class == "EMBEDDING" and dimension.name not in VECTOR_SETTINGS:
-            continue  # of others, its mapping says nothing, or they stay here
+        if _passes(dimension.name, model, facts):
+            continue
         when = dimension.when
         beside = {} if when is None or rivals_of(when[0]) else {when[0]: when[1][0]}
         values = _ends(dimension)
@@ -65,10 +106,18 @@ def mapping_faults(model: Model, facts: ProviderFacts, space: Space) -> Iterator
         # A value that stands for "not sent" changes nothing; a setting of which none does is dropped.
         if refused or all(reason == DROPPED for reason in reasons):
             why = next(iter(refused), DROPPED)
+            spoken = "is spoken to through" if facts.wire == "litellm" else "is in the table of"
             yield (
                 dimension.name,
-                f"{model.full_name} is spoken to through litellm {version('litellm')}, which {why}",
+                f"{model.full_name} {spoken} litellm {version('litellm')}, which {why}",
             )
+
+
+def _passes(name: str, model: Model, facts: ProviderFacts) -> bool:
+    """Whether no mapping touches a setting of this name: most of vectors, and what a body takes as it is."""
+    if model.model_class == "EMBEDDING":
+        return name not in VECTOR_SETTINGS
+    return name not in SENT_FIELDS and (facts.wire != "litellm" or facts.litellm_prefix in IN_BODY)
 
 
 DROPPED = "drops it without a word"

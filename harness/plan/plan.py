@@ -239,6 +239,23 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NearAnswers:
+    """A development run's wish to be given the answers of near prompts. threshold: the least cosine."""
+
+    model: Model
+    threshold: float
+
+    def why_not(self) -> str:
+        """Why nothing of such a run may be shipped, a sentence."""
+        return (
+            "this is a development run: semantic_cache gives the answer of a prompt to others from cosine "
+            f"{written(self.threshold)} on ({self.model.full_name}), so that figures are not those of the "
+            "settings, and nothing is recommended, compared or exported; remove semantic_cache and run again "
+            "(what was answered is not paid again)"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated:
     """The one set of settings that a run measures, and the samples that it answers.
 
@@ -262,6 +279,7 @@ class Plan:
     fallback_models: those that an evaluation goes on with when one cannot be asked any more.
     endpoints: by provider name. reuse_limits: output limits among which an answer may stand for another, none
     unless the spec says so. escalate: whether larger classes are tried only where smaller ones do not do.
+    near: `None` but in development runs.
     optuna_storage: where the run is mirrored live, `None`: nowhere. notes: for readers, as in a model's
     announced end. pins: what `make_plan` has to be told, besides the spec, to make this plan again.
     """
@@ -292,6 +310,7 @@ class Plan:
     judge_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
     gate: Gate = field(default_factory=Gate)
     fallback_models: Mapping[str, Model] = field(default_factory=dict[str, Model])
+    near: NearAnswers | None = None
 
     @property
     def verb(self) -> Verb:
@@ -299,9 +318,16 @@ class Plan:
         return "tune" if self.evaluated is None else "eval"
 
     @property
+    def most_trials(self) -> int:
+        """How many different settings may be tried."""
+        distinct = self.space.distinct
+        return self.n_trials if distinct is None else min(self.n_trials, distinct)
+
+    @property
     def asked_models(self) -> Mapping[str, Model]:
-        """Every model that a run may call: those of the space, judges, and fallbacks of an evaluation."""
-        return {**self.models, **self.judge_models, **self.fallback_models}
+        """Every model that a run may call: of the space, judges, fallbacks, and what finds near prompts."""
+        near = {} if self.near is None else {self.near.model.full_name: self.near.model}
+        return {**self.models, **self.judge_models, **self.fallback_models, **near}
 
     def spec_fingerprint(self) -> str:
         """The name of the spec as it was written, comments included."""
@@ -340,6 +366,7 @@ class Plan:
                 **({"reuse_limits": self.reuse_limits} if self.reuse_limits else {}),
                 **({"judges": self._judges()} if task.judges else {}),
                 **({"escalate": True} if self.escalate else {}),
+                **({} if self.near is None else {"near": (self.near.model.full_name, self.near.threshold)}),
                 **({} if task.embedding is None else {"embedding": task.embedding.parts()}),
             }
         )

@@ -19,16 +19,18 @@ from harness.plan.aims import aim_of, notes_of
 from harness.plan.data_source import CACHE_FOLDER, rows_missing
 from harness.plan.embedding import Embedding
 from harness.plan.embedding_spec import EmbeddingTaskSpec
-from harness.plan.embedding_task import EmbeddingDraft, fallen_back, few_pairs
+from harness.plan.embedding_task import EmbeddingDraft, fallen_back
 from harness.plan.frames import with_rows_written
 from harness.plan.gate_spec import check_gate, gate_of
 from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel
-from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
+from harness.plan.lookup import ended, find_models, make_endpoints, with_own_entries, with_own_files
 from harness.plan.mapping import note_unsent
+from harness.plan.near_answers import find_near, refuse_near
 from harness.plan.overrides import Overrides, overridden, refuse_overrides
 from harness.plan.own_scorers import lifted
-from harness.plan.plan import Budget, Evaluated, Plan, Sampler, Space
+from harness.plan.pairs import pair_notes
+from harness.plan.plan import Budget, Evaluated, NearAnswers, Plan, Sampler, Space
 from harness.plan.rows import Rows, Selection
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
 from harness.plan.space import absences, asking_for, caveats, limits_of, make_space, one_point
@@ -36,7 +38,7 @@ from harness.plan.spec import SearchSpec, Spec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.task import Task
 from harness.plan.task_draft import TaskDraft, agree, joined, one_panel, read_rows, row_notes, vector_task
-from harness.plan.vector_space import make_vector_space, unasked
+from harness.plan.vector_space import make_vector_space, unasked, unshortened
 from harness.plan.warm_start import Sources, find_presets, find_warm, from_pinned, pinned_form
 from harness.prompts import Prompt
 from harness.records import JsonValue, Split
@@ -129,6 +131,7 @@ class _Draft:
         self.rows: Rows | None = None
         self.embedding: Embedding | None = None
         self.fallback: dict[str, Model] = {}
+        self.near: NearAnswers | None = None
         self.space: Space | None = None
         self.sampler = Sampler()
         self.notes: list[str] = []
@@ -142,6 +145,7 @@ class _Draft:
             return self._look_up_vectors(self.reading.vectors)
         if self.reading.spec is not None and self.reading.spec.fallback:
             problems.add(("fallback",), "is for tasks with `kind`, of embedding models; remove it")
+        self.near = find_near(self.reading, self.catalogue)
         self.tasks = [
             TaskDraft.of(name, self.reading, self.catalogue, self.folder, self.permission)
             for name in self.reading.tasks or ()
@@ -169,6 +173,7 @@ class _Draft:
     def _look_up_vectors(self, task: EmbeddingTaskSpec) -> None:
         """The same for a task of embedding models."""
         search, problems = self.reading.search, self.reading.problems
+        refuse_near(self.reading)
         cut = search is not None and search.chunk_tokens is not None
         draft = EmbeddingDraft(task, self.reading.source, self.folder, self.cache, problems, cut=cut)
         self.prompts = draft.prompts
@@ -176,6 +181,7 @@ class _Draft:
             self.models = find_models(search.models, self.catalogue, problems)
             self.space = make_vector_space(search, self.models, tuple(self.prompts), problems)
             draft.refuse_idle_top_k(search)
+            self.notes += unshortened(search, self.models)
         fallback = self.reading.spec.fallback if self.reading.spec else ()
         self.fallback = find_models(fallback, self.catalogue, problems, ("fallback",))
         self.embedding = draft.found({**self.models, **self.fallback})
@@ -183,8 +189,6 @@ class _Draft:
             check, fault = draft.row_check(self.embedding, {**self.models, **self.fallback})
             find = (self.folder, self.cache)
             self.rows = read_rows(task, self._selection, find, problems, check=check, fault=fault)
-            if self.rows is not None:
-                self.notes += few_pairs(self.embedding, self.rows, (self.reading.aim or AimSpec()).confidence)
 
     def _refuse_untimed(self) -> None:
         """Note a limit on the first token for a provider that answers in one piece."""
@@ -298,8 +302,10 @@ class _Draft:
         self.reading.problems.raise_any()
         if spec is None or task is None or space is None:
             raise AssertionError("a plan is made only when no fault was found")
-        models, used = self.models.values(), {**self.models, **self.panel.models, **self.fallback}.values()
-        return Plan(
+        near = [] if self.near is None else [self.near.model]
+        models = self.models.values()
+        used = [*{**self.models, **self.panel.models, **self.fallback}.values(), *near]
+        plan = Plan(
             experiment=spec.experiment,
             description=spec.description,
             spec_file=spec_file,
@@ -308,6 +314,7 @@ class _Draft:
             space=space,
             models=self.models,
             fallback_models=self.fallback,
+            near=self.near,
             endpoints=make_endpoints(used, self.catalogue, spec.providers, max_concurrency),
             aim=aim_of(spec.aim),
             budget=Budget(**spec.budget.model_dump()),
@@ -323,9 +330,11 @@ class _Draft:
             catalogue_fingerprint=self.catalogue.fingerprint(),
             notes=(
                 *notes_of(spec.search, used),
+                *([] if self.near is None else [self.near.why_not()]),
                 *self.panel.notes(self.models),
                 *self._unused(),
                 *self._absences(spec.search, space),
+                *ended({**self.models, **self.fallback, **self.panel.models}, self.shipped),
                 *row_notes(task),
                 *(note for draft in self.tasks for note in draft.notes),
                 *self.notes,
@@ -335,6 +344,7 @@ class _Draft:
             judge_models=self.panel.models,
             gate=gate_of(spec.gate, self.folder),
         )
+        return replace(plan, notes=(*plan.notes, *pair_notes(plan)))
 
     def _absences(self, search: SearchSpec, space: Space) -> list[str]:
         absent = [] if self.evaluated is not None else absences(space, search.settings(), self.models)

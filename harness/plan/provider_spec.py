@@ -17,7 +17,7 @@ ADDRESS = r"^https?://\S+$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
-class PricesSpec(Strict):
+class RatesSpec(Strict):
     """List prices in US dollars per million tokens."""
 
     input: float = Field(ge=0, description="USD per million prompt tokens.")
@@ -30,6 +30,21 @@ class PricesSpec(Strict):
     )
     reasoning: float | None = Field(
         default=None, ge=0, description="USD per million tokens of hidden reasoning; left out: as output."
+    )
+
+
+class LongPromptSpec(RatesSpec):
+    """Prices of a call as a whole whose prompt is long."""
+
+    above_tokens: int = Field(ge=1, description="They count for prompts of more tokens than this.")
+
+
+class PricesSpec(RatesSpec):
+    """List prices in US dollars per million tokens, of prompts of any length unless long ones cost more."""
+
+    long_prompt: LongPromptSpec | None = Field(
+        default=None,
+        description="Prices of calls with a long prompt; left out: the catalogue's, if these are not lower.",
     )
 
 

@@ -15,6 +15,7 @@ from harness.plan.problems import Problems
 from harness.plan.spec import TaskSpec
 from harness.plan.targets import sample_of
 from harness.scores.answer import AnyScorer, RepeatScorer, Scorer
+from harness.scores.combined import judges_in
 from harness.scores.judge import Judge
 from harness.scores.judges import build_judge
 from harness.scores.metrics import Metric, find_metric, numbers_of
@@ -35,6 +36,12 @@ def find_scorers(
     names = [scorer.name for scorer in scorers]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         problems.add(("task", "scorers"), f"has two scorers called {name!r}; keep one of them")
+    known: dict[str, Judge] = {}
+    for judge in (judge for one in scorers for judge in judges_in(one)):
+        if known.setdefault(judge.name, judge) != judge and names.count(judge.name) < 2:
+            problems.add(
+                ("task", "scorers"), f"has two judges called {judge.name!r}; give one a `name` of its own"
+            )
     together = tuple(scorer for scorer in scorers if isinstance(scorer, RepeatScorer))
     if together and scorers[0] is together[0]:
         problems.add(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, cast
 
-from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
 from harness.plan.aim_spec import AimSpec
 from harness.plan.embedding_spec import EmbeddingTaskSpec, VectorSearchSpec
@@ -39,7 +39,19 @@ def _named(value: object) -> str:
 OURS = (
     *("model", "messages", "seed", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"),
     *("api_key", "api_base", "base_url", "drop_params", "max_retries", "num_retries", "timeout"),
+    *("extra_body", "extra_headers", "extra_query", "fallbacks", "headers", "mock_response"),
 )
+
+
+def _custom_name(name: str) -> str:
+    if name in SEARCHABLE:
+        raise ValueError(f"{name} is a setting; write it as search.{name}")
+    if name in OURS:
+        raise ValueError(f"{name} is no parameter of a model, but what every call sets by itself; remove it")
+    return name
+
+
+CustomName = Annotated[str, AfterValidator(_custom_name)]
 SHA256 = r"^[0-9a-f]{64}$"
 NO_TASK = "task is missing, and so is tasks"
 ScorerForm = Annotated[
@@ -166,8 +178,8 @@ class SearchSpec(VectorSearchSpec):
         description="How many examples of the search split a prompt shows before the question; at most 8 "
         "different numbers. A prompt has a line `shots:` for them, or loops over the variable shots.",
     )
-    extra: dict[str, CustomSetting] = Field(
-        default_factory=dict[str, CustomSetting],
+    extra: dict[CustomName, CustomSetting] = Field(
+        default_factory=dict[CustomName, CustomSetting],
         description="Custom parameters by the name that the provider gives them, as in top_k or min_p; sent "
         "as they are, and searched where they are ranges or choices.",
     )
@@ -223,17 +235,17 @@ class SearchSpec(VectorSearchSpec):
         asked = {name: getattr(self, name) for name in SEARCHABLE} | self.extra
         return {name: value for name, value in asked.items() if value is not None}
 
-    @model_validator(mode="after")
-    def _custom(self) -> SearchSpec:
-        for name in self.extra:
-            if name in SEARCHABLE:
-                raise ValueError(f"extra holds {name}, which is a setting; write it as search.{name}")
-            if name in OURS:
-                raise ValueError(f"extra holds {name}, which every call sets by itself; remove it")
-        return self
-
 
 SEARCHABLE: tuple[str, ...] = tuple(name for name in SearchSpec.model_fields if name in SENT_FIELDS)
+
+
+class SemanticCacheSpec(Strict):
+    """A switch for development runs: near prompts share an answer, and nothing is recommended."""
+
+    model: str = Field(min_length=1, description="The embedding model that says how near two prompts are.")
+    threshold: float = Field(
+        gt=0, le=1, description="Cosine from which on the answer to one prompt is given to another."
+    )
 
 
 class BudgetSpec(Strict):
@@ -308,6 +320,11 @@ class Spec(Strict):
         default_factory=list[str],
         description="Embedding models that the evaluation of a task with `kind` goes on with, in this order, "
         "when the one before cannot be asked any more: the whole run moves, and no two models are mixed.",
+    )
+    semantic_cache: SemanticCacheSpec | None = Field(
+        default=None,
+        description="For development alone: a prompt near one that was answered under the same model and "
+        "settings is given its answer, which is marked. Such a run recommends nothing.",
     )
     seed: int = Field(default=0, ge=0, description="Decides the order of samples and all randomness of ours.")
 

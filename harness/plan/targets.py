@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from harness.fingerprint import canonical
 from harness.plan.columns import Row
 from harness.records import JsonValue, Sample
-from harness.scores.answer import Scorer, sample_fault
+from harness.scores.answer import Scorer
+from harness.scores.combined import judges_in, part_fault
 from harness.scores.judge import Judge
 
 # Labels repeat and are asked about once. Free texts hardly repeat: past this many, none is remembered.
@@ -32,7 +33,7 @@ class TargetCheck:
     def row(self, row: Row) -> str | None:
         """Why the target of this row cannot be judged; `None` when every scorer can."""
         # A judge looks at the inputs as well, so that a target alone tells nothing about its row.
-        if any(isinstance(scorer, Judge) for scorer in self._scorers):
+        if any(judges_in(scorer) for scorer in self._scorers):
             return self._fault(row)
         key = _key(row.target)
         if key in self._known:
@@ -45,7 +46,7 @@ class TargetCheck:
     def _fault(self, row: Row) -> str | None:
         sample = sample_of(row)
         for scorer in self._scorers:
-            fault = scorer.fault(sample) if isinstance(scorer, Judge) else sample_fault(scorer, sample)
+            fault = part_fault(scorer, sample)
             if fault is not None:
                 return f"{fault}; correct the row, or scorer {scorer.name!r}"
         return None

@@ -16,7 +16,8 @@ from harness.plan.long_inputs import LongInputs
 from harness.plan.rows import Rows
 from harness.plan.shots import Shots
 from harness.prompts import Prompt, written_out
-from harness.records import JsonValue, Message, Sample
+from harness.records import JsonValue, Message, Purpose, Sample
+from harness.scores.combined import judges_in
 from harness.scores.judge import Judge
 from harness.scores.scorer import RepeatScorer, Scorer
 
@@ -96,9 +97,14 @@ class Task:
         return source if shots is None or not shots.n else written_out(source, shots.first())
 
     @property
+    def studies(self) -> Purpose:
+        """What its calls are for, those of judges apart."""
+        return "answer" if self.embedding is None else "embed"
+
+    @property
     def judges(self) -> tuple[Judge, ...]:
-        """The scorers that are models, those of parts included, each once."""
-        found = [one for task in self.each for one in task.scorers if isinstance(one, Judge)]
+        """The scorers that ask models, also inside of others, those of parts included, each once."""
+        found = [judge for task in self.each for one in task.scorers for judge in judges_in(one)]
         return tuple({judge.name: judge for judge in found}.values())
 
     @property

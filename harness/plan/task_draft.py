@@ -32,6 +32,7 @@ from harness.plan.targets import TargetCheck
 from harness.plan.task import Task
 from harness.plan.templates import ONLY_VARIANT, TemplateCheck, read_prompts
 from harness.prompts import Prompt
+from harness.scores.combined import judges_in
 from harness.scores.judge import Judge
 from harness.scores.own import Permission
 from harness.scores.scorer import RepeatScorer, Scorer
@@ -216,7 +217,7 @@ def agree(drafts: Sequence[TaskDraft]) -> None:
                 f"{', '.join(named.prompts)}; a variant is chosen for all tasks: give them the same names, "
                 "or a task one prompt for all",
             )
-        for judge in (one for one in draft.scorers if isinstance(one, Judge)):
+        for judge in (judge for one in draft.scorers for judge in judges_in(one)):
             other, known = judges.setdefault(judge.name, (draft.name, judge))
             if known != judge:
                 draft.problems.add(

@@ -57,8 +57,9 @@ def build(kind: str, cls: type[T], arguments: Mapping[str, JsonValue], makers: M
 
 
 def first_argument(cls: type) -> str:
-    """The name of the argument meant when a spec gives a bare value."""
-    return _arguments(cls)[0].name
+    """The name of the argument that a bare value in a spec means: the first required one, else the first."""
+    accepted = _arguments(cls)
+    return next((field for field in accepted if _required(field)), accepted[0]).name
 
 
 def describe(cls: type) -> str:

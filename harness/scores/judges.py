@@ -1,4 +1,4 @@
-"""The kinds of judges: by a criterion, against a reference, and between two answers.
+"""The kinds of judges: by a criterion, against a reference, between two answers, and by nearness of meaning.
 
 In: an answer, and replies. Out: questions and values; how they are put and read stands in `judge`.
 """
@@ -14,14 +14,15 @@ from harness.errors import UsageError
 from harness.records import JsonValue, Message, Sample
 from harness.scores.answer import Answer, target_texts
 from harness.scores.arguments import build, first_argument
-from harness.scores.judge import Judge, ask_about, object_in, shown_inputs
+from harness.scores.judge import Judge, Said, TextJudge, ask_about, object_in, shown_inputs
+from harness.scores.semantic import Semantic
 
 GRADES = 5
 NO_REFERENCE = "the target is no text to compare with"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rubric(Judge):
+class Rubric(TextJudge):
     """How well an answer meets a criterion in words.
 
     criterion: what is asked for, in plain words. scale: "yes_no" (1 or 0), "1-5" (grades 1 to 5 as 0, 0.25,
@@ -74,7 +75,7 @@ class Rubric(Judge):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Correctness(Judge):
+class Correctness(TextJudge):
     """1 when an answer says the same as the target, else 0; wording and form do not count.
 
     A list as target holds alternatives, one of which has to be met.
@@ -112,7 +113,7 @@ class Correctness(Judge):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preference(Judge):
+class Preference(TextJudge):
     """Whether an answer is better than another one to the same task: 1 better, 0.5 no difference, 0 worse.
 
     criterion: what makes an answer better, in plain words. against: the input that holds the other answer,
@@ -164,9 +165,9 @@ class Preference(Judge):
         points = [_SEATS[order].get(_word(verdict)) for order, verdict in enumerate(found)]
         return None if None in points else sum(cast("list[float]", points)) / len(points)
 
-    def firsts(self, replies: Sequence[str | None]) -> tuple[bool, ...]:
+    def firsts(self, replies: Sequence[Said]) -> tuple[bool, ...]:
         """Ties and replies without a verdict are left out."""
-        found = [object_in(reply) for reply in replies if reply is not None]
+        found = [object_in(reply) for reply in replies if isinstance(reply, str)]
         words = [_word(one["verdict"]) for one in found if not isinstance(one, str)]
         return tuple(word == "first" for word in words if word in ("first", "second"))
 
@@ -176,7 +177,12 @@ class Preference(Judge):
         return next(iter(target_texts(sample.target)), "")
 
 
-JUDGES: Mapping[str, type[Judge]] = {"rubric": Rubric, "correctness": Correctness, "preference": Preference}
+JUDGES: Mapping[str, type[Judge]] = {
+    "rubric": Rubric,
+    "correctness": Correctness,
+    "preference": Preference,
+    "semantic": Semantic,
+}
 
 
 def build_judge(form: str | Mapping[str, JsonValue]) -> Judge | None:

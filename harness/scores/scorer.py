@@ -30,6 +30,8 @@ from harness.scores.arguments import Makers, build, first_argument
 from harness.scores.behaviour import Complete, Length, Refusal
 from harness.scores.choice import Choice
 from harness.scores.combined import AllOf, AnyOf, Weighted
+from harness.scores.judge import Judge
+from harness.scores.judges import JUDGES, build_judge
 from harness.scores.naming import unknown_name
 from harness.scores.number import Number
 from harness.scores.own import ALLOW, GIVEN, Permission, handed_over, named
@@ -102,6 +104,7 @@ class _Builder:
     def __init__(self, registry: Mapping[str, type[AnyScorer]], permission: Permission) -> None:
         self._registry, self._permission = registry, permission
         self._makers: Makers = {Scorer: self._part}
+        self._makers_of_own: Makers = {Scorer: self._plain_part}
 
     def scorer(self, form: object) -> AnyScorer:
         """The scorer of this form."""
@@ -111,7 +114,12 @@ class _Builder:
         if ":" in name:
             if not self._permission.allow_code:
                 raise UsageError(f"scorer {name!r} is code that the spec names; {ALLOW}")
-            return named(name, given, self._makers)
+            return named(name, given, self._makers_of_own)
+        if name in JUDGES and name not in self._registry:
+            raise UsageError(
+                f"judge {name!r} asks a model, and a scorer of one's own cannot; name it in the list of "
+                "scorers, or in all, any or weighted"
+            )
         if name not in self._registry:
             raise unknown_name("scorer", name, self._registry)
         scorer_class = self._registry[name]
@@ -123,8 +131,13 @@ class _Builder:
             f"scorer {name!r}", scorer_class, cast("Mapping[str, JsonValue]", arguments), self._makers
         )
 
-    def _part(self, form: object) -> Scorer:
-        """A scorer of single answers, to be a part of another one."""
+    def _part(self, form: object) -> Scorer | Judge:
+        """A judge or a scorer of single answers, to be a part of another one."""
+        name, given = _taken_apart(form)
+        return build_judge({name: cast("JsonValue", given)}) or self._plain_part(form)
+
+    def _plain_part(self, form: object) -> Scorer:
+        """A scorer of single answers that asks nobody, to be a part of another one."""
         part = self.scorer(form)
         if isinstance(part, RepeatScorer):
             raise UsageError(

@@ -6,6 +6,7 @@ In: an open store, and a run. Out: figures that add up to the ledger's. It chang
 from __future__ import annotations
 
 from harness.findings import Paid
+from harness.records import Purpose
 from harness.store.connections import transaction
 from harness.store.schema import tables
 from harness.store.store import Store
@@ -13,10 +14,11 @@ from harness.store.store import Store
 UNANSWERED = ""  # in place of a model: what was billed although no answer came
 
 
-def paid_by_model(store: Store, run: str) -> dict[str, Paid]:
+def paid_by_model(store: Store, run: str, purpose: Purpose) -> dict[str, Paid]:
     """What this run paid for what it studied, by the full name of the model, over all its attempts.
 
-    Judges are left out: they stand in `Spend.by_purpose`. Raises StoreLostError when the database fails.
+    purpose: of the calls that were studied. What judges took stands in `Spend.by_purpose`. Raises
+    StoreLostError when the database fails.
     """
     from sqlalchemy import func, select
 
@@ -30,7 +32,7 @@ def paid_by_model(store: Store, run: str) -> dict[str, Paid]:
             func.sum(paid.c.output_tokens),
         )
         .select_from(paid.outerjoin(answers, paid.c.key == answers.c.key))
-        .where(paid.c.run == run, paid.c.purpose != "judge")
+        .where(paid.c.run == run, paid.c.purpose == purpose)
         .group_by(answers.c.model)
     )
     with transaction(store.database) as connection:

@@ -18,10 +18,11 @@ from harness.findings import AnswerRow
 from harness.fingerprint import share
 from harness.plan.plan import Plan
 from harness.records import Call, CallFailure, Completion, Message, Outcome, Sample, Score, Settings
-from harness.scores.judge import Judge
+from harness.scores.combined import Replied, part_score
 from harness.trials.evidence import Arm
 from harness.trials.judging import NOTHING_SAID, Arrived, Judged, answer_of, judge_each
-from harness.trials.long_inputs import Asks, in_chunks
+from harness.trials.long_inputs import Asks
+from harness.trials.near import in_front
 
 SEEDS = 2**31  # providers take seeds of 31 bits
 MOST_AHEAD = 256  # calls asked ahead at once: more than any line holds, and little memory
@@ -89,6 +90,7 @@ class Pipeline:
     def __init__(self, engine: Engine, watch: Callable[[], None] | None = None) -> None:
         self._engine = engine
         self._watch = watch
+        self._front: Asks | None = None
         self._early: _Early | None = None
 
     def ask(self, arms: Sequence[Arm], positions: Sequence[int], ahead: Due = NOTHING) -> Answered:
@@ -98,7 +100,10 @@ class Pipeline:
         credentials, credit or anybody who answers is gone for these arms; the others go on.
         """
         plan = arms[0].board.plan
-        engine, answered, under_way = in_chunks(plan, self._engine), Answered(), dict[int, Asked]()
+        engine = self._front = self._front or in_front(plan, self._engine)
+        answered, under_way = Answered(), dict[int, Asked]()
+        # Which prompts are near depends on their order, which calls ahead would change.
+        ahead = ahead if plan.near is None else NOTHING
         early, self._early = self._early, None
         places = early.places if early else ()
         calls = calls_of(Due(arms, positions), under_way, without=answered.gone, asked=places)
@@ -171,7 +176,7 @@ def _again(arm: Arm, positions: Sequence[int], engine: Engine) -> Iterator[Judge
     """What this arm saw at these positions, and what judges said of it, read back from the store."""
     under_way: dict[int, Asked] = {}
     calls = calls_of(Due([arm], positions), under_way, again=True)
-    outcomes = in_chunks(arm.board.plan, engine).recall(calls)
+    outcomes = in_front(arm.board.plan, engine).recall(calls)
     known = (Arrived(asked := under_way.pop(id(one.call)), one, asked.sample) for one in outcomes)
     return judge_each(arm.board.plan, known, engine.recall)
 
@@ -191,16 +196,13 @@ def score_all(
     plan: Plan,
     outcome: Outcome,
     sample: Sample,
-    replies: Mapping[str, Sequence[str | None]] = NOTHING_SAID.texts,
+    replies: Replied = NOTHING_SAID.texts,
 ) -> tuple[Score, ...]:
     """One score per scorer of the task; none for a failed call. replies: of each judge, by its name."""
     if isinstance(outcome, CallFailure):
         return ()
     answer = answer_of(outcome, sample)
-    return tuple(
-        scorer.score(answer, replies[scorer.name]) if isinstance(scorer, Judge) else scorer.score(answer)
-        for scorer in plan.task.of(sample.id).scorers
-    )
+    return tuple(part_score(scorer, answer, replies) for scorer in plan.task.of(sample.id).scorers)
 
 
 def score_repeats(plan: Plan, outcomes: Sequence[Outcome], sample: Sample) -> tuple[Score, ...]:
@@ -261,6 +263,8 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
             latency_s=None if failed else outcome.latency.total_s,
             cached=not failed and outcome.cached,
             reused=not failed and outcome.reused,
+            near_cosine=None if failed else outcome.near_cosine,
+            near_sample=None if failed else outcome.near_sample or None,
             scores=score_all(plan, outcome, sample, judged.replies.texts)
             + score_repeats(plan, of_sample, sample),
             target=sample.target,
@@ -276,6 +280,8 @@ def take(judged: Judged[Asked]) -> None:
     arm, plan = asked.arm, asked.arm.board.plan
     arm.take(asked.position, outcome, score_all(plan, outcome, asked.sample, judged.replies.texts))
     arm.judge_usd += judged.replies.usd
+    long = plan.task.of(asked.sample.id).long_inputs
+    arm.cut += long is not None and long.cuts(asked.sample.inputs)
     if plan.task.of(asked.sample.id).repeat_scorers:
         outcomes = arm.waiting.setdefault(asked.position, [])
         outcomes.append(outcome)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from harness.findings import Trial, TrialState
 from harness.records import Bounds, CallFailure, Completion, Estimate, Outcome, Score, Settings
+from harness.scores.combined import judges_in
 from harness.scores.metrics import Metric, passes
 from harness.stats.bounds import mean_bounds, percentile_bounds, share_bounds, two_sided
 from harness.trials.board import Board, Part
@@ -35,8 +36,9 @@ class Arm:
     seen: answers that arrived, failures included. value: of the first scorer. together: scores of whole
     samples, by the scorer of their repeats. waiting: outcomes of samples whose repeats are not complete, by
     position, where a scorer needs all of them. failure: the newest one, in words. judge_usd: list price
-    of what judges said of its answers. measured: the quality last
-    computed, with the number of answers behind it.
+    of what judges said of its answers. near: answers of near prompts; cut: answers to inputs cut down.
+    measured: the quality last computed, with the number of answers behind it. off: why a cache has no
+    threshold here, "" where it has.
     """
 
     number: int
@@ -58,6 +60,8 @@ class Arm:
     unscored: int = 0
     truncated: int = 0
     cached: int = 0
+    near: int = 0
+    cut: int = 0
     spent_usd: float = 0.0
     judge_usd: float = 0.0
     state: TrialState = "running"
@@ -67,6 +71,7 @@ class Arm:
     figures: dict[str, float] = field(default_factory=dict[str, float], repr=False)
     vectors: NDArray[np.float32] | None = field(default=None, repr=False)
     whole: tuple[int, Whole] | None = field(default=None, repr=False)
+    off: str = ""
 
     @classmethod
     def of(cls, number: int, settings: Settings, board: Board) -> Arm:
@@ -86,6 +91,7 @@ class Arm:
             self.failure = f"{outcome.kind}: {outcome.message}"
             return
         self._take_figures(at, outcome)
+        self.near += outcome.near_cosine is not None
         first = scores[0]
         if self.board.plan.task.repeats > 1:
             self.variety.take(position, outcome.reply.text or "", first.label)
@@ -174,12 +180,12 @@ class Arm:
     def _settled(self, values: Floats, part: Part, scorer: str, places: Places) -> Floats:
         """The values, with 0 for what failed or could not be judged where the spec counts it as wrong.
 
-        Of a judge's values, an answer without a verdict is none of these.
+        Where a judge has a say, an answer without a verdict is none of these.
         """
         if self.board.plan.failures != "count_as_wrong":
             return values
         wrong = self.seen[places] & np.isnan(values)
-        if any(judge.name == scorer for judge in part.task.judges):
+        if any(one.name == scorer and judges_in(one) for one in part.task.scorers):
             wrong &= np.isnan(self.latency[places])
         return np.where(wrong, 0.0, values)
 
@@ -231,6 +237,7 @@ class Arm:
             unscored_rate=self.unscored / calls if calls else 0.0,
             truncation_rate=self.truncated / calls if calls else 0.0,
             cached_rate=self.cached / calls if calls else 0.0,
+            input_truncation_rate=self.cut / calls if calls and self._truncates() else None,
             spent_usd=self.spent_usd,
             reason=self.reason,
             metrics={
@@ -245,6 +252,11 @@ class Arm:
             queue_p95_s=queue_p95,
             endings=dict(self.endings.most_common()),
             by_task=self.measure().by_task,
+        )
+
+    def _truncates(self) -> bool:
+        return any(
+            one.long_inputs is not None and one.long_inputs.truncates for one in self.board.plan.task.each
         )
 
     def _bounds(self, level: float) -> dict[str, Bounds]:

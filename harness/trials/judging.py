@@ -1,8 +1,8 @@
 """Judges, asked about answers like everybody else.
 
 In: answers as they arrive, and a way to ask. Out: the same answers with what judges said of them. Judges'
-calls go through the engine, store and ledger of all others, under the purpose "judge"; what they cost stays
-apart.
+calls go through the engine, store and ledger of all others, under the purpose "judge", or "embed" where a
+judge reads vectors; what they cost stays apart.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.errors import InconclusiveError
 from harness.plan.plan import Plan
 from harness.records import Call, CallFailure, Completion, JsonValue, Outcome, Sample, Settings
 from harness.scores.answer import Answer
-from harness.scores.judge import Judge, Question
+from harness.scores.judge import Judge, Question, Said
 
 T = TypeVar("T")
 Send: TypeAlias = "Callable[[Iterable[Call]], Iterator[Outcome]]"
@@ -44,7 +44,7 @@ class Replies:
     the judge's name.
     """
 
-    texts: dict[str, list[str | None]] = field(default_factory=dict[str, "list[str | None]"])
+    texts: dict[str, list[Said]] = field(default_factory=dict[str, "list[Said]"])
     usd: float = 0.0
     unsent: bool = False
     hopeless: dict[str, str] = field(default_factory=dict[str, str])
@@ -88,24 +88,29 @@ def judge_each(
 def judge_call(plan: Plan, judge: Judge, question: Question, sample_id: str) -> Call:
     """The call that puts this question.
 
-    It is greedy where the model takes a temperature, and the same for equal answers: one is judged once.
+    A conversation is greedy where the model takes a temperature, and the same for equal answers: one is
+    judged once. So is a text to embed.
     """
+    task = plan.task.of(sample_id).name
+    if question.text is not None:
+        settings = Settings(model=question.model, prompt=judge.name)
+        return Call(
+            settings=settings, texts=(question.text,), sample_id=sample_id, purpose="embed", task=task
+        )
     takes = plan.judge_models[question.model].settings
-    form: dict[str, JsonValue] = {"name": "verdict", "schema": dict(question.schema)}
-    extra: dict[str, JsonValue] = {"response_format": {"type": "json_schema", "json_schema": form}}
+    extra: dict[str, JsonValue] = {}
+    if question.schema is not None:
+        form: dict[str, JsonValue] = {"name": "verdict", "schema": dict(question.schema)}
+        extra = {"response_format": {"type": "json_schema", "json_schema": form}}
     settings = Settings(
         model=question.model,
         prompt=judge.name,
         temperature=0.0 if "temperature" in takes else None,
-        max_output_tokens=judge.max_output_tokens if "max_output_tokens" in takes else None,
-        extra=extra if judge.structured else {},
+        max_output_tokens=question.max_output_tokens if "max_output_tokens" in takes else None,
+        extra=extra,
     )
     return Call(
-        settings=settings,
-        messages=question.messages,
-        sample_id=sample_id,
-        purpose="judge",
-        task=plan.task.of(sample_id).name,
+        settings=settings, messages=question.messages, sample_id=sample_id, purpose="judge", task=task
     )
 
 
@@ -155,7 +160,8 @@ def _note(replies: Replies, name: str, number: int, outcome: Outcome) -> None:
         if outcome.kind in HOPELESS:
             replies.hopeless[name] = f"{outcome.call.settings.model} ({outcome.kind}): {outcome.message}"
         return
-    replies.texts[name][number] = outcome.reply.text or ""
+    reply = outcome.reply
+    replies.texts[name][number] = reply.vectors[0] if reply.vectors else reply.text or ""
     replies.usd += outcome.price_usd or 0.0
 
 

@@ -236,6 +236,8 @@ def _put_together(whole: _Whole, texts: Sequence[str], last: Outcome | None = No
         cached_usd=sum(saved),
         at=max(one.at for one in parts),
         reused=any(one.reused for one in parts),
+        near_cosine=min((one.near_cosine for one in parts if one.near_cosine is not None), default=None),
+        near_sample=next((one.near_sample for one in parts if one.near_sample), ""),
     )
 
 

@@ -298,7 +298,10 @@ def test_the_same_request_goes_out_and_the_same_answer_is_read(wire, run, provid
             assert as_litellm_reads(ours, theirs, named) == theirs
             if number % LANE_EVERY == 0:
                 lane, third = await through.complete(call), took(wire)
-                assert third.body == second.body
+                # Custom parameters go past its mapping, which leaves some out without a word.
+                assert third.body == second.body | {
+                    name: first.body[name] for name in call.settings.extra if name in first.body
+                }
                 assert stripped(lane, stream=stream) == stripped(ours, stream=stream)
 
     direct = DirectProvider(wire.url, KEY, stream=stream)

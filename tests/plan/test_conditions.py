@@ -245,14 +245,21 @@ def test_given_settings_are_held_against_conditions_too(project):
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("temperature: 0.5", "which is a setting; write it as search.temperature"),
-        ("max_tokens: 5", "which every call sets by itself"),
+        ("temperature: 0.5", "is a setting; write it as search.temperature"),
+        ("max_tokens: 5", "what every call sets by itself"),
     ],
 )
 def test_a_custom_parameter_overwrites_nothing(faults, setting, words):
     """A setting under extra would be sent twice."""
     ((_, _, message),) = faults("[openai/SMALL]", f"extra: {{{setting}}}")
     assert words in message
+
+
+def test_every_custom_parameter_at_fault_is_told_at_its_own_line(faults):
+    """Two faults are two lines to mend, in one go."""
+    found = faults("[openai/SMALL]", "extra:", "  max_tokens: 5", "  top_k: 5", "  mock_response: yes")
+    assert [key for _, key, _ in found] == ["search.extra.max_tokens", "search.extra.mock_response"]
+    assert found[1][0] - found[0][0] == 2
 
 
 def test_warm_settings_keep_to_the_conditions(plan):

@@ -201,3 +201,72 @@ def test_a_length_that_litellm_refuses_is_no_setting(model: Model) -> None:
         assert "dimensions" not in model.settings
     elif "dimensions" not in model.settings:
         assert model.provider in PASSED_ON
+
+
+OWN_ARGUMENTS = """\
+experiment: own
+task: {dataset: tickets.jsonl, prompt: "{{ text }}", scorers: [exact], metric: accuracy}
+search:
+  models: [MODEL]
+  extra:
+    NAME: positive
+budget: {calls: 100}
+failures: count_as_wrong
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["mock_response", "fallbacks", "extra_headers", "mock_tool_calls", "metadata", "aws_region_name"]
+)
+@pytest.mark.parametrize("model", ["anthropic/SMALL", "mistral/SMALL"])
+def test_litellms_own_arguments_are_no_custom_parameters(project: Any, model: str, name: str) -> None:
+    """With one of them answers could be made up, or another model asked, without a word."""
+    text = OWN_ARGUMENTS.replace("MODEL", model).replace("NAME", name)
+    (fault,) = project.faults(spec_text=text, catalogue=CATALOGUE)
+    assert fault.line == 6
+    assert name in f"{fault.key} {fault.message}"
+
+
+def test_every_name_that_litellm_lists_as_its_own_is_refused() -> None:
+    """Also those of a later version; what is part of a request stays a custom parameter."""
+    from harness.loading import is_own_argument, load_litellm
+
+    assert all(is_own_argument(name) for name in load_litellm().types.utils.all_litellm_params)
+    for name in ("top_k", "min_p", "verbosity", "thinking", "logit_bias", "repetition_penalty", "think"):
+        assert not is_own_argument(name)
+
+
+UNLISTED = """\
+experiment: own
+task: {dataset: tickets.jsonl, prompt: "{{ text }}", scorers: [exact], metric: accuracy}
+search:
+  models: [openai/gpt-5]
+  temperature: {low: 0.0, high: 1.0}
+  presence_penalty: {low: 0.0, high: 1.0}
+providers:
+  openai: {models: {gpt-5: {class: SMALL, prices: {input: 1.25, output: 10}}}}
+budget: {calls: 100}
+failures: count_as_wrong
+"""
+
+
+def test_a_model_that_only_litellm_knows_is_asked_about_on_the_direct_lane(project: Any) -> None:
+    """Nobody says what it takes: what litellm would refuse, its provider would, call by call."""
+    faults = project.faults(spec_text=UNLISTED, catalogue=CATALOGUE)
+    assert [(fault.line, fault.key) for fault in faults] == [
+        (5, "search.temperature"),
+        (6, "search.presence_penalty"),
+    ]
+    assert "openai/gpt-5 is in the table of litellm" in faults[0].message
+    assert "providers.openai.models.gpt-5.settings" in faults[0].message
+
+
+def test_what_a_spec_states_of_a_model_counts_on_the_direct_lane(project: Any) -> None:
+    """Whoever writes down what it takes knows more than a table of last month."""
+    said = (
+        "{presence_penalty: {low: -2, high: 2}, temperature: {low: 0, high: 2}, "
+        "max_output_tokens: {low: 1, default: 9}}"
+    )
+    text = UNLISTED.replace("{class: SMALL,", f"{{class: SMALL, settings: {said},")
+    plan = project.plan(spec_text=text, catalogue=CATALOGUE)
+    assert {one.name for one in plan.space.dimensions["openai/gpt-5"]} == {"temperature", "presence_penalty"}

@@ -8,8 +8,10 @@ from harness.errors import UsageError
 from harness.scores.answer import sample_fault, target_label
 from harness.scores.behaviour import Complete, Length
 from harness.scores.choice import Choice
-from harness.scores.combined import AllOf, AnyOf, Weighted
+from harness.scores.combined import AllOf, AnyOf, Weighted, judges_in, with_judges
+from harness.scores.judges import Rubric
 from harness.scores.scorer import build_scorer
+from harness.scores.semantic import Semantic
 from harness.scores.text import Contains, Exact
 from harness.scores.words import TokenF1
 
@@ -99,3 +101,79 @@ def test_a_sample_that_a_part_cannot_judge_is_told_before(answer, kind):
     scorer = kind((Length(9), Choice(("yes", "no"))))
     assert sample_fault(scorer, answer("", "yes").sample) is None
     assert sample_fault(scorer, answer("", "perhaps").sample).startswith("choice: target 'perhaps'")
+
+
+# -- judges among the parts
+
+KIND, SHORT = Rubric(models=("sim/a",), criterion="It is kind.", name="kind"), Length(at_most=3)
+YES, NO = '{"reason": "as it says", "verdict": "yes"}', '{"reason": "rude", "verdict": "no"}'
+
+
+@pytest.mark.parametrize(
+    ("scorer", "text", "said", "value", "reason"),
+    [
+        (AllOf((EXACT, KIND)), "red cat", YES, 1, ""),
+        (AllOf((EXACT, KIND)), "red cat", NO, 0, "kind: rude"),
+        (AllOf((EXACT, KIND)), "red cat", None, None, "kind: the judge's call failed"),
+        (AllOf((EXACT, KIND)), "dog", None, 0, None),
+        (AllOf((F1, KIND)), "red dog", None, None, None),
+        (AnyOf((EXACT, KIND)), "dog", YES, 1, ""),
+        (AnyOf((EXACT, KIND)), "red cat", None, 1, ""),
+        (AnyOf((EXACT, KIND)), "dog", None, None, None),
+        (Weighted((EXACT, KIND), weights=(1, 3)), "dog", YES, 0.75, None),
+        (Weighted((EXACT, KIND), weights=(1, 3)), "dog", None, None, None),
+        (AllOf((SHORT, AnyOf((EXACT, KIND)))), "dog", NO, 0, None),
+        (AllOf((SHORT, AnyOf((EXACT, KIND)))), "dog", None, None, None),
+    ],
+)
+def test_a_judge_decides_like_any_part(answer, scorer, text, said, value, reason):
+    """Where another part decides already, its silence matters nothing; else the answer is unscored."""
+    score = scorer.score(answer(text, "red cat"), {"kind": [said]})
+    assert score.value == value
+    if reason is not None:
+        assert score.reason == reason
+
+
+def test_what_was_not_asked_is_unscored(answer):
+    """A composition that nobody asked judges for takes no part for a 0."""
+    score = AllOf((EXACT, KIND)).score(answer("red cat", "red cat"))
+    assert (score.value, score.reason) == (None, "kind: the judge was not asked")
+
+
+def test_judges_are_found_and_replaced_at_any_depth():
+    """In the order of the spec; scorers without any stay the very same."""
+    near = Semantic(model="sim/vectors")
+    scorer = AllOf((near, AnyOf((EXACT, KIND))))
+    assert judges_in(scorer) == (near, KIND)
+    other = KIND.asking(["sim/b"])
+    assert with_judges(scorer, {"kind": other}) == AllOf((near, AnyOf((EXACT, other))))
+    plain = AllOf((EXACT, F1))
+    assert with_judges(plain, {"kind": other}) is plain
+
+
+def test_a_spec_names_judges_as_parts(answer):
+    """In the forms of a task; what a judge cannot judge is a fault of the whole."""
+    form = {"all": [{"length": 3}, {"semantic": "sim/vectors"}]}
+    scorer = build_scorer(form)
+    assert judges_in(scorer) == (Semantic(model="sim/vectors"),)
+    assert sample_fault(scorer, answer("", None).sample) == "semantic: the target is no text to embed"
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"all": ["exact", {"rubric": {"models": ["sim/a"]}}]}, "judge 'rubric' needs criterion"),
+        ({"any": [{"semantics": "sim/a"}]}, "did you mean the judge 'semantic'"),
+        ({"all": [["exact"]]}, "a scorer is \\['exact'\\]"),
+    ],
+)
+def test_faults_of_judges_as_parts_are_told(form, said):
+    """As they are for a judge of its own."""
+    with pytest.raises(UsageError, match=said):
+        build_scorer(form)
+
+
+def test_the_label_is_read_from_parts_that_read_one(answer):
+    """A judge reads none."""
+    scorer = AllOf((KIND, Choice(("billing", "bug"))))
+    assert target_label(scorer, answer("", "bug").sample) == "bug"

@@ -201,7 +201,7 @@ def test_a_judge_sees_the_inputs_it_is_to_see():
 
 def test_the_schema_is_that_of_the_scale():
     """What `structured` sends."""
-    assert rubric(scale="1-5").questions(an_answer())[0].schema["properties"] == {
+    assert rubric(scale="1-5", structured=True).questions(an_answer())[0].schema["properties"] == {
         "reason": {"type": "string"},
         "verdict": {"type": "integer", "enum": [1, 2, 3, 4, 5]},
     }

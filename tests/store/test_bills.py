@@ -16,7 +16,7 @@ def test_bills_by_model_add_up_to_the_ledger(store, paid):
         journal.put(answer, answer.payment.key)
     journal.put_payment(paid("lost", usd=0.125).payment)
     journal.close()
-    found = paid_by_model(store, "run-1")
+    found = paid_by_model(store, "run-1", "answer")
     assert found == {
         "sim/small": Paid(usd=0.25, calls=1, input_tokens=100, output_tokens=10),
         "sim/large": Paid(usd=0.5, calls=1, input_tokens=7, output_tokens=10),
@@ -24,4 +24,4 @@ def test_bills_by_model_add_up_to_the_ledger(store, paid):
     }
     judges = store.spent("run-1").by_purpose["judge"].usd
     assert sum(one.usd for one in found.values()) + judges == store.spent("run-1").usd
-    assert paid_by_model(store, "nobody") == {}
+    assert paid_by_model(store, "nobody", "answer") == {}

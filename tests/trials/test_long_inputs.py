@@ -114,6 +114,20 @@ def test_a_cap_on_calls_has_room_for_fewer_answers_that_are_made_of_chunks(plan_
     assert answers_within(capped) == int(40 / calls_per_answer(plan)) < 40
 
 
+def test_a_trial_tells_how_many_inputs_were_cut_down(plan_of, engine_of):
+    """Every second one, and nothing where chunks show all of it."""
+    cut, whole = plan_of(strategy="truncate"), plan_of(combine="vote")
+    for plan, low, high in ((cut, 0.3, 0.7), (whole, None, None)):
+        arm = an_arm(plan)
+        with engine_of(plan, ScriptedProvider(reads)) as engine:
+            Pipeline(engine).ask([arm], range(len(arm.board.ids)))
+            rows = list(answer_rows(arm, engine))
+        rate = arm.trial().input_truncation_rate
+        assert (rate is None) == (low is None)
+        assert rate is None or low <= rate <= high
+        assert sum(row.lost_tokens > 0 for row in rows) == len(rows) * (rate or 0)
+
+
 def test_answers_stand_one_below_the_other_in_the_order_of_the_chunks(plan_of, engine_of):
     """Whoever was answered first."""
     plan = plan_of(combine="concat")

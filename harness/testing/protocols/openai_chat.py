@@ -7,6 +7,7 @@ Source: OpenAI's API reference, Chat Completions.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -49,6 +50,10 @@ KEYS: Mapping[str, Key] = {
     "seed": whole("seed"),
     "stop": texts("stop"),
 }
+# Models that reason whatever they are told, and what they refuse for it; a temperature may only be 1.
+# Source: OpenAI's guide to reasoning models, "Limitations"; litellm 1.106.2 refuses the same.
+_REASON_ALWAYS = re.compile(r"gpt-5(-mini|-nano|-pro)?(-\d{4}-\d\d-\d\d)?|o\d.*")
+_NOT_OF_REASONERS = ("top_p", "frequency_penalty", "presence_penalty")
 # How an answer is delivered, not what it says.
 _DELIVERY = frozenset({"model", "messages", "stream", "stream_options", "n", "user"})
 _ERROR_TYPES = {
@@ -76,6 +81,9 @@ def read(body: Mapping[str, Any], path: str = "") -> Question | Refusal:
     settings = take_settings(body, KEYS, beside=_DELIVERY, strict=False)
     if isinstance(settings, Refusal):
         return settings
+    refusal = _refuse_sampling(model, settings)
+    if refusal is not None:
+        return refusal
     usage = mapping(body.get("stream_options")).get("include_usage") is True
     return Question(model, messages, settings, stream, stream and usage)
 
@@ -135,6 +143,19 @@ def limits(level: Level, now: float) -> bytes:
         f"x-ratelimit-remaining-requests: {level.left}\r\n"
         f"x-ratelimit-reset-requests: {_duration(level.full_s)}\r\n"
     ).encode("ascii")
+
+
+def _refuse_sampling(model: str, settings: Mapping[str, Any]) -> Refusal | None:
+    """What a model that always reasons says to settings of sampling; `None` of all others."""
+    if not _REASON_ALWAYS.fullmatch(model.rpartition("/")[2]):
+        return None
+    if settings.get("temperature", 1) != 1:
+        return invalid("temperature", settings["temperature"], f"1, the only value that {model} takes")
+    for name in _NOT_OF_REASONERS:
+        if name in settings:
+            message = f"Unsupported parameter: '{name}' is not supported with this model."
+            return Refusal(400, "unsupported_parameter", message, name)
+    return None
 
 
 def _messages(found: object) -> tuple[Message, ...] | Refusal:

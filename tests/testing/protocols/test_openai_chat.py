@@ -23,7 +23,7 @@ REPLY = Reply(text="one two\n three ", finish_reason="stop", usage=USAGE, served
 def test_what_the_direct_lane_writes_is_read_back() -> None:
     """Every setting arrives under our own name, whichever name the wire has for it."""
     settings = a_settings(
-        model="openai/gpt-5-mini",
+        model="openai/gpt-5.4",
         temperature=0.5,
         top_p=0.9,
         max_output_tokens=64,
@@ -39,8 +39,19 @@ def test_what_the_direct_lane_writes_is_read_back() -> None:
     assert "max_completion_tokens" in body
     question = read(body)
     assert isinstance(question, Question)
-    assert (question.model, question.messages) == ("gpt-5-mini", call.messages)
+    assert (question.model, question.messages) == ("gpt-5.4", call.messages)
     assert question.settings == settings.sent()
+
+
+@pytest.mark.parametrize("model", ["gpt-5", "gpt-5-mini", "openai/gpt-5-nano", "o3", "o4-mini"])
+def test_a_model_that_always_reasons_refuses_settings_of_sampling(model: str) -> None:
+    """As OpenAI does: a run with them is all 400s, and one with a temperature of 1 is not."""
+    for name, value in (("temperature", 0.5), ("top_p", 0.9), ("presence_penalty", 0.5)):
+        refusal = read({**BODY, "model": model, name: value})
+        assert isinstance(refusal, Refusal)
+        assert (refusal.status, refusal.param) == (400, name)
+    assert isinstance(read({**BODY, "model": model, "temperature": 1}), Question)
+    assert isinstance(read({**BODY, "model": "gpt-5.4", "temperature": 0.5}), Question)
 
 
 def test_null_is_not_sent() -> None:
