@@ -86,7 +86,6 @@ DEFAULTS = {"candidate_count": 1, "response_modalities": ["TEXT"]}
 # What a library sends otherwise than our lane, each of it a fate that changes what was measured.
 EXCEPTIONS = {
     ("promptfoo", "claude with a limit alone"): {"temperature"},
-    ("inspect", "claude"): {"temperature"},
 }
 
 
@@ -94,6 +93,8 @@ def asks(target, settings):
     """Whether this target asks models of this provider."""
     if target in OWN:
         return settings.provider == OWN[target]
+    if target == "inspect":  # to others it sends less, which its fates say
+        return settings.provider == "openai"
     return target in MANY or settings.provider not in OWN.values()
 
 
