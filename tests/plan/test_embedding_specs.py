@@ -149,6 +149,25 @@ def test_a_query_names_documents_that_are_there(project):
     assert "queries.jsonl:13: names the document 'a99'" in project.fault()
 
 
+@pytest.mark.parametrize("blank", ["", "  \n", None])
+def test_a_blank_text_is_told_with_its_row(project, blank):
+    """A query, a document or a text of a pair without text is a fault of its row, not of the template."""
+    for name, rows, key in (
+        ("queries", QUERIES, "text"),
+        ("articles", ARTICLES, "text"),
+        ("pairs", PAIRS, "text_b"),
+    ):
+        if name == "pairs" and blank is None:
+            continue  # no text at all, which is told in words of its own
+        for place in (0, 1):
+            held = [row | {key: blank} if n == place else row for n, row in enumerate(rows)]
+            path = project.folder / f"{name}.jsonl"
+            path.write_text("".join(json.dumps(row) + "\n" for row in held), "utf-8")
+            told = project.fault(kind="pairs" if name == "pairs" else None)
+            assert f"{name}.jsonl:{place + 1}: has no text to embed, for {key!r} is blank" in told
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
 def test_two_documents_of_one_id_are_told(project):
     """An id decides what a query means, so that it stands for one document."""
     rows = [*ARTICLES, ARTICLES[0]]
