@@ -8,7 +8,7 @@ import json
 import pytest
 
 from harness.errors import SpecError
-from harness.plan.embedding import relevance, same
+from harness.plan.embedding import gold, relevance, same
 from harness.plan.estimate import estimate_plan
 from harness.plan.planner import make_plan
 
@@ -168,6 +168,17 @@ def test_a_blank_text_is_told_with_its_row(project, blank):
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 
 
+def test_targets_of_a_table_of_text_are_read_by_kind(project):
+    """CSV has text alone: grades of pairs are numbers there too, and words are still refused."""
+    lines = [f"p{n},one {n},two {n},{n % 6}.5" for n in range(12)]
+    path = project.folder / "graded.csv"
+    path.write_text("\n".join(["id,text_a,text_b,target", *lines]) + "\n", "utf-8")
+    plan = project.plan(kind="similarity", task={"dataset": "graded.csv"})
+    assert {gold("similarity", plan.task.rows.sample(f"p{n}").target) for n in range(6)} == {
+        0.5, 1.5, 2.5, 3.5, 4.5, 5.5,
+    }  # fmt: skip
+
+
 def test_two_documents_of_one_id_are_told(project):
     """An id decides what a query means, so that it stands for one document."""
     rows = [*ARTICLES, ARTICLES[0]]
@@ -226,6 +237,9 @@ def test_a_search_says_that_it_does_not_use_a_fallback(project):
         (7, {"7": 1.0}),
         (["a", "b"], {"a": 1.0, "b": 1.0}),
         ({"a": 2, "b": 0}, {"a": 2.0}),
+        ('["a", "b"]', {"a": 1.0, "b": 1.0}),
+        ('{"a": 2, "b": 0}', {"a": 2.0}),
+        ("[draft] a", {"[draft] a": 1.0}),
         ({"a": 0}, None),
         ({"a": -1}, None),
         ([], None),
