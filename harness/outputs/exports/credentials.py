@@ -31,7 +31,9 @@ def refuse_credentials(selection: Selection, files: Mapping[str, str] | None = N
 
     files: contents by name; a character that was given may hold keys, which then must not be copied.
     """
-    for whose, template in (("prompt", selection.prompt_text), ("documents", selection.document_text)):
+    of_tasks = [(f"prompt of task {name}", text) for name, text in selection.task_templates.items()]
+    known = [("prompt", selection.prompt_text), ("documents", selection.document_text), *of_tasks]
+    for whose, template in known:
         if template is None or not looks_secret(template):
             continue
         raise UsageError(
