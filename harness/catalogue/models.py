@@ -131,7 +131,9 @@ class ProviderFacts:
     whatever it serves costs nothing, models unknown to the catalogue too. also: other names that people give
     it. mapped_with: version of litellm that was seen to take all settings of its models. unlisted: what a
     model takes that only the spec knows; `None`: nothing is stated. notes: by setting, what it does here and
-    nowhere else, as a clause for the notes of a plan.
+    nowhere else, as a clause for the notes of a plan. credentials: where its lane looks for them if there is
+    no one key, variables or files of which one is enough. address_env: variable of the address, where that is
+    each user's own.
     """
 
     name: str
@@ -144,6 +146,8 @@ class ProviderFacts:
     mapped_with: str = ""
     unlisted: Mapping[str, Accepts] | None = None
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
+    credentials: tuple[str, ...] = ()
+    address_env: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

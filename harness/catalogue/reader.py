@@ -36,6 +36,7 @@ WIRES: tuple[Wire, ...] = get_args(Wire)
 FILE_KEYS = (
     *("provider", "also", "wire", "litellm_prefix", "api_base", "api_key_env", "source", "as_of"),
     *("free", "mapped_with", "answer_s", "classes", "settings", "unlisted", "notes", "models", "retired"),
+    *("credentials", "address_env"),
 )
 MODEL_KEYS = (
     *("class", "takes", "prices", "context_tokens", "max_input_tokens", "max_output_tokens", "dimensions"),
@@ -207,6 +208,8 @@ def _provider(file: _Section) -> ProviderFacts:
         mapped_with=file.optional_text("mapped_with") or "",
         unlisted=None if unlisted is None else _accepted(file.section("settings").section(unlisted)),
         notes={name: notes.text(name) for name in notes.values},
+        credentials=tuple(str(place) for place in file.items("credentials")),
+        address_env=file.optional_text("address_env"),
     )
 
 
