@@ -84,7 +84,9 @@ class Model:
     """One model of one provider, under the name the provider gives it.
 
     prices: `None` when unknown; such a model cannot be planned. settings: what it takes, by field name of
-    `records.Settings` or as one of `VECTOR_SETTINGS`; one that is absent is not taken. context_tokens:
+    `records.Settings` or as one of `VECTOR_SETTINGS`; one that is absent is not taken. custom: what is known
+    of custom parameters, by the provider's name: no choices at all is one that it refuses, and of one that is
+    absent nobody knows. context_tokens:
     prompt and answer together, or the prompt where the provider counts them apart. max_input_tokens: the
     longest prompt, where it is shorter than that. dimensions: length of an embedding's vector unless
     another is asked for; texts_per_request, tokens_per_request: the most that one request may carry of
@@ -115,6 +117,7 @@ class Model:
     max_input_tokens: int | None = None
     texts_per_request: int | None = None
     tokens_per_request: int | None = None
+    custom: Mapping[str, Accepts] = field(default_factory=dict[str, Accepts])
 
     @property
     def full_name(self) -> str:

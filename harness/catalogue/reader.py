@@ -40,16 +40,8 @@ FILE_KEYS = (
 )
 MODEL_KEYS = (
     *("class", "takes", "prices", "context_tokens", "max_input_tokens", "max_output_tokens", "dimensions"),
-    *(
-        "texts_per_request",
-        "tokens_per_request",
-        "weights",
-        "deprecation_date",
-        "successor",
-        "answer_s",
-        "source",
-        "as_of",
-    ),
+    *("texts_per_request", "tokens_per_request", "weights", "deprecation_date", "successor"),
+    *("answer_s", "source", "as_of"),
 )
 PRICE_KEYS = ("input", "cached_input", "cache_write", "output", "reasoning")
 
@@ -180,7 +172,9 @@ def with_file(catalogue: Catalogue, path: Path) -> Catalogue:
 def _file(path: Path, yaml: YAML) -> _Section:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"))
-    except (YAMLError, OSError, UnicodeError) as error:
+    except OSError as error:
+        raise CatalogueError(f"{path.name}: cannot be read: {error.strerror or error}") from error
+    except (YAMLError, UnicodeError) as error:
         raise CatalogueError(f"{path.name}: cannot be read as YAML: {error}") from error
     if not isinstance(content, dict):
         raise CatalogueError(f"{path.name}: holds {type(content).__name__}, expected keys with values")
@@ -259,6 +253,7 @@ def _model(
         answer_s=None if timed is None else _answer_s(timed.section("answer_s")),
         answer_s_source="" if timed is None else _stated_where(timed.section("answer_s")),
         settings=_limited(accepted[takes], max_output_tokens or context_tokens, dimensions),
+        custom=_custom(file.section("settings").section(takes)),
         context_tokens=context_tokens,
         max_input_tokens=entry.count("max_input_tokens"),
         max_output_tokens=max_output_tokens,
@@ -346,8 +341,18 @@ def _stated_where(section: _Section) -> str:
 
 
 def _accepted(settings: _Section) -> dict[str, Accepts]:
-    settings.only(*SENT_FIELDS, *VECTOR_SETTINGS)
-    return {name: _accepts(entry, settings) for name, entry in settings.sections()}
+    settings.only(*SENT_FIELDS, *VECTOR_SETTINGS, "extra")
+    return {name: _accepts(entry, settings) for name, entry in settings.sections() if name != "extra"}
+
+
+def _custom(settings: _Section) -> dict[str, Accepts]:
+    """What a set says of custom parameters; of nothing else are the choices left empty."""
+    extra = settings.section("extra")
+    for name, entry in extra.sections():
+        if name in SENT_FIELDS:
+            raise extra.fault(name, f"is a setting; write it under {settings.key}")
+        entry.only("low", "high", "choices")
+    return {name: _accepts(entry, extra) for name, entry in extra.sections()}
 
 
 def _accepts(entry: _Section, beside: _Section) -> Accepts:

@@ -15,7 +15,7 @@ from harness.catalogue.reader import with_file
 from harness.errors import CatalogueError
 from harness.plan.problems import Place, Problems, suggestion
 from harness.plan.provider_spec import AcceptedSpec, AcceptsSpec, ModelSpec, ProviderSpec
-from harness.records import MODEL_CLASSES, Endpoint, ModelClass
+from harness.records import MODEL_CLASSES, SENT_FIELDS, Endpoint, ModelClass
 
 FREE = Prices(input=0.0, output=0.0)
 HOSTED_CONCURRENCY, HOSTED_TIMEOUT_S = 16, 60.0
@@ -60,7 +60,8 @@ def with_own_entries(
     facts: dict[str, ProviderFacts] = {}
     for name, spec in providers.items():
         known = catalogue.providers.get(name)
-        if known is None and spec.api_base is None:
+        place = ("providers", name, "api_base")
+        if known is None and spec.api_base is None and not problems.about(place):
             problems.add(
                 ("providers", name),
                 "is not a provider of the catalogue, so it needs api_base, the address of an "
@@ -217,6 +218,7 @@ def _own_model(base: Model, own: ModelSpec, *, free: bool) -> Model:
         answer_s=base.answer_s if timed is None else (timed.low, timed.high),
         answer_s_source=base.answer_s_source if timed is None else "as the spec states",
         settings=base.settings if own.settings is None else _accepted(own.settings),
+        custom=base.custom if own.settings is None else {**base.custom, **_custom(own.settings)},
         context_tokens=own.context_tokens or base.context_tokens,
         max_input_tokens=own.max_input_tokens or base.max_input_tokens,
         max_output_tokens=own.max_output_tokens or base.max_output_tokens,
@@ -228,7 +230,7 @@ def _own_model(base: Model, own: ModelSpec, *, free: bool) -> Model:
 
 def _accepted(settings: AcceptsSpec) -> dict[str, Accepts]:
     accepted: dict[str, Accepts] = {}
-    for name in type(settings).model_fields:
+    for name in SENT_FIELDS:
         given: AcceptedSpec | None = getattr(settings, name)
         if given is not None:
             accepted[name] = Accepts(
@@ -240,3 +242,14 @@ def _accepted(settings: AcceptsSpec) -> dict[str, Accepts]:
                 only_with={other: tuple(values) for other, values in given.only_with.items()},
             )
     return accepted
+
+
+def _custom(settings: AcceptsSpec) -> dict[str, Accepts]:
+    return {
+        name: Accepts(
+            low=given.low,
+            high=given.high,
+            choices=None if given.choices is None else tuple(given.choices),
+        )
+        for name, given in settings.extra.items()
+    }

@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from harness.plan.problems import written
 from harness.plan.ranges import Strict
-from harness.records import ModelClass
+from harness.records import SENT_FIELDS, ModelClass
 
 ADDRESS = r"^https?://\S+$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -33,6 +33,11 @@ class PricesSpec(Strict):
     )
 
 
+def _require_order(low: float | None, high: float | None) -> None:
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"low is {written(low)}, above high, {written(high)}; exchange them")
+
+
 class AcceptedSpec(Strict):
     """What a model takes for one setting."""
 
@@ -48,6 +53,32 @@ class AcceptedSpec(Strict):
         description="Values that other settings must have beside this one; null among them: not sent.",
     )
 
+    @model_validator(mode="after")
+    def _sound(self) -> AcceptedSpec:
+        _require_order(self.low, self.high)
+        for key, others in (("not_with", self.not_with), ("only_with", self.only_with)):
+            for other in others:
+                if other not in SENT_FIELDS:
+                    raise ValueError(
+                        f"{key} names {other!r}, which is no setting; take one of {', '.join(SENT_FIELDS)}"
+                    )
+        return self
+
+
+class CustomAcceptedSpec(Strict):
+    """What a model takes for one custom parameter."""
+
+    low: float | None = Field(default=None, description="Smallest value taken.")
+    high: float | None = Field(default=None, description="Largest value taken.")
+    choices: list[JsonValue] | None = Field(
+        default=None, description="The only values taken; an empty list: it is refused."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> CustomAcceptedSpec:
+        _require_order(self.low, self.high)
+        return self
+
 
 class AcceptsSpec(Strict):
     """The settings that a model takes; one that is left out is not taken."""
@@ -60,6 +91,10 @@ class AcceptsSpec(Strict):
     stop: AcceptedSpec | None = None
     seed: AcceptedSpec | None = None
     reasoning_effort: AcceptedSpec | None = None
+    extra: dict[str, CustomAcceptedSpec] = Field(
+        default_factory=dict[str, "CustomAcceptedSpec"],
+        description="What is known of custom parameters, by the provider's name; others are sent.",
+    )
 
 
 class AnswerTimeSpec(Strict):

@@ -73,3 +73,17 @@ def test_the_spec_may_state_how_fast_a_model_answers(project):
     """For an endpoint of one's own, or against the catalogue."""
     own = f"{{api_base: '{ADDRESS}', models: {{smollm2-135m-instruct: {{answer_s: {{low: 1, high: 2}}}}}}}}"
     assert answer_s(project, f"providers: {{local: {own}}}\n") == ((1.0, 2.0), "as the spec states")
+
+
+def test_a_refused_address_is_one_fault(project):
+    """It is not called missing besides."""
+    text = """\
+experiment: own
+task: {dataset: tickets.jsonl, prompt: "{{ text }}", scorers: [exact], metric: accuracy}
+search: {models: [mine/m], temperature: 0.5}
+providers: {mine: {api_base: "ftp://127.0.0.1/v1", free: true, models: {m: {class: SMALL}}}}
+budget: {calls: 100}
+failures: count_as_wrong
+"""
+    found = project.faults(spec_text=text)
+    assert [one.key for one in found] == ["providers.mine.api_base"], found
