@@ -263,11 +263,12 @@ class JudgeReport:
 class Progress:
     """A picture of a run between two blocks, for whoever watches: terminal, notebook, or a test.
 
-    done and planned: logical calls, cached ones included. phase: what is under way.
+    done and planned: logical calls, cached ones included. phase: what is under way; "judges" is their
+    measurement on labelled answers, whose calls are counted apart from those of the trials.
     """
 
     run: str
-    phase: Literal["search", "confirm", "eval"]
+    phase: Literal["judges", "search", "confirm", "eval"]
     trials: tuple[Trial, ...]
     done: int
     planned: int

@@ -79,6 +79,18 @@ def load_litellm() -> Any:
     return litellm
 
 
+def openai_encoding(name: str) -> Any:
+    """An encoding of OpenAI's, a `tiktoken.Encoding`, from a file in litellm's package: nothing is fetched.
+
+    litellm's own counters are of no use here: 1.106 counts all of OpenAI's chat models by cl100k_base.
+    """
+    _ = load_litellm().encoding  # when this is first read, litellm points tiktoken at the files it holds
+    with loading():
+        import tiktoken
+
+    return tiktoken.get_encoding(name)
+
+
 def is_own_argument(name: str) -> bool:
     """Whether litellm would take a custom parameter of this name for itself, instead of sending it.
 

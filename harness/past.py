@@ -6,6 +6,7 @@ In: the name of a run. Out: its record, its evidence filled in again, its recomm
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +24,10 @@ from harness.outputs.report import write_report
 from harness.plan.plan import Plan
 from harness.plan.planner import data_fingerprint, make_plan
 from harness.plan.provenance import provenance_of, task_cards
+from harness.plan.yaml_source import parse_yaml, read_yaml
 from harness.records import Split, Verb
 from harness.result import EvalResult, TuneResult, selected
+from harness.store.health import missing_file
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.board import Board
 from harness.trials.evaluate import answer_rows, remember
@@ -139,22 +142,58 @@ def chosen(
     return Chosen(recommendation, prompt, row.prompts, labelled)
 
 
-def data_now(run: str, *, store: str | None = None) -> str | None:
-    """The fingerprint of the data of a run as it is today; `None`: run, spec or data are not there.
+@dataclass(frozen=True, slots=True)
+class RunNow:
+    """What a run rests on, as it is today.
 
-    Raises HarnessError when they are there and cannot be used, as when the rows are not the pinned ones.
+    data: fingerprint of its rows; `None`: spec or rows are not there. prices: what its spec said of a model's
+    prices, and says now, where these differ; `None`: nothing.
     """
+
+    data: str | None
+    prices: Mapping[str, tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]]
+
+
+def run_now(run: str, *, store: str | None = None) -> RunNow:
+    """What a run rests on, as it is today; a store that is not there is not made.
+
+    Raises HarnessError when its rows are there and cannot be used, as when they are not the pinned ones.
+    """
+    nothing = RunNow(None, {})
+    if missing_file(store, os.environ) is not None:
+        return nothing
     database = open_store(store)
     try:
         row = database.run(run)
     except UsageError:
-        return None
+        return nothing
     finally:
         database.close()
-    spec = json.loads(row.spec_text) if row.spec_file is None else Path(row.spec_file)
-    if isinstance(spec, Path) and not spec.is_file():
-        return None
-    return data_fingerprint(spec, **row.overrides)
+    if row.spec_file is None:
+        return RunNow(data_fingerprint(json.loads(row.spec_text), **row.overrides), {})
+    path = Path(row.spec_file)
+    if not path.is_file():
+        return nothing
+    then, now = own_prices(parse_yaml(path.name, row.spec_text).value), own_prices(read_yaml(path).value)
+    moved = {name: (then.get(name), now.get(name)) for name in {**then, **now}}
+    prices = {name: pair for name, pair in moved.items() if pair[0] != pair[1]}
+    return RunNow(data_fingerprint(path, **row.overrides), prices)
+
+
+def own_prices(spec: Any) -> dict[str, Mapping[str, Any]]:
+    """What these values of a spec say of prices, by full name of the model; faults are passed over."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for provider, entry in _mapping(_mapping(spec).get("providers")).items():
+        free = {"free": True} if _mapping(entry).get("free") else {}
+        for name, model in _mapping(_mapping(entry).get("models")).items():
+            stated = {**_mapping(_mapping(model).get("prices")), **free}
+            if stated:
+                found[f"{provider}/{name}"] = stated
+    return found
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def rebuild_report(

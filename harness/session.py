@@ -37,7 +37,7 @@ from harness.trials.caches import cache_reports
 from harness.trials.effects import setting_effects
 from harness.trials.evaluate import Ask, Pipeline
 from harness.trials.evidence import Arm
-from harness.trials.measured_judge import measure_judges, require_telling, with_corrected
+from harness.trials.measured_judge import measure_judges, measuring, require_telling, with_corrected
 from harness.trials.mirror import Mirror, mirrored
 from harness.trials.quality import breakdown
 from harness.trials.references import references
@@ -45,6 +45,7 @@ from harness.trials.sheet import sheet_of
 from harness.trials.stored import RecallAll, StoredAnswers
 from harness.trials.vectors import VectorPipeline
 
+JUDGES_QUIET_S = 2.0  # of a judge's measurement, before its first progress snapshot
 GLANCE_S = 0.5  # between two progress snapshots while answers arrive
 GLANCE_SHARE = 0.05  # of the time that snapshots may take: those of resampled metrics are dear
 
@@ -126,9 +127,12 @@ class Session:
 
     def on_answer(self, work: Work) -> None:
         """Show how far the work is, now and then."""
+        self._glance(lambda: self.progress(work))
+
+    def _glance(self, progress: Callable[[], Progress]) -> None:
         began = self.clock.monotonic()
         if self.on_progress and began >= self.next_glance:
-            self.on_progress(self.progress(work))
+            self.on_progress(progress())
             ended = self.clock.monotonic()
             # One glance may have loaded a library; two dear ones in a row are dear by themselves.
             dear_s, self.last_glance_s = min(self.last_glance_s, ended - began), ended - began
@@ -196,11 +200,20 @@ class Session:
 
     def _measured_judges(self) -> tuple[JudgeReport, ...]:
         if not self.offline:
-            return measure_judges(self.plan, self.engine.run)
+            # A handful of quick verdicts needs no bar.
+            self.next_glance = self.clock.monotonic() + JUDGES_QUIET_S
+            reports = measure_judges(self.plan, self.engine.run, self._on_verdict)
+            self.next_glance = self.clock.monotonic()
+            return reports
         stored = RecallAll(self.engine)
         reports = measure_judges(self.plan, stored)
         stored.require_all()
         return reports
+
+    def _on_verdict(self, done: int, planned: int) -> None:
+        """Show how far the measurement of judges is, now and then."""
+        spend, began = self.engine.spend, self.began
+        self._glance(lambda: measuring(self.run, done, planned, spend(), self.clock.monotonic() - began))
 
     def record(self, work: Work, state: RunState) -> RunRecord:
         """What the work found, without a recommendation."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.chunks import GAP, clipped, cut, joined
 from harness.errors import UsageError
-from harness.loading import load_litellm
+from harness.plan.encodings import counter
 
 STORY = (
     "Mr. Fogg left at 8.45 p.m. precisely. “Are we late?” asked Passepartout! The cab, hired for £2, "
@@ -56,7 +56,7 @@ def _bytes(text):
 
 
 def _o200k(text):
-    return len(load_litellm().encode(model="gpt-4o", text=text))
+    return counter("o200k_base")(text)
 
 
 COUNTS = {"words": _words, "bytes": _bytes, "o200k": _o200k}

@@ -80,7 +80,7 @@ class Desk:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         return str(path)
 
-    def spec(self, *, models=("one",), search=None, **sections):
+    def spec(self, *, models=("one",), search=None, metric="ndcg@3", **sections):
         queries = [
             {"id": f"q{n}", "text": text, "target": target} for n, (text, target) in enumerate(QUESTIONS)
         ]
@@ -92,7 +92,7 @@ class Desk:
                 "kind": "retrieval",
                 "dataset": self.rows("queries", queries),
                 "corpus": self.rows("articles", articles),
-                "metric": "ndcg@3",
+                "metric": metric,
             },
             "search": {"models": [f"mine/{name}" for name in models], "n_trials": 4} | (search or {}),
             "providers": {
@@ -144,9 +144,9 @@ def test_a_retrieval_is_measured_as_by_hand(desk):
 
 def test_a_text_is_paid_once_and_a_second_run_calls_nobody(desk):
     """Corpus and queries are embedded once for all trials; the same search again is answered by the store."""
-    first = desk.tune(desk.spec(search={"top_k": {"choices": [1, 2, 3]}}))
+    first = desk.tune(desk.spec(search={"top_k": {"choices": [1, 2, 3]}}, metric="ndcg"))
     assert sorted(desk.texts["one"]) == sorted([*ARTICLES.values(), *(text for text, _ in QUESTIONS)])
-    again = desk.tune(desk.spec(search={"top_k": {"choices": [1, 2, 3]}}))
+    again = desk.tune(desk.spec(search={"top_k": {"choices": [1, 2, 3]}}, metric="ndcg"))
     assert again.record.spend.calls == 0
     assert again.record.spend.saved_usd > 0
     assert [t.quality for t in again.record.trials] == [t.quality for t in first.record.trials]
@@ -155,7 +155,7 @@ def test_a_text_is_paid_once_and_a_second_run_calls_nobody(desk):
 def test_what_is_searched_here_is_never_sent(desk):
     """Local settings stay off the wire and are part of the recommendation; dimensions are sent."""
     search = {"dimensions": 32, "top_k": 2, "chunk_tokens": {"choices": [8, 64]}, "pooling": "max"}
-    result = desk.tune(desk.spec(search=search))
+    result = desk.tune(desk.spec(search=search, metric="ndcg"))
     assert desk.sent
     assert all(sent == {"dimensions": 32} for sent in desk.sent)
     chosen = result.record.recommendation.settings
@@ -326,6 +326,12 @@ def test_a_cache_without_enough_pairs_stays_off_and_says_how_many_it_takes(desk)
     assert result.record.caches[0].threshold is None
     assert "fewer than 299" in result.record.caches[0].why
     assert all(trial.quality.value == 0.0 for trial in result.record.finalists)
+    choice = result.record.recommendation
+    assert choice is not None
+    assert "threshold" not in choice.settings.local
+    page = (result.folder / "report.html").read_text(encoding="utf-8")
+    assert "Leave the cache off" in page
+    assert "1.01" not in page
 
 
 # -- spaces that fail

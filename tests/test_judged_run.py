@@ -19,6 +19,7 @@ from harness.plan.estimate import estimate_plan
 from harness.plan.planner import make_plan
 from harness.result import EvalResult, TuneResult
 from harness.run import evaluate, tune
+from harness.testing.fake_clock import FakeClock
 from harness.testing.judges import SimulatedJudge, judged_answer
 from harness.testing.scripted import ScriptedProvider
 from harness.testing.simulator import simulated_experiment
@@ -397,3 +398,29 @@ def test_the_command_line_and_judges(court, tmp_path, verb, expected, capsys, mo
     assert ended.value.code == expected
     said = capsys.readouterr()
     assert "judges      judge/one; " in said.out if verb == "plan" else "NO_SUCH_KEY is not set" in said.err
+
+
+@dataclass
+class SlowJudge(SimulatedJudge):
+    """Takes its seconds for each verdict, one after the other."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    seconds: float = 0.0
+
+    async def complete(self, call: Any) -> Any:
+        self.clock.advance(self.seconds)
+        return await super().complete(call)
+
+
+@pytest.mark.parametrize(("seconds", "shows"), [(0.5, True), (0.01, False)])
+def test_a_long_measurement_of_judges_shows_progress(court, seconds, shows):
+    """After two seconds, how many verdicts there are; a quick one shows none."""
+    clock, seen = FakeClock(), []
+    made = court(SlowJudge(by_reference, clock=clock, seconds=seconds), labelled=40)
+    made.evaluate(clock=clock, on_progress=seen.append)
+    measuring = [one for one in seen if one.phase == "judges"]
+    assert bool(measuring) is shows
+    assert [one.planned for one in measuring] == [40] * len(measuring)
+    assert [one.done for one in measuring] == sorted({one.done for one in measuring})
+    assert all(one.elapsed_s >= 2 and not one.trials for one in measuring)
+    assert seen[-1].phase == "eval"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from pathlib import Path
@@ -12,8 +13,12 @@ import pytest
 
 import harness
 from harness.calls.provider import ProviderFault
-from harness.errors import SpecError
+from harness.cli.live import show_evaluation, show_recommendation
+from harness.errors import SpecError, UsageError
 from harness.fingerprint import share
+from harness.outputs.exports.registry import made_for
+from harness.outputs.exports.selection import selection_of
+from harness.outputs.numbers import quality
 from harness.past import chosen, load_run, rebuild_report
 from harness.plan.estimate import estimate_plan
 from harness.plan.planner import make_plan
@@ -160,14 +165,86 @@ def test_every_form_of_the_result_shows_the_tasks(tmp_path):
     ).files
 
 
-def test_an_export_of_several_tasks_names_the_variant_and_no_template(tmp_path):
-    """Each task has a template of its own: none of them is the prompt of the settings."""
+TEMPLATES = {"colours": "Name the colour: {{ text }}", "animals": "Name the animal: {{ text }}"}
+
+
+def test_an_export_of_several_tasks_holds_the_template_of_each(tmp_path):
+    """In the values, in the set of recommendations by task and variant, or in a file for each task."""
     result = run(harness.tune, the_spec(tmp_path), tmp_path)
-    (path, *_) = result.export("json", tmp_path / "out")
-    document = json.loads(path.read_text())
+    document = json.loads(result.export("json", tmp_path / "out")[0].read_text())
+    of_tasks = document["prompt"].pop("tasks")
     assert document["prompt"] == {"variant": "default"}
+    assert {name: one["template"] for name, one in of_tasks.items()} == TEMPLATES
     assert document["evidence"]["confirm"]["by_task"].keys() == {"colours", "animals"}
-    assert chosen(result.run_id, store=f"sqlite:///{tmp_path}/store.db").prompt_text is None
+    whole = json.loads(result.export("recommendation", tmp_path / "out")[0].read_text())
+    assert whole["prompts"][result.run_id] == {f"{name}/default": text for name, text in TEMPLATES.items()}
+    files = {path.name: path.read_text() for path in result.export("openai", tmp_path / "out")}
+    assert {name: files[f"openai.{name}.prompt.jinja"] for name in TEMPLATES} == TEMPLATES
+    mlflow = json.loads(result.export("mlflow", tmp_path / "out")[0].read_text())
+    assert mlflow["task_templates"] == TEMPLATES
+    manifest = json.loads(files["openai.manifest.json"])
+    (fate,) = [one for one in manifest["settings"] if one["setting"] == "prompt"]
+    assert fate["key"] == "openai.TASK.prompt.jinja"
+
+
+def test_an_export_from_the_store_holds_the_template_of_each_task(tmp_path):
+    """A run that is loaded again has no one prompt, and those of all its tasks."""
+    result = run(harness.tune, the_spec(tmp_path), tmp_path)
+    found = chosen(result.run_id, store=f"sqlite:///{tmp_path}/store.db")
+    assert found.prompt_text is None
+    selection = selection_of([found.recommendation], templates={result.run_id: found.templates})
+    assert selection.task_templates == TEMPLATES
+
+
+def test_a_credential_in_the_template_of_a_task_is_not_exported(tmp_path):
+    """As in the one template of a run of one task."""
+    result = run(harness.tune, the_spec(tmp_path), tmp_path)
+    kept = {**TEMPLATES, "animals": "Use sk-abcdefghijklmnop1234 on {{ text }}"}
+    templates = {f"{name}/default": text for name, text in kept.items()}
+    selection = selection_of([result.record.recommendation], templates={result.run_id: templates})
+    with pytest.raises(UsageError, match="looks like a credential"):
+        made_for("mlflow", selection)
+
+
+def test_a_comparison_shows_each_task(tmp_path):
+    """Medium against small, on the samples that both answered: better at colours, worse at animals."""
+    spec = the_spec(tmp_path)
+    small = run(harness.evaluate, spec, tmp_path, scripted, SETTINGS)
+    medium = run(harness.evaluate, spec, tmp_path, scripted, {**SETTINGS, "model": "sim/medium"})
+    found = harness.compare(small, medium)
+    moved = {one.value: one for one in found.comparison.slices if one.field == "task"}
+    assert {name: one.n_pairs for name, one in moved.items()} == {"colours": 90, "animals": 29}
+    assert moved["colours"].difference.low > 0 > moved["animals"].difference.high
+    assert "task: animals" in repr(found)
+    assert "| task: animals |" in found.markdown()
+
+
+def test_a_gate_on_several_tasks_shows_each(tmp_path):
+    """A first run makes the baseline; settings that are worse where most weight lies fail, task by task."""
+    path, gate = tmp_path / "baseline.json", {"alpha": 0.05, "tolerance": 0.05}
+    spec = the_spec(tmp_path, gate=gate)
+    best, other = ({**SETTINGS, "model": f"sim/{size}"} for size in ("medium", "small"))
+    run(harness.gate, spec, tmp_path, scripted, path, settings=best, update_baseline=True)
+    found = run(harness.gate, spec, tmp_path, scripted, path, settings=other)
+    assert found.exit_code() == 1
+    moved = {one.value: one.difference for one in found.comparison.slices if one.field == "task"}
+    assert moved["colours"].high < 0 < moved["animals"].low
+    assert "task: colours" in found.markdown()
+
+
+def test_a_terminal_tells_the_quality_of_each_task(tmp_path):
+    """Below the quality of the whole, of a recommendation and of an evaluation."""
+    tuned = run(harness.tune, the_spec(tmp_path), tmp_path)
+    measured = run(harness.evaluate, the_spec(tmp_path), tmp_path, scripted, SETTINGS)
+    for show, result, trial in (
+        (show_recommendation, tuned, tuned.record.recommendation.trial),
+        (show_evaluation, measured, measured.trial),
+    ):
+        stream = io.StringIO()
+        show(result, stream)
+        found = [line for line in stream.getvalue().splitlines() if line.startswith("Task ")]
+        names = list(trial.by_task)
+        assert found == [f"Task         {name}: {quality(trial.by_task[name])}" for name in names]
 
 
 def test_figures_and_slices_are_named_by_task(tmp_path):

@@ -36,8 +36,8 @@ def require_text(call: Call) -> None:
     text = "".join(call.texts)
     if not text.strip():
         raise UsageError(
-            f"the text of sample {call.sample_id!r} is {text!r}, and nothing has no vector; leave such rows "
-            "out of the data"
+            f"the text of sample {call.sample_id!r} is blank ({len(text)} characters), and nothing has no "
+            "vector; leave such rows out of the data"
         )
 
 

@@ -124,6 +124,11 @@ class Model:
         """The name in a spec: "provider/name"."""
         return f"{self.provider}/{self.name}"
 
+    @property
+    def end(self) -> str:
+        """Since when a retired model is served no more, in words: its last day, or when that was seen."""
+        return f"since {self.deprecation_date}" if self.deprecation_date else f"as of {self.as_of}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderFacts:
@@ -170,10 +175,9 @@ class Catalogue:
         if model is None:
             raise CatalogueError(self._unknown(full_name))
         if model.retired:
-            ended = f"since {model.deprecation_date}" if model.deprecation_date else f"as of {model.as_of}"
             raise CatalogueError(
                 f"model {full_name!r} is retired: {model.provider} serves it no more "
-                f"({ended}); use its successor '{model.provider}/{model.successor}'"
+                f"({model.end}); use its successor '{model.provider}/{model.successor}'"
             )
         return model
 

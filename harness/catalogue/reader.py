@@ -15,6 +15,7 @@ from typing import cast, get_args
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from harness.catalogue.faults import accepts_faults, price_faults
 from harness.catalogue.models import (
     VECTOR_SETTINGS,
     Accepts,
@@ -173,7 +174,7 @@ def _file(path: Path, yaml: YAML) -> _Section:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise CatalogueError(f"{path.name}: cannot be read: {error.strerror or error}") from error
+        raise CatalogueError(f"{path.name}: cannot be read, {error.strerror}: {path}") from error
     except (YAMLError, UnicodeError) as error:
         raise CatalogueError(f"{path.name}: cannot be read as YAML: {error}") from error
     if not isinstance(content, dict):
@@ -315,16 +316,8 @@ def _rates(section: _Section, model_class: ModelClass, long_prompt: LongPrompt |
         reasoning=section.optional_number("reasoning"),
         long_prompt=long_prompt,
     )
-    if prices.input <= 0:
-        raise section.fault("input", f"is {prices.input}, expected more than 0; what costs nothing is `free`")
-    # An embedding has no output tokens to bill.
-    if prices.output < 0 or (prices.output == 0 and model_class != "EMBEDDING"):
-        raise section.fault("output", f"is {prices.output}, expected more than 0")
-    if prices.cached_input is not None and not 0 <= prices.cached_input <= prices.input:
-        raise section.fault("cached_input", f"is {prices.cached_input}, expected 0 to {prices.input} (input)")
-    for name in ("cache_write", "reasoning"):
-        if (getattr(prices, name) or 0.0) < 0:
-            raise section.fault(name, f"is {getattr(prices, name)}, expected 0 or more")
+    for name, message in price_faults(prices, model_class, free_by="`free`"):
+        raise section.fault(name, message)
     return prices
 
 
@@ -358,31 +351,18 @@ def _custom(settings: _Section) -> dict[str, Accepts]:
 def _accepts(entry: _Section, beside: _Section) -> Accepts:
     """beside: the set of settings that the entry belongs to."""
     entry.only("low", "high", "choices", "default", "not_with", "only_with")
-    low, high = entry.optional_number("low"), entry.optional_number("high")
-    if low is not None and high is not None and low > high:
-        raise entry.fault("low", f"is {low}, which is above high, {high}")
-    choices = tuple(entry.items("choices")) if "choices" in entry.values else None
-    default = cast("JsonValue", entry.values.get("default"))
-    if isinstance(default, int | float):
-        too_low, too_high = low is not None and default < low, high is not None and default > high
-        if too_low or too_high:
-            raise entry.fault("default", f"is {default}, which lies outside {low} to {high}")
-    if choices is not None and default is not None and default not in choices:
-        raise entry.fault("default", f"is {default!r}, which is none of the choices {list(choices)}")
     only_with = entry.section("only_with")
-    not_with = tuple(str(name) for name in entry.items("not_with"))
-    for key, others in (("not_with", not_with), ("only_with", only_with.values)):
-        for other in others:
-            if other not in beside.values:
-                raise entry.fault(key, f"names {other!r}, which is no setting of {beside.key}")
-    return Accepts(
-        low=low,
-        high=high,
-        choices=choices,
-        default=default,
-        not_with=not_with,
+    accepts = Accepts(
+        low=entry.optional_number("low"),
+        high=entry.optional_number("high"),
+        choices=tuple(entry.items("choices")) if "choices" in entry.values else None,
+        default=cast("JsonValue", entry.values.get("default")),
+        not_with=tuple(str(name) for name in entry.items("not_with")),
         only_with={other: tuple(only_with.items(other)) for other in only_with.values},
     )
+    for name, message in accepts_faults(accepts, beside.values, beside.key):
+        raise entry.fault(name, message)
+    return accepts
 
 
 def _limited(

@@ -118,10 +118,15 @@ def _check(folder: Path, store: str | None) -> int:
     from harness.catalogue.models import load_catalogue
     from harness.errors import UsageError
     from harness.outputs.exports.registry import MANIFEST
+    from harness.store.health import missing_file
 
     paths = sorted(folder.rglob(f"*.{MANIFEST}"))
     if not paths:
         raise UsageError(f"{folder} holds no *.{MANIFEST}; name the folder of an export")
+    if store is not None and (absent := missing_file(store, {})) is not None:
+        raise UsageError(
+            f"--store: there is no {absent}, and nothing could be compared with it; name one that is"
+        )
     catalogue, today = load_catalogue(), datetime.now(UTC).date()
     held = [_still_holds(path, catalogue, today, store) for path in paths]
     if all(held):
@@ -134,22 +139,24 @@ def _still_holds(path: Path, catalogue: Catalogue, today: date, store: str | Non
     from typing import cast
 
     from harness.errors import HarnessError
-    from harness.outputs.exports.expiry import moved
-    from harness.outputs.exports.registry import read_manifest
-    from harness.past import data_now
+    from harness.outputs.exports.expiry import moved, own_price_moves
+    from harness.outputs.exports.registry import missing_files, read_manifest
+    from harness.past import run_now
 
-    rests_on = cast("Mapping[str, JsonValue]", read_manifest(path)["rests_on"])
-    data, faults = dict[str, str](), list[str]()
+    manifest = read_manifest(path)
+    rests_on = cast("Mapping[str, JsonValue]", manifest["rests_on"])
+    data, faults = dict[str, str](), list(missing_files(path.parent, manifest))
     for run in cast("Mapping[str, JsonValue]", rests_on["runs"]):
         try:
-            now = data_now(run, store=store)
+            now = run_now(run, store=store)
         except HarnessError as error:
             faults.append(f"the data of run {run} cannot be compared: {error}")
             continue
-        if now is None:
+        faults += own_price_moves(rests_on, now.prices)
+        if now.data is None:
             click.echo(f"{path}: note: the data of run {run} is not here, and is not compared")
         else:
-            data[run] = now
+            data[run] = now.data
     faults += moved(rests_on, catalogue, today=today, data_sha256=data)
     for fault in faults:
         click.echo(f"{path}: {fault}")

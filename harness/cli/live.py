@@ -42,6 +42,7 @@ class LiveView:
         self._shown = shown
         self._live: Live | None = None
         self._last_share = -1.0
+        self._measuring = False
 
     def __enter__(self) -> Self:
         return self
@@ -64,15 +65,16 @@ class LiveView:
         self._live.update(picture(progress))
 
     def _line(self, progress: Progress) -> None:
+        if self._measuring and progress.phase != "judges":
+            self._last_share = -1.0  # what was counted until here is not of the trials
+        self._measuring = progress.phase == "judges"
         share = progress.done / max(1, progress.planned)
         if share - self._last_share < QUIET_STEP:
             return
         self._last_share = share
         spend = progress.spend
-        evaluating = progress.phase == "eval"
         text = (
-            f"{progress.phase}: {numbers.counted(progress.done, 'answer')}, "
-            f"{_measured(progress) if evaluating else numbers.counted(len(progress.trials), 'trial')}, "
+            f"{progress.phase}: {_counted(progress)}, "
             f"{numbers.money(spend.usd)} spent, {numbers.counted(spend.calls, 'call')} paid, "
             f"{numbers.seconds(progress.elapsed_s)}"
         )
@@ -81,6 +83,8 @@ class LiveView:
 
 def picture(progress: Progress) -> Group:
     """The table of trials with the spend bar below it."""
+    if progress.phase == "judges":
+        return Group(Text(f"{progress.run}: measuring judges on labelled answers"), _spend_line(progress))
     part = "" if progress.phase == "eval" else f", {progress.phase} split"
     table = Table(box=None, pad_edge=False, header_style="bold", title=f"{progress.run}{part}")
     for name in ("trial", "model", "settings"):
@@ -119,6 +123,8 @@ def show_recommendation(result: TuneResult, stream: IO[str]) -> None:
     console.print(f"Recommended  {numbers.settings_line(choice.settings)}", markup=False)
     price = numbers.price_phrase(choice.trial.usd_per_1k_calls)
     console.print(f"Why          {choice.reason} On fresh samples: {quality}; {price}.", markup=False)
+    for name, text in task_lines(choice.trial):
+        console.print(f"Task         {name}: {text}", markup=False)
     console.print(f"Ties         {choice.certainty or 'there is no other finalist'}", markup=False)
     console.print(f"Export       harness export json {choice.run}", markup=False)
     for sentence in separations(choice):
@@ -138,6 +144,7 @@ def show_evaluation(result: EvalResult, stream: IO[str]) -> None:
     lines = [
         ("Measured", f"{it.line} ({it.origin}), on {it.samples}"),
         ("Quality", f"{it.metric} {it.quality}"),
+        *(("Task", f"{name}: {text}") for name, text in task_lines(result.trial)),
         ("Price", numbers.price_phrase(result.trial.usd_per_1k_calls)),
         ("Latency", f"p50 / p95 {it.latency}{first}"),
         ("Answers", it.rates),
@@ -149,6 +156,11 @@ def show_evaluation(result: EvalResult, stream: IO[str]) -> None:
     for name, text in lines:
         console.print(f"{name:<12} {text}", markup=False)
     _places(console, result)
+
+
+def task_lines(trial: Trial) -> list[tuple[str, str]]:
+    """Each of several tasks with its own quality; nothing for one task."""
+    return [(name, numbers.quality(found)) for name, found in trial.by_task.items()]
 
 
 def _places(console: Console, result: RunResult) -> None:
@@ -177,8 +189,15 @@ def _worth_showing(trials: tuple[Trial, ...]) -> list[Trial]:
     return sorted(sorted(trials, key=order)[:SHOWN_TRIALS], key=lambda trial: trial.number)
 
 
-def _measured(progress: Progress) -> str:
-    return ", ".join(numbers.quality(trial.quality) for trial in progress.trials)
+def _counted(progress: Progress) -> str:
+    """What there is so far: verdicts, or answers and what they show."""
+    if progress.phase == "judges":
+        of = numbers.count(progress.planned)
+        return f"{numbers.counted(progress.done, 'verdict')} of {of} on labelled answers"
+    trials = numbers.counted(len(progress.trials), "trial")
+    if progress.phase == "eval":
+        trials = ", ".join(numbers.quality(trial.quality) for trial in progress.trials)
+    return f"{numbers.counted(progress.done, 'answer')}, {trials}"
 
 
 def _spend_line(progress: Progress) -> Table:
@@ -186,7 +205,8 @@ def _spend_line(progress: Progress) -> Table:
     line = Table.grid(padding=(0, 2))
     line.add_row(
         ProgressBar(total=max(1, progress.planned), completed=progress.done, width=30),
-        f"{numbers.count(progress.done)} of at most {numbers.count(progress.planned)} answers",
+        f"{numbers.count(progress.done)} of at most {numbers.count(progress.planned)} "
+        f"{'verdicts' if progress.phase == 'judges' else 'answers'}",
         f"{_money(spend)}, {numbers.counted(spend.cached, 'answer')} cached",
         numbers.seconds(progress.elapsed_s),
     )

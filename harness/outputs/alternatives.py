@@ -16,7 +16,7 @@ from harness.outputs.spans import Span, spans
 from harness.outputs.verdict import reading
 from harness.records import Bounds
 
-CONSISTENCY, DISTINCT = "consistency", "distinct_2"  # metrics of trials whose samples were repeated
+CONSISTENCY, DIVERSITY = "consistency", "diversity"  # metrics of trials whose samples were repeated
 MOST_LINES = 24
 
 
@@ -174,7 +174,7 @@ def variety(trials: Sequence[Trial]) -> tuple[VarietyLine, ...]:
             number=t.number,
             model=t.settings.model,
             consistency=f"{t.metrics[CONSISTENCY]:.2f}",
-            diversity=f"{t.metrics[DISTINCT]:.2f}" if DISTINCT in t.metrics else "answers of one word",
+            diversity=f"{t.metrics[DIVERSITY]:.2f}" if DIVERSITY in t.metrics else "answers of one word",
             samples=numbers.count(t.samples),
         )
         for t in told[:MOST_LINES]

@@ -108,6 +108,8 @@ def _postfix(progress: Progress) -> str:
     paid = numbers.money(spend.usd)
     if spend.cap_usd is not None:
         paid += f" of {numbers.money(spend.cap_usd)}"
+    if progress.phase == "judges":
+        return paid
     if progress.phase == "eval":
         parts = [numbers.quality(trial.quality) for trial in progress.trials]
         return ", ".join([*parts, paid])

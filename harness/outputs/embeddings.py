@@ -15,10 +15,11 @@ from harness.outputs import numbers
 
 BESIDE = ("ndcg@10", "recall@1", "recall@10", "mrr@10")  # scores of a query, in the order of the table
 OF: Mapping[str, str] = {"different": "of different texts hit", "hits": "of hits are wrong"}
+HELD: Mapping[str, str] = {"kept": ": kept", "broken": ": BROKEN", "unclear": ": not confirmed"}
 VERDICTS: Mapping[str, str] = {
     "kept": "The confirm pairs show it kept.",
     "broken": "The confirm pairs show it BROKEN: do not ship this threshold.",
-    "unclear": "The confirm pairs alone are too few to show it, which takes nothing from the guarantee.",
+    "unclear": "NOT CONFIRMED: the confirm pairs do not show that the limit is kept, and do not refute it.",
 }
 
 
@@ -130,6 +131,19 @@ def shown_caches(record: RunRecord) -> tuple[CacheReport, ...]:
     return tuple(one for one in record.caches if one.trial == number)
 
 
+def false_hits(report: CacheReport) -> str:
+    """What was seen of false hits, beside the limit, as a phrase."""
+    if report.threshold is None:
+        return "cache off"
+    among = report.different if report.of == "different" else report.hits
+    high = "" if report.high is None else f", at most {numbers.share(report.high)}"
+    return (
+        f"{numbers.count(report.false)} of {numbers.count(among)} {OF[report.of]}{high} with "
+        f"{numbers.share(report.level)} confidence on the {report.split} split, limit "
+        f"{numbers.share(report.limit)}{HELD.get(report.verdict, '')}"
+    )
+
+
 def _cache(report: CacheReport) -> CacheData:
     limit = f"at most {numbers.share(report.limit)} {OF[report.of]}"
     sure = f"with {numbers.share(report.level)} confidence"
@@ -138,6 +152,13 @@ def _cache(report: CacheReport) -> CacheData:
         sentence = f"No threshold can be shown to see to it that {limit}: {why}."
     else:
         sentence = f"From a cosine of {report.threshold:.4f} up, {limit}, {sure}."
+        if report.split == "search":
+            sentence = (
+                f"A cosine of {report.threshold:.4f} was chosen on these pairs so that {limit}, {sure} if "
+                "the pairs are independent."
+            )
+        elif report.verdict != "kept":
+            sentence = f"To be confirmed: from a cosine of {report.threshold:.4f} up, {limit}, {sure}."
     among = report.different if report.of == "different" else report.hits
     seen = f"{numbers.count(report.false)} of {numbers.count(among)}"
     high = "" if report.high is None else f", {sure} at most {numbers.share(report.high)}"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from harness.findings import RunRecord, RunState, Trial
 from harness.outputs import numbers
+from harness.outputs.embeddings import false_hits, shown_caches
 from harness.records import Estimate
 
 SAME = "no clear difference"
@@ -27,11 +28,15 @@ def verdict(record: RunRecord) -> str:
     if record.verb == "eval":
         # Nothing was to be chosen, so nothing is missing.
         (only,) = record.trials
-        return f"Measured {numbers.settings_line(only.settings)}: {_figures(only, record.metric)}."
+        told = [_figures(only, record.metric), *(false_hits(one) for one in shown_caches(record)[-1:])]
+        return f"Measured {numbers.settings_line(only.settings)}: {'; '.join(told)}."
     choice = record.recommendation
     if choice is None:
         return WITHOUT_CHOICE[record.state]
-    figures = _figures(choice.trial, record.metric)
+    caches = shown_caches(record)
+    if caches and caches[-1].threshold is None:
+        return f"Leave the cache off: no threshold is recommended; {caches[-1].why}."
+    figures = "; ".join([_figures(choice.trial, record.metric), *(false_hits(one) for one in caches[-1:])])
     if choice.trial.number == 0:
         return f"Keep the untuned default, {numbers.settings_line(choice.settings)}: {figures}."
     against = ""

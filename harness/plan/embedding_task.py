@@ -6,7 +6,6 @@ not send anything.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +15,10 @@ from harness.errors import DataError, UsageError
 from harness.plan.columns import Row
 from harness.plan.corpus import Corpus, Fields, open_corpus
 from harness.plan.data_source import find_rows
-from harness.plan.embedding import Embedding, same, target_fault
+from harness.plan.embedding import Embedding, target_fault
 from harness.plan.embedding_spec import THE_TEXT, EmbeddingTaskSpec, VectorSearchSpec
 from harness.plan.lengths import LengthCheck, longest_prompts
 from harness.plan.problems import Problems, suggestion
-from harness.plan.rows import Rows
 from harness.plan.templates import ONLY_VARIANT, TemplateCheck, read_variants
 from harness.plan.yaml_source import YamlSource
 from harness.prompts import Prompt
@@ -166,26 +164,6 @@ def _documents(
                 ("task", "document", name), f"is no variant of task.prompt; {suggestion(name, prompts)}"
             )
     return {name: written.get(name, plain) for name in prompts}
-
-
-def few_pairs(embedding: Embedding, rows: Rows, level: float) -> list[str]:
-    """What to say before anything is spent of too few pairs to show any threshold; nothing where they do.
-
-    Without a single false hit, n different pairs show a limit p at this level when (1 - p)^n <= 1 - level.
-    Source: Clopper and Pearson 1934, Biometrika 26(4), for no event.
-    """
-    if embedding.kind != "semantic_cache" or embedding.false_hits_of != "different":
-        return []
-    needed = math.ceil(math.log(1 - level) / math.log1p(-embedding.false_hit_rate))
-    there = sum(same(rows.sample(one).target) is False for one in rows.ids("search"))
-    if there >= needed:
-        return []
-    note = (
-        f"no threshold can be shown to keep false hits at {embedding.false_hit_rate:g} with {level:.0%} "
-        f"confidence: that takes {needed} different pairs on the search split, and there are {there}; label "
-        "more pairs, or raise task.false_hit_rate"
-    )
-    return [note]
 
 
 def fallen_back(

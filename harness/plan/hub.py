@@ -1,7 +1,7 @@
 """The door to Hugging Face `datasets`: Parquet files and data sets of the hub, as plain rows.
 
 In: a path, or a name with its revision. Out: rows with their number. The only file that imports
-`datasets`, and only inside functions. Whether the network may be used is decided by the
+`datasets` and `huggingface_hub`, and only inside functions. Whether the network may be used is decided by the
 environment (`HF_HUB_OFFLINE`), never here: without a network, a name fails at once and says so.
 """
 
@@ -71,11 +71,15 @@ def parquet_rows(path: Path, shown: str) -> Iterator[NumberedRow]:
 
 def hub_rows(hub: HubName) -> Iterator[NumberedRow]:
     """Rows of a data set of the hub, numbered from 1. Raises DataError when it cannot be loaded."""
+    place, revision = hub.name, hub.revision
     if not Path(hub.name).is_dir():
         refuse_unreachable(hub, os.environ, urllib.request.getproxies())
+        if _is_offline(os.environ):
+            snapshot = _snapshot(hub)
+            place, revision = (place, revision) if snapshot is None else (str(snapshot), None)
     library = _library(hub.shown)
     try:
-        loaded = library.load_dataset(hub.name, hub.config, split=hub.split, revision=hub.revision)
+        loaded = library.load_dataset(place, hub.config, split=hub.split, revision=revision)
     except Exception as error:  # the library raises its own, the hub's, Arrow's and the system's errors
         hint = (
             "check name, config, split and revision; without network, load it once where there is one, "
@@ -102,9 +106,8 @@ def refuse_unreachable(
     The library would try for 25 seconds, and then take an older copy without a word. Nothing is asked when
     it is told to stay offline, or when a proxy looks the address up.
     """
-    offline = any(environ.get(n, "").lower() in YES for n in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"))
     host = urlsplit(environ.get("HF_ENDPOINT") or HUB).hostname or ""
-    if offline or proxies:
+    if _is_offline(environ) or proxies:
         return
     try:
         resolve(host, 443)
@@ -114,6 +117,34 @@ def refuse_unreachable(
             "online, set HF_HUB_OFFLINE=1 to use what was loaded before, or use a file"
         )
         raise DataError([Problem(hub.shown, None, "", message)]) from error
+
+
+def _is_offline(environ: Mapping[str, str]) -> bool:
+    return any(environ.get(name, "").lower() in YES for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"))
+
+
+def _snapshot(hub: HubName) -> Path | None:
+    """The folder of this revision in the hub's cache; `None`: the library may have a copy of its own.
+
+    Raises DataError for a revision that the cache does not hold: the library's copy is the latest one that
+    was loaded, whatever its revision.
+    """
+    import huggingface_hub
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        found = huggingface_hub.snapshot_download(
+            hub.name, repo_type="dataset", revision=hub.revision, local_files_only=True
+        )
+    except (LocalEntryNotFoundError, HFValidationError) as error:
+        if hub.revision is None:
+            return None
+        message = (
+            "is not in the hub's cache on this machine, and offline nobody is asked; fetch it once online: "
+            f"`hf download --repo-type dataset {hub.name} --revision {hub.revision}`, or use a file"
+        )
+        raise DataError([Problem(hub.shown, None, "", message)]) from error
+    return Path(found)
 
 
 def _library(shown: str) -> Any:

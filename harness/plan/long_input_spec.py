@@ -25,7 +25,7 @@ class LongInputsSpec(Strict):
         default=None,
         ge=1,
         description="Most tokens of the field in one prompt, by OpenAI's encoding o200k; other models cut "
-        "the same text into up to a fifth more.",
+        "the same text into more, in English up to a fifth.",
     )
     keep: Keep = Field(default="start", description="truncate: the start, the end, or half of both.")
     by: By = Field(default="sentence", description="map_reduce: where chunks end.")

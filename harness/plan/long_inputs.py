@@ -16,8 +16,7 @@ from statistics import median
 
 from harness.chunks import By, Keep, clipped, cut
 from harness.errors import Problem, UsageError
-from harness.loading import load_litellm
-from harness.plan.lengths import O200K
+from harness.plan.encodings import O200K, counter
 from harness.plan.long_input_spec import Combine, LongInputsSpec
 from harness.plan.problems import Place, Problems
 from harness.plan.templates import TemplateCheck, read_prompt
@@ -40,9 +39,9 @@ def tokens_of(text: str) -> int:
     Thousands of letters, or of blanks, on end are counted a part at a time, which adds a token a part at
     most: the encoder's time grows with the square of such a run.
     """
-    encode = load_litellm().encode
+    count = counter(O200K)
     ends = [0, *(found.end() for found in LONG_RUN.finditer(text)), len(text)]
-    return sum(len(encode(model=O200K, text=text[start:end])) for start, end in pairwise(ends))
+    return sum(count(text[start:end]) for start, end in pairwise(ends))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

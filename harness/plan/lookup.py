@@ -10,11 +10,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from harness.catalogue.models import Accepts, Catalogue, Model, Prices, ProviderFacts
+from harness.catalogue.faults import accepts_faults, price_faults
+from harness.catalogue.models import Accepts, Catalogue, LongPrompt, Model, Prices, ProviderFacts
 from harness.catalogue.reader import with_file
 from harness.errors import CatalogueError
 from harness.plan.problems import Place, Problems, suggestion
-from harness.plan.provider_spec import AcceptedSpec, AcceptsSpec, ModelSpec, ProviderSpec
+from harness.plan.provider_spec import (
+    AcceptedSpec,
+    AcceptsSpec,
+    ModelSpec,
+    PricesSpec,
+    ProviderSpec,
+    RatesSpec,
+)
 from harness.records import MODEL_CLASSES, SENT_FIELDS, Endpoint, ModelClass
 
 FREE = Prices(input=0.0, output=0.0)
@@ -184,7 +192,10 @@ def _models(name: str, spec: ProviderSpec, catalogue: Catalogue, problems: Probl
                 settings=_unlisted(facts, own.model_class),
                 source=OWN,
             )
-        yield _own_model(base, own, free=spec.free or facts.free)
+        free = spec.free or facts.free
+        made = _own_model(base, own, free=free)
+        _note_faults(place, made, own, problems, free=free)
+        yield made
 
 
 def _unlisted(facts: ProviderFacts, model_class: ModelClass | None) -> Mapping[str, Accepts]:
@@ -208,8 +219,7 @@ def _meant(name: str, spec: ProviderSpec, catalogue: Catalogue, problems: Proble
 def _own_model(base: Model, own: ModelSpec, *, free: bool) -> Model:
     prices = FREE if free else base.prices
     if own.prices is not None:
-        given = own.prices
-        prices = Prices(**given.model_dump())
+        prices = _own_prices(own.prices, base.prices)
     timed = own.answer_s
     return replace(
         base,
@@ -226,6 +236,54 @@ def _own_model(base: Model, own: ModelSpec, *, free: bool) -> Model:
         texts_per_request=own.texts_per_request or base.texts_per_request,
         tokens_per_request=own.tokens_per_request or base.tokens_per_request,
     )
+
+
+def _own_prices(given: PricesSpec, known: Prices | None) -> Prices:
+    """The prices that a spec states; known: of the same model in the catalogue.
+
+    A dearer tier of long prompts that it says nothing of stays, so that no bill is thought too low.
+    """
+    rates = _rates(given)
+    if given.long_prompt is not None:
+        tier = LongPrompt(above_tokens=given.long_prompt.above_tokens, prices=_rates(given.long_prompt))
+        return replace(rates, long_prompt=tier)
+    if known is None or known.long_prompt is None:
+        return rates
+    kept = known.long_prompt.prices
+    dearer = replace(kept, input=max(kept.input, rates.input), output=max(kept.output, rates.output))
+    return replace(rates, long_prompt=replace(known.long_prompt, prices=dearer))
+
+
+def _rates(given: RatesSpec) -> Prices:
+    return Prices(**given.model_dump(include=set(RatesSpec.model_fields)))
+
+
+def _note_faults(place: Place, model: Model, own: ModelSpec, problems: Problems, *, free: bool) -> None:
+    """Note what makes no sense of the prices and settings that a spec states of this model."""
+    by = f"declared by providers.{model.provider}.free: true"
+    if own.prices is not None and not (free and own.prices.input == own.prices.output == 0):
+        for name, message in price_faults(_rates(own.prices), model.model_class, free_by=by):
+            problems.add((*place, "prices", name), message)
+        if own.prices.long_prompt is not None:
+            for name, message in price_faults(_rates(own.prices.long_prompt), model.model_class, free_by=by):
+                problems.add((*place, "prices", "long_prompt", name), message)
+    if own.settings is not None:
+        for setting, accepts in model.settings.items():
+            where = f"{model.full_name} in this spec"
+            for name, message in accepts_faults(accepts, model.settings, where):
+                problems.add((*place, "settings", setting, name), f"{message}; correct it")
+
+
+def ended(models: Mapping[str, Model], shipped: Catalogue) -> list[str]:
+    """Which of these models the catalogue that ships calls retired, though a spec declares them anew."""
+    known = {model.full_name: model for model in shipped.models if model.retired}
+    return [
+        f"{name} is declared here, but {known[name].provider} serves it no more "
+        f"({known[name].end}): its calls may fail; its successor is "
+        f"{known[name].provider}/{known[name].successor}"
+        for name in models
+        if name in known
+    ]
 
 
 def _accepted(settings: AcceptsSpec) -> dict[str, Accepts]:

@@ -318,6 +318,12 @@ class Plan:
         return "tune" if self.evaluated is None else "eval"
 
     @property
+    def most_trials(self) -> int:
+        """How many different settings may be tried."""
+        distinct = self.space.distinct
+        return self.n_trials if distinct is None else min(self.n_trials, distinct)
+
+    @property
     def asked_models(self) -> Mapping[str, Model]:
         """Every model that a run may call: of the space, judges, fallbacks, and what finds near prompts."""
         near = {} if self.near is None else {self.near.model.full_name: self.near.model}

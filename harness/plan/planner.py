@@ -19,16 +19,17 @@ from harness.plan.aims import aim_of, notes_of
 from harness.plan.data_source import CACHE_FOLDER, rows_missing
 from harness.plan.embedding import Embedding
 from harness.plan.embedding_spec import EmbeddingTaskSpec
-from harness.plan.embedding_task import EmbeddingDraft, fallen_back, few_pairs
+from harness.plan.embedding_task import EmbeddingDraft, fallen_back
 from harness.plan.frames import with_rows_written
 from harness.plan.gate_spec import check_gate, gate_of
 from harness.plan.given import Given, read_given
 from harness.plan.judging import Panel
-from harness.plan.lookup import find_models, make_endpoints, with_own_entries, with_own_files
+from harness.plan.lookup import ended, find_models, make_endpoints, with_own_entries, with_own_files
 from harness.plan.mapping import note_unsent
 from harness.plan.near_answers import find_near, refuse_near
 from harness.plan.overrides import Overrides, overridden, refuse_overrides
 from harness.plan.own_scorers import lifted
+from harness.plan.pairs import pair_notes
 from harness.plan.plan import Budget, Evaluated, NearAnswers, Plan, Sampler, Space
 from harness.plan.rows import Rows, Selection
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
@@ -37,7 +38,7 @@ from harness.plan.spec import SearchSpec, Spec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.task import Task
 from harness.plan.task_draft import TaskDraft, agree, joined, one_panel, read_rows, row_notes, vector_task
-from harness.plan.vector_space import make_vector_space, unasked
+from harness.plan.vector_space import make_vector_space, unasked, unshortened
 from harness.plan.warm_start import Sources, find_presets, find_warm, from_pinned, pinned_form
 from harness.prompts import Prompt
 from harness.records import JsonValue, Split
@@ -180,6 +181,7 @@ class _Draft:
             self.models = find_models(search.models, self.catalogue, problems)
             self.space = make_vector_space(search, self.models, tuple(self.prompts), problems)
             draft.refuse_idle_top_k(search)
+            self.notes += unshortened(search, self.models)
         fallback = self.reading.spec.fallback if self.reading.spec else ()
         self.fallback = find_models(fallback, self.catalogue, problems, ("fallback",))
         self.embedding = draft.found({**self.models, **self.fallback})
@@ -187,8 +189,6 @@ class _Draft:
             check, fault = draft.row_check(self.embedding, {**self.models, **self.fallback})
             find = (self.folder, self.cache)
             self.rows = read_rows(task, self._selection, find, problems, check=check, fault=fault)
-            if self.rows is not None:
-                self.notes += few_pairs(self.embedding, self.rows, (self.reading.aim or AimSpec()).confidence)
 
     def _refuse_untimed(self) -> None:
         """Note a limit on the first token for a provider that answers in one piece."""
@@ -305,7 +305,7 @@ class _Draft:
         near = [] if self.near is None else [self.near.model]
         models = self.models.values()
         used = [*{**self.models, **self.panel.models, **self.fallback}.values(), *near]
-        return Plan(
+        plan = Plan(
             experiment=spec.experiment,
             description=spec.description,
             spec_file=spec_file,
@@ -334,6 +334,7 @@ class _Draft:
                 *self.panel.notes(self.models),
                 *self._unused(),
                 *self._absences(spec.search, space),
+                *ended({**self.models, **self.fallback, **self.panel.models}, self.shipped),
                 *row_notes(task),
                 *(note for draft in self.tasks for note in draft.notes),
                 *self.notes,
@@ -343,6 +344,7 @@ class _Draft:
             judge_models=self.panel.models,
             gate=gate_of(spec.gate, self.folder),
         )
+        return replace(plan, notes=(*plan.notes, *pair_notes(plan)))
 
     def _absences(self, search: SearchSpec, space: Space) -> list[str]:
         absent = [] if self.evaluated is not None else absences(space, search.settings(), self.models)

@@ -11,13 +11,13 @@ from pydantic import Field, JsonValue, model_validator
 
 from harness.plan.problems import written
 from harness.plan.ranges import Strict
-from harness.records import SENT_FIELDS, ModelClass
+from harness.records import ModelClass
 
 ADDRESS = r"^https?://\S+$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
-class PricesSpec(Strict):
+class RatesSpec(Strict):
     """List prices in US dollars per million tokens."""
 
     input: float = Field(ge=0, description="USD per million prompt tokens.")
@@ -33,9 +33,19 @@ class PricesSpec(Strict):
     )
 
 
-def _require_order(low: float | None, high: float | None) -> None:
-    if low is not None and high is not None and low > high:
-        raise ValueError(f"low is {written(low)}, above high, {written(high)}; exchange them")
+class LongPromptSpec(RatesSpec):
+    """Prices of a call as a whole whose prompt is long."""
+
+    above_tokens: int = Field(ge=1, description="They count for prompts of more tokens than this.")
+
+
+class PricesSpec(RatesSpec):
+    """List prices in US dollars per million tokens, of prompts of any length unless long ones cost more."""
+
+    long_prompt: LongPromptSpec | None = Field(
+        default=None,
+        description="Prices of calls with a long prompt; left out: the catalogue's, if these are not lower.",
+    )
 
 
 class AcceptedSpec(Strict):
@@ -53,17 +63,6 @@ class AcceptedSpec(Strict):
         description="Values that other settings must have beside this one; null among them: not sent.",
     )
 
-    @model_validator(mode="after")
-    def _sound(self) -> AcceptedSpec:
-        _require_order(self.low, self.high)
-        for key, others in (("not_with", self.not_with), ("only_with", self.only_with)):
-            for other in others:
-                if other not in SENT_FIELDS:
-                    raise ValueError(
-                        f"{key} names {other!r}, which is no setting; take one of {', '.join(SENT_FIELDS)}"
-                    )
-        return self
-
 
 class CustomAcceptedSpec(Strict):
     """What a model takes for one custom parameter."""
@@ -76,7 +75,8 @@ class CustomAcceptedSpec(Strict):
 
     @model_validator(mode="after")
     def _ordered(self) -> CustomAcceptedSpec:
-        _require_order(self.low, self.high)
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"low is {written(self.low)}, above high, {written(self.high)}; exchange them")
         return self
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from harness.catalogue.models import Model
 from harness.plan.embedding_spec import LOCAL, VectorSearchSpec
+from harness.plan.lengths import longest_prompt
 from harness.plan.plan import Choices, Dimension, Range, Space
 from harness.plan.problems import Problems, shown
 from harness.plan.ranges import Setting
@@ -45,6 +46,7 @@ def make_vector_space(
         sent[SIZE] = search.dimensions
     dimensions = [dimension_of(name, one) for name, one in (*sent.items(), *search.local().items())]
     _check_local(dimensions, problems)
+    _refuse_unshortened(search, models, problems)
     made = {name: tuple(_fitting(model, dimensions, problems)) for name, model in models.items()}
     if search.sampler == "grid":
         refuse_endless(made, problems)
@@ -55,6 +57,13 @@ def make_vector_space(
         dimensions=made,
         defaults={name: _default(name, first, made[name]) for name in models},
     )
+
+
+def unshortened(search: SearchSpec, models: Mapping[str, Model]) -> list[str]:
+    """What to say of models whose vectors have their own length whatever is searched."""
+    if search.dimensions is None:
+        return []
+    return [f"no dimensions: {name} does not take it" for name in models if not _shortens(models[name])]
 
 
 def unasked(search: VectorSearchSpec, problems: Problems) -> None:
@@ -69,17 +78,31 @@ def unasked(search: VectorSearchSpec, problems: Problems) -> None:
 
 
 def _fitting(model: Model, dimensions: Sequence[Dimension], problems: Problems) -> Sequence[Dimension]:
-    """The dimensions as this model has them: no longer vectors than it gives."""
-    for dimension in dimensions:
-        if dimension.name != SIZE or model.dimensions is None:
-            continue
-        longest = max(_numbers(dimension), default=0)
-        if longest > model.dimensions:
-            problems.add(
-                ("search", SIZE),
-                f"holds {longest:g}, but {model.full_name} gives {model.dimensions} numbers at most",
-            )
-    return dimensions
+    """The dimensions as this model has them: vectors and pieces no longer than it gives and takes."""
+    longest_text = longest_prompt(model, 0, None)
+    for name, most, gives in (
+        (SIZE, model.dimensions if _shortens(model) else None, "gives {} numbers at most"),
+        ("chunk_tokens", longest_text, "takes texts of {} tokens at most"),
+    ):
+        asked = max((size for one in dimensions if one.name == name for size in _numbers(one)), default=0)
+        if most is not None and asked > most:
+            problems.add(("search", name), f"holds {asked:g}, but {model.full_name} {gives.format(most)}")
+    return [one for one in dimensions if one.name != SIZE or _shortens(model)]
+
+
+def _shortens(model: Model) -> bool:
+    """Whether the model can be asked for shorter vectors."""
+    return SIZE in model.settings
+
+
+def _refuse_unshortened(search: SearchSpec, models: Mapping[str, Model], problems: Problems) -> None:
+    """Note a length of vectors that no model can be asked for; beside others, such a model has its own."""
+    if search.dimensions is not None and models and not any(_shortens(one) for one in models.values()):
+        listed = " and ".join(models)
+        problems.add(
+            ("search", SIZE),
+            f"is for models that can shorten their vectors, and {listed} takes no such setting; remove it",
+        )
 
 
 def _numbers(dimension: Dimension) -> list[float]:

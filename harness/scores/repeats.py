@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.scores.answer import Answer, Scorer, judged
-from harness.scores.text import folded
-from harness.scores.words import READ_CHARACTERS, ngrams, words_of
+from harness.scores.variety import WORDS, agreement, distinct_n, plain
 
 if TYPE_CHECKING:
     from harness.records import Score
@@ -42,14 +41,13 @@ class Consistency:
             return judged(self, answers[0], None, reason="one answer alone agrees with nothing")
         read = [self._read(answer) for answer in answers]
         counts = Counter(text for text in read if text is not None)
-        agreeing = sum(count * (count - 1) for count in counts.values())
         label = min(counts, key=lambda text: (-counts[text], text)) if counts else None
-        value = agreeing / (len(read) * (len(read) - 1))
+        value = agreement(read)
         reason = "" if value == 1 else f"{len(counts)} different answers in {len(read)}"
         return judged(self, answers[0], value, label=None if label is None else label[:200], reason=reason)
 
     def _read(self, answer: Answer) -> str | None:
-        return " ".join(folded(answer.text).split()) if self.of is None else self.of.score(answer).label
+        return plain(answer.text) if self.of is None else self.of.score(answer).label
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Diversity:
     Source: distinct-n of Li et al. 2016, arXiv 1510.03055, taken over the answers to one prompt.
     """
 
-    n: int = 2
+    n: int = WORDS
     name: str = "diversity"
     version: int = field(default=1, init=False)
 
@@ -75,9 +73,6 @@ class Diversity:
         """Value from 0 to 1; no label."""
         if len(answers) < 2:
             return judged(self, answers[0], None, reason="one answer alone has no diversity")
-        grams = [
-            gram for answer in answers for gram in ngrams(words_of(answer.text[:READ_CHARACTERS]), self.n)
-        ]
-        if not grams:
-            return judged(self, answers[0], None, reason=f"no answer has {self.n} words in a row")
-        return judged(self, answers[0], len(set(grams)) / len(grams))
+        value = distinct_n([answer.text for answer in answers], self.n)
+        reason = "" if value is not None else f"no answer has {self.n} words in a row"
+        return judged(self, answers[0], value, reason=reason)

@@ -152,7 +152,9 @@ def bootstrap_interval(
         np.argsort(clusters.members, kind="stable"), np.cumsum(clusters.sizes)[:-1].astype(int)
     )
     point = float(checked([statistic(rows)], what="figures", low=lowest)[0])
-    draws = np.random.default_rng(seed).integers(clusters.count, size=(resamples, clusters.count))
+    generator = np.random.default_rng(seed)
+    # One at a time: all draws of 50,000 clusters together would take 800 MB.
+    draws = (generator.integers(clusters.count, size=clusters.count) for _ in range(resamples))
     chosen = draws if clusters.single else (np.concatenate([members[c] for c in draw]) for draw in draws)
     figures = np.array([statistic(rows[positions]) for positions in chosen])
     if np.ptp(figures) <= NO_VARIATION:

@@ -26,7 +26,6 @@ import numpy as np
 from harness.errors import InconclusiveError, StatsError
 from harness.records import Bounds
 from harness.stats.bounds import share_bounds, shared, units_to_show
-from harness.stats.clusters import checked_level
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +40,6 @@ Verdict = Literal["kept", "broken", "unclear"]
 # Each step looks at so many times the hits of the one before: a finer grid would cost more in confidence than
 # it gains in hits, a coarser one the other way round.
 STEP = 1.5
-WHAT: dict[Of, str] = {"different": "of different questions hit", "hits": "of hits are wrong"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,8 @@ class Counts:
 class Threshold:
     """A threshold that keeps its limit.
 
-    cosine: hits are at or above it. counts: on the pairs that chose it.
+    cosine: hits are at or above it. level: of the limit for whichever of `among` such thresholds is taken.
+    counts: on the pairs that chose it.
     """
 
     cosine: float
@@ -103,14 +102,7 @@ class Threshold:
     level: float
     of: Of
     counts: Counts
-
-    def words(self) -> str:
-        """What is guaranteed, as a sentence."""
-        return (
-            f"from a cosine of {self.cosine:.4f} up, at most {self.limit:.2%} {WHAT[self.of]}, with "
-            f"{self.level:.0%} confidence; seen: {self.counts.false} "
-            f"of {self.counts.different if self.of == 'different' else self.counts.hits}"
-        )
+    among: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +118,13 @@ class Check:
     verdict: Verdict
 
 
-def choose(pairs: Pairs, *, limit: float, level: float = 0.95, of: Of = "different") -> Threshold:
+def choose(
+    pairs: Pairs, *, limit: float, level: float = 0.95, of: Of = "different", among: int = 1
+) -> Threshold:
     """The lowest threshold of which the rate is at most `limit` with confidence `level`.
+
+    among: how many such choices are made of which the best by its hits is taken. Each is made at its share of
+    the error: the one with most hits is, more often than others, one that was lucky with its false hits.
 
     "different": the true rate never falls as the threshold does, so thresholds are tested from the top down,
     each by the exact binomial test of "the rate is above the limit", until one is not refuted; no confidence
@@ -143,8 +140,14 @@ def choose(pairs: Pairs, *, limit: float, level: float = 0.95, of: Of = "differe
     """
     if not 0 < limit < 1:
         raise StatsError(f"the limit is {limit!r}; expected a share between 0 and 1, such as 0.01")
-    found = (_of_different if of == "different" else _of_hits)(pairs, limit, checked_level(level))
-    return Threshold(cosine=found, limit=limit, level=level, of=of, counts=pairs.counts(found))
+    each = shared(level, among)
+    try:
+        found = (_of_different if of == "different" else _of_hits)(pairs, limit, each)
+    except InconclusiveError as error:
+        held = "" if among <= 1 else f" for each of {among} settings that may choose one"
+        raise InconclusiveError(f"{error} ({level:.0%} confidence{held})") from error
+    counts = pairs.counts(found)
+    return Threshold(cosine=found, limit=limit, level=level, of=of, counts=counts, among=among)
 
 
 def check(threshold: Threshold, pairs: Pairs) -> Check:
@@ -164,8 +167,8 @@ def _of_different(pairs: Pairs, limit: float, level: float) -> float:
     if n < needed:
         raise InconclusiveError(
             f"{n} pairs are labelled different, and no threshold can be shown to let at most {limit:.2%} of "
-            f"such pairs hit with {level:.0%} confidence from fewer than {needed}; label more pairs, allow a "
-            "higher limit, or ask for less confidence"
+            f"such pairs hit from fewer than {needed}; label more pairs, allow a higher limit, try fewer "
+            "settings, or ask for less confidence"
         )
     # The most false hits that still refute "above the limit"; every smaller number does so too.
     allowed = int((bdtr(np.arange(n, dtype=np.float64), n, limit) <= 1 - level).sum()) - 1
@@ -186,10 +189,9 @@ def _of_hits(pairs: Pairs, limit: float, level: float) -> float:
             found = _above(float(cosines[rank - 1]))
     if found is None:
         raise InconclusiveError(
-            f"no threshold can be shown to keep wrong hits at {limit:.2%} of hits with {level:.0%} "
-            f"confidence: of {len(cosines)} pairs, the nearest {_fewest(limit, level, len(cosines))} and "
-            "more hold too many different ones, or are too few; label more pairs of the kind that hits, or "
-            "allow a higher limit"
+            f"no threshold can be shown to keep wrong hits at {limit:.2%} of hits: of {len(cosines)} pairs, "
+            f"the nearest {_fewest(limit, level, len(cosines))} and more hold too many different ones, or "
+            "are too few; label more pairs of the kind that hits, or allow a higher limit"
         )
     return found
 

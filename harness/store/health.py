@@ -52,6 +52,15 @@ def store_health(url: str | None, environ: Mapping[str, str]) -> StoreHealth:
         store.close()
 
 
+def missing_file(url: str | None, environ: Mapping[str, str]) -> Path | None:
+    """The file of the store at this URL, else at `HARNESS_STORE`, else the default one, if it is not there.
+
+    `None`: it is there, or the store is no file.
+    """
+    file = _file_of(url or environ.get("HARNESS_STORE") or DEFAULT_URL)
+    return None if file is None or file.exists() else file
+
+
 def _file_of(url: str) -> Path | None:
     """The file of a URL of SQLite; `None` for any other, and for one that cannot be read."""
     from sqlalchemy.engine import make_url

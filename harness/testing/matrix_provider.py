@@ -29,6 +29,7 @@ RIGHT, WRONG = "right", "wrong"
 # A tariff so fine that every recorded cost is a whole number of tokens, to a billionth of a dollar.
 TOKENS_PER_USD = 1_000_000_000
 USD_PER_MTOK = 1e6 / TOKENS_PER_USD
+NEXT_TO_NOTHING = 1e-18  # USD per million tokens of a prompt: too little to change any sum of prices
 LONGEST_PROMPT = 10_000  # tokens
 KEPT_ROWS = 8  # rows whose repeats are kept in memory; calls of a row come together
 
@@ -134,6 +135,7 @@ def matrix_experiment(
     is merged into its section one level deep, `None` removes a section.
     """
     world = draw(matrix, seed)
+    free = world.prices is None
     rows, samples = world.shape
     folder.mkdir(parents=True, exist_ok=True)
     names = [sample_of(world, place) for place in range(samples)]
@@ -150,7 +152,9 @@ def matrix_experiment(
             "metric": "accuracy",
         },
         "search": {"models": list(models), "n_trials": rows},
-        "providers": {PROVIDER: {"api_base": "http://127.0.0.1:9/v1", "models": _stated(world)}},
+        "providers": {
+            PROVIDER: {"api_base": "http://127.0.0.1:9/v1", "free": free, "models": _stated(world)}
+        },
         "budget": {"calls": rows * samples},
         "failures": "count_as_wrong",
         "seed": seed,
@@ -171,8 +175,9 @@ def sample_of(world: MatrixDraw, column: int) -> str:
 
 def _stated(world: MatrixDraw) -> dict[str, JsonValue]:
     """The catalogue entries of the rows."""
-    free = world.prices is None
-    prices: JsonValue = {"input": 0.0, "output": 0.0 if free else USD_PER_MTOK}
+    prices: JsonValue = {"input": NEXT_TO_NOTHING, "output": USD_PER_MTOK}
+    if world.prices is None:
+        prices = {"input": 0.0, "output": 0.0}
     entries: dict[str, JsonValue] = {}
     for place in range(world.shape[0]):
         dearest = 1 if world.prices is None else _tokens(float(world.prices[place].max()))

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.insights import CachePoint, CacheReport
+from harness.stats.bounds import shared
 from harness.stats.hit_curve import Point, Traffic, eliza_landmarks, hit_curve, point_at
 from harness.stats.threshold import Pairs, Threshold, check
 from harness.trials.evidence import Arm
-from harness.trials.vector_quality import NEVER, pairs_of, whole_of
+from harness.trials.vector_quality import BEYOND, pairs_of, whole_of
 
 MOST_POINTS = 200  # of a curve: more cannot be told apart in a picture
 CHOSEN = "chosen"
@@ -42,9 +43,13 @@ def _report(arm: Arm, chosen_by: Arm | None, level: float) -> CacheReport | None
         return None
     traffic = Traffic(answer_usd=embedding.usd_per_answer or 0.0, embed_usd=_embed_usd(arm))
     priced = embedding.usd_per_answer is not None
-    threshold = None if whole.threshold is None or whole.threshold >= NEVER else whole.threshold
-    counts = pairs.counts(NEVER if threshold is None else threshold)
+    threshold = whole.threshold
+    counts = pairs.counts(BEYOND if threshold is None else threshold)
     marks = eliza_landmarks() | ({} if threshold is None else {CHOSEN: threshold})
+    # Of the settings that may have been taken, each has its bound at its share of the error.
+    each = (
+        level if chosen_by or "threshold" in arm.settings.local else shared(level, arm.board.plan.most_trials)
+    )
     confirming = chosen_by is not None and threshold is not None
     return CacheReport(
         trial=arm.number,
@@ -53,12 +58,12 @@ def _report(arm: Arm, chosen_by: Arm | None, level: float) -> CacheReport | None
         limit=embedding.false_hit_rate,
         of=embedding.false_hits_of,
         level=level,
-        why=whole.why_none or (whole_of(chosen_by).why_none if chosen_by else ""),
+        why=whole.why_none,
         hits=counts.hits,
         false=counts.false,
         different=counts.different,
         same=counts.same,
-        high=counts.bounds(embedding.false_hits_of, level).high,
+        high=counts.bounds(embedding.false_hits_of, each).high,
         verdict=_verdict(arm, pairs, threshold, level) if confirming and threshold is not None else "",
         curve=tuple(_point(one, priced) for one in _thinned(hit_curve(pairs, traffic))),
         landmarks=tuple(_point(point_at(pairs, at, traffic), priced, name) for name, at in marks.items()),

@@ -37,7 +37,8 @@ class Arm:
     samples, by the scorer of their repeats. waiting: outcomes of samples whose repeats are not complete, by
     position, where a scorer needs all of them. failure: the newest one, in words. judge_usd: list price
     of what judges said of its answers. near: answers of near prompts; cut: answers to inputs cut down.
-    measured: the quality last computed, with the number of answers behind it.
+    measured: the quality last computed, with the number of answers behind it. off: why a cache has no
+    threshold here, "" where it has.
     """
 
     number: int
@@ -70,6 +71,7 @@ class Arm:
     figures: dict[str, float] = field(default_factory=dict[str, float], repr=False)
     vectors: NDArray[np.float32] | None = field(default=None, repr=False)
     whole: tuple[int, Whole] | None = field(default=None, repr=False)
+    off: str = ""
 
     @classmethod
     def of(cls, number: int, settings: Settings, board: Board) -> Arm:

@@ -131,7 +131,7 @@ def documents(plan: Plan, settings: Settings) -> Iterator[Wanted[int]]:
 
 def _build(plan: Plan, settings: Settings, send: Send) -> Index | NoIndex:
     corpus = _corpus(plan)
-    rows: list[Vectors | None] = [None] * len(corpus)
+    rows = _Rows(sorted(range(len(corpus)), key=lambda place: corpus.ids[place], reverse=True))
     usd, priced, length = 0.0, True, 0
     with closing(embed(documents(plan, settings), send)) as found:
         for one in found:
@@ -141,20 +141,59 @@ def _build(plan: Plan, settings: Settings, send: Send) -> Index | NoIndex:
                 told = f"document {name!r} of the corpus was not embedded: {whole.message}"
                 return NoIndex(replace(whole, message=told))
             usd, priced = usd + (whole.price_usd or 0.0), priced and whole.price_usd is not None
-            row = rows[one.wanted.asked] = one.vectors()[0]
+            row = one.vectors()[0]
+            rows.put(one.wanted.asked, row, alone=_one_each(settings))
             length = row.shape[1]
-    missing = next((place for place, row in enumerate(rows) if row is None), None)
-    if missing is not None:
+    if (missing := rows.missing()) is not None:
         return NoIndex(_never_asked(plan, settings, corpus.ids[missing]))
-    order = sorted(range(len(corpus)), key=lambda place: corpus.ids[place], reverse=True)
-    ordered = [row for place in order if (row := rows[place]) is not None]
-    ends = np.cumsum([len(row) for row in ordered])
+    matrix, starts = rows.whole()
     return Index(
-        matrix=np.concatenate(ordered),
-        ids=[corpus.ids[place] for place in order],
-        starts=[0, *ends[:-1].tolist()],
+        matrix=matrix,
+        ids=[corpus.ids[place] for place in rows.order],
+        starts=starts,
         usd=usd if priced else None,
     )
+
+
+def _one_each(settings: Settings) -> bool:
+    """Whether every document has one vector, however it is cut."""
+    return settings.local.get("chunk_tokens") is None or settings.local.get("pooling") != "max"
+
+
+class _Rows:
+    """The vectors of documents, as they come. order: of the documents, by their place in the corpus.
+
+    Where each document has one, it goes where it stays: of a large corpus, two copies would not fit.
+    """
+
+    def __init__(self, order: Sequence[int]) -> None:
+        self.order = order
+        self._rank = np.argsort(order)
+        self._seen = np.zeros(len(order), dtype=bool)
+        self._alone: Vectors | None = None
+        self._several: dict[int, Vectors] = {}
+
+    def put(self, place: int, rows: Vectors, *, alone: bool) -> None:
+        """Take the vectors of a document, shape (n, length). alone: whether every document has one."""
+        self._seen[place] = True
+        if not alone:
+            self._several[place] = rows
+            return
+        if self._alone is None:
+            self._alone = np.empty((len(self.order), rows.shape[1]), np.float32)
+        self._alone[self._rank[place]] = rows[0]
+
+    def missing(self) -> int | None:
+        """A document that has no vector, by its place; `None`: all have."""
+        return None if self._seen.all() else int(np.argmin(self._seen))
+
+    def whole(self) -> tuple[Vectors, Sequence[int]]:
+        """All vectors in order, and the row at which each document starts."""
+        if self._alone is not None:
+            return self._alone, range(len(self.order))
+        ordered = [self._several[place] for place in self.order]
+        ends = np.cumsum([len(rows) for rows in ordered])
+        return np.concatenate(ordered), [0, *ends[:-1].tolist()]
 
 
 def _never_asked(plan: Plan, settings: Settings, document: str) -> CallFailure:

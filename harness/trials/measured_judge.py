@@ -6,16 +6,16 @@ errors taken out. Nothing is decided here but whether a judge knows anything at 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from harness.errors import InconclusiveError, StatsError
-from harness.findings import JudgeReport
+from harness.findings import JudgeReport, Progress, Spend
 from harness.plan.labelled import FEWEST, Labelled
 from harness.plan.plan import Plan
-from harness.records import Estimate
+from harness.records import Call, Estimate, Outcome
 from harness.scores.judge import Judge
 from harness.stats.clusters import clustered, standard_error
 from harness.stats.intervals import mean_interval, wilson
@@ -28,12 +28,43 @@ from harness.trials.judging import Send, ask_judge
 CHANCE = 0.01
 
 
-def measure_judges(plan: Plan, send: Send) -> tuple[JudgeReport, ...]:
-    """Every judge that has labelled answers, measured. send: as for `judging.judge_each`."""
+def measure_judges(
+    plan: Plan, send: Send, watch: Callable[[int, int], None] | None = None
+) -> tuple[JudgeReport, ...]:
+    """Every judge that has labelled answers, measured.
+
+    send: as for `judging.judge_each`. watch: told after each verdict how many there are, of how many.
+    """
+    done, planned = 0, measuring_calls(plan)
+
+    def watched(calls: Iterable[Call]) -> Iterator[Outcome]:
+        nonlocal done
+        for outcome in send(calls):
+            done += 1
+            if watch is not None:
+                watch(done, planned)
+            yield outcome
+
     return tuple(
-        measure_judge(plan, judge, plan.task.labelled[judge.name], send)
+        measure_judge(plan, judge, plan.task.labelled[judge.name], watched)
         for judge in plan.task.judges
         if judge.name in plan.task.labelled
+    )
+
+
+def measuring_calls(plan: Plan) -> int:
+    """How many calls measuring all judges takes."""
+    return sum(
+        len(judge.questions(one.answer))
+        for judge in plan.task.judges
+        for one in plan.task.labelled.get(judge.name, ())
+    )
+
+
+def measuring(run: str, done: int, planned: int, spend: Spend, elapsed_s: float) -> Progress:
+    """A snapshot of a run that measures its judges."""
+    return Progress(
+        run=run, phase="judges", trials=(), done=done, planned=planned, spend=spend, elapsed_s=elapsed_s
     )
 
 

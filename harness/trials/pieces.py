@@ -19,7 +19,10 @@ REMEMBERED = 4096  # texts whose pieces are kept: arms that cut alike meet the s
 
 
 def pieces_of(text: str, settings: Settings, models: Mapping[str, Model]) -> Sequence[str]:
-    """The pieces of this text, at least one, in order. Raises UsageError for too small a size."""
+    """The pieces of this text, at least one, in order; none that is blank, which would have no vector.
+
+    Raises UsageError for too small a size.
+    """
     size = settings.local.get("chunk_tokens")
     if not isinstance(size, int | float):
         return (text,)
@@ -30,4 +33,5 @@ def pieces_of(text: str, settings: Settings, models: Mapping[str, Model]) -> Seq
 
 @lru_cache(maxsize=REMEMBERED)
 def _pieces(text: str, size: int, overlap: int, by: By, count: Count) -> tuple[str, ...]:
-    return tuple(chunk.text for chunk in cut(text, size=size, count=count, overlap=overlap, by=by))
+    pieces = [chunk.text for chunk in cut(text, size=size, count=count, overlap=overlap, by=by)]
+    return tuple(piece for piece in pieces if piece.strip()) or (text,)

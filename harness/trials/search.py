@@ -27,7 +27,7 @@ from harness.trials.evaluate import NOTHING, Ask, Due
 from harness.trials.evidence import Arm
 from harness.trials.proposals import Proposals
 from harness.trials.race import ROUNDING, Race
-from harness.trials.vector_quality import OF_THE_WHOLE, calibrated
+from harness.trials.vector_quality import OF_THE_WHOLE, finalist
 
 POOL_SHARE = 0.5  # of the search's allowance that the pool of defaults may use where there is more to try
 POOL_DEPTH = 12  # samples of each of them that it may use in any case: defaults are worth more than search
@@ -132,8 +132,7 @@ class Search:
         return min(1.0, max(POOL_SHARE, needed))
 
     def _more_to_try(self) -> bool:
-        distinct = self.plan.space.distinct
-        return len(self.arms) < min(self.plan.n_trials, distinct or self.plan.n_trials)
+        return len(self.arms) < self.plan.most_trials
 
     # -- races
 
@@ -330,7 +329,7 @@ class Search:
                 f"the budget covered {count} of {len(board.ids)} samples of the confirm split for "
                 f"{len(chosen)} finalists"
             )
-        self.finalists = [Arm.of(arm.number, calibrated(arm), board) for arm in chosen]
+        self.finalists = [finalist(arm, board) for arm in chosen]
         if not self._answer(self.finalists, range(count)):
             self._note_budget()
         for arm in self.finalists:

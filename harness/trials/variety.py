@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from harness.scores.variety import agreement, distinct_n
+from harness.scores.variety import agreement, distinct_n, plain
 
 SAMPLES = 64  # positions whose answers are compared: enough to tell 0.9 from 0.8
-CONSISTENCY, DISTINCT = "consistency", "distinct_2"
+CONSISTENCY, DIVERSITY = "consistency", "diversity"  # named as the scorers that give the same figures
 
 
 @dataclass(slots=True)
@@ -30,13 +30,14 @@ class Variety:
         """Note one answer. label: what the first scorer read from it; `None` where it reads none."""
         if position < SAMPLES:
             self.texts.setdefault(position, []).append(text)
-            self.readings.setdefault(position, []).append(text.strip() if label is None else label)
+            self.readings.setdefault(position, []).append(plain(text) if label is None else label)
 
     def metrics(self) -> dict[str, float]:
         """Both figures, each the mean over samples that were answered more than once; without any, none.
 
-        consistency: the chance that two answers to one sample agree. distinct_2: the share of different pairs
-        of neighbouring words among the answers to one sample.
+        consistency: the chance that two answers to one sample agree. diversity: the share of different pairs
+        of neighbouring words among the answers to one sample. Where the task has a scorer of that name, its
+        mean over all samples is told in place of it.
         """
         answers = sum(map(len, self.texts.values()))
         if answers != self.told[0]:
@@ -47,7 +48,7 @@ class Variety:
         repeated = [place for place, answers in self.texts.items() if len(answers) > 1]
         found = {
             CONSISTENCY: [agreement(self.readings[place]) for place in repeated],
-            DISTINCT: [distinct_n(self.texts[place]) for place in repeated],
+            DIVERSITY: [distinct_n(self.texts[place]) for place in repeated],
         }
         known = {name: [v for v in values if v is not None] for name, values in found.items()}
         return {name: fmean(values) for name, values in known.items() if values}

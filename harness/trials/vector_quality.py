@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import InconclusiveError, StatsError
-from harness.records import Estimate, Settings
+from harness.records import Estimate
 from harness.scores.metrics import Metric
 from harness.scores.vectors import clusters, cross_fitted_labels
-from harness.stats.bounds import share_bounds
 from harness.stats.intervals import bootstrap_interval, mean_interval
 from harness.stats.jackknife import jackknife_interval
 from harness.stats.neighbours import nearest
@@ -29,6 +28,7 @@ from harness.stats.tables import OF_NUMBERS, v_measure
 from harness.stats.threshold import Pairs, Threshold, choose
 
 if TYPE_CHECKING:
+    from harness.trials.board import Board
     from harness.trials.evidence import Arm
 
 Floats = NDArray[np.float64]
@@ -36,8 +36,9 @@ Marks = NDArray[np.bool_]
 OF_ALL = ("pairs", "vectors", "clusters", "hits")  # what metrics read that look at all samples together
 OF_THE_WHOLE = ("pairs", "clusters", "hits")  # those of which a single sample has no value
 OF_PAIRS = ("pairs", "hits")
-BEYOND = 2.0  # past every cosine: where a pair stands that failed, when failing counts as wrong
-NEVER = 1.01  # a threshold that nothing reaches: the cache stays off
+BEYOND = (
+    2.0  # past every cosine: a pair that failed and counts as wrong; the threshold of a cache that is off
+)
 DIGITS = 4  # of a threshold that is shipped, rounded up
 
 
@@ -63,9 +64,10 @@ def values_of(arm: Arm) -> Floats:
 def decisions(arm: Arm) -> Floats:
     """As `values_of`, but of a cache with a threshold: whether each pair is told rightly."""
     whole, likeness = whole_of(arm), arm.value[:, 0].astype(np.float64)
-    if arm.board.metric.reads != "hits" or whole.threshold is None:
+    threshold = BEYOND if arm.off else whole.threshold
+    if arm.board.metric.reads != "hits" or threshold is None:
         return whole.values
-    told = (likeness >= whole.threshold) == (_gold(arm) == 1.0)
+    told = (likeness >= threshold) == (_gold(arm) == 1.0)
     return np.where(np.isnan(likeness), np.nan, told)
 
 
@@ -78,28 +80,41 @@ def whole_of(arm: Arm) -> Whole:
 
 
 def threshold_of(arm: Arm) -> Threshold | None:
-    """The threshold that these pairs choose for a cache. Raises InconclusiveError when they are too few."""
+    """The threshold that these pairs choose for a cache. Raises InconclusiveError when they are too few.
+
+    The limit holds for whichever of the settings that may be tried is taken in the end.
+    """
     embedding = arm.board.plan.task.embedding
     pairs = pairs_of(arm)
     if embedding is None or pairs is None:
         return None
     level = arm.board.plan.aim.confidence
-    found = choose(pairs, limit=embedding.false_hit_rate, level=level, of=embedding.false_hits_of)
+    found = choose(
+        pairs,
+        limit=embedding.false_hit_rate,
+        level=level,
+        of=embedding.false_hits_of,
+        among=arm.board.plan.most_trials,
+    )
     # Rounded up for shipping: a higher threshold keeps what a lower one does.
     shipped = float(np.ceil(found.cosine * 10**DIGITS) / 10**DIGITS)
     return replace(found, cosine=shipped, counts=pairs.counts(shipped))
 
 
-def calibrated(arm: Arm) -> Settings:
-    """The settings of this arm with the threshold that its pairs choose, where the task is to choose one.
+def finalist(arm: Arm, board: Board) -> Arm:
+    """This arm on other samples, with the threshold that its pairs chose, where the task is to choose one.
 
-    What confirms them holds the threshold still: chosen anew on every split, it would flatter itself.
+    What confirms it holds the threshold still: chosen anew on every split, it would flatter itself. Where
+    its pairs chose none, the cache is off, and the settings hold no threshold.
     """
-    whole = whole_of(arm) if arm.board.metric.reads == "hits" else None
-    if whole is None:
-        return arm.settings
-    threshold = NEVER if whole.threshold is None else whole.threshold
-    return replace(arm.settings, local={**arm.settings.local, "threshold": threshold})
+    settings, whole = arm.settings, whole_of(arm) if arm.board.metric.reads == "hits" else None
+    if whole is not None and whole.threshold is not None:
+        settings = replace(settings, local={**settings.local, "threshold": whole.threshold})
+    made = type(arm).of(arm.number, settings, board)
+    made.off = (
+        "" if whole is None or whole.threshold is not None else whole.why_none or "no pair was answered"
+    )
+    return made
 
 
 def pairs_of(arm: Arm) -> Pairs | None:
@@ -180,17 +195,6 @@ def measure_all(arm: Arm, metric: Metric, level: float, known: Marks) -> Estimat
     return replace(around, value=statistic(rows), n=int(known.sum()))
 
 
-def false_hits(arm: Arm, level: float) -> tuple[float, float, int] | None:
-    """False hits at this arm's threshold: share of different pairs, its upper bound, and their number."""
-    whole, pairs = whole_of(arm), pairs_of(arm)
-    if whole.threshold is None or pairs is None:
-        return None
-    counts = pairs.counts(whole.threshold)
-    bounds = share_bounds(counts.false, counts.different, level=level) if counts.different else None
-    high = 1.0 if bounds is None or bounds.high is None else bounds.high
-    return counts.false / max(1, counts.different), high, counts.different
-
-
 def _whole(arm: Arm) -> Whole:
     reads, answered = arm.board.metric.reads, ~np.isnan(arm.value[:, 0])
     if reads == "scores":
@@ -225,6 +229,8 @@ def _of_pairs(arm: Arm) -> Whole:
     order = _settled(arm, concordance(arm.value[:, 0].astype(np.float64), _gold(arm)))
     if arm.board.metric.reads == "pairs":
         return Whole(order)
+    if arm.off:
+        return Whole(_hits(arm, BEYOND), why_none=arm.off)
     fixed = arm.settings.local.get("threshold")
     if isinstance(fixed, int | float):
         return Whole(_hits(arm, float(fixed)), threshold=float(fixed))

@@ -27,7 +27,7 @@ from harness.trials.evidence import Arm
 from harness.trials.index import Index, NoIndex, Shelf, documents, size_figures
 from harness.trials.vector_quality import decisions
 
-TOGETHER = 64  # queries that are looked up at a time: a corpus is read once for all of them
+TOGETHER = 512  # queries that are looked up at a time: a corpus is read, and made unit length, once for all
 ENDING = (*HOPELESS, "dimensions")  # a space that changes its size is no space to go on with
 # What says nothing of a text and, after all retries, that its service is out: reason enough to fall back.
 OUTAGE = ("connection", "timeout", "overloaded", "rate_limit")

@@ -353,6 +353,26 @@ def test_a_log_gets_plain_lines(progress: Progress) -> None:
     assert text.splitlines()[-1].startswith("search: 100 answers, 15 trials, $0.25 spent, 40 calls paid")
 
 
+def test_a_log_tells_of_judges_that_are_measured(progress: Progress) -> None:
+    """Verdicts on labelled answers are counted apart: the search begins to count anew."""
+    measuring = replace(progress, phase="judges", trials=(), planned=40)
+    snapshots = [replace(measuring, done=20), replace(measuring, done=40), replace(progress, done=3)]
+    lines = shown(snapshots, terminal=False).splitlines()
+    assert [line.partition(",")[0] for line in lines] == [
+        "judges: 20 verdicts of 40 on labelled answers",
+        "judges: 40 verdicts of 40 on labelled answers",
+        "search: 3 answers",
+    ]
+
+
+def test_a_terminal_shows_how_far_judges_are_measured(progress: Progress) -> None:
+    """A bar of verdicts, and no table of trials."""
+    text = shown([replace(progress, phase="judges", trials=(), done=20, planned=40)], terminal=True)
+    assert "words-1: measuring judges on labelled answers" in text
+    assert "20 of at most 40 verdicts" in text
+    assert "quality" not in text
+
+
 def test_nothing_is_shown_when_not_wanted(progress: Progress) -> None:
     """A quiet view writes nothing, terminal or not."""
     assert shown([progress], terminal=True, quiet=True) == ""

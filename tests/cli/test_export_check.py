@@ -74,7 +74,7 @@ def test_a_passed_date_fails_and_is_named(desk: Any, finished: str) -> None:
 
 def test_a_moved_price_and_a_retired_model_fail_and_are_named(desk: Any, finished: str) -> None:
     """The catalogue of today decides."""
-    old = {"prices": {"input": 9.0, "output": 9.0, "cached_input": None, "long_prompt": None}}
+    old = {"prices": {"input": 9.0, "output": 9.0, "long_prompt": None}}
     models = {
         name: old | {"deprecation_date": None} for name in ("openai/gpt-4.1", "anthropic/claude-3-opus")
     }
@@ -93,6 +93,46 @@ def test_a_price_that_was_not_written_down_is_no_change(desk: Any, finished: str
     models = {"openai/gpt-4.1": {"prices": {"input": 2.0, "output": 8.0}, "deprecation_date": None}}
     changed(exported(desk, finished), models=models)
     assert desk.cli("export", "--check", "out").code == 0
+
+
+def test_a_price_that_came_since_fails(desk: Any, finished: str) -> None:
+    """A price of long prompts or of the cache, where it was written down that there is none."""
+    old = {"input": 2.0, "output": 8.0, "cached_input": None, "cache_write": None, "long_prompt": None}
+    changed(exported(desk, finished), models={"openai/gpt-4.1": {"prices": old, "deprecation_date": None}})
+    checked = desk.cli("export", "--check", "out")
+    assert checked.code == 1
+    assert "cached input $0.5 per million, was none of its own" in checked.out
+
+
+def test_a_price_of_the_specs_own_that_moved_fails(desk: Any, tuned: str) -> None:
+    """The catalogue does not know it; a comment in the spec moves nothing."""
+    exported(desk, tuned)
+    spec = desk.folder / "words.yaml"
+    spec.write_text("# a comment\n" + spec.read_text())
+    assert desk.cli("export", "--check", "out").code == 0
+    price = "prices: {input: 1.0, output: 4.0}"
+    assert price in spec.read_text()
+    spec.write_text(spec.read_text().replace(price, "prices: {input: 9.0, output: 4.0}"))
+    checked = desk.cli("export", "--check", "out")
+    assert checked.code == 1
+    assert "the spec's price of mine/tiny: input 9.0, output 4.0, was input 1.0, output 4.0" in checked.out
+
+
+def test_a_file_that_is_gone_fails(desk: Any, finished: str) -> None:
+    """A manifest alone is no export."""
+    next(exported(desk, finished).parent.glob("settings.json")).unlink()
+    checked = desk.cli("export", "--check", "out")
+    assert checked.code == 1
+    assert "json.manifest.json: settings.json is gone" in checked.out
+
+
+def test_a_store_that_is_not_there_is_not_made(desk: Any, finished: str) -> None:
+    """One that was named is a mistake; without any, the data is not compared."""
+    exported(desk, finished)
+    checked = desk.cli("export", "--check", "out", "--store", "sqlite:///none.db")
+    assert checked.code == 2
+    assert "there is no none.db" in checked.err
+    assert not (desk.folder / "none.db").exists()
 
 
 def test_data_that_is_not_here_is_told_and_not_guessed(desk: Any, tuned: str) -> None:

@@ -86,6 +86,19 @@ def test_progress_bar_follows_the_snapshots(make):
     assert "$0.50 of $5.00" in last
 
 
+def test_progress_bar_follows_judges_that_are_measured(make):
+    """Verdicts of how many, and money: there is no trial yet."""
+    stream = io.StringIO()
+    bar = display.NotebookProgress(stream=stream)
+    bar(progress(make, 20, planned=40, phase="judges", trials=()))
+    bar.close()
+    last = stream.getvalue()
+    assert "judges" in last
+    assert "20/40" in last
+    assert "$0.50 of $5.00" in last
+    assert "trial" not in last
+
+
 def test_progress_bar_of_an_evaluation_shows_its_quality(make):
     """There is one set of settings: neither a number of trials nor a best one."""
     stream = io.StringIO()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from harness.outputs.cache_picture import cache_picture
 from harness.outputs.embeddings import embedding_data
 from harness.outputs.mlflow_pages import trial_pages
 from harness.outputs.report import html, markdown
+from harness.outputs.verdict import verdict
 from harness.testing.builders import a_run_record, a_settings, a_trial, an_estimate
 
 FACTS = {"dimensions": 384.0, "bytes_per_vector": 1536.0, "usd_per_million_tokens": 0.02}
@@ -93,10 +95,17 @@ def test_the_guarantee_is_a_sentence_and_its_check_another():
     assert data is not None
     searched, held = data.caches
     assert searched.sentence == (
-        "From a cosine of 0.7200 up, at most 1% of different texts hit, with 95% confidence."
+        "A cosine of 0.7200 was chosen on these pairs so that at most 1% of different texts hit, with 95% "
+        "confidence if the pairs are independent."
     )
     assert searched.checks == ("Seen on the search split: 0 of 400, with 95% confidence at most 0.8%.",)
-    assert "too few to show it" in held.checks[1]
+    assert "To be confirmed" in held.sentence
+    assert "NOT CONFIRMED" in held.checks[1]
+    kept = embedding_data(a_record(caches=(a_cache(split="confirm", verdict="kept"),)))
+    assert kept is not None
+    assert kept.caches[0].sentence == (
+        "From a cosine of 0.7200 up, at most 1% of different texts hit, with 95% confidence."
+    )
 
 
 def test_a_broken_threshold_is_not_to_be_shipped():
@@ -105,6 +114,24 @@ def test_a_broken_threshold_is_not_to_be_shipped():
     data = embedding_data(a_record(caches=(broken,)))
     assert data is not None
     assert "BROKEN" in data.caches[0].checks[1]
+
+
+def test_the_headline_names_false_hits_and_their_limit():
+    """The verdict says beside the hits what was seen of false ones, and the limit."""
+    chosen = a_space(0, 0.6)
+    found = a_run_record().recommendation
+    assert found is not None
+    record = a_record(
+        finalists=(chosen,),
+        recommendation=replace(found, trial=chosen, settings=chosen.settings),
+        caches=(a_cache(), a_cache(split="confirm", false=1, different=180, high=0.026, verdict="unclear")),
+    )
+    assert (
+        "; 1 of 180 of different texts hit, at most 2.6% with 95% confidence on the confirm split, limit 1%: "
+        "not confirmed"
+    ) in verdict(record)
+    off = replace(record, caches=(a_cache(threshold=None, why="40 pairs are too few"),))
+    assert verdict(off) == "Leave the cache off: no threshold is recommended; 40 pairs are too few."
 
 
 def test_without_a_threshold_the_reason_stands_in_its_place():

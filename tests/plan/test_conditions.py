@@ -307,21 +307,6 @@ def test_a_spec_states_the_range_of_a_custom_parameter(project):
     ]
 
 
-@pytest.mark.parametrize(
-    ("stated", "words"),
-    [
-        ("{low: 2, high: 1}", "low is 2, above high, 1"),
-        ("{not_with: [nonsense]}", "not_with names 'nonsense', which is no setting"),
-    ],
-)
-def test_what_a_spec_states_of_a_setting_has_to_make_sense(project, stated, words):
-    """A range upside down would refuse all values, and a setting that is none would never hold."""
-    text = SPEC.replace("MODELS", "[mine/m]").replace("SETTINGS", "  temperature: 0.5") + OWN_RANGE
-    text = text.replace("extra: {top_k: {low: 1, high: 5}, min_p: {choices: []}}", f"temperature: {stated}")
-    found = project.faults(spec_text=text, catalogue=load_catalogue())
-    assert any(words in one.message for one in found), found
-
-
 def test_warm_settings_keep_to_the_conditions(plan):
     """A default of a model that reasons has no temperature, whatever the preset says."""
     lines = ("reasoning_effort: {choices: [low, none]}", RANGE, "on_unsupported: condition")

@@ -72,6 +72,14 @@ def test_settings_stand_where_they_belong(project):
     assert plan.task.repeats == 1
 
 
+def test_a_model_that_cannot_shorten_its_vectors_keeps_its_own_beside_others(project):
+    """Dimensions are searched of the models that take them; another is never sent any."""
+    plan = project.plan(search={"models": ["openai/EMBEDDING", "local/minilm"], "dimensions": 256})
+    sent = {model: one.sent() for model, one in plan.space.defaults.items()}
+    assert sent == {"openai/text-embedding-3-small": {"dimensions": 256}, "local/minilm": {}}
+    assert "no dimensions: local/minilm does not take it" in plan.notes
+
+
 def test_a_document_has_a_template_beside_each_prompt(project):
     """Variants share a document template, or have one each by name; one without takes the input `text`."""
     variants = {"plain": "{{ text }}", "e5": "query: {{ text }}"}
@@ -125,6 +133,8 @@ def test_a_pair_counts_as_two_calls(project):
         ({"task": {"metric": "recall@5"}, "search": {"top_k": 3}}, "write task.metric: recall, or remove"),
         ({"kind": "pairs", "search": {"top_k": 3}}, "this one is of kind pairs; remove it"),
         ({"search": {"models": ["openai/EMBEDDING"], "dimensions": 9999}}, "1536 numbers at most"),
+        ({"search": {"models": ["local/minilm"], "dimensions": 128}}, "local/minilm takes no such setting"),
+        ({"search": {"models": ["local/minilm"], "chunk_tokens": 512}}, "takes texts of 256 tokens at most"),
     ],
 )
 def test_what_makes_no_sense_is_told(project, parts, words):

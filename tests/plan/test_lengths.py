@@ -49,6 +49,15 @@ def test_a_row_that_is_too_long_is_named_with_count_and_limit(project: Any, lett
     assert "providers.openai.models.gpt-4o-mini.max_input_tokens" in fault.message
 
 
+def test_a_row_in_hindi_is_counted_by_the_models_own_encoding(project: Any, rows_of: Any, jsonl: Any) -> None:
+    """It fits: an older encoding, which needs four tokens for one, would have refused it."""
+    rows = rows_of(12)
+    rows[4]["text"] = "मेरा ऑर्डर अभी तक नहीं आया है, कृपया बताइए कि वह कब पहुँचेगा। " * 60
+    jsonl(project.folder / "letters.jsonl", rows)
+    text = SPEC.replace("MODEL", "openai/SMALL").replace("MORE", ", max_input_tokens: 2000")
+    assert project.plan(spec_text=text, catalogue=CATALOGUE).models
+
+
 def test_a_model_that_takes_it_is_planned(project: Any, letters: Any) -> None:
     """The same rows fit into 128000 tokens."""
     assert project.plan(**letters("openai/SMALL")).models

@@ -201,7 +201,7 @@ def test_an_endpoint_of_ones_own_needs_address_class_and_price(project):
     [
         "providers: {alpha: {free: true}}",
         "providers: {alpha: {free: true, models: {unpriced: {}}}}",
-        "providers: {alpha: {models: {unpriced: {prices: {input: 0, output: 0}}}}}",
+        "providers: {alpha: {free: true, models: {unpriced: {prices: {input: 0, output: 0}}}}}",
     ],
 )
 def test_an_unknown_price_can_be_stated_or_declared_free(project, own):

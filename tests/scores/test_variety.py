@@ -17,10 +17,13 @@ from harness.scores.variety import agreement, distinct_n
         (["yes", "yes", "no"], 1 / 3),
         (["a", "a", "b", "b"], 2 / 6),
         (["alone"], None),
+        ([None, None, "a"], 0.0),
         ([], None),
     ],
 )
-def test_agreement_is_the_share_of_pairs_that_are_the_same(answers: list[str], share: float | None) -> None:
+def test_agreement_is_the_share_of_pairs_that_are_the_same(
+    answers: list[str | None], share: float | None
+) -> None:
     """Of three answers there are three pairs, of four there are six."""
     assert agreement(answers) == share
 

@@ -43,6 +43,28 @@ def test_the_limit_holds_with_few_distinct_cosines():
     assert (DIFFERENT.sf(reached) > 0.05).sum() <= 0.05 * SIMULATIONS
 
 
+@pytest.mark.parametrize("arms", [1, 6, 20])
+def test_the_limit_holds_for_the_settings_with_most_hits(arms):
+    """Of K settings that each choose a threshold, the one with most hits breaks the limit in 1 of 20 worlds.
+
+    The K are as good as each other and see the same pairs, independently: the worst case of a search. Above
+    the margin lies a share of 5 % in 1 of 1,000 runs of this test.
+    """
+    random, worlds = np.random.default_rng(5), 300
+    same = np.arange(700) < 100
+    broken = 0
+    for _ in range(worlds):
+        best, taken = -1, 1.0
+        for _ in range(arms):
+            cosines = np.where(same, SAME.rvs(700, random), DIFFERENT.rvs(700, random)).clip(-1, 1)
+            found = choose(Pairs.of(cosines, same), limit=0.02, among=arms)
+            right = found.counts.hits - found.counts.false
+            if right > best:
+                best, taken = right, found.cosine
+        broken += DIFFERENT.sf(taken) > 0.02
+    assert broken <= binom.ppf(0.999, worlds, 0.05)
+
+
 @pytest.mark.parametrize(("share_same", "limit"), [(0.5, 0.1), (0.2, 0.2)])
 def test_hits_are_wrong_more_often_than_the_limit_in_at_most_1_of_20_worlds(share_same, limit):
     """The true share among hits above the chosen threshold, over 1,000 sets of pairs."""
@@ -86,10 +108,6 @@ def test_it_is_the_lowest_threshold_that_the_exact_bound_allows():
     assert binom.cdf(1, 100, 0.05) <= 0.05 < binom.cdf(2, 100, 0.05)
     assert found.counts.false == 1
     assert 0.99 < found.cosine < 0.99 + 1e-12
-    assert found.words() == (
-        "from a cosine of 0.9900 up, at most 5.00% of different questions hit, with 95% "
-        "confidence; seen: 1 of 100"
-    )
 
 
 def test_too_few_pairs_say_how_many_would_do():

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from harness.records import Sample
 from harness.run import tune
+from harness.scores.answer import Answer
+from harness.scores.repeats import Consistency, Diversity
 from harness.testing.simulator import simulated_experiment
 from harness.trials.variety import SAMPLES, Variety
 
@@ -27,14 +30,24 @@ def test_answers_agree_by_the_label_that_was_read_from_them() -> None:
 
 
 def test_without_labels_the_texts_are_compared() -> None:
-    """White space around them is no difference."""
-    assert gathered((0, "4\n", None), (0, "4", None))["consistency"] == 1.0
+    """White space and case are no difference, as for the scorer of that name."""
+    assert gathered((0, "Four\n", None), (0, "four", None))["consistency"] == 1.0
+
+
+def test_the_scorers_of_the_same_names_give_the_same_figures() -> None:
+    """One word is one number, whoever measures it."""
+    texts = ["The cat sat, twice.", "the  cat sat twice", "A dog ran: once!"]
+    sample = Sample(id="s", inputs={}, target=None, split="search")
+    answers = [Answer(sample=sample, text=text, repeat=place) for place, text in enumerate(texts)]
+    found = gathered(*((0, text, None) for text in texts))
+    assert found == {one.name: one.score_repeats(answers).value for one in (Consistency(), Diversity())}
+    assert found["diversity"] == 6 / 9
 
 
 def test_word_pairs_are_counted_within_a_sample() -> None:
     """Two samples of which each is answered alike: half of the pairs of each are repeats."""
     assert (
-        gathered((0, "a b", None), (0, "a b", None), (1, "c d", None), (1, "c d", None))["distinct_2"] == 0.5
+        gathered((0, "a b", None), (0, "a b", None), (1, "c d", None), (1, "c d", None))["diversity"] == 0.5
     )
 
 

@@ -6,57 +6,24 @@ In: a selection, and perhaps files. Out: nothing, or a UsageError that never rep
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from harness.errors import UsageError
+from harness.outputs.exports.credential_signs import (
+    CREDENTIAL_VALUE,
+    OPAQUE,
+    looks_secret,
+    names_credential,
+    opaque_under,
+    parameters,
+)
 from harness.outputs.exports.eliza_facts import eliza_keys
 from harness.outputs.exports.selection import Selection
 from harness.records import JsonValue, Settings
 
-# Words of a name that give a credential away, wherever they stand in it. `tokens` must not be among them:
-# limits are counted in them.
-SECRET_WORDS = frozenset(
-    [
-        "apikey",
-        "authorization",
-        "bearer",
-        "cookie",
-        "cookies",
-        "credential",
-        "credentials",
-        "mnemonic",
-        "passphrase",
-        "passwd",
-        "password",
-        "pwd",
-        "secret",
-    ]
-)
-# What a key is of, and what a token is of, where it is none that is to be kept secret.
-SECRET_KEYS = frozenset(
-    ["access", "api", "auth", "encryption", "master", "private", "secret", "service", "signing", "ssh"]
-)
-PLAIN_TOKENS = frozenset(
-    ["bos", "cls", "end", "eos", "first", "last", "mask", "next", "pad", "per", "sep", "start", "stop", "unk"]
-)
 SECRET_PARAMETERS = frozenset(("key", "sig", "signature"))
-CREDENTIAL_VALUE = re.compile(
-    r"""(?<!\w)(?:
-        sk-[\w-]{16,} | gsk_\w{16,} | xai-\w{16,} | tgp_[\w-]{16,} | hf_[A-Za-z0-9]{16,}
-        | gh[oprsu]_\w{16,} | github_pat_\w{16,} | xox[abeprs]-[\w-]{10,}
-        | AKIA[0-9A-Z]{16} | AIza[\w-]{30,}
-        | Bearer\s+(?=[\w.~+/-]*\d)[\w.~+/-]{16,}
-        | eyJ[\w-]{6,}\.[\w-]{6,}\.[\w-]{6,}
-        | -----BEGIN\ (?:[A-Z]+\ )*PRIVATE\ KEY-----
-        | [a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:[^/\s@]+@
-    )""",
-    re.VERBOSE,
-)
-OPAQUE = re.compile(r"[^\s:/]{12,}")
-ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>]+")
 
 
 def refuse_credentials(selection: Selection, files: Mapping[str, str] | None = None) -> None:
@@ -64,8 +31,10 @@ def refuse_credentials(selection: Selection, files: Mapping[str, str] | None = N
 
     files: contents by name; a character that was given may hold keys, which then must not be copied.
     """
-    for whose, template in (("prompt", selection.prompt_text), ("documents", selection.document_text)):
-        if template is None or not _is_secret(template):
+    of_tasks = [(f"prompt of task {name}", text) for name, text in selection.task_templates.items()]
+    known = [("prompt", selection.prompt_text), ("documents", selection.document_text), *of_tasks]
+    for whose, template in known:
+        if template is None or not looks_secret(template):
             continue
         raise UsageError(
             f"the template of the {whose} holds what looks like a credential, and exports must hold none; "
@@ -78,47 +47,20 @@ def refuse_credentials(selection: Selection, files: Mapping[str, str] | None = N
             _refuse_address(provider, asked.api_base)
     _refuse_character(selection)
     for name, text in (files or {}).items():
-        if _is_secret(text):
+        if looks_secret(text):
             raise UsageError(
                 f"{name} would hold what looks like a credential, and exports must hold none; move it "
                 "from the file to the environment"
             )
 
 
-def names_credential(name: str) -> bool:
-    """Whether a value under this name is a credential by it: API_TOKEN, clientSecret, but not max_tokens."""
-    words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
-    if not SECRET_WORDS.isdisjoint(words):
-        return True
-    pairs = list(zip(["", *words], words, strict=False))
-    if any(last == "key" and kind in SECRET_KEYS for kind, last in pairs):
-        return True
-    return bool(pairs) and pairs[-1][1] == "token" and pairs[-1][0] not in PLAIN_TOKENS
-
-
-def _is_secret(text: str) -> bool:
-    """Whether a credential stands in this text, or an address with one."""
-    if CREDENTIAL_VALUE.search(text):
-        return True
-    return any(
-        names_credential(name) for address in ADDRESS.findall(text) for name, _ in _parameters(address)
-    )
-
-
-def _parameters(address: str) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(urlsplit(address).query)
-    except ValueError:  # a text that only begins like an address
-        return []
-
-
 def _refuse_address(provider: str, address: str) -> None:
     found = ""
     if "@" in urlsplit(address).netloc:
         found = "a user name or password"
-    elif any(names_credential(name) or name in SECRET_PARAMETERS for name, _ in _parameters(address)):
+    elif any(names_credential(name) or name in SECRET_PARAMETERS for name, _ in parameters(address)):
         found = "a credential in its query"
-    elif _is_secret(address):
+    elif looks_secret(address):
         found = "what looks like a credential"
     if found:
         raise UsageError(
@@ -143,8 +85,7 @@ def _refuse_character(selection: Selection) -> None:
     places = dict.fromkeys(
         _shown("character", path)
         for path, value in _leaves(whole, ())
-        if _betrays(path, value)
-        or (_among_secrets(path) and isinstance(value, str) and OPAQUE.fullmatch(value))
+        if _betrays(path, value) or (isinstance(value, str) and _opaque(path, value))
     )
     if places:
         look = "looks like a credential" if len(places) == 1 else "look like credentials"
@@ -153,9 +94,12 @@ def _refuse_character(selection: Selection) -> None:
         )
 
 
-def _among_secrets(path: tuple[str, ...]) -> bool:
-    among = path[:1] == ("secrets",) or path[:2] == ("settings", "secrets")
-    return among and path[-1] not in eliza_keys()
+def _opaque(path: tuple[str, ...], text: str) -> bool:
+    """Whether this text of a character's settings or secrets is one that only a machine reads."""
+    if path[0] not in ("secrets", "settings") or path[-1] in eliza_keys():
+        return False
+    among_secrets = path[0] == "secrets" or path[:2] == ("settings", "secrets")
+    return opaque_under(path[-1], text) or (among_secrets and OPAQUE.fullmatch(text) is not None)
 
 
 def _refuse_settings(settings: Settings) -> None:
@@ -174,7 +118,7 @@ def _betrays(path: tuple[str, ...], value: JsonValue) -> bool:
     if any(CREDENTIAL_VALUE.search(name) for name in path):
         return True
     if isinstance(value, str):
-        return _is_secret(value) or (value != "" and any(names_credential(name) for name in path))
+        return looks_secret(value) or (value != "" and any(names_credential(name) for name in path))
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and any(names_credential(name) for name in path)
 

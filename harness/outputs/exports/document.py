@@ -18,9 +18,10 @@ FORMAT_VERSION = 1
 
 
 def document(selection: Selection) -> dict[str, JsonValue]:
-    """Settings, prompt, evidence and provenance of a recommendation as one JSON-like object.
+    """Settings, prompt, evidence and provenance of the choice as one JSON-like object.
 
-    Where the prompt's template is not known, only the name of the variant is given.
+    Where no template of the prompt is known, only the name of the variant is given; of several tasks, each
+    has its template under `prompt.tasks`.
     """
     choice, settings, documents = selection.choice, selection.settings, selection.document_text
     return {
@@ -30,8 +31,8 @@ def document(selection: Selection) -> dict[str, JsonValue]:
         "run": choice.run,
         "model": {"provider": settings.provider, "name": settings.model_name}
         | _present({"class": choice.trial.model_class, **_reached(choice)}),
-        "prompt": _prompt(settings.prompt, selection.prompt_text),
-        **({} if documents is None else {"document": _prompt(settings.prompt, documents)}),
+        "prompt": _prompt(selection),
+        **({} if documents is None else {"document": {"variant": settings.prompt, **_template(documents)}}),
         "parameters": settings.sent(),
         **({"local": dict(settings.local)} if settings.local else {}),
         "evidence": _evidence(choice),
@@ -54,16 +55,23 @@ def _reached(choice: Recommendation) -> dict[str, JsonValue]:
     return {} if asked is None else {"api_base": asked.api_base, "api_key_env": asked.api_key_env}
 
 
-def _prompt(variant: str, text: str | None) -> dict[str, JsonValue]:
-    """The template as it was measured.
+def _prompt(selection: Selection) -> dict[str, JsonValue]:
+    """The template as it was measured, or that of each task.
 
     Jinja2, in which `system:`, `user:` or `assistant:` alone on a line starts a message; text before the
     first such line is a user message.
     """
-    if text is None:
-        return {"variant": variant}
+    found: dict[str, JsonValue] = {"variant": selection.settings.prompt}
+    if selection.prompt_text is not None:
+        found |= _template(selection.prompt_text)
+    elif selection.task_templates:
+        found["tasks"] = {name: _template(text) for name, text in selection.task_templates.items()}
+    return found
+
+
+def _template(text: str) -> dict[str, JsonValue]:
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return {"variant": variant, "template": text, "sha256": digest}
+    return {"template": text, "sha256": digest}
 
 
 def _evidence(choice: Recommendation) -> dict[str, JsonValue]:

@@ -28,6 +28,7 @@ from harness.outputs.exports.eliza import (
     with_class,
 )
 from harness.outputs.exports.eliza_facts import Switch, Table, eliza_facts
+from harness.outputs.exports.eliza_into import nested_secrets, overruled
 from harness.outputs.exports.json_splice import Path
 from harness.outputs.exports.manifest import Export, Fate, address_fate, lost
 from harness.outputs.exports.selection import Selection
@@ -72,7 +73,7 @@ def _write(selection: Selection, release: str) -> Export:
     placed = place(selection, [c for c in TEXT_CLASSES if c in table.names or c in selection.by_class])
     draft = _Draft()
     _provider(draft, selection, table)
-    _models(draft, placed, table)
+    _models(draft, placed, table, nested_secrets(given_character(selection)))
     _sampling(draft, selection, table, TOKEN_KEYS[release])
     _input_limit(draft, selection, placed)
     _differences(draft, selection.settings, placed, table)
@@ -154,8 +155,11 @@ def _address(draft: _Draft, selection: Selection, table: Table) -> None:
         draft.remarks.append(f"{provider} is asked as OpenAI: its key goes into OPENAI_API_KEY.")
 
 
-def _models(draft: _Draft, placed: Placed, table: Table) -> None:
-    """The name of the model of each class, in the environment or among the character's secrets."""
+def _models(draft: _Draft, placed: Placed, table: Table, secrets: Mapping[str, JsonValue]) -> None:
+    """The name of the model of each class, in the environment or among the character's secrets.
+
+    secrets: what a given character holds already.
+    """
     draft.fates += placed.fates
     instead = {fate.model_class for fate in placed.fates}
     for model_class, settings in placed.by_class.items():
@@ -167,16 +171,18 @@ def _models(draft: _Draft, placed: Placed, table: Table) -> None:
             draft.changes["settings", "secrets", name] = settings.model_name
         else:
             draft.variables[name] = settings.model_name
-        if model_class not in instead:
-            draft.fates.append(
-                Fate(
-                    setting="model",
-                    requested=settings.model,
-                    exported=settings.model_name,
-                    key=name,
-                    model_class=model_class,
-                )
-            )
+        fate = Fate(
+            setting="model",
+            requested=settings.model,
+            exported=settings.model_name,
+            key=name,
+            model_class=model_class,
+        )
+        held = secrets.get(name) if model_class in table.outranks else None
+        if held and held != settings.model_name:
+            draft.fates.append(overruled(fate, f"settings.secrets.{name}", held))
+        elif model_class not in instead:
+            draft.fates.append(fate)
 
 
 def _sampling(draft: _Draft, selection: Selection, table: Table, token_key: str) -> None:
@@ -320,6 +326,8 @@ def _embedding_address(draft: _Draft, selection: Selection, settings: Settings, 
     address = selection.address(settings.provider)
     texts = draft.changes.get((OVERRIDE,))
     openai = switch == eliza_facts().switches["openai"]
+    if openai:
+        _embedding_key(draft, selection, settings.provider)
     if not openai and texts is not None:
         why = f"the core asks for embeddings where it asks for texts: {texts}"
         fate = lost("address", address or "its own", why, model_class="EMBEDDING")
@@ -329,6 +337,19 @@ def _embedding_address(draft: _Draft, selection: Selection, settings: Settings, 
         draft.fates.append(address_fate(address, switch.address, model_class="EMBEDDING"))
         if openai and selection.settings.provider == "openai" and texts is None:
             draft.changes[OVERRIDE,] = OPENAI_ADDRESS  # else the texts would be asked there too
+
+
+def _embedding_key(draft: _Draft, selection: Selection, provider: str) -> None:
+    """The fate of the key of an embedding's provider that is asked as OpenAI, where texts are too."""
+    texts, tables = selection.settings.provider, eliza_facts().tables
+    own = selection.key_variable(provider)
+    if own == selection.key_variable(texts) or _table(selection) != tables["openai"]:
+        return
+    why = (
+        f"Eliza 0.x has one OPENAI_API_KEY: {provider} is sent the key of {texts}, and refuses it; take both "
+        "from one provider"
+    )
+    draft.fates.append(lost("api_key_env", own, why, model_class="EMBEDDING"))
 
 
 def _dimensions(draft: _Draft, wanted: JsonValue, fixed: int) -> None:

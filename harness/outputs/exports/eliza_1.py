@@ -7,8 +7,9 @@ The command line passes names of models from .env, but no sampling settings: tho
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from harness.errors import UsageError
 from harness.outputs.exports.eliza import (
@@ -24,7 +25,15 @@ from harness.outputs.exports.eliza import (
     unsent_with_texts,
     with_class,
 )
-from harness.outputs.exports.eliza_facts import EMBEDDING_ADDRESS, KEYS, TEXT_CLASSES, Plugin, eliza_facts
+from harness.outputs.exports.eliza_facts import (
+    EMBEDDING_ADDRESS,
+    EMBEDDING_KEY,
+    KEYS,
+    TEXT_CLASSES,
+    Plugin,
+    eliza_facts,
+)
+from harness.outputs.exports.eliza_into import left_behind, outranked, without_plugin
 from harness.outputs.exports.frameworks import of_vendor
 from harness.outputs.exports.json_splice import Path
 from harness.outputs.exports.manifest import Export, Fate, address_fate, lost
@@ -69,11 +78,12 @@ def write(selection: Selection) -> Export:
         _sampling(draft, selection, plugin, model_class, settings)
     _address(draft, selection, plugin)
     embedding = _embedding(draft, selection, plugin)
-    plugins = [plugin.package]
-    if embedding is not None and embedding != plugin.package:
-        plugins.append(embedding)
-    _remark(draft, selection, plugins)
-    fresh = _fresh(selection, plugins)
+    plugins = [plugin] if embedding in (None, plugin) else [plugin, embedding]
+    packages = [one.package for one in plugins]
+    _into(draft, given_character(selection), plugins)
+    if selection.choice.trial.model_class == "SMALL" and "LARGE" in selection.by_class:
+        draft.remarks.append("Replies are written by LARGE; the recommended SMALL decides whether to reply.")
+    fresh = _fresh(selection, packages)
     text = character_text(selection, fresh, draft.changes)
     files = {character_file(selection): text, ".env": environment_text(draft.variables)}
     if selection.character is None:
@@ -221,11 +231,12 @@ def _sent(draft: _Draft, path: Path, name: str, value: JsonValue, default: float
     return Fate(setting=name, requested=value, exported=exported, reason=why, key=".".join(path))
 
 
-def _embedding(draft: _Draft, selection: Selection, text_plugin: Plugin) -> str | None:
-    """The embedding's settings, else the text provider's own; gives the package of a further plugin."""
+def _embedding(draft: _Draft, selection: Selection, text_plugin: Plugin) -> Plugin | None:
+    """The embedding's settings, else the text provider's own; gives the plugin where a model was chosen."""
     settings = selection.by_class.get("EMBEDDING")
     if settings is None:
-        return _own_embedding(draft, selection, text_plugin)
+        _own_embedding(draft, selection, text_plugin)
+        return None
     plugin = _plugin(selection, settings.provider)
     key = plugin.names.get("EMBEDDING")
     if key is None:
@@ -233,7 +244,8 @@ def _embedding(draft: _Draft, selection: Selection, text_plugin: Plugin) -> str 
     if plugin != text_plugin and "EMBEDDING" in text_plugin.names:
         why = f"{text_plugin.package} answers embeddings too, and the first plugin is the one that is asked"
         draft.fates.append(lost("model", settings.model, why, model_class="EMBEDDING"))
-        return _own_embedding(draft, selection, text_plugin)
+        _own_embedding(draft, selection, text_plugin)
+        return None
     _embedding_address(draft, selection, settings.provider, plugin)
     draft.name(key, settings.model_name)
     draft.fates.append(_named(settings, key, "EMBEDDING"))
@@ -245,7 +257,11 @@ def _embedding(draft: _Draft, selection: Selection, text_plugin: Plugin) -> str 
         draft.fates.append(lost("dimensions", wanted, why, model_class="EMBEDDING"))
     draft.fates += unsent_with_texts(settings)
     _length(draft, plugin, native, settings.model)
-    return plugin.package
+    if wanted is not None and wanted == native and all(fate.setting != "dimensions" for fate in draft.fates):
+        why = "the model's own length, which it gives unasked"
+        fate = Fate(setting="dimensions", requested=wanted, reason=why, model_class="EMBEDDING")
+        draft.fates.append(fate)
+    return plugin
 
 
 def _embedding_address(draft: _Draft, selection: Selection, provider: str, plugin: Plugin) -> None:
@@ -254,7 +270,11 @@ def _embedding_address(draft: _Draft, selection: Selection, provider: str, plugi
     same = _plugin(selection, text_provider) == plugin
     here, there = selection.address(provider), selection.address(text_provider) if same else None
     key = plugin.address
+    if key is not None and not same:
+        draft.changes["settings", key] = None
     if plugin == eliza_facts().plugins["openai"]:
+        _embedding_key(draft, selection, provider, same=same)
+        draft.changes["settings", EMBEDDING_ADDRESS] = None
         key, here, there = EMBEDDING_ADDRESS, here or OPENAI_ADDRESS, there or OPENAI_ADDRESS
     if here is None or here == there:
         return
@@ -266,7 +286,21 @@ def _embedding_address(draft: _Draft, selection: Selection, provider: str, plugi
     draft.fates.append(address_fate(here, f"settings.{key}", model_class="EMBEDDING"))
 
 
-def _own_embedding(draft: _Draft, selection: Selection, plugin: Plugin) -> str | None:
+def _embedding_key(draft: _Draft, selection: Selection, provider: str, *, same: bool) -> None:
+    """Say where the key goes: the plugin sends that of the texts where embeddings have none of their own."""
+    texts = selection.settings.provider
+    own = selection.key_variable(provider)
+    if same and own != selection.key_variable(texts):
+        put = f"put the value of {own}" if own else "it wants no key: put any word"
+        draft.remarks.append(
+            f"{provider} is asked for embeddings, and would be sent the key of {texts} (OPENAI_API_KEY); "
+            f"{put} into {EMBEDDING_KEY}."
+        )
+    elif not same and provider != "openai":
+        draft.remarks.append(f"{provider} is asked as OpenAI: its key goes into OPENAI_API_KEY.")
+
+
+def _own_embedding(draft: _Draft, selection: Selection, plugin: Plugin) -> None:
     """Name the catalogue's embedding model: the plugins' defaults are partly retired."""
     provider, key = selection.settings.provider, plugin.names.get("EMBEDDING")
     model = next(
@@ -279,7 +313,9 @@ def _own_embedding(draft: _Draft, selection: Selection, plugin: Plugin) -> str |
     )
     if model is None or key is None:
         draft.remarks.append(f"No embedding model was chosen: {plugin.package} takes its own default.")
-        return None
+        return
+    if plugin == eliza_facts().plugins["openai"]:
+        draft.changes["settings", EMBEDDING_ADDRESS] = None
     draft.name(key, model.name)
     draft.models.append(model.full_name)
     why = "no embedding model was studied: the catalogue's, so that none is taken that is retired"
@@ -294,7 +330,6 @@ def _own_embedding(draft: _Draft, selection: Selection, plugin: Plugin) -> str |
         )
     )
     _length(draft, plugin, model.dimensions, model.full_name)
-    return None
 
 
 def _length(draft: _Draft, plugin: Plugin, length: int | None, model: str) -> None:
@@ -326,22 +361,23 @@ def _length(draft: _Draft, plugin: Plugin, length: int | None, model: str) -> No
         )
 
 
-def _remark(draft: _Draft, selection: Selection, plugins: Sequence[str]) -> None:
-    given = given_character(selection)
-    held = given.get("plugins", [])
-    missing = [name for name in plugins if given and isinstance(held, list) and name not in held]
-    if missing:
+def _into(draft: _Draft, given: Mapping[str, JsonValue], plugins: Sequence[Plugin]) -> None:
+    """What of the given character would otherwise be sent in the place of what was measured."""
+    draft.changes |= left_behind(draft.changes, plugins)
+    if not given:
+        return
+    said = outranked(given, draft.changes, draft.fates)
+    missing = without_plugin(given, [plugin.package for plugin in plugins])
+    keys = [fate.key for fate, old in zip_longest(said, draft.fates) if fate != old]
+    draft.fates = [*said, *missing]
+    if keys:
         draft.remarks.append(
-            f"{', '.join(missing)} is not among the character's plugins; add it, or all this does nothing."
+            f"The character's {', '.join(dict.fromkeys(keys))} outrank settings; take them out there."
         )
-    secrets = given.get("secrets")
-    outranked = [key for _, key in draft.changes if isinstance(secrets, dict) and key in secrets]
-    if outranked:
-        draft.remarks.append(
-            f"The character's secrets hold {', '.join(outranked)} too, which outrank settings; take them out."
-        )
-    if selection.choice.trial.model_class == "SMALL" and "LARGE" in selection.by_class:
-        draft.remarks.append("Replies are written by LARGE; the recommended SMALL decides whether to reply.")
+    draft.remarks += [
+        f"{fate.requested} is not among the character's plugins; add it, or all this does nothing."
+        for fate in missing
+    ]
 
 
 def _fresh(selection: Selection, plugins: Sequence[str]) -> dict[str, JsonValue]:

@@ -24,8 +24,18 @@ KEYS: Mapping[str, str] = {
     "top_p": "TOP_P",
     "seed": "SEED",
 }
+# Where Eliza 1.x reads one of them from when a class has no key of its own, in this order.
+FALLBACKS: Mapping[str, tuple[str, ...]] = {
+    "temperature": ("DEFAULT_TEMPERATURE", "MODEL_TEMPERATURE"),
+    "max_output_tokens": ("DEFAULT_MAX_TOKENS", "MODEL_MAX_TOKEN"),
+    "frequency_penalty": ("DEFAULT_FREQUENCY_PENALTY", "MODEL_FREQ_PENALTY"),
+    "presence_penalty": ("DEFAULT_PRESENCE_PENALTY", "MODEL_PRESENCE_PENALTY"),
+    "top_p": ("DEFAULT_TOP_P",),
+    "seed": ("DEFAULT_SEED",),
+}
 TEXT_CLASSES: tuple[ModelClass, ...] = ("SMALL", "LARGE")
 EMBEDDING_ADDRESS = "OPENAI_EMBEDDING_URL"
+EMBEDDING_KEY = "OPENAI_EMBEDDING_API_KEY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +46,8 @@ class Table:
     `modelConfig` reaches the request; ignores: what of it does nothing there. fills: what is sent in place of
     a value that is missing or 0. no_name: why a class has no such setting. unsent: why one is not sent, or
     ignored. address: where an address of one's own goes, a field of the character or a variable; `None`:
-    nowhere. limit_refused: pattern of models for which the provider refuses the output limit; empty: none.
+    nowhere. outranks: classes whose name is read from the character's settings.secrets first, if it stands
+    there. limit_refused: pattern of models for which the provider refuses the output limit; empty: none.
     """
 
     provider: str
@@ -49,6 +60,7 @@ class Table:
     no_name: str = "it has no setting for this name"
     unsent: str = "its library drops it"
     address: str | None = None
+    outranks: tuple[ModelClass, ...] = ()
     limit_refused: str = ""
 
 
@@ -73,7 +85,8 @@ class Plugin:
     is sent for a setting that has no key; fixed: what is sent in any case; drops: what is not sent after all,
     by pattern of the model's name. address: settings key of the endpoint, which then ends with address_end.
     dimensions_key, dimensions: settings key of an embedding's length, and the length that is taken
-    without it. unsent: why a setting is not sent.
+    without it. fallbacks: further keys that are read where one has no value. unsent: why a setting is not
+    sent.
     """
 
     package: str
@@ -89,6 +102,7 @@ class Plugin:
     address_end: str = ""
     dimensions_key: str | None = None
     dimensions: int | None = None
+    fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

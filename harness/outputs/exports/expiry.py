@@ -119,17 +119,42 @@ def _model_moved(
         yield f"{name} has ended on {now.deprecation_date}"
 
 
+def own_price_moves(
+    rests_on: Mapping[str, JsonValue],
+    prices: Mapping[str, tuple[Mapping[str, JsonValue] | None, Mapping[str, JsonValue] | None]],
+) -> Iterator[str]:
+    """A sentence for each model of the export of which a spec says another price than when it was measured.
+
+    prices: what the spec said then and says now, by model, where these differ; `None`: nothing.
+    """
+    for name in cast("Mapping[str, JsonValue]", rests_on["models"]):
+        if name in prices:
+            then, now = prices[name]
+            yield f"the spec's price of {name}: {_stated(now)}, was {_stated(then)}"
+
+
+def _stated(prices: Mapping[str, JsonValue] | None) -> str:
+    return "none" if prices is None else ", ".join(f"{name} {value}" for name, value in prices.items())
+
+
 def _price_moves(now: Mapping[str, JsonValue], then: Mapping[str, JsonValue]) -> Iterator[str]:
-    """Each price that was known then and is another now; in US dollars for a million tokens."""
+    """Each price that was written down then and is another now; in US dollars for a million tokens.
+
+    One of `None` was written down too: there was none of its own.
+    """
     for name, value in now.items():
-        old = then.get(name)
+        if name not in then:
+            continue
+        old, words = then[name], name.replace("_", " ")
         if isinstance(value, dict) and isinstance(old, dict):
-            yield from (f"{name.replace('_', ' ')} {move}" for move in _price_moves(value, old))
+            yield from (f"{words} {move}" for move in _price_moves(value, old))
+        elif isinstance(value, dict) or isinstance(old, dict):
+            yield f"{words} prices are {'gone' if value is None else 'new'}"
         elif name == "above_tokens" and value != old:
             yield f"from {value} tokens on, was {old}"
-        elif isinstance(old, int | float) and value != old:
-            shown = f"${value:g} per million" if isinstance(value, int | float) else "no longer known"
-            yield f"{name.replace('_', ' ')} {shown}, was ${old:g}"
+        elif value != old:
+            shown = "no longer known" if value is None else f"${value:g} per million"
+            yield f"{words} {shown}, was {'none of its own' if old is None else f'${old:g}'}"
 
 
 def _model(catalogue: Catalogue, name: str) -> Model | None:

@@ -34,14 +34,18 @@ EXPORTED = json.loads(Path(__file__).with_name("mlflow.json").read_text(encoding
 
 
 def register(name):
-    """The new version of the prompt."""
+    """The new version of the prompt; of several tasks, of the prompt NAME-TASK of each."""
     config = PromptModelConfig(**EXPORTED["model_config"])
-    return mlflow.genai.register_prompt(name=name, template=EXPORTED["template"], model_config=config)
+    of_tasks = {f"{name}-{task}": text for task, text in EXPORTED.get("task_templates", {}).items()}
+    return [
+        mlflow.genai.register_prompt(name=one, template=text, model_config=config)
+        for one, text in (of_tasks or {name: EXPORTED["template"]}).items()
+    ]
 
 
 if __name__ == "__main__":
-    made = register(sys.argv[1] if len(sys.argv) > 1 else EXPORTED["name"])
-    print(f"{made.name} version {made.version}")
+    for made in register(sys.argv[1] if len(sys.argv) > 1 else EXPORTED["name"]):
+        print(f"{made.name} version {made.version}")
 '''
 
 
@@ -53,6 +57,8 @@ def write(selection: Selection) -> Export:
         "template": selection.prompt_text or "",
         "model_config": model_config(settings),
     }
+    if selection.task_templates:
+        content["task_templates"] = dict[str, JsonValue](selection.task_templates)
     keys = {"model": "model_config.model_name"} | {name: f"model_config.{key}" for name, key in KEYS.items()}
     keys |= {name: f"model_config.extra_params.{name}" for name in settings.sent() if name not in KEYS}
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)

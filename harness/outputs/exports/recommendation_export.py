@@ -15,8 +15,7 @@ from harness.findings import Recommendation, Trial
 from harness.outputs.exports.document import fates
 from harness.outputs.exports.expiry import confirm_by
 from harness.outputs.exports.manifest import Export
-from harness.outputs.exports.selection import PolicyLabel, Selection
-from harness.plan.embedding import document_name
+from harness.outputs.exports.selection import PolicyLabel, Selection, named_by
 from harness.records import Estimate, ModelClass, Settings, Split
 from harness.store.codec import encode, json_schema
 
@@ -67,7 +66,8 @@ class Pick:
 class RecommendationSet:
     """What to run where: one pick for each use case, policy and model class that was studied.
 
-    prompts: templates of the picks' prompts, by run and variant; those of documents by `document/VARIANT`.
+    prompts: templates of the picks' prompts, by run and variant; those of documents by `document/VARIANT`, of
+    several tasks by `TASK/VARIANT`.
     """
 
     format: Literal["harness recommendations"]
@@ -91,9 +91,7 @@ def recommendation_set(selection: Selection) -> RecommendationSet:
     picks = [pick for label, choice in chosen for pick in _picks(selection, label, choice)]
     prompts = {run: dict[str, str]() for run in dict.fromkeys(pick.run for pick in picks)}
     for pick in picks:
-        variant, known = pick.settings.prompt, selection.templates.get(pick.run, {})
-        of_pick = (variant, document_name(variant))
-        prompts[pick.run] |= {name: known[name] for name in of_pick if name in known}
+        prompts[pick.run] |= named_by(pick.settings.prompt, selection.templates.get(pick.run, {}))
     return RecommendationSet(
         format="harness recommendations", format_version=1, picks=tuple(picks), prompts=prompts
     )

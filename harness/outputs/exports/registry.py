@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -84,13 +84,17 @@ def _complete(name: str, target: Target, selection: Selection, made: Export) -> 
     address = selection.address(selection.settings.provider)
     if address is not None and all(fate.setting != "address" for fate in fates):
         fates.append(lost("address", address, f"{name} has no place for an address: say it where it is used"))
-    variant, key = selection.settings.prompt, target.prompt
+    variant, key, of_tasks = selection.settings.prompt, target.prompt, selection.task_templates
     if key == "" and selection.prompt_text is not None:
         key = f"{name}.{PROMPT}"
         files[key] = selection.prompt_text
+    elif key is not None and of_tasks:
+        key = target.task_prompts or f"{name}.TASK.{PROMPT}"
+        if not target.task_prompts:
+            files |= {f"{name}.{task}.{PROMPT}": text for task, text in of_tasks.items()}
     if key is None:
         fates.append(lost("prompt", variant, "Eliza writes its prompts itself"))
-    elif selection.prompt_text is None:
+    elif selection.prompt_text is None and not of_tasks:
         fates.append(lost("prompt", variant, "its template is not known here"))
     else:
         fates.append(Fate(setting="prompt", requested=variant, exported=variant, key=key))
@@ -148,6 +152,13 @@ def read_manifest(path: Path) -> Mapping[str, JsonValue]:
             f"{path}: {', '.join(faults)} missing, or not as `harness export` writes it; export anew"
         )
     return found
+
+
+def missing_files(folder: Path, manifest: Mapping[str, JsonValue]) -> Iterator[str]:
+    """A sentence for each file of this manifest that is gone; one that a user edited is the user's."""
+    for name in cast("Mapping[str, JsonValue]", manifest["files"]):
+        if name == Path(name).name and not (folder / name).is_file():
+            yield f"{name} is gone; export anew"
 
 
 def _faults_of_basis(rests_on: Mapping[str, JsonValue]) -> list[str]:

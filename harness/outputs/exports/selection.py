@@ -35,8 +35,9 @@ class Selection:
     choice: the recommendation; targets without model classes get it alone. runs: one recommendation of each
     run that was given, the choice first. by_class: settings of each class that was studied, the choice's own
     among them. choices: all recommendations, each with the label of its policy; empty: those of the runs,
-    under their specs' own. prompt_text: source of the choice's template, `None` where it is not known.
-    templates: sources of all templates, by run and variant.
+    under their specs' own. prompt_text: source of the choice's template, `None` where it is not known, and in
+    a run of several tasks, each of which has its own. templates: sources of all templates, by run and
+    variant; of several tasks, by run and `TASK/VARIANT`.
     endpoints: where the runs asked their models, by provider. embedding: an embedding model that no run
     studied was named. max_input_tokens: where the target is to cut its input; `None`: not asked for.
     character: name and text of a file that the settings are to be written into; `None`: a new file.
@@ -58,6 +59,14 @@ class Selection:
     def settings(self) -> Settings:
         """The recommended settings."""
         return self.choice.settings
+
+    @property
+    def task_templates(self) -> dict[str, str]:
+        """The template of each task of the choice's variant, by task; empty for a run of one task."""
+        if self.prompt_text is not None:
+            return {}
+        named = named_by(self.settings.prompt, self.templates.get(self.choice.run, {}))
+        return {name.partition("/")[0]: text for name, text in named.items()}
 
     @property
     def document_text(self) -> str | None:
@@ -148,6 +157,14 @@ def selection_of(
         character=character,
         catalogue=catalogue,
     )
+
+
+def named_by(variant: str, templates: Mapping[str, str]) -> dict[str, str]:
+    """Those of a run's templates that this variant stands for: of its one task, or of each."""
+    if variant in templates:
+        own = (variant, document_name(variant))
+        return {name: templates[name] for name in own if name in templates}
+    return {name: text for name, text in templates.items() if name.partition("/")[2] == variant}
 
 
 def replace_class(selection: Selection, model_class: ModelClass, settings: Settings) -> Selection:

@@ -41,7 +41,8 @@ class Target:
     is read again. chat: it asks for texts, so that no embedding model may be the choice. classes: it holds
     settings of several model classes, and so of further runs. embeds: one of them is EMBEDDING.
     cuts: it can be told where to cut its input. prompt: where the template of the prompt stands in its files;
-    `None`: nothing there would read it; empty: in a file of its own.
+    `None`: nothing there would read it; empty: in a file of its own. task_prompts: where those of several
+    tasks stand; empty: in a file for each task.
     """
 
     description: str
@@ -53,6 +54,11 @@ class Target:
     embeds: bool = False
     cuts: bool = False
     prompt: str | None = ""
+    task_prompts: str = ""
+
+
+def _values(description: str, write: Callable[[Selection], Export]) -> Target:
+    return Target(description, write, prompt="prompt.template", task_prompts="prompt.tasks")
 
 
 def _eliza(description: str, write: Callable[[Selection], Export], *, cuts: bool) -> Target:
@@ -68,12 +74,18 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "dotenv": Target(dotenv_export.DESCRIPTION, dotenv_export.write),
         "gemini": Target(gemini_export.DESCRIPTION, gemini_export.write),
         "inspect": Target(inspect_export.DESCRIPTION, inspect_export.write, chat=True),
-        "json": Target(json_export.DESCRIPTION, json_export.write, prompt="prompt.template"),
+        "json": _values(json_export.DESCRIPTION, json_export.write),
         "langchain": Target(langchain_export.DESCRIPTION, langchain_export.write),
         "litellm-proxy": Target(
             litellm_proxy_export.DESCRIPTION, litellm_proxy_export.write, classes=True, embeds=True
         ),
-        "mlflow": Target(mlflow_export.DESCRIPTION, mlflow_export.write, chat=True, prompt="template"),
+        "mlflow": Target(
+            mlflow_export.DESCRIPTION,
+            mlflow_export.write,
+            chat=True,
+            prompt="template",
+            task_prompts="task_templates",
+        ),
         "openai": Target(openai_export.DESCRIPTION, openai_export.write),
         "promptfoo": Target(promptfoo_export.DESCRIPTION, promptfoo_export.write, chat=True, classes=True),
         "pydantic-ai": Target(pydantic_ai_export.DESCRIPTION, pydantic_ai_export.write, chat=True),
@@ -83,9 +95,10 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             policies=True,
             classes=True,
             prompt="prompts",
+            task_prompts="prompts",
         ),
-        "toml": Target(toml_export.DESCRIPTION, toml_export.write, prompt="prompt.template"),
-        "yaml": Target(yaml_export.DESCRIPTION, yaml_export.write, prompt="prompt.template"),
+        "toml": _values(toml_export.DESCRIPTION, toml_export.write),
+        "yaml": _values(yaml_export.DESCRIPTION, yaml_export.write),
     }
 )
 

@@ -111,6 +111,14 @@ def test_a_character_with_a_key_is_not_copied(into, place):
         "api_token",
         "openaiApiKey",
         "clientSecret",
+        "OPENAI_KEY",
+        "GROQ_KEY",
+        "API_KEYS",
+        "accessTokens",
+        "PRIVATEKEY",
+        "WALLET_SEED",
+        "seedPhrase",
+        "DB_PASS",
     ],
 )
 @pytest.mark.parametrize("target", list(OWN))
@@ -121,6 +129,67 @@ def test_credentials_of_a_character_are_known_by_their_names(into, target, name)
     with pytest.raises(UsageError, match=rf"character\.settings\.{name} looks like a credential") as caught:
         into(target, json.dumps(own))
     assert "kept for me" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hook", "https://discord.com/api/webhooks/1093847566102938475/aGk3-sQx9Zt1LmNo8PqRsTuVwXyZ"),
+        ("alerts", "https://hooks.slack.com/services/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"),
+        ("RPC", "https://eth-mainnet.g.alchemy.com/v2/k3Jx9QmZ7tYp2Lw8VbNc4RdS6fGhA1eU"),
+        ("auth", "r8_Qm4Tz81LxVb7KcNp2WsYd9RfGh3JaE5uC6"),
+        ("auth", "ada-2741-lovelace"),
+        ("seed", "abandon ability able about above absent absorb abstract absurd abuse access accident"),
+        ("engine", "pplx-8f3kQz91LmVx72NbTc5WpYd4RsGh6JaE"),
+        ("engine", "nvapi-Zk4_tR8mQx21-LvNb7WcYp93DsGfHjKa5Ee6"),
+        ("engine", "csk-4k8m2x9v7t3c5n6w1p8d4r2s9f6g3h5j"),
+        ("engine", "sk_live_51Hx82KzQmTn7VbWc4"),
+        ("engine", "5839201746:AAHk3Qz9_LmVx72NbTc5WpYd4RsGh6JaE-u"),
+        ("engine", "zyx_9Qm4Tz81LxVb7KcNp2WsYd9Rf"),
+        ("engine", "4fH7kQ92mZx1Lv8Nb3Tc6WpY5dRs"),
+        ("engine", "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"),
+    ],
+)
+def test_credentials_of_a_character_are_known_by_their_look(into, name, value):
+    """Under a name that says nothing: known forms, and what nobody would type."""
+    own = json.loads(json.dumps(OWN["eliza-1"]))
+    own["settings"]["voice"] = {name: value}
+    with pytest.raises(UsageError, match=rf"character\.settings\.voice\.{name} looks like") as caught:
+        into("eliza-1", json.dumps(own))
+    assert value[-8:] not in str(caught.value)
+
+
+PLAIN = {
+    "MODEL_MAX_TOKEN": 77,
+    "TEXT_COMPLETION_SEED": "42",
+    "seed": 7,
+    "prompt_cache_key": "tickets",
+    "PUBLIC_KEY": "9WzDXwBbmkg8ZTbNMqUxvQRAyrZzDsGYdLVL9zYtAWWM",
+    "SOLANA_TOKEN_ADDRESS": "HeLp6NuQkmYB4pYWo2zYs22mESHXPQYzXbB8n4V98jwC",
+    "WALLET": "0x742d35cc6634c0532925a3b844bc454e4438f44e",
+    "EVM_SWAP_TOKENS": ["ETH", "USDC"],
+    "LARGE_SECRET_AI_MODEL": "deepseek-r1:70b",
+    "API_KEY_ENV": "GROQ_API_KEY",
+    "TWITTER_AUTH_MODE": "oauth",
+    "auth": "oauth2",
+    "LOW_PASS": 0.4,
+    "DISCORD_APPLICATION_ID": "1093847566102938475",
+    "agentId": "b850bc30-45f8-0041-a00a-83df46d8555d",
+    "engine": "Meta-Llama-3-70B-Instruct-GPTQ-Int4",
+    "theme": "VictorianParlourAtNightEdition1843",
+    "avatar": "https://cdn.example/v2/portraits/ada-1843.png",
+    "hook": "https://discord.com/channels/1093847566102938475/1093847566102938476",
+    "voice": {"model": "en_US-hfc_female-medium", "elevenlabs": {"voiceId": "21m00Tcm4TlvDq8ikWAM"}},
+    "embedder": "jina_embeddings_v3_base_en",
+}
+
+
+@pytest.mark.parametrize("name", list(PLAIN))
+def test_what_is_no_secret_of_a_character_is_copied(into, name):
+    """Limits, names, addresses of wallets, identifiers: a wrong refusal would leave no way on."""
+    own = OWN["eliza-1"] | {"settings": {name: PLAIN[name]}}
+    _, new = into("eliza-1", json.dumps(own))
+    assert json.loads(new)["settings"][name] == PLAIN[name]
 
 
 def test_an_opaque_text_among_the_secrets_is_one(into):

@@ -89,7 +89,7 @@ def test_the_template_stands_beside_settings_that_cannot_hold_it(make, tmp_path,
 @pytest.mark.parametrize("target", list(TARGETS))
 def test_a_credential_in_the_template_stops_the_export(make, tmp_path, target):
     """Whoever wrote a key into a prompt does not spread it."""
-    with pytest.raises(UsageError, match="template holds what looks like a credential"):
+    with pytest.raises(UsageError, match="template of the prompt holds what looks like a credential"):
         export(target, chosen(make), tmp_path, prompt_text="Use sk-abcdefghijklmnop1234")
     assert not list(tmp_path.iterdir())
 
@@ -339,7 +339,9 @@ def test_credentials_are_known_by_their_look(make, tmp_path, secret):
     with pytest.raises(UsageError, match=r"settings\.note looks like a credential") as caught:
         export("json", chosen(make, extra={"note": secret}), tmp_path)
     assert secret not in str(caught.value)
-    with pytest.raises(UsageError, match="template holds what looks like a credential") as caught:
+    with pytest.raises(
+        UsageError, match="template of the prompt holds what looks like a credential"
+    ) as caught:
         export("json", chosen(make), tmp_path, prompt_text=f"Use {secret}")
     assert secret not in str(caught.value)
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,77 @@
+"""What the pairs of a semantic cache can show, told before anything is spent.
+
+In: a plan. Out: notes for its readers. Must not send anything, and chooses no threshold.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from harness.plan.embedding import Embedding, same
+
+if TYPE_CHECKING:
+    from harness.plan.plan import Plan
+    from harness.records import Split
+
+
+def pair_notes(plan: Plan) -> list[str]:
+    """What the splits of a search cannot show of a threshold; nothing where they can, or none is chosen."""
+    embedding = plan.task.embedding
+    if embedding is None or embedding.kind != "semantic_cache" or plan.evaluated is not None:
+        return []
+    names: tuple[Split, ...] = ("search", "confirm")
+    splits = {one: _Split(plan, embedding, one) for one in names}
+    notes = [_few(plan, embedding, one, splits[one].different) for one in names if splits[one].pairs]
+    return [*(note for note in notes if note), *_repeated(splits["search"].texts, splits["confirm"].texts)]
+
+
+class _Split:
+    """The pairs of a split. different: how many are so labelled. texts: all that stand in pairs."""
+
+    def __init__(self, plan: Plan, embedding: Embedding, split: Split) -> None:
+        self.pairs = self.different = 0
+        self.texts: set[str] = set()
+        for one in plan.task.rows.ids(split):
+            sample = plan.task.rows.sample(one)
+            self.pairs += 1
+            self.different += same(sample.target) is False
+            self.texts |= {str(sample.inputs[name]).strip().casefold() for name in embedding.texts}
+
+
+def _few(plan: Plan, embedding: Embedding, split: Split, there: int) -> str:
+    """Too few different pairs, in words; "" for enough.
+
+    Without a single false hit, n different pairs show a limit p at a level when (1 - p)^n <= 1 - level.
+    Source: Clopper and Pearson 1934, Biometrika 26(4), for no event.
+    """
+    if embedding.false_hits_of != "different":
+        return ""
+    trials, level, limit = (
+        plan.most_trials if split == "search" else 1,
+        plan.aim.confidence,
+        embedding.false_hit_rate,
+    )
+    needed = math.ceil(math.log((1 - level) / trials) / math.log1p(-limit))
+    if there >= needed:
+        return ""
+    most = f"{limit:g} with {level:.0%} confidence"
+    what = (
+        f"no threshold can be shown to keep false hits at {most}"
+        if split == "search"
+        else f"the confirm split cannot show that a threshold keeps false hits at {most}"
+    )
+    each = "" if trials == 1 else f" for any of {trials} settings to be taken"
+    return (
+        f"{what}: that takes {needed} different pairs on the {split} split{each}, and there are {there}; "
+        "label more pairs, or raise task.false_hit_rate"
+    )
+
+
+def _repeated(searched: set[str], confirmed: set[str]) -> list[str]:
+    shared = len(searched & confirmed)
+    told = (
+        f"{shared} of {len(confirmed)} texts of the confirm split stand in pairs of the search split too: it "
+        "confirms the threshold for these texts, and less for new ones; label pairs of other texts"
+    )
+    return [told] if shared else []
