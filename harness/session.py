@@ -7,41 +7,34 @@ and writes no report.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from harness.calls.engine import Engine
 from harness.calls.lanes import open_providers
 from harness.calls.provider import Provider
 from harness.clock import Clock
 from harness.errors import HarnessError, InconclusiveError, StoreError, UsageError
-from harness.findings import JudgeReport, Progress, RunRecord, RunState, Trial
-from harness.insights import CacheReport
+from harness.findings import JudgeReport, Progress, RunRecord, RunState
 from harness.outputs import display
 from harness.outputs.files import require_folder
 from harness.outputs.report import write_report
 from harness.past import find_run, open_engine, plan_of, rows_of
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
-from harness.plan.provenance import provenance_of, task_cards
-from harness.records import Split, Verb
+from harness.recorded import Work, near_notes, recorded, trials_of
+from harness.records import Verb
 from harness.result import selected
-from harness.stats.bounds import shared
 from harness.store.bills import paid_by_model
 from harness.store.store import RunRow, Store, TrialRow, open_store
-from harness.trials.caches import cache_reports
-from harness.trials.effects import setting_effects
 from harness.trials.evaluate import Ask, Pipeline
 from harness.trials.evidence import Arm
-from harness.trials.measured_judge import measure_judges, measuring, require_telling, with_corrected
+from harness.trials.measured_judge import measure_judges, measuring, require_telling
 from harness.trials.mirror import Mirror, mirrored
-from harness.trials.quality import breakdown
-from harness.trials.references import references
-from harness.trials.sheet import sheet_of
 from harness.trials.stored import RecallAll, StoredAnswers
 from harness.trials.vectors import VectorPipeline
 
@@ -51,27 +44,6 @@ GLANCE_SHARE = 0.05  # of the time that snapshots may take: those of resampled m
 
 
 Watcher = Callable[[Progress], None]
-
-
-class Work(Protocol):
-    """What a run carries out.
-
-    arms: the settings that are asked; finalists: those that are asked again, on the confirm split.
-    told: values given to a sampler, by number. notes: what a reader of the result should know.
-    """
-
-    arms: list[Arm]
-    finalists: list[Arm]
-    told: dict[int, float]
-    notes: list[str]
-
-    def run(self) -> None:
-        """Do it. Raises InconclusiveError when budget or answers decide nothing."""
-        ...
-
-    def planned_calls(self) -> int:
-        """The most answers that this can ask for."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +114,7 @@ class Session:
         """Write down how far the work is, and show it."""
         self.save(work)
         if self.mirror:
-            self.mirror.show(_trials(work))
+            self.mirror.show(trials_of(work))
             if self.mirror.trouble and self.mirror.trouble not in work.notes:
                 work.notes.append(self.mirror.trouble)
         if self.on_progress:
@@ -167,7 +139,7 @@ class Session:
             planned=max(done, self.planned(work)),
             spend=self.engine.spend(),
             elapsed_s=self.clock.monotonic() - self.began,
-            note=([*_near(self.plan, (*work.arms, *work.finalists)), *work.notes] or [""])[-1],
+            note=([*near_notes(self.plan, (*work.arms, *work.finalists)), *work.notes] or [""])[-1],
         )
 
     def planned(self, work: Work) -> int:
@@ -217,45 +189,14 @@ class Session:
 
     def record(self, work: Work, state: RunState) -> RunRecord:
         """What the work found, without a recommendation."""
-        plan, level = self.plan, self.plan.aim.confidence
-        confirmed = [arm for arm in work.finalists if arm.samples()]
-        record = RunRecord(
+        spend = self.engine.spend()
+        bills = paid_by_model(self.store, self.run, self.plan.task.studies)
+        return recorded(
+            *(self.plan, work, state, replace(spend, by_model=bills), self.judges),
             run=self.run,
-            experiment=plan.experiment,
-            description=plan.description,
-            state=state,
-            metric=plan.task.metric,
-            aim=plan.aim.words(),
-            trials=_trials(work, level),
-            finalists=tuple(arm.trial(shared(level, len(confirmed))) for arm in confirmed),
-            recommendation=None,
-            spend=replace(
-                self.engine.spend(), by_model=paid_by_model(self.store, self.run, plan.task.studies)
-            ),
-            data=plan.task.rows.card,
-            provenance=provenance_of(plan, self.started_at),
             started_at=self.started_at,
             ended_at=self.clock.now(),
-            failures=plan.failures,
-            notes=(
-                *work.notes,
-                *_untimed(plan, (*work.arms, *work.finalists)),
-                *_near(plan, (*work.arms, *work.finalists)),
-                *_self_chosen(plan),
-                *plan.notes,
-            ),
-            verb=plan.verb,
-            origin="" if plan.evaluated is None else plan.evaluated.origin,
-            judges=with_corrected(self.judges, work.arms if plan.evaluated else confirmed),
-            references=references(plan, _reported(plan)) if any(arm.samples() for arm in work.arms) else (),
-            caches=_caches(plan, work, confirmed),
-            breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
-            sheets=tuple(sheet_of(arm) for arm in _shown(plan, work) if arm.samples()),
-            tasks=task_cards(plan),
-            unfit="" if plan.near is None else plan.near.why_not(),
-            presets=plan.space.named({arm.number: arm.settings for arm in work.arms}),
         )
-        return record if plan.evaluated else replace(record, effects=setting_effects(record, plan))
 
     def conclude(self, work: Work, record: RunRecord) -> tuple[Path, ...]:
         """Write the record into the store and its report into the folder; gives the report's files."""
@@ -380,66 +321,6 @@ def _phase(plan: Plan, work: Work) -> Literal["search", "confirm", "eval"]:
     if plan.evaluated is not None:
         return "eval"
     return "confirm" if work.finalists else "search"
-
-
-def _self_chosen(plan: Plan) -> list[str]:
-    """What to say of a threshold that was chosen on the pairs that measure it."""
-    embedding, evaluated = plan.task.embedding, plan.evaluated
-    if embedding is None or embedding.kind != "semantic_cache" or evaluated is None:
-        return []
-    if "threshold" in evaluated.settings.local:
-        return []
-    note = (
-        "the threshold was chosen on the pairs that measure it, which flatters it: `harness tune` keeps some "
-        "back, or give one with --settings"
-    )
-    return [note]
-
-
-def _reported(plan: Plan) -> Split:
-    """The split whose figures are the ones to expect."""
-    return "confirm" if plan.evaluated is None else plan.evaluated.split
-
-
-def _caches(plan: Plan, work: Work, confirmed: list[Arm]) -> tuple[CacheReport, ...]:
-    """What is told of thresholds, in a task that chooses one."""
-    if plan.task.embedding is None or plan.task.embedding.kind != "semantic_cache":
-        return ()
-    return cache_reports(work.arms, confirmed, plan.aim.confidence)
-
-
-def _untimed(plan: Plan, arms: Iterable[Arm]) -> list[str]:
-    """What to say of streamed providers whose answers do not all tell when their first token came."""
-    untimed = sum(arm.untimed() for arm in arms if plan.endpoints[arm.settings.provider].stream)
-    if not untimed:
-        return []
-    note = (
-        f"{untimed} answers of streamed providers do not tell when their first token came, being stored "
-        "before or sent in one piece; --no-cache asks them anew"
-    )
-    return [note]
-
-
-def _near(plan: Plan, arms: Iterable[Arm]) -> list[str]:
-    """How many answers were those of near prompts, in a development run."""
-    if plan.near is None:
-        return []
-    counts = [(arm.near, int(arm.seen.sum())) for arm in arms]
-    near, answers = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
-    note = (
-        f"{near} of {answers} answers are those of near prompts, told at their price and not asked: see "
-        "near_sample and near_cosine in scores.parquet"
-    )
-    return [note]
-
-
-def _shown(plan: Plan, work: Work) -> list[Arm]:
-    """The arms of which more is told than their figures."""
-    return work.finalists if plan.evaluated is None else work.arms
-
-
-def _trials(work: Work, level: float | None = None) -> tuple[Trial, ...]:
-    return tuple(replace(arm.trial(level), told=work.told.get(arm.number)) for arm in work.arms)
 
 
 def _trial_row(run: str, arm: Arm, told: Mapping[int, float]) -> TrialRow:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,12 +18,11 @@ from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, retr
 from harness.calls.http_client import HttpClient, HttpConnection
 from harness.calls.provider import ProviderFault
 from harness.calls.sse import EventReader
+from harness.catalogue.wire import limit_name
 from harness.clock import Clock, SystemClock
 from harness.records import Call, Reply, Usage
 
 MOST_TOKENS = 2**31  # no request has as many, and no more fit the columns of a database
-# Models that refuse the older name of the output limit.
-_COMPLETION_TOKENS = re.compile(r"^(o\d|gpt-[5-9])")
 # Other servers' words for the two reasons that all have, as litellm translates them; the rest stays as it is.
 _REASONS = {
     "eos": "stop",
@@ -260,8 +258,7 @@ def request_body(call: Call) -> dict[str, Any]:
         **sent,
     }
     if "max_output_tokens" in sent:
-        name = "max_completion_tokens" if _COMPLETION_TOKENS.match(model) else "max_tokens"
-        body.setdefault(name, body.pop("max_output_tokens"))
+        body.setdefault(limit_name(model), body.pop("max_output_tokens"))
     return body
 
 

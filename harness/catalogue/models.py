@@ -88,13 +88,14 @@ class Model:
     of custom parameters, by the provider's name: no choices at all is one that it refuses, and of one that is
     absent nobody knows. context_tokens:
     prompt and answer together, or the prompt where the provider counts them apart. max_input_tokens: the
-    longest prompt, where it is shorter than that. dimensions: length of an embedding's vector unless
-    another is asked for; texts_per_request, tokens_per_request: the most that one request may carry of
-    each. weights: record in weights.yaml of a model that runs here. deprecation_date: announced end,
-    YYYY-MM-DD; of a retired model the day of its end, `None` when nobody stated it. successor: the model
-    to use in its place. default_of_class: this is the model that "provider/CLASS" means. answer_s:
-    seconds from sending to a complete short answer, a low and a high figure, for the estimate of a plan's
-    time alone; `None`: unknown. answer_s_source: what they rest on, with its date.
+    longest prompt, where that is counted apart or is shorter; `None`: all that the answer leaves.
+    dimensions: length of an embedding's vector unless another is asked for; texts_per_request,
+    tokens_per_request: the most that one request may carry of each. weights: record in weights.yaml of a
+    model that runs here. deprecation_date: announced end, YYYY-MM-DD; of a retired model the day of its
+    end, `None` when nobody stated it. successor: the model to use in its place. default_of_class: this is
+    the model that "provider/CLASS" means. answer_s: seconds from sending to a complete short answer, a low
+    and a high figure, for the estimate of a plan's time alone; `None`: unknown. answer_s_source: what they
+    rest on, with its date.
     """
 
     provider: str

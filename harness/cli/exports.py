@@ -164,7 +164,7 @@ def _still_holds(path: Path, catalogue: Catalogue, today: date, store: str | Non
 
 
 def _show(written: Written) -> None:
-    from harness.outputs.exports.manifest import changed, table
+    from harness.outputs.exports.manifest import by_design, changed, table
 
     for line in table(written.export.fates):
         click.echo(line)
@@ -173,6 +173,9 @@ def _show(written: Written) -> None:
     for path in written.paths:
         click.echo(f"wrote {path}")
     differing = changed(written.export.fates)
+    for fate in by_design(differing):
+        click.echo(f"note: {fate.setting}: {fate.reason}, so that other words run there than were measured")
+    differing = [fate for fate in differing if fate not in by_design(differing)]
     if differing:
         names = ", ".join(dict.fromkeys(fate.setting for fate in differing))
         click.secho(

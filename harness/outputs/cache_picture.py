@@ -20,6 +20,7 @@ CURVES = (
     ("same texts that hit", "complete", "hit_rate"),
     ("different texts that hit", "failed", "false_hit_rate"),
 )
+SAVED = ("saved", "chosen", "saved_usd_per_1k")
 LABEL_HEIGHT = 17.0
 
 
@@ -70,6 +71,10 @@ def cache_picture(record: RunRecord) -> Curves | None:
     low = min(0.5, *(point.cosine for point in report.landmarks))
     across = Scale(low - 0.02, 1.01, LEFT, WIDTH - RIGHT)
     up = Scale(0.0, 1.02, HEIGHT - BOTTOM, TOP)
+    most = max((point.saved_usd_per_1k or 0.0 for point in report.curve), default=0.0)
+    money = [(SAVED, Scale(0.0, 1.02 * most, HEIGHT - BOTTOM, TOP))] if most > 0 else []
+    saved = f" / 1k requests, 100%: {numbers.money(most)}"
+    drawn = [*((curve, up) for curve in CURVES), *money]
     known = sorted(report.landmarks, key=lambda point: point.cosine)
     return Curves(
         title="A cache of near matches at every threshold",
@@ -77,7 +82,7 @@ def cache_picture(record: RunRecord) -> Curves | None:
         y_title="share of pairs",
         x_ticks=tuple(Tick(across.at(tick), f"{tick:g}") for tick in across.ticks(6)),
         y_ticks=tuple(Tick(up.at(tick), numbers.share(tick)) for tick in up.ticks(5)),
-        lines=tuple(Line(colour, _path(report.curve, key, across, up)) for _, colour, key in CURVES),
+        lines=tuple(Line(colour, _path(report.curve, key, across, on)) for (_, colour, key), on in drawn),
         uprights=tuple(
             Upright(
                 x=across.at(point.cosine),
@@ -87,19 +92,23 @@ def cache_picture(record: RunRecord) -> Curves | None:
             )
             for place, point in enumerate(known)
         ),
-        legend=tuple(Mark(label=name, colour=colour, shape="bar") for name, colour, _ in CURVES),
+        legend=tuple(
+            Mark(label=f"{name}{saved if key == SAVED[2] else ''}", colour=colour, shape="bar")
+            for (name, colour, key), _ in drawn
+        ),
         alt=_alt(report),
     )
 
 
 def _path(curve: Sequence[CachePoint], key: str, across: Scale, up: Scale) -> str:
-    """Steps from the highest threshold down: a share holds until the next pair is reached."""
+    """Steps from the highest threshold down to the end of the axis: a share holds until the next pair."""
     told = [(point.cosine, getattr(point, key)) for point in curve if getattr(point, key) is not None]
-    places = [(across.at(cosine), up.at(share)) for cosine, share in told]
+    places = [(across.at(cosine), up.at(share)) for cosine, share in told if cosine >= across.low]
     if not places:
         return ""
     (x, y), *others = places
-    return f"M{x} {y}" + "".join(f"H{left}V{down}" for left, down in others)
+    end = f"H{across.start}" if len(places) < len(told) else ""
+    return f"M{x} {y}" + "".join(f"H{left}V{down}" for left, down in others) + end
 
 
 def _alt(report: CacheReport) -> str:

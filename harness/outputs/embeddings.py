@@ -164,13 +164,20 @@ def _cache(report: CacheReport) -> CacheData:
     high = "" if report.high is None else f", {sure} at most {numbers.share(report.high)}"
     checks = [f"Seen on the {report.split} split: {seen}{high}."] if report.threshold is not None else []
     checks += [VERDICTS[report.verdict]] if report.verdict else []
+    priced = any(point.saved_usd_per_1k is not None for point in report.landmarks)
+    if priced:
+        share = numbers.share(report.same / max(1, report.same + report.different))
+        checks.append(
+            f"Saved takes {share} of requests to have a stored text of the same intent, as of these "
+            "pairs; with fewer, less is saved."
+        )
     points = sorted(report.landmarks, key=lambda point: point.cosine)
     return CacheData(
         title=f"Threshold of trial {report.trial}, {report.split} split",
         sentence=sentence,
         checks=tuple(checks),
         lines=tuple(_line(point) for point in points),
-        priced=any(point.saved_usd_per_1k is not None for point in points),
+        priced=priced,
     )
 
 

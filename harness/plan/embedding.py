@@ -6,6 +6,7 @@ held against. Must not send anything, and computes no figure.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -85,7 +86,11 @@ def text_of(prompt: Prompt, inputs: Fields) -> str:
 
 
 def relevance(target: JsonValue) -> dict[str, float] | None:
-    """The grades of relevant documents by id, of a target that is an id, ids, or grades; else `None`."""
+    """The grades of relevant documents by id, of a target that is an id, ids, or grades; else `None`.
+
+    Text that is a list or an object in JSON counts as what it says: a table of text has no other way.
+    """
+    target = _unfolded(target)
     if isinstance(target, str | int) and not isinstance(target, bool):
         return {str(target): 1.0}
     if isinstance(target, list):
@@ -99,6 +104,15 @@ def relevance(target: JsonValue) -> dict[str, float] | None:
     return {name: grade for name, grade in cast("dict[str, float]", grades).items() if grade > 0}
 
 
+def _unfolded(target: JsonValue) -> JsonValue:
+    if isinstance(target, str) and target.lstrip()[:1] in ("[", "{"):
+        try:
+            return cast("JsonValue", json.loads(target))
+        except ValueError:
+            return target
+    return target
+
+
 def same(target: JsonValue) -> bool | None:
     """Whether a pair means the same; `None` where the target does not say."""
     if isinstance(target, bool | int | float):
@@ -108,7 +122,12 @@ def same(target: JsonValue) -> bool | None:
 
 
 def number(target: JsonValue) -> float | None:
-    """A finite number; `None` for anything else."""
+    """A finite number, or text that is one; `None` for anything else."""
+    if isinstance(target, str):
+        try:
+            target = float(target)
+        except ValueError:
+            return None
     if isinstance(target, bool) or not isinstance(target, int | float) or not math.isfinite(target):
         return None
     return float(target)

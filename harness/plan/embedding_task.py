@@ -89,8 +89,9 @@ class EmbeddingDraft:
                         f"has no text {name!r}; its inputs are {have}. Name the two of a pair as "
                         "task.texts: [first, second]"
                     )
-            for inputs in embedding.inputs(row.inputs):
-                message = check.row(inputs) or lengths.row(inputs)
+            names = embedding.texts if embedding.of_pairs else ("",)
+            for name, inputs in zip(names, embedding.inputs(row.inputs), strict=True):
+                message = _blank(self.prompts, inputs, name) or check.row(inputs) or lengths.row(inputs)
                 if message is not None:
                     return message
             return target_fault(embedding.kind, row.target, embedding.corpus)
@@ -118,7 +119,7 @@ class EmbeddingDraft:
         lengths = self._lengths(self._documents, models)
 
         def fault(fields: Fields) -> str | None:
-            return check.row(fields) or lengths.row(fields)
+            return _blank(self._documents, fields) or check.row(fields) or lengths.row(fields)
 
         try:
             return open_corpus(find_rows(str(self.task.corpus), self._folder, self._cache), fault)
@@ -140,6 +141,16 @@ class EmbeddingDraft:
         except UsageError as error:
             self._problems.add(("task", "metric"), str(error))
             return None
+
+
+def _blank(prompts: Mapping[str, Prompt], fields: Fields, called: str = "") -> str | None:
+    """Why nothing is there to embed: no field that a prompt names holds text. called: what a row calls it."""
+    for prompt in prompts.values():
+        named = sorted(prompt.fields & fields.keys())
+        if named and all(fields[name] is None or not str(fields[name]).strip() for name in named):
+            listed = " and ".join(repr(called or name) for name in named)
+            return f"has no text to embed, for {listed} is blank; give it text, or remove the row"
+    return None
 
 
 def _documents(

@@ -49,12 +49,17 @@ def longest_prompt(model: Model, least_output: int, most: int | None) -> int | N
     """The most tokens that a prompt for this model may have; `None` when nobody knows.
 
     least_output: the shortest answer that is asked for, which has to fit beside the prompt where the two
-    share the context, as they do for models without an output limit of their own. most: as the spec says.
+    share the context, as they do unless a limit of prompts is stated. most: as the spec says.
     """
-    own = model.max_input_tokens or model.context_tokens
-    if own is not None and model.max_input_tokens is None and model.max_output_tokens is None:
-        own = max(1, own - least_output)
+    own, shared = model.max_input_tokens, shared_context(model)
+    if shared is not None:
+        own = max(1, shared - least_output)
     return min((one for one in (own, most) if one is not None), default=None)
+
+
+def shared_context(model: Model) -> int | None:
+    """The tokens that prompt and answer of this model share; `None`: counted apart, or nobody knows."""
+    return model.context_tokens if model.max_input_tokens is None else None
 
 
 def longest_prompts(models: Mapping[str, Model], least_output: int, most: int | None) -> dict[str, int]:
@@ -87,6 +92,8 @@ class LengthCheck:
         self._template = {name: most_input_tokens([one.source]) for name, one in prompts.items()}
         self._uses = {name: _uses(one.source) for name, one in prompts.items()}
         self._longest_row = 0  # bytes
+        self._longest_inputs: Mapping[str, JsonValue] = {}
+        self._longest_shown = 0  # a bound on the tokens of a prompt with examples
         self._own = Vocabularies()
 
     def row(self, inputs: Mapping[str, JsonValue]) -> str | None:
@@ -94,7 +101,8 @@ class LengthCheck:
         if self._least is None:
             return None
         size = _size(inputs)
-        self._longest_row = max(self._longest_row, size)
+        if size >= self._longest_row:
+            self._longest_row, self._longest_inputs = size, inputs
         for variant, prompt in self._prompts.items():
             if self._template[variant] + self._uses[variant] * size <= self._least:
                 continue
@@ -109,7 +117,11 @@ class LengthCheck:
         """
         for variant, shots in variants.shots.items():
             prompt = variants.prompts[variant]
-            if not shots.n or self._least is None or self._most(prompt, shots, rows) <= self._least:
+            if not shots.n or self._least is None:
+                continue
+            most = self._most(prompt, shots, rows)
+            self._longest_shown = max(self._longest_shown, most)
+            if most <= self._least:
                 continue
             what = f"prompt {variant!r} and {shots.n} example{'' if shots.n == 1 else 's'}"
             for sample_id in rows.ids("all"):
@@ -117,6 +129,32 @@ class LengthCheck:
                 for message in self._faults(what, prompt, sample.inputs, shots.of(sample)):
                     yield rows.fault(sample_id, message)
                     break
+
+    def room(self, model: Model, wanted: int) -> int | None:
+        """The longest answer that fits beside every prompt, in tokens; `None`: one of `wanted` tokens does.
+
+        To be asked when the rows were read. Prompts count by their bytes, a bound, unless these leave less
+        than half of the context: then the longest row's are counted, from above if need be.
+        """
+        context = shared_context(model)
+        if context is None or self._least is None:
+            return None
+        each = [messages for prompt in self._prompts.values() for messages in self._longest_of(prompt)]
+        bounds = [most_input_tokens(message.content for message in messages) for messages in each]
+        longest = max((*bounds, self._longest_shown))
+        if longest + wanted > context and 2 * longest > context and longest != self._longest_shown:
+            counts = (count_tokens(model, messages, self._own).tokens for messages in each)
+            longest = max((*counts, self._longest_shown))
+        return None if longest + wanted <= context else max(1, context - longest)
+
+    def _longest_of(self, prompt: Prompt) -> list[tuple[Message, ...]]:
+        """The prompts that the longest row makes; none where its template fails, which is told elsewhere."""
+        try:
+            if self._long is None:
+                return [prompt.render(self._longest_inputs, ())]
+            return list(self._long.rendered(prompt, self._longest_inputs))
+        except PromptError:
+            return []
 
     def _most(self, prompt: Prompt, shots: Shots, rows: Rows) -> int:
         """A bound on the tokens of this prompt with its examples, whatever the row.

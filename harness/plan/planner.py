@@ -7,7 +7,7 @@ only: nothing is sent, and no key is looked at.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack, cast
@@ -16,6 +16,7 @@ from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import SpecError, UsageError
 from harness.plan.aim_spec import AimSpec
 from harness.plan.aims import aim_of, notes_of
+from harness.plan.answer_room import beside_prompts
 from harness.plan.data_source import CACHE_FOLDER, rows_missing
 from harness.plan.embedding import Embedding
 from harness.plan.embedding_spec import EmbeddingTaskSpec
@@ -33,7 +34,7 @@ from harness.plan.pairs import pair_notes
 from harness.plan.plan import Budget, Evaluated, NearAnswers, Plan, Sampler, Space
 from harness.plan.rows import Rows, Selection
 from harness.plan.samplers import chosen_sampler, is_repeatable, rehearse
-from harness.plan.space import absences, asking_for, caveats, limits_of, make_space, one_point
+from harness.plan.space import absences, answers_asked, asking_for, caveats, limits_of, make_space, one_point
 from harness.plan.spec import SearchSpec, Spec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.task import Task
@@ -124,6 +125,7 @@ class _Draft:
         own = with_own_files(catalogue, reading.catalogue or (), folder, reading.problems)
         self.catalogue = with_own_entries(own, reading.providers or {}, reading.problems)
         self.models: dict[str, Model] = {}
+        self.fitting: dict[str, Model] = {}
         self.permission = permission
         self.tasks: list[TaskDraft] = []
         self.panel = Panel()
@@ -162,7 +164,8 @@ class _Draft:
             for task in self.tasks:
                 task.show_examples(search, seed, silent=shown and not task.takes_shots)
             self.prompts = dict(self.tasks[0].prompts) if self.tasks else {}
-            self.space = make_space(search, self.models, tuple(self.prompts), problems)
+            self.fitting = beside_prompts(self.tasks, self.models, search, self.notes)
+            self.space = make_space(search, self.fitting, tuple(self.prompts), problems)
             if self.tasks:
                 unasked(search, problems)
                 if (output := self.tasks[0].spec.output) is not None:
@@ -303,7 +306,7 @@ class _Draft:
         if spec is None or task is None or space is None:
             raise AssertionError("a plan is made only when no fault was found")
         near = [] if self.near is None else [self.near.model]
-        models = self.models.values()
+        models = self.fitting.values()
         used = [*{**self.models, **self.panel.models, **self.fallback}.values(), *near]
         plan = Plan(
             experiment=spec.experiment,
@@ -347,7 +350,8 @@ class _Draft:
         return replace(plan, notes=(*plan.notes, *pair_notes(plan)))
 
     def _absences(self, search: SearchSpec, space: Space) -> list[str]:
-        absent = [] if self.evaluated is not None else absences(space, search.settings(), self.models)
+        models = self.models | self.fitting
+        absent = [] if self.evaluated is not None else absences(space, search.settings(), models)
         return [*absent, *caveats(space, self.catalogue)]
 
     def _unused(self) -> list[str]:
@@ -375,7 +379,7 @@ class _Draft:
 
     def _open_rows(self) -> None:
         search, models = self.reading.search, list(self.models.values())
-        least = min(limits_of(search, models), default=1) if search else 1
+        least = min((answers_asked(search, model)[0] for model in models), default=1) if search else 1
         for task in self.tasks:
             task.open_rows(self.models, self._selection, (self.folder, self.cache), least)
 
@@ -391,8 +395,5 @@ def _opened(store: Store | str | None) -> Generator[Store]:
     if isinstance(store, Store):
         yield store
         return
-    opened = open_store(store)
-    try:
+    with closing(open_store(store)) as opened:
         yield opened
-    finally:
-        opened.close()

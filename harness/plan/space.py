@@ -144,6 +144,16 @@ def limits_of(search: SearchSpec, models: Iterable[Model]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(limit for listed in every for limit in listed))
 
 
+def answers_asked(search: SearchSpec, model: Model) -> tuple[int, int]:
+    """The shortest and the longest answer that this model is asked for, in tokens; 1 where none is sent."""
+    setting = _capped(model, search.settings()).get(ALWAYS_SENT)
+    ends = (1,) if setting is None else tuple(cast("Iterable[int]", _ends(setting)))
+    default = model.settings.get(ALWAYS_SENT, Accepts()).default
+    if setting is None and isinstance(default, int):
+        ends = (min(default, int(_longest(model) or default)),)
+    return min(ends), max(ends)
+
+
 def _listed(setting: Setting | None) -> tuple[int, ...]:
     if isinstance(setting, WholeOptions):
         return tuple(setting.choices)

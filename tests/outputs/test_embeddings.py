@@ -98,7 +98,9 @@ def test_the_guarantee_is_a_sentence_and_its_check_another():
         "A cosine of 0.7200 was chosen on these pairs so that at most 1% of different texts hit, with 95% "
         "confidence if the pairs are independent."
     )
-    assert searched.checks == ("Seen on the search split: 0 of 400, with 95% confidence at most 0.8%.",)
+    seen, assumed = searched.checks
+    assert seen == "Seen on the search split: 0 of 400, with 95% confidence at most 0.8%."
+    assert assumed.startswith("Saved takes 20% of requests to have a stored text of the same intent")
     assert "To be confirmed" in held.sentence
     assert "NOT CONFIRMED" in held.checks[1]
     kept = embedding_data(a_record(caches=(a_cache(split="confirm", verdict="kept"),)))
@@ -139,14 +141,15 @@ def test_without_a_threshold_the_reason_stands_in_its_place():
     data = embedding_data(a_record(caches=(a_cache(threshold=None, why="40 pairs are too few"),)))
     assert data is not None
     assert "40 pairs are too few" in data.caches[0].sentence
-    assert data.caches[0].checks == ()
+    assert not any("Seen" in check for check in data.caches[0].checks)
 
 
 def test_the_picture_holds_both_curves_and_every_threshold():
     """Hits and false hits over all thresholds, an upright for each landmark, and the same in words."""
     picture = cache_picture(a_record(caches=(a_cache(),)))
     assert picture is not None
-    assert [line.colour for line in picture.lines] == ["complete", "failed"]
+    assert [line.colour for line in picture.lines] == ["complete", "failed", "chosen"]
+    assert picture.legend[2].label == "saved / 1k requests, 100%: $1.80"
     assert [(one.text, one.ours) for one in picture.uprights] == [
         ("chosen: 0.720", True),
         ("0.85 as a cosine: 0.850", False),
@@ -160,6 +163,22 @@ def test_a_share_holds_down_to_the_next_pair():
     picture = cache_picture(a_record(caches=(a_cache(curve=curve),)))
     assert picture is not None
     assert re.fullmatch(r"M[\d.]+ [\d.]+H[\d.]+V[\d.]+", picture.lines[0].path)
+
+
+def test_a_curve_ends_at_the_left_end_of_the_axis():
+    """What hits below the lowest cosine shown is not drawn upon the edge; the last share goes on to it."""
+    curve = (a_point(0.9, 0.2, 0.0), a_point(0.6, 0.7, 0.1), a_point(0.1, 1.0, 1.0))
+    picture = cache_picture(a_record(caches=(a_cache(curve=curve),)))
+    assert picture is not None
+    assert re.fullmatch(rf"M[\d.]+ [\d.]+H[\d.]+V[\d.]+H{picture.left}", picture.lines[1].path)
+
+
+def test_money_is_drawn_only_where_an_answer_has_a_price():
+    """Without usd_per_answer there are two curves."""
+    curve = tuple(replace(a_point(at, 0.5, 0.0), saved_usd_per_1k=None) for at in (0.9, 0.6))
+    picture = cache_picture(a_record(caches=(a_cache(curve=curve),)))
+    assert picture is not None
+    assert len(picture.lines) == len(picture.legend) == 2
 
 
 def test_without_pairs_there_is_no_picture():

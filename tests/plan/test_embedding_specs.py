@@ -8,7 +8,7 @@ import json
 import pytest
 
 from harness.errors import SpecError
-from harness.plan.embedding import relevance, same
+from harness.plan.embedding import gold, relevance, same
 from harness.plan.estimate import estimate_plan
 from harness.plan.planner import make_plan
 
@@ -149,6 +149,36 @@ def test_a_query_names_documents_that_are_there(project):
     assert "queries.jsonl:13: names the document 'a99'" in project.fault()
 
 
+@pytest.mark.parametrize("blank", ["", "  \n", None])
+def test_a_blank_text_is_told_with_its_row(project, blank):
+    """A query, a document or a text of a pair without text is a fault of its row, not of the template."""
+    for name, rows, key in (
+        ("queries", QUERIES, "text"),
+        ("articles", ARTICLES, "text"),
+        ("pairs", PAIRS, "text_b"),
+    ):
+        if name == "pairs" and blank is None:
+            continue  # no text at all, which is told in words of its own
+        for place in (0, 1):
+            held = [row | {key: blank} if n == place else row for n, row in enumerate(rows)]
+            path = project.folder / f"{name}.jsonl"
+            path.write_text("".join(json.dumps(row) + "\n" for row in held), "utf-8")
+            told = project.fault(kind="pairs" if name == "pairs" else None)
+            assert f"{name}.jsonl:{place + 1}: has no text to embed, for {key!r} is blank" in told
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
+def test_targets_of_a_table_of_text_are_read_by_kind(project):
+    """CSV has text alone: grades of pairs are numbers there too, and words are still refused."""
+    lines = [f"p{n},one {n},two {n},{n % 6}.5" for n in range(12)]
+    path = project.folder / "graded.csv"
+    path.write_text("\n".join(["id,text_a,text_b,target", *lines]) + "\n", "utf-8")
+    plan = project.plan(kind="similarity", task={"dataset": "graded.csv"})
+    assert {gold("similarity", plan.task.rows.sample(f"p{n}").target) for n in range(6)} == {
+        0.5, 1.5, 2.5, 3.5, 4.5, 5.5,
+    }  # fmt: skip
+
+
 def test_two_documents_of_one_id_are_told(project):
     """An id decides what a query means, so that it stands for one document."""
     rows = [*ARTICLES, ARTICLES[0]]
@@ -207,6 +237,9 @@ def test_a_search_says_that_it_does_not_use_a_fallback(project):
         (7, {"7": 1.0}),
         (["a", "b"], {"a": 1.0, "b": 1.0}),
         ({"a": 2, "b": 0}, {"a": 2.0}),
+        ('["a", "b"]', {"a": 1.0, "b": 1.0}),
+        ('{"a": 2, "b": 0}', {"a": 2.0}),
+        ("[draft] a", {"[draft] a": 1.0}),
         ({"a": 0}, None),
         ({"a": -1}, None),
         ([], None),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness.catalogue.bounds import most_input_tokens
 from harness.catalogue.models import Model, load_catalogue
 from harness.plan.lengths import MARGIN, count_tokens, longest_prompt
+from harness.plan.lookup import find_model
 from harness.plan.vocabulary import Vocabularies
 from harness.records import Message
 
@@ -81,7 +82,7 @@ def test_a_limit_of_the_model_in_the_spec_counts(project: Any, letters: Any) -> 
     ("facts", "least_output", "most", "longest"),
     [
         ({"context_tokens": 1000}, 64, None, 936),
-        ({"context_tokens": 1000, "max_output_tokens": 100}, 64, None, 1000),
+        ({"context_tokens": 1000, "max_output_tokens": 100}, 64, None, 936),
         ({"context_tokens": 1000, "max_input_tokens": 900}, 64, None, 900),
         ({"context_tokens": 1000, "max_output_tokens": 100}, 64, 500, 500),
         ({}, 64, 500, 500),
@@ -94,6 +95,49 @@ def test_the_longest_prompt_leaves_room_for_the_answer(
     """Where prompt and answer share the context, the shortest answer asked for has to fit too."""
     model = Model(provider="p", name="m", model_class="SMALL", prices=None, **facts)
     assert longest_prompt(model, least_output, most) == longest
+
+
+@pytest.mark.parametrize(
+    ("facts", "limits"),
+    [
+        ("context_tokens: 4000", {64, 4000 - (64 + 16 + 700)}),
+        ("context_tokens: 4000, max_output_tokens: 3500", {64, 4000 - (64 + 16 + 700)}),
+        ("context_tokens: 4000, max_output_tokens: 2000", {64, 2000}),
+        ("context_tokens: 4000, max_input_tokens: 4000", {64, 4096}),
+        ("context_tokens: 5000", {64, 4096}),
+    ],
+)
+def test_no_answer_is_asked_for_that_does_not_fit_beside_the_longest_prompt(
+    project: Any, rows_of: Any, jsonl: Any, facts: str, limits: set[int]
+) -> None:
+    """What a provider would refuse is not tried; where prompts are counted apart, nothing is taken off."""
+    rows = rows_of(12)
+    rows[4]["text"] = "refund " * 100
+    jsonl(project.folder / "letters.jsonl", rows)
+    text = SPEC.replace("MODEL", "mine/m").replace("MORE", "")
+    text = text.replace("temperature: 0.0", "max_output_tokens: {choices: [64, 4096]}")
+    own = f"{{class: SMALL, prices: {{input: 1, output: 1}}, {facts}}}"
+    text += f"providers: {{mine: {{api_base: 'http://127.0.0.1:9/v1', models: {{m: {own}}}}}}}\n"
+    plan = project.plan(spec_text=text, catalogue=CATALOGUE)
+    (limit,) = plan.space.dimensions["mine/m"]
+    shared = [note for note in plan.notes if "for prompt and answer together" in note]
+    assert set(limit.values) == limits
+    told = "mine/m has 4000 tokens for prompt and answer together: beside the longest prompt, 3220 are left"
+    assert shared == ([told] if 3220 in limits else [])
+
+
+@pytest.mark.parametrize("name", ["google/gemini-2.5-pro", "openai/gpt-5-mini", "openai/gpt-6-sol"])
+def test_where_prompts_are_counted_apart_the_catalogue_says_so(name: str) -> None:
+    """All of the limit is the prompt's."""
+    model = CATALOGUE.find(name)
+    assert longest_prompt(model, 64, None) == model.max_input_tokens == model.context_tokens
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-4o", "anthropic/claude-haiku-4-5", "together/LARGE"])
+def test_where_the_context_is_shared_the_answer_is_taken_off(name: str) -> None:
+    """Also for a model with an output limit of its own."""
+    model = find_model(name, CATALOGUE)
+    assert longest_prompt(model, 64, None) == (model.context_tokens or 0) - 64
 
 
 @given(st.text(min_size=1, max_size=300))

@@ -136,7 +136,7 @@ def test_s2_a_prompt_beyond_128000_tokens_is_found_before_it_is_sent(
     jsonl(project.folder / "tickets.jsonl", rows)
     (fault,) = project.faults(spec_text=written("openai/SMALL"), catalogue=CATALOGUE)
     assert (fault.file, fault.line) == ("tickets.jsonl", 4)
-    assert "openai/gpt-4o-mini takes 128000" in fault.message
+    assert f"openai/gpt-4o-mini takes {128_000 - 1024}" in fault.message, "beside its answer"
 
 
 @pytest.mark.parametrize(

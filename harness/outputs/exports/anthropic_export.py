@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from harness.errors import UsageError
-from harness.outputs.exports.frameworks import CLIENT, SAMPLING_HEADERS, named
+from harness.outputs.exports.frameworks import ADAPTIVE, CLIENT, SAMPLING_HEADERS, UNASKED, named
 from harness.outputs.exports.manifest import Export, Fate, plain_fates
 from harness.outputs.exports.selection import Selection
 from harness.records import JsonValue, Settings
@@ -79,7 +79,10 @@ def write(selection: Selection) -> Export:
     text = json.dumps(keyword_arguments(settings), indent=2, ensure_ascii=False, allow_nan=False)
     keys = KEYS | {name: f"extra_body.{name}" for name in settings.extra}
     fates = [
-        _effort(fate) for fate in plain_fates(settings, keys, "Anthropic's Messages have no such parameter")
+        _effort(fate)
+        for fate in plain_fates(
+            settings, keys, "Anthropic's Messages have no such parameter", model=settings.model_name
+        )
     ]
     files = {"anthropic.json": text + "\n", "anthropic_example.py": SCRIPT}
     return Export(
@@ -92,7 +95,7 @@ def _effort(fate: Fate) -> Fate:
     """Of an effort "none" nothing is sent, which is how litellm asks for it."""
     if (fate.setting, fate.requested) != ("reasoning_effort", "none"):
         return fate
-    return Fate(setting=fate.setting, requested="none", reason="left out: it does not think unasked")
+    return Fate(setting=fate.setting, requested="none", reason=UNASKED)
 
 
 def keyword_arguments(settings: Settings) -> dict[str, JsonValue]:
@@ -102,8 +105,7 @@ def keyword_arguments(settings: Settings) -> dict[str, JsonValue]:
         if name in KEYS and name not in ("reasoning_effort", *SAMPLING):
             arguments[KEYS[name]] = value
     if settings.reasoning_effort not in (None, "none"):
-        # As litellm asks for it, which is how it was measured.
-        arguments["thinking"] = {"type": "adaptive", "display": "summarized"}
+        arguments["thinking"] = dict(ADAPTIVE)
         arguments["output_config"] = {"effort": settings.reasoning_effort}
     sampling = {name: value for name in SAMPLING if (value := getattr(settings, name)) is not None}
     if sampling:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from harness.catalogue.wire import limit_name
 from harness.errors import UsageError
 from harness.outputs.exports.manifest import Fate, address_fate, lost
 from harness.outputs.exports.selection import Selection
@@ -20,7 +21,16 @@ from harness.records import JsonValue, ModelClass, Settings
 # From its version 2026-10-21 on, Anthropic's API refuses temperature and top_p. This one takes them; litellm
 # asks for it, so that it was measured.
 SAMPLING_HEADERS: Mapping[str, JsonValue] = {"anthropic-version": "2023-06-01"}
+# As litellm asks for an effort, which is how it was measured.
+ADAPTIVE: Mapping[str, JsonValue] = {"type": "adaptive", "display": "summarized"}
+AS_MEASURED = "as litellm asks for it, which is how it was measured"
+UNASKED = "left out: it does not think unasked"
+# Gemini 2.5 takes a budget of tokens, as litellm has it; later ones a level.
+BUDGETS: Mapping[str, int] = {"none": 0, "low": 1024, "medium": 2048, "high": 4096}
+LEVELS = ("low", "medium", "high")
 NO_KEY = "none"  # stands where a library would otherwise send the key of OpenAI to somebody else
+
+OWN_TARGETS: Mapping[str, str] = {"anthropic": "anthropic", "google": "gemini"}
 
 # What scripts share. {file} may name an address and the variable of a key; {client} is the package's client.
 CLIENT = '''
@@ -118,6 +128,62 @@ def named(selection: Selection, settings: Settings, names: Mapping[str, str], op
     return Named(openai, model, Reach(address), key, foreign=True, measured=address)
 
 
+def wire_name(name: str, settings: Settings) -> str:
+    """What OpenAI's chat format calls this setting for this model, as it was measured."""
+    return limit_name(settings.model_name) if name == "max_output_tokens" else name
+
+
+def put(held: dict[str, JsonValue], key: str, value: JsonValue) -> None:
+    """Set what stands at this key: a name, or two with a dot between."""
+    outer, _, inner = key.partition(".")
+    if not inner:
+        held[outer] = value
+        return
+    nested = held.setdefault(outer, {})
+    assert isinstance(nested, dict), "keys of one name are all nested, or none is"
+    nested[inner] = value
+
+
+def budgeted(model_name: str) -> bool:
+    """Whether this model of Google's is given a budget of tokens to think, and no level."""
+    return model_name.startswith("gemini-2.5")
+
+
+def efforts(model_name: str) -> tuple[str, ...]:
+    """The efforts that this model of Google's can be told."""
+    return tuple(BUDGETS) if budgeted(model_name) else LEVELS
+
+
+def google_thinking(model_name: str, effort: str | None) -> dict[str, JsonValue]:
+    """Google's thinking_config of this effort; empty where nothing says it."""
+    if effort is None or effort not in efforts(model_name):
+        return {}
+    amount: dict[str, JsonValue] = (
+        {"thinking_budget": BUDGETS[effort]} if budgeted(model_name) else {"thinking_level": effort.upper()}
+    )
+    return amount | {"include_thoughts": effort != "none"}
+
+
+def with_effort(
+    fates: Sequence[Fate], held: Mapping[str, JsonValue], provider: str, *, within: str = ""
+) -> tuple[Fate, ...]:
+    """The fates, that of the effort as the arguments `held` say it. within: where in the file they stand."""
+    return tuple(
+        _effort(fate, held, provider, within) if fate.setting == "reasoning_effort" else fate
+        for fate in fates
+    )
+
+
+def _effort(fate: Fate, held: Mapping[str, JsonValue], provider: str, within: str) -> Fate:
+    if held:
+        key = ", ".join(within + name for name in held)
+        same = replace(fate, effect="effective", changes=False, key=key)
+        return replace(same, exported=dict(held), reason=AS_MEASURED)
+    if provider.startswith("anthropic") and fate.requested == "none":
+        return replace(fate, effect="effective", changes=False, exported=None, key="", reason=UNASKED)
+    return fate
+
+
 def of_vendor(provider: str, address: str | None) -> Reach:
     """The address as the vendor's own package takes it, to which it adds path and version by itself."""
     if address is None or provider not in ("anthropic", "google"):
@@ -141,9 +207,11 @@ def without_address(selection: Selection, settings: Settings) -> UsageError:
             f"{settings.model} runs inside harness and has no address; serve it (`harness models serve`), "
             f"name that address as providers.{provider}.api_base in the spec, and run again"
         )
+    own = OWN_TARGETS.get(provider)
+    speaking = f"{own} or litellm-proxy, which speak it" if own else "litellm-proxy, which speaks it"
     return UsageError(
         f"{settings.model} is asked in a format of {provider}'s own, which this target is not told here; "
-        "export litellm-proxy, which speaks it, or json"
+        f"export {speaking}, or json"
     )
 
 

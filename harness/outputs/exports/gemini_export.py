@@ -9,17 +9,13 @@ import json
 from dataclasses import replace
 
 from harness.errors import UsageError
-from harness.outputs.exports.frameworks import CLIENT, named
+from harness.outputs.exports.frameworks import AS_MEASURED, CLIENT, efforts, google_thinking, named
 from harness.outputs.exports.manifest import Export, Fate, plain_fates
 from harness.outputs.exports.selection import Selection
 from harness.records import SENT_FIELDS, JsonValue, Settings
 
 DESCRIPTION = "keyword arguments for the google-genai Python package, and a script that uses them"
 NAMES = {"max_output_tokens": "max_output_tokens", "stop": "stop_sequences"}
-# Gemini 2.5 takes a budget of tokens, as litellm has it, which is how it was measured; later ones a level.
-BUDGETS = {"none": 0, "low": 1024, "medium": 2048, "high": 4096}
-BUDGETED = "gemini-2.5"
-LEVELS = ("low", "medium", "high")
 
 CLIENT_FILE = "gemini_client.json"
 EMBEDDING_NAMES = {
@@ -106,7 +102,9 @@ def write(selection: Selection) -> Export:
     text = json.dumps(arguments, indent=2, ensure_ascii=False, allow_nan=False)
     if embeds:
         keys = {"model": "model"} | {name: f"config.{key}" for name, key in EMBEDDING_NAMES.items()}
-        fates = plain_fates(settings, keys, "google-genai has no such argument for embeddings")
+        fates = plain_fates(
+            settings, keys, "google-genai has no such argument for embeddings", model=settings.model_name
+        )
     else:
         fates = _fates(settings)
     files = {"gemini.json": text + "\n", "gemini_example.py": EMBEDDING_SCRIPT if embeds else CHAT_SCRIPT}
@@ -123,10 +121,8 @@ def _fates(settings: Settings) -> tuple[Fate, ...]:
     effort = settings.reasoning_effort
     thinking = None if effort is None else _thinking(settings.model, settings.model_name, effort)
     return tuple(
-        replace(fate, exported=thinking, reason="as litellm asks for it, which is how it was measured")
-        if fate.setting == "reasoning_effort"
-        else fate
-        for fate in plain_fates(settings, keys)
+        replace(fate, exported=thinking, reason=AS_MEASURED) if fate.setting == "reasoning_effort" else fate
+        for fate in plain_fates(settings, keys, model=settings.model_name)
     )
 
 
@@ -154,14 +150,11 @@ def keyword_arguments(settings: Settings) -> dict[str, JsonValue]:
 
 def _thinking(model: str, name: str, effort: str) -> dict[str, JsonValue]:
     """The thinking_config of this effort. Raises UsageError for one that has no budget or level."""
-    budgeted = name.startswith(BUDGETED)
-    known = tuple(BUDGETS) if budgeted else LEVELS
-    if effort not in known:
+    found = google_thinking(name, effort)
+    if not found:
         raise UsageError(
             f"{model} was measured with reasoning_effort {effort!r}, and google-genai is told one of "
-            f"{', '.join(known)} only; measure one of these, or export litellm-proxy, which takes it as it is"
+            f"{', '.join(efforts(name))} only; measure one of these, or export litellm-proxy, which takes it "
+            "as it is"
         )
-    amount: dict[str, JsonValue] = (
-        {"thinking_budget": BUDGETS[effort]} if budgeted else {"thinking_level": effort.upper()}
-    )
-    return amount | {"include_thoughts": effort != "none"}
+    return found

@@ -6,7 +6,20 @@ import json
 from collections.abc import Mapping
 from textwrap import indent
 
-from harness.outputs.exports.frameworks import FOREIGN, NO_KEY, SAMPLING_HEADERS, Named, named, samples
+from harness.catalogue.wire import reasons
+from harness.outputs.exports.frameworks import (
+    ADAPTIVE,
+    FOREIGN,
+    NO_KEY,
+    SAMPLING_HEADERS,
+    Named,
+    google_thinking,
+    named,
+    put,
+    samples,
+    wire_name,
+    with_effort,
+)
 from harness.outputs.exports.manifest import Export, Fate, plain_fates
 from harness.outputs.exports.selection import Selection
 from harness.records import JsonValue, Settings
@@ -136,15 +149,42 @@ def write(selection: Selection) -> Export:
 
 def arguments(settings: Settings, where: Named) -> dict[str, JsonValue]:
     """What to pass to `init_chat_model`."""
-    known = KEYS[where.provider]
+    places = _places(settings, where)
     found: dict[str, JsonValue] = {"model": where.model, "model_provider": where.provider}
-    found |= {known[name]: value for name, value in settings.sent().items() if name in known}
-    found |= _reached(where)
+    if where.provider == "openai":
+        found["use_responses_api"] = False  # it would ask some models there, which was not measured
+        if reasons(where.model):
+            found["temperature"] = None  # left alone, it is set to 1 for some of these
+    elif where.provider == "google_genai":
+        found["temperature"] = None  # left alone, it is 0.7
+    for name, value in settings.sent().items():
+        if name in places:
+            put(found, places[name], value)
+    found |= _effort(settings, where) | _reached(where)
     if where.provider == "anthropic" and samples(settings):
         found["default_headers"] = dict(SAMPLING_HEADERS)
-    if settings.extra and where.provider == "openai":
-        found["extra_body"] = dict(settings.extra)
     return found
+
+
+def _places(settings: Settings, where: Named) -> dict[str, str]:
+    """Where each setting stands. What LangChain drops or renames goes into `extra_body`."""
+    places = dict(KEYS[where.provider])
+    if where.provider != "openai":
+        return places
+    altered = "temperature" if reasons(where.model) else "max_output_tokens"
+    places[altered] = f"extra_body.{wire_name(altered, settings)}"
+    return places | {name: f"extra_body.{name}" for name in settings.extra}
+
+
+def _effort(settings: Settings, where: Named) -> dict[str, JsonValue]:
+    """The arguments that say the effort, where the name of it alone does not."""
+    effort = settings.reasoning_effort
+    if where.provider == "anthropic" and effort not in (None, "none"):
+        return {"thinking": dict(ADAPTIVE), "reasoning_effort": effort}
+    if where.provider == "google_genai":
+        found = google_thinking(where.model, effort)
+        return found | ({"thinking_level": effort} if "thinking_level" in found else {})
+    return {}
 
 
 def embedding_arguments(settings: Settings, where: Named) -> dict[str, JsonValue]:
@@ -171,10 +211,10 @@ def _reached(where: Named) -> dict[str, JsonValue]:
 
 
 def _fates(settings: Settings, where: Named) -> tuple[Fate, ...]:
-    keys = {"model": "model", **KEYS[where.provider]}
-    if where.provider == "openai":
-        keys |= {name: f"extra_body.{name}" for name in settings.extra}
-    return plain_fates(settings, keys, f"LangChain's model of {where.provider} has no such argument")
+    keys = {"model": "model", **_places(settings, where)}
+    reason = f"LangChain's model of {where.provider} has no such argument"
+    fates = plain_fates(settings, keys, reason, model=where.model)
+    return with_effort(fates, _effort(settings, where), where.provider)
 
 
 def _embedding_fates(settings: Settings, where: Named) -> tuple[Fate, ...]:
@@ -182,7 +222,7 @@ def _embedding_fates(settings: Settings, where: Named) -> tuple[Fate, ...]:
     keys = {"model": "model", **known}
     if where.provider == "openai":
         keys = {name: f"model_kwargs.extra_body.{name}" for name in settings.extra} | keys
-    fates = plain_fates(settings, keys, "LangChain has no such argument for embeddings")
+    fates = plain_fates(settings, keys, "LangChain has no such argument for embeddings", model=where.model)
     if where.provider == "google_genai" and not {"task_type", "taskType"} & set(settings.extra):
         unasked = Fate(
             setting="task_type", requested=None, effect="not expressible", reason=TASKS, changes=True

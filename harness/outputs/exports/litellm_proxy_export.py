@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from harness.outputs.exports.frameworks import without_address
+from harness.outputs.exports.frameworks import wire_name, without_address
 from harness.outputs.exports.manifest import Export, Fate, address_fate, plain_fates
 from harness.outputs.exports.selection import OLLAMA, Selection
 from harness.outputs.exports.yaml_export import yaml_text
 from harness.records import SENT_FIELDS, JsonValue, ModelClass, Settings
 
 DESCRIPTION = "config.yaml of a litellm proxy, with a model name for each class"
-LIMIT = "max_output_tokens"
-# OpenAI's own models refuse max_tokens from the reasoning models on; other servers know no other name.
-NEWER_LIMIT_PROVIDERS = ("openai",)
 
 
 def write(selection: Selection) -> Export:
@@ -35,12 +32,11 @@ def _entry(selection: Selection, name: str, settings: Settings) -> dict[str, Jso
     address = selection.address(settings.provider) or (None if facts is None else facts.api_base)
     if facts is not None and facts.wire == "embedded" and address is None:
         raise without_address(selection, settings)
-    prefix = "openai" if facts is None else facts.litellm_prefix
     key = selection.key_variable(settings.provider)
-    if prefix == OLLAMA and _embeds(selection, settings):
-        prefix = "ollama"  # litellm's name of the same server, asked for vectors
-    parameters: dict[str, JsonValue] = {"model": f"{prefix}/{settings.model_name}"}
-    parameters |= {_key(one, settings): value for one, value in settings.sent().items() if one in SENT_FIELDS}
+    parameters: dict[str, JsonValue] = {"model": _model(selection, settings)}
+    parameters |= {
+        wire_name(one, settings): value for one, value in settings.sent().items() if one in SENT_FIELDS
+    }
     custom = {name: value for name, value in settings.extra.items() if not _plain(name, settings, selection)}
     parameters |= {name: value for name, value in settings.extra.items() if name not in custom}
     if custom:
@@ -55,6 +51,15 @@ def _entry(selection: Selection, name: str, settings: Settings) -> dict[str, Jso
     return entry
 
 
+def _model(selection: Selection, settings: Settings) -> str:
+    """The model as litellm calls it."""
+    facts = selection.catalogue.providers.get(settings.provider)
+    prefix = "openai" if facts is None else facts.litellm_prefix
+    if prefix == OLLAMA and _embeds(selection, settings):
+        prefix = "ollama"  # litellm's name of the same server, asked for vectors
+    return f"{prefix}/{settings.model_name}"
+
+
 def _embeds(selection: Selection, settings: Settings) -> bool:
     return settings == selection.by_class.get("EMBEDDING") or (
         settings == selection.settings and selection.is_embedding
@@ -66,14 +71,8 @@ def _plain(name: str, settings: Settings, selection: Selection) -> bool:
     return name == "dimensions" and _embeds(selection, settings)
 
 
-def _key(name: str, settings: Settings) -> str:
-    if name != LIMIT:
-        return name
-    return "max_completion_tokens" if settings.provider in NEWER_LIMIT_PROVIDERS else "max_tokens"
-
-
 def _fates(selection: Selection, settings: Settings, model_class: ModelClass | None) -> tuple[Fate, ...]:
-    keys = {name: f"litellm_params.{_key(name, settings)}" for name in ("model", *SENT_FIELDS)}
+    keys = {name: f"litellm_params.{wire_name(name, settings)}" for name in ("model", *SENT_FIELDS)}
     keys |= {
         name: f"litellm_params.{name}"
         if _plain(name, settings, selection)
@@ -82,4 +81,5 @@ def _fates(selection: Selection, settings: Settings, model_class: ModelClass | N
     }
     address = selection.address(settings.provider)
     own = [address_fate(address, "litellm_params.api_base", model_class=model_class)] if address else []
-    return (*plain_fates(settings, keys, model_class=model_class), *own)
+    fates = plain_fates(settings, keys, model_class=model_class, model=_model(selection, settings))
+    return (*fates, *own)

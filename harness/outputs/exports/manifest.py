@@ -15,6 +15,7 @@ from harness.records import JsonValue, ModelClass, Settings
 
 Effect = Literal["effective", "not sent by provider", "not expressible"]
 LOCAL = "no part of a request: the application does it; json, yaml, toml and dotenv hold it"
+TEXTS = ("prompt", "document")  # settings that name what is said to the model
 # With these a setting does what leaving it out does, so that it may be lost without harm.
 NEUTRAL: Mapping[str, JsonValue] = {"frequency_penalty": 0, "presence_penalty": 0, "top_p": 1, "stop": []}
 
@@ -97,15 +98,23 @@ def plain_fates(
     *,
     model_class: ModelClass | None = None,
     absent: Collection[str] = (),
+    model: str | None = None,
 ) -> tuple[Fate, ...]:
     """Fates where a setting arrives exactly when it has a key. keys: by name of the setting.
 
-    absent: names among `keys` that are left out after all. reason: why the others do not arrive. What is done
-    with vectors on our side is part of no request, so that most targets have no place for it.
+    absent: names among `keys` that are left out after all. model: its name in the files, `None`: the full
+    one. reason: why the others do not arrive. What is done with vectors on our side is part of no request, so
+    that most targets have no place for it.
     """
     named: dict[str, JsonValue] = {"model": settings.model, **settings.held()}
     return tuple(
-        Fate(setting=name, requested=value, exported=value, key=keys[name], model_class=model_class)
+        Fate(
+            setting=name,
+            requested=value,
+            exported=model if name == "model" and model is not None else value,
+            key=keys[name],
+            model_class=model_class,
+        )
         if name in keys and name not in absent
         else lost(name, value, LOCAL if name in settings.local else reason, model_class=model_class)
         for name, value in named.items()
@@ -115,6 +124,11 @@ def plain_fates(
 def changed(fates: Sequence[Fate]) -> tuple[Fate, ...]:
     """The fates with which the target does something else than what was measured."""
     return tuple(fate for fate in fates if fate.changes)
+
+
+def by_design(fates: Sequence[Fate]) -> tuple[Fate, ...]:
+    """Those among them that every export of the target has: what it says to a model is its own."""
+    return tuple(fate for fate in fates if fate.setting in TEXTS and not fate.key)
 
 
 def fate_documents(fates: Sequence[Fate]) -> list[JsonValue]:

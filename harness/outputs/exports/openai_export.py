@@ -10,15 +10,13 @@ from __future__ import annotations
 import json
 from textwrap import indent
 
-from harness.outputs.exports.frameworks import CLIENT, FOREIGN, named
+from harness.outputs.exports.frameworks import CLIENT, FOREIGN, named, wire_name
 from harness.outputs.exports.manifest import Export, plain_fates
 from harness.outputs.exports.selection import Selection
 from harness.records import SENT_FIELDS, JsonValue, Settings
 
 DESCRIPTION = "keyword arguments for the OpenAI Python package, and a script that uses them"
 CLIENT_FILE = "openai_client.json"
-# OpenAI's own models refuse max_tokens from the reasoning models on; other servers know no other name.
-NEWER_LIMIT_PROVIDERS = ("openai",)
 EMBEDDING_ARGUMENTS = ("dimensions", "encoding_format", "user")  # of embeddings.create; others are custom
 
 HEAD = '''"""{does}: python openai_example.py "Hello"
@@ -90,9 +88,9 @@ def write(selection: Selection) -> Export:
     text = json.dumps(
         keyword_arguments(settings, embeds=embeds), indent=2, ensure_ascii=False, allow_nan=False
     )
-    keys = {name: _wire_name(name, settings.provider) for name in ("model", *SENT_FIELDS)}
+    keys = {name: wire_name(name, settings) for name in ("model", *SENT_FIELDS)}
     keys |= {name: name if _plain(name, embeds=embeds) else f"extra_body.{name}" for name in settings.extra}
-    fates = (*plain_fates(settings, keys), *where.fates(f"{CLIENT_FILE} base_url"))
+    fates = (*plain_fates(settings, keys, model=settings.model_name), *where.fates(f"{CLIENT_FILE} base_url"))
     script = EMBEDDING_SCRIPT if embeds else CHAT_SCRIPT
     files = {"openai.json": text + "\n", "openai_example.py": script, **where.client_files(CLIENT_FILE)}
     return Export(files=files, fates=fates)
@@ -103,7 +101,7 @@ def keyword_arguments(settings: Settings, *, embeds: bool = False) -> dict[str, 
     arguments: dict[str, JsonValue] = {"model": settings.model_name}
     for name, value in settings.sent().items():
         if name in SENT_FIELDS and name not in settings.extra:
-            arguments[_wire_name(name, settings.provider)] = value
+            arguments[wire_name(name, settings)] = value
     custom: dict[str, JsonValue] = {}
     for name, value in settings.extra.items():
         (arguments if _plain(name, embeds=embeds) else custom)[name] = value
@@ -114,9 +112,3 @@ def keyword_arguments(settings: Settings, *, embeds: bool = False) -> dict[str, 
 
 def _plain(name: str, *, embeds: bool) -> bool:
     return embeds and name in EMBEDDING_ARGUMENTS
-
-
-def _wire_name(name: str, provider: str) -> str:
-    if name != "max_output_tokens":
-        return name
-    return "max_completion_tokens" if provider in NEWER_LIMIT_PROVIDERS else "max_tokens"

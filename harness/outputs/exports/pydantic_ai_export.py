@@ -5,7 +5,19 @@ from __future__ import annotations
 import json
 from textwrap import indent
 
-from harness.outputs.exports.frameworks import FOREIGN, SAMPLING_HEADERS, Named, named, samples
+from harness.catalogue.wire import reasons
+from harness.outputs.exports.frameworks import (
+    ADAPTIVE,
+    FOREIGN,
+    SAMPLING_HEADERS,
+    Named,
+    google_thinking,
+    named,
+    put,
+    samples,
+    wire_name,
+    with_effort,
+)
 from harness.outputs.exports.manifest import Export, plain_fates
 from harness.outputs.exports.selection import Selection
 from harness.records import JsonValue, Settings
@@ -21,6 +33,8 @@ KEYS = {
     "stop": "stop_sequences",
     "seed": "seed",
 }
+# Left out by Pydantic AI for models that reason.
+SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
 
 SCRIPT = (
     '''"""Ask the recommended settings one question: python pydantic_ai_example.py "Hello"
@@ -71,26 +85,27 @@ def write(selection: Selection) -> Export:
     """Two files: pydantic_ai.json with model and settings, pydantic_ai_example.py with a call that runs."""
     settings = selection.settings
     where = named(selection, settings, PROVIDERS, "openai-chat")
-    keys = {"model": "model"} | {name: f"model_settings.{key}" for name, key in _keys(where).items()}
-    if _takes_extra(where):
-        keys |= {name: f"model_settings.extra_body.{name}" for name in settings.extra}
+    places = _places(settings, where)
+    keys = {"model": "model"} | {name: f"model_settings.{key}" for name, key in places.items()}
     text = json.dumps(exported(settings, where), indent=2, ensure_ascii=False, allow_nan=False)
-    fates = plain_fates(settings, keys, f"Pydantic AI's model of {where.provider} takes no such setting")
+    reason = f"Pydantic AI's model of {where.provider} takes no such setting"
+    fates = plain_fates(settings, keys, reason, model=_model(where))
+    fates = with_effort(fates, _effort(settings, where), where.provider, within="model_settings.")
     files = {"pydantic_ai.json": text + "\n", "pydantic_ai_example.py": SCRIPT}
     return Export(files=files, fates=(*fates, *where.fates("base_url")))
 
 
 def exported(settings: Settings, where: Named) -> dict[str, JsonValue]:
     """Model and settings, and address and variable of the key where they are not the provider's own."""
-    known = _keys(where)
-    held: dict[str, JsonValue] = {
-        known[name]: value for name, value in settings.sent().items() if name in known
-    }
-    if settings.extra and _takes_extra(where):
-        held["extra_body"] = dict(settings.extra)
+    places = _places(settings, where)
+    held: dict[str, JsonValue] = {}
+    for name, value in settings.sent().items():
+        if name in places:
+            put(held, places[name], value)
+    held |= _effort(settings, where)
     if where.provider == "anthropic" and samples(settings):
         held["extra_headers"] = dict(SAMPLING_HEADERS)
-    whole: dict[str, JsonValue] = {"model": f"{where.provider}:{where.model}", "model_settings": held}
+    whole: dict[str, JsonValue] = {"model": _model(where), "model_settings": held}
     if where.address is not None:
         whole["base_url"] = where.address
     if where.reach.version is not None:
@@ -98,13 +113,28 @@ def exported(settings: Settings, where: Named) -> dict[str, JsonValue]:
     return whole | where.key_document()
 
 
-def _keys(where: Named) -> dict[str, str]:
-    if where.provider == "openai-chat":
-        return KEYS | {"reasoning_effort": "openai_reasoning_effort"}
+def _model(where: Named) -> str:
+    return f"{where.provider}:{where.model}"
+
+
+def _places(settings: Settings, where: Named) -> dict[str, str]:
+    """Where each setting stands. What Pydantic AI drops or renames goes into `extra_body`."""
+    places = dict(KEYS)
     if where.provider == "anthropic":
-        return {name: KEYS[name] for name in ("temperature", "top_p", "max_output_tokens", "stop")}
-    return KEYS
+        places = {name: KEYS[name] for name in ("temperature", "top_p", "max_output_tokens", "stop")}
+    if where.provider == "openai-chat":
+        places["reasoning_effort"] = "openai_reasoning_effort"
+        altered = SAMPLING if reasons(where.model) else ("max_output_tokens",)
+        places |= {name: f"extra_body.{wire_name(name, settings)}" for name in altered}
+    if where.provider != "google":
+        places |= {name: f"extra_body.{name}" for name in settings.extra}
+    return places
 
 
-def _takes_extra(where: Named) -> bool:
-    return where.provider in ("openai-chat", "anthropic")
+def _effort(settings: Settings, where: Named) -> dict[str, JsonValue]:
+    """The settings that say the effort, where the name of it alone does not."""
+    effort = settings.reasoning_effort
+    if where.provider == "anthropic" and effort not in (None, "none"):
+        return {"anthropic_thinking": dict(ADAPTIVE), "anthropic_effort": effort}
+    found = google_thinking(where.model, effort) if where.provider == "google" else {}
+    return {"google_thinking_config": found} if found else {}

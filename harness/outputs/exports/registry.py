@@ -17,7 +17,7 @@ from typing import cast
 from harness.errors import UsageError
 from harness.outputs.exports.credentials import refuse_credentials
 from harness.outputs.exports.expiry import basis, retired
-from harness.outputs.exports.manifest import Export, Fate, changed, fate_documents, lost
+from harness.outputs.exports.manifest import Export, Fate, by_design, changed, fate_documents, lost
 from harness.outputs.exports.selection import Selection
 from harness.outputs.exports.targets import Target, target_for
 from harness.outputs.files import encodable, write_text
@@ -120,6 +120,7 @@ def manifest_text(target: str, selection: Selection, made: Export) -> str:
         "run": choice.run,
         "policy": choice.policy,
         "same_as_measured": not changed(made.fates),
+        "settings_same_as_measured": changed(made.fates) == by_design(changed(made.fates)),
         "settings": fate_documents(made.fates),
         "remarks": list(made.remarks),
         "caveats": _caveats(selection),

@@ -172,6 +172,21 @@ def replace_class(selection: Selection, model_class: ModelClass, settings: Setti
     return replace(selection, by_class={**selection.by_class, model_class: settings})
 
 
+def idle_runs(selection: Selection, *, embeds: bool) -> list[str]:
+    """Further runs of which no class is used: an earlier run, or a named embedding model, fills it.
+
+    embeds: whether the target holds settings of EMBEDDING.
+    """
+    filled: set[ModelClass] = {"EMBEDDING"} if selection.embedding or not embeds else set()
+    idle: list[str] = []
+    for choice in selection.runs:
+        own = set(_classes(choice))
+        if choice is not selection.choice and own <= filled:
+            idle.append(choice.run)
+        filled |= own
+    return idle
+
+
 def _same(address: str, other: str) -> bool:
     return address.rstrip("/") == other.rstrip("/")
 

@@ -30,7 +30,7 @@ from harness.outputs.exports import (
     yaml_export,
 )
 from harness.outputs.exports.manifest import Export
-from harness.outputs.exports.selection import Selection
+from harness.outputs.exports.selection import Selection, idle_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +129,23 @@ def target_for(name: str, selection: Selection) -> Target:
             "of text models, or this one for openai, gemini, langchain, litellm-proxy or json"
         )
     if not found.policies:
+        _refuse_idle(name, found, selection)
         _refuse_two_addresses(selection)
     return found
 
 
 def _those(ability: str) -> str:
     return ", ".join(sorted(name for name, target in TARGETS.items() if getattr(target, ability)))
+
+
+def _refuse_idle(name: str, target: Target, selection: Selection) -> None:
+    """Raise UsageError when a further run fills in nothing: the export would rest on it in vain."""
+    idle = idle_runs(selection, embeds=target.embeds)
+    if idle:
+        raise UsageError(
+            f"{', '.join(idle)} would add nothing to {name}: the runs before fill in all model classes that "
+            "it studied; leave it out, or name it first"
+        )
 
 
 def _refuse_two_addresses(selection: Selection) -> None:

@@ -267,7 +267,7 @@ def test_a_litellm_proxy_sends_exactly_what_was_exported(write, study, proxy, up
         asked = urllib.request.Request(f"{address}/v1/chat/completions", body, headers)
         with urllib.request.urlopen(asked, timeout=60) as answered:
             assert json.loads(answered.read())["choices"][0]["message"]["content"] == "bug"
-    limits = {"recommended": "max_completion_tokens", "small": "max_tokens", "large": "max_completion_tokens"}
+    limits = dict.fromkeys(("recommended", "small", "large"), "max_tokens")
     for name, asked in zip(limits, upstream.asked, strict=True):
         settings = by_class["SMALL" if name == "small" else "LARGE"]
         wanted = settings.sent()

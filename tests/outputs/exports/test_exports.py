@@ -128,13 +128,15 @@ def test_yaml_reads_alike_under_the_older_rules(make, tmp_path):
 @pytest.mark.parametrize(
     ("model", "limit"),
     [
-        ("openai/gpt-4.1-mini", "max_completion_tokens"),
+        ("openai/gpt-4.1-mini", "max_tokens"),
+        ("openai/gpt-5-mini", "max_completion_tokens"),
+        ("mine/gpt-5-local", "max_completion_tokens"),
         ("together/meta-llama/Llama-3", "max_tokens"),
         ("local/smollm2", "max_tokens"),
     ],
 )
 def test_output_limit_has_the_name_that_the_server_knows(make, model, limit):
-    """OpenAI's own models take max_completion_tokens, compatible servers max_tokens."""
+    """Models called like OpenAI's reasoning ones take max_completion_tokens, as they were measured."""
     arguments = keyword_arguments(chosen(make, model=model, max_output_tokens=64).settings)
     assert arguments == {"model": model.partition("/")[2], "temperature": 0.2, limit: 64}
 
@@ -191,7 +193,7 @@ def test_openai_script_sends_the_measured_request(make, tmp_path):
         "model": "gpt-4.1-mini",
         "messages": [{"role": "user", "content": "It crashes"}],
         "temperature": 0.0,
-        "max_completion_tokens": 64,
+        "max_tokens": 64,
         "stop": ["END"],
         "seed": 3,
         "top_k": 5,

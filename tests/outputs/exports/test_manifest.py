@@ -282,3 +282,60 @@ def test_no_eliza_export_holds_a_bare_zero_or_a_stop(target, model, **sent):
     assert set(found.sent()) <= {fate.setting for fate in made.fates}
     needed = {name for name in ("stop", "top_p") if found.sent().get(name) not in (None, [], 1.0)}
     assert needed <= {fate.setting for fate in changed(made.fates)}
+
+
+@pytest.mark.parametrize("target", ["litellm-proxy", "promptfoo", "eliza-1"])
+def test_a_run_that_adds_nothing_is_refused(write, study, target):
+    """The export would rest on its prices, and hold nothing of it."""
+    other = Settings(model="openai/gpt-4o", prompt="plain", max_output_tokens=64)
+    first, second = study(LARGE=CHOICE), replace(study(LARGE=other), run="second")
+    with pytest.raises(UsageError, match=r"second would add nothing"):
+        write(target, first, second)
+
+
+@pytest.mark.parametrize(
+    ("target", "model", "name"),
+    [
+        ("openai", "openai/gpt-4.1", "gpt-4.1"),
+        ("anthropic", "anthropic/claude-haiku-4-5", "claude-haiku-4-5"),
+        ("gemini", "google/gemini-2.5-flash", "gemini-2.5-flash"),
+        ("langchain", "openai/gpt-4.1", "gpt-4.1"),
+        ("pydantic-ai", "openai/gpt-4.1", "openai-chat:gpt-4.1"),
+        ("promptfoo", "openai/gpt-4.1", "openai:chat:gpt-4.1"),
+        ("inspect", "openai/gpt-4.1", "openai/gpt-4.1"),
+        ("litellm-proxy", "google/gemini-2.5-flash", "gemini/gemini-2.5-flash"),
+    ],
+)
+def test_the_manifest_names_the_model_as_the_files_do(write, study, target, model, name):
+    """Who searches the files for it finds it."""
+    written = write(target, study(LARGE=Settings(model=model, prompt="plain", max_output_tokens=64)))
+    (fate,) = [one for one in written.export.fates if one.setting == "model"]
+    assert fate.exported == name
+    assert any(name in text for text in written.export.files.values())
+
+
+def test_openai_points_to_the_target_of_the_vendor(write, study):
+    """It has the package that speaks the model's format."""
+    claude = Settings(model="anthropic/claude-haiku-4-5", prompt="plain", max_output_tokens=64)
+    with pytest.raises(UsageError, match="export anthropic or litellm-proxy"):
+        write("openai", study(LARGE=claude))
+
+
+@pytest.mark.parametrize(("variable", "line"), [("BARN_KEY", "${BARN_KEY}"), (None, "none")])
+def test_inspect_is_told_the_key_by_the_name_that_it_reads(write, study, variable, line):
+    """It knows no other than that of the provider's name."""
+    own = Settings(model="barn/llama", prompt="plain", max_output_tokens=64)
+    keys = {} if variable is None else {"barn": variable}
+    addresses = {"barn": "http://barn.example/v1"}
+    written = write("inspect", study(LARGE=own), addresses=addresses, key_variables=keys)
+    assert f"BARN_API_KEY={line}\n" in written.export.files[".env"]
+    assert any("BARN_API_KEY" in remark for remark in written.export.remarks)
+
+
+def test_a_perfect_eliza_export_does_not_warn(desk, finished):
+    """That Eliza writes its prompts itself is a note: a warning each time is read by nobody."""
+    made = desk.cli(
+        "export", "eliza-1", finished, "-o", "out", "--embedding", "openai/text-embedding-3-small"
+    )
+    assert "prompt" not in made.err
+    assert "note: prompt: Eliza writes its prompts itself" in made.out
