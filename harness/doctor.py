@@ -60,6 +60,8 @@ class ProviderHealth:
     """One provider. why: the reason for its lane. address: `None` where litellm knows it.
 
     key_env: variable that holds its key, `None` when it needs none. key_set: whether it holds anything.
+    address_env: variable that has to hold its address and does not. unseen: where credentials were looked
+    for, and are not: a machine may still have a role of its own.
     """
 
     name: str
@@ -70,6 +72,8 @@ class ProviderHealth:
     key_set: bool
     stream: bool
     models: tuple[ModelHealth, ...]
+    address_env: str | None = None
+    unseen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,7 @@ class Checkup:
 
     mlflow: where runs are mirrored; mlflow_named: whether the environment says so. spec: its file; `None`:
     the providers are those of the catalogue, and none is needed. notes: what is no obstacle. live: what one
-    call to each model showed; empty when nothing was sent.
+    call to each model showed; empty when nothing was sent. unasked: who was then not asked, and why.
     """
 
     python: str
@@ -91,6 +95,7 @@ class Checkup:
     missing: tuple[str, ...]
     notes: tuple[str, ...]
     live: tuple[TrialCall, ...] = ()
+    unasked: tuple[str, ...] = ()
 
 
 def examine(
@@ -128,8 +133,14 @@ def examine(
             health_of = look.providers(endpoints, models)
             missing += [lack for provider in health_of for lack in _lacks(provider)]
             notes += plan.notes
-    asked = _ask(models, endpoints, health_of, environ, providers) if live else []
-    missing += [f"{one.model} could not be asked: {one.fault}" for one in asked if one.fault]
+    unasked = _unasked(health_of, needed=spec is not None) if live else {}
+    able = {name: endpoint for name, endpoint in endpoints.items() if name not in unasked}
+    asked = _ask(models, able, environ, providers) if live else []
+    faults = [f"{one.model} could not be asked: {one.fault}" for one in asked if one.fault]
+    # Without a spec nothing is needed, so that nothing is missing either.
+    missing, notes = (missing, notes + faults) if spec is None else (missing + faults, notes)
+    if not asked:
+        notes += [_unseen(one) for one in health_of if one.unseen and spec is not None]
     return Checkup(
         python=platform.python_version(),
         versions=_versions(),
@@ -141,25 +152,44 @@ def examine(
         missing=tuple(missing),
         notes=(*notes, *_old_prices(health_of), *_ended(health_of, today)),
         live=tuple(asked),
+        unasked=tuple(f"{name}: not asked, because {why}" for name, why in unasked.items()),
     )
 
 
 def _ask(
     models: Iterable[Model],
     endpoints: Mapping[str, Endpoint],
-    health_of: Iterable[ProviderHealth],
     environ: Mapping[str, str],
     given: Mapping[str, Provider] | None,
 ) -> list[TrialCall]:
-    """One call to each model of which nothing is missing; without a spec, of those with a key alone."""
-    able = {one.name for one in health_of if not _lacks(one) and (one.key_set or one.lane != "litellm")}
-    texts = [model for model in models if model.provider in able]
+    """One call to each model of these endpoints."""
+    texts = [model for model in models if model.provider in endpoints]
     opened = given or {
         name: open_provider(endpoint, [m for m in texts if m.provider == name], environ)
         for name, endpoint in endpoints.items()
-        if name in able
     }
     return trial_calls([model for model in texts if model.provider in opened], endpoints, opened)
+
+
+def _unasked(health_of: Iterable[ProviderHealth], *, needed: bool) -> dict[str, str]:
+    """The providers that are not asked, with the reason as a clause. needed: a spec asks for them."""
+    why: dict[str, str] = {}
+    for one in health_of:
+        lacks = _lacks(one)
+        if lacks:
+            why[one.name] = lacks[0].partition(";")[0]
+        elif one.unseen and not needed:
+            why[one.name] = f"no credentials are in {', '.join(one.unseen)}"
+        elif not one.models:
+            why[one.name] = "no model of it is named"
+    return why
+
+
+def _unseen(provider: ProviderHealth) -> str:
+    return (
+        f"no credentials of {provider.name} were seen in {', '.join(provider.unseen)}; set one, or ask with "
+        "--live where the machine has a role of its own"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +210,8 @@ class _Look:
         )
 
     def _provider(self, endpoint: Endpoint, models: Iterable[Model]) -> ProviderHealth:
-        lane, why = _lane(endpoint, self.catalogue.providers.get(endpoint.provider))
+        known = self.catalogue.providers.get(endpoint.provider)
+        lane, why = _lane(endpoint, known)
         key_env = endpoint.api_key_env
         folder = models_folder(self.environ) if endpoint.wire == "embedded" else None
         return ProviderHealth(
@@ -192,7 +223,26 @@ class _Look:
             key_set=key_env is not None and bool(self.environ.get(key_env, "").strip()),
             stream=endpoint.stream,
             models=tuple(self._model(model, folder) for model in models),
+            address_env=self._lacking_address(endpoint, known),
+            unseen=self._unseen(known),
         )
+
+    def _lacking_address(self, endpoint: Endpoint, known: ProviderFacts | None) -> str | None:
+        """The variable that has to hold the address and does not."""
+        variable = known.address_env if known else None
+        found = endpoint.api_base or (variable and self.environ.get(variable, "").strip())
+        return None if found else variable
+
+    def _unseen(self, known: ProviderFacts | None) -> tuple[str, ...]:
+        """Where credentials were looked for; empty when one place has some, or none are needed."""
+        places = known.credentials if known else ()
+        return () if any(map(self._holds, places)) else places
+
+    def _holds(self, place: str) -> bool:
+        if not place.startswith("~"):
+            return bool(self.environ.get(place, "").strip())
+        home = self.environ.get("HOME") or self.environ.get("USERPROFILE")
+        return home is not None and Path(place.replace("~", home, 1)).is_file()
 
     def _model(self, model: Model, folder: Path | None) -> ModelHealth:
         """folder: of the weights, `None` where they are somebody else's."""
@@ -239,6 +289,11 @@ def _lacks(provider: ProviderHealth) -> list[str]:
         lacks.append(
             f"{provider.key_env} is not set, and {provider.name} needs it; set it in the environment or in "
             ".env, or leave the provider out of search.models"
+        )
+    if provider.address_env is not None:
+        lacks.append(
+            f"{provider.address_env} is not set, and {provider.name} has no address without it; set it, or "
+            f"state providers.{provider.name}.api_base"
         )
     lacks += [
         f"the weights of {provider.name}/{model.name} are not here; fetch them with "

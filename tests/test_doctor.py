@@ -222,6 +222,80 @@ def test_live_asks_every_model_once_and_says_what_differs(tmp_path: Path, monkey
     assert len(provider.calls) == 3
 
 
+def live_on(spec: str | None, provider: ScriptedProvider, name: str, **environ: str) -> Checkup:
+    """What `doctor --live` finds with this provider in place of its own."""
+    path = None if spec is None else Path("spec.yaml")
+    return examine(
+        path,
+        store=None,
+        environ=environ,
+        today=TODAY,
+        live=True,
+        providers={name: provider} if name else None,
+    )
+
+
+@pytest.mark.parametrize("name", ["ollama", "bedrock", "vertex"])
+def test_live_asks_models_that_need_no_key_too(look: Any, name: str) -> None:
+    """A spec asks for them; a machine may have a role of its own."""
+    look(f"{name}/SMALL")
+    provider = ScriptedProvider(Reply(text="ok", usage=Usage(input_tokens=9, output_tokens=1)))
+    found = live_on("spec.yaml", provider, name)
+    assert len(found.live) == len(provider.calls) == 1
+    assert (found.unasked, found.missing) == ((), ())
+
+
+def test_whoever_is_not_asked_is_told_with_the_reason(look: Any) -> None:
+    """No model is passed over without a word."""
+    look("openai/SMALL, ollama/SMALL")
+    provider = ScriptedProvider(Reply(text="ok", usage=Usage(input_tokens=9, output_tokens=1)))
+    found = live_on("spec.yaml", provider, "ollama")
+    assert [one.model.partition("/")[0] for one in found.live] == ["ollama"]
+    assert found.unasked == ("openai: not asked, because OPENAI_API_KEY is not set, and openai needs it",)
+
+
+def test_without_a_spec_a_server_that_is_off_is_a_note(look: Any) -> None:
+    """Nothing is needed, so that nothing is missing."""
+    look(None)
+    provider = ScriptedProvider(ProviderFault("connection", "no connection: refused"))
+    found = live_on(None, provider, "lmstudio")
+    assert found.live
+    assert all(one.fault for one in found.live)
+    assert found.missing == ()
+    assert any("lmstudio/" in note and "could not be asked" in note for note in found.notes)
+    assert any(
+        one.startswith("bedrock: not asked, because no credentials are in AWS") for one in found.unasked
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"), [("bedrock", "AWS_PROFILE"), ("vertex", "GOOGLE_APPLICATION_CREDENTIALS")]
+)
+def test_credentials_that_nobody_sees_are_noted(look: Any, name: str, variable: str) -> None:
+    """They may be a role of the machine: what cannot be seen is not called missing."""
+    bare, given = look(f"{name}/SMALL"), look(f"{name}/SMALL", **{variable: "something"})
+    assert variable in only(bare).unseen
+    assert any(f"no credentials of {name} were seen" in note for note in bare.notes)
+    assert (bare.missing, only(given).unseen) == ((), ())
+    assert not any("credentials" in note for note in given.notes)
+
+
+def test_a_file_of_credentials_is_seen(look: Any, tmp_path: Path) -> None:
+    """Under the home of whoever asks."""
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "credentials").write_text("[default]\n")
+    assert only(look("bedrock/SMALL", HOME=str(tmp_path))).unseen == ()
+
+
+def test_an_address_of_ones_own_is_needed(look: Any) -> None:
+    """Azure has none that all share: from its variable, or from the spec."""
+    (lack,) = look("azure/SMALL", AZURE_API_KEY=KEY).missing
+    assert lack.startswith("AZURE_API_BASE is not set, and azure has no address without it")
+    assert look("azure/SMALL", AZURE_API_KEY=KEY, AZURE_API_BASE="https://mine.example").missing == ()
+    stated = "{azure: {api_base: 'https://mine.example'}}"
+    assert look("azure/SMALL", stated, AZURE_API_KEY=KEY).missing == ()
+
+
 def test_nothing_is_sent_unless_asked(look: Any) -> None:
     """Without the flag nobody is called."""
     assert look("openai/gpt-4o-mini", OPENAI_API_KEY=KEY).live == ()

@@ -24,7 +24,8 @@ SHORT: Mapping[str, str] = {
     "reasoning_effort": "effort",
 }
 LEGEND = (
-    "* the model that provider/CLASS means. $/M: US dollars per million tokens. prompt, answer: the most "
+    "* the model that provider/CLASS means. $/M: US dollars per million tokens. +: more for long prompts; "
+    "--json has that price, and those of cache writes and reasoning. prompt, answer: the most "
     "tokens of each. temp, freq, pres, effort: temperature, frequency_penalty, presence_penalty, "
     "reasoning_effort; every model of texts takes max_output_tokens up to its limit."
 )

@@ -84,7 +84,9 @@ class Model:
     """One model of one provider, under the name the provider gives it.
 
     prices: `None` when unknown; such a model cannot be planned. settings: what it takes, by field name of
-    `records.Settings` or as one of `VECTOR_SETTINGS`; one that is absent is not taken. context_tokens:
+    `records.Settings` or as one of `VECTOR_SETTINGS`; one that is absent is not taken. custom: what is known
+    of custom parameters, by the provider's name: no choices at all is one that it refuses, and of one that is
+    absent nobody knows. context_tokens:
     prompt and answer together, or the prompt where the provider counts them apart. max_input_tokens: the
     longest prompt, where that is counted apart or is shorter; `None`: all that the answer leaves.
     dimensions: length of an embedding's vector unless another is asked for; texts_per_request,
@@ -116,6 +118,7 @@ class Model:
     max_input_tokens: int | None = None
     texts_per_request: int | None = None
     tokens_per_request: int | None = None
+    custom: Mapping[str, Accepts] = field(default_factory=dict[str, Accepts])
 
     @property
     def full_name(self) -> str:
@@ -137,7 +140,9 @@ class ProviderFacts:
     whatever it serves costs nothing, models unknown to the catalogue too. also: other names that people give
     it. mapped_with: version of litellm that was seen to take all settings of its models. unlisted: what a
     model takes that only the spec knows; `None`: nothing is stated. notes: by setting, what it does here and
-    nowhere else, as a clause for the notes of a plan.
+    nowhere else, as a clause for the notes of a plan. credentials: where its lane looks for them if there is
+    no one key, variables or files of which one is enough. address_env: variable of the address, where that is
+    each user's own.
     """
 
     name: str
@@ -150,6 +155,8 @@ class ProviderFacts:
     mapped_with: str = ""
     unlisted: Mapping[str, Accepts] | None = None
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
+    credentials: tuple[str, ...] = ()
+    address_env: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

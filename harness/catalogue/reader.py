@@ -37,19 +37,12 @@ WIRES: tuple[Wire, ...] = get_args(Wire)
 FILE_KEYS = (
     *("provider", "also", "wire", "litellm_prefix", "api_base", "api_key_env", "source", "as_of"),
     *("free", "mapped_with", "answer_s", "classes", "settings", "unlisted", "notes", "models", "retired"),
+    *("credentials", "address_env"),
 )
 MODEL_KEYS = (
     *("class", "takes", "prices", "context_tokens", "max_input_tokens", "max_output_tokens", "dimensions"),
-    *(
-        "texts_per_request",
-        "tokens_per_request",
-        "weights",
-        "deprecation_date",
-        "successor",
-        "answer_s",
-        "source",
-        "as_of",
-    ),
+    *("texts_per_request", "tokens_per_request", "weights", "deprecation_date", "successor"),
+    *("answer_s", "source", "as_of"),
 )
 PRICE_KEYS = ("input", "cached_input", "cache_write", "output", "reasoning")
 
@@ -210,6 +203,8 @@ def _provider(file: _Section) -> ProviderFacts:
         mapped_with=file.optional_text("mapped_with") or "",
         unlisted=None if unlisted is None else _accepted(file.section("settings").section(unlisted)),
         notes={name: notes.text(name) for name in notes.values},
+        credentials=tuple(str(place) for place in file.items("credentials")),
+        address_env=file.optional_text("address_env"),
     )
 
 
@@ -259,6 +254,7 @@ def _model(
         answer_s=None if timed is None else _answer_s(timed.section("answer_s")),
         answer_s_source="" if timed is None else _stated_where(timed.section("answer_s")),
         settings=_limited(accepted[takes], max_output_tokens or context_tokens, dimensions),
+        custom=_custom(file.section("settings").section(takes)),
         context_tokens=context_tokens,
         max_input_tokens=entry.count("max_input_tokens"),
         max_output_tokens=max_output_tokens,
@@ -338,8 +334,18 @@ def _stated_where(section: _Section) -> str:
 
 
 def _accepted(settings: _Section) -> dict[str, Accepts]:
-    settings.only(*SENT_FIELDS, *VECTOR_SETTINGS)
-    return {name: _accepts(entry, settings) for name, entry in settings.sections()}
+    settings.only(*SENT_FIELDS, *VECTOR_SETTINGS, "extra")
+    return {name: _accepts(entry, settings) for name, entry in settings.sections() if name != "extra"}
+
+
+def _custom(settings: _Section) -> dict[str, Accepts]:
+    """What a set says of custom parameters; of nothing else are the choices left empty."""
+    extra = settings.section("extra")
+    for name, entry in extra.sections():
+        if name in SENT_FIELDS:
+            raise extra.fault(name, f"is a setting; write it under {settings.key}")
+        entry.only("low", "high", "choices")
+    return {name: _accepts(entry, extra) for name, entry in extra.sections()}
 
 
 def _accepts(entry: _Section, beside: _Section) -> Accepts:

@@ -21,7 +21,9 @@ MISSING = 2
 @click.argument("spec", type=click.Path(path_type=Path), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--store", help="Database URL; default HARNESS_STORE, else one under .harness.")
-@click.option("--live", is_flag=True, help="Send one smallest call to every model whose key is set.")
+@click.option(
+    "--live", is_flag=True, help="Send one smallest call to every model of which nothing is missing."
+)
 def doctor(spec: Path | None, *, as_json: bool, store: str | None, live: bool) -> int:
     """Check what is needed to run SPEC: store, keys, weights, prices.
 
@@ -62,15 +64,26 @@ def _lines(found: Checkup) -> Iterator[tuple[str, str]]:
             yield "", text
     for one in found.live:
         yield "live", _asked(one)
+    for one in found.unasked:
+        yield "live", one
     for note in found.notes:
         yield "note", note
     for lack in found.missing:
         yield "missing", lack
     if not found.missing:
-        yield (
-            "ready",
-            "all that is needed is here" if found.spec else "give a spec to check what it needs",
+        yield _verdict(found)
+
+
+def _verdict(found: Checkup) -> tuple[str, str]:
+    unseen = [provider.name for provider in found.providers if provider.unseen]
+    if not found.spec:
+        return "ready", "give a spec to check what it needs"
+    if unseen and not found.live:
+        return (
+            "unsure",
+            f"nothing is known to be missing, but no credentials of {', '.join(unseen)} were seen",
         )
+    return "ready", "all that is needed is here"
 
 
 def _asked(one: TrialCall) -> str:
@@ -92,7 +105,7 @@ def _store(found: Checkup) -> str:
 def _provider(provider: ProviderHealth) -> str:
     where = f"{provider.lane} at {provider.address}" if provider.address else provider.lane
     if provider.key_env is None:
-        key = "no key"
+        key = "no credentials seen" if provider.unseen else "no key"
     else:
         key = f"{provider.key_env} is {'set' if provider.key_set else 'not set'}"
     streamed = "; answers are streamed" if provider.stream else ""

@@ -36,9 +36,16 @@ def models(context: click.Context, *, retired: bool, as_json: bool, files: tuple
 @SHOWN[0]
 @SHOWN[1]
 @SHOWN[2]
-def list_models(*, retired: bool, as_json: bool, files: tuple[Path, ...]) -> None:
+@click.pass_context
+def list_models(context: click.Context, *, retired: bool, as_json: bool, files: tuple[Path, ...]) -> None:
     """List the models of the catalogue: class, price per million tokens, limits, settings that they take."""
-    _show(retired=retired, as_json=as_json, files=files)
+    # The same options may stand before the verb.
+    before = context.parent.params if context.parent else {}
+    _show(
+        retired=retired or bool(before.get("retired")),
+        as_json=as_json or bool(before.get("as_json")),
+        files=(*before.get("files", ()), *files),
+    )
 
 
 def _show(*, retired: bool, as_json: bool, files: tuple[Path, ...]) -> None:

@@ -23,7 +23,7 @@ from harness.plan.provider_spec import (
     ProviderSpec,
     RatesSpec,
 )
-from harness.records import MODEL_CLASSES, Endpoint, ModelClass
+from harness.records import MODEL_CLASSES, SENT_FIELDS, Endpoint, ModelClass
 
 FREE = Prices(input=0.0, output=0.0)
 HOSTED_CONCURRENCY, HOSTED_TIMEOUT_S = 16, 60.0
@@ -68,7 +68,8 @@ def with_own_entries(
     facts: dict[str, ProviderFacts] = {}
     for name, spec in providers.items():
         known = catalogue.providers.get(name)
-        if known is None and spec.api_base is None:
+        place = ("providers", name, "api_base")
+        if known is None and spec.api_base is None and not problems.about(place):
             problems.add(
                 ("providers", name),
                 "is not a provider of the catalogue, so it needs api_base, the address of an "
@@ -227,6 +228,7 @@ def _own_model(base: Model, own: ModelSpec, *, free: bool) -> Model:
         answer_s=base.answer_s if timed is None else (timed.low, timed.high),
         answer_s_source=base.answer_s_source if timed is None else "as the spec states",
         settings=base.settings if own.settings is None else _accepted(own.settings),
+        custom=base.custom if own.settings is None else {**base.custom, **_custom(own.settings)},
         context_tokens=own.context_tokens or base.context_tokens,
         max_input_tokens=own.max_input_tokens or base.max_input_tokens,
         max_output_tokens=own.max_output_tokens or base.max_output_tokens,
@@ -286,7 +288,7 @@ def ended(models: Mapping[str, Model], shipped: Catalogue) -> list[str]:
 
 def _accepted(settings: AcceptsSpec) -> dict[str, Accepts]:
     accepted: dict[str, Accepts] = {}
-    for name in type(settings).model_fields:
+    for name in SENT_FIELDS:
         given: AcceptedSpec | None = getattr(settings, name)
         if given is not None:
             accepted[name] = Accepts(
@@ -298,3 +300,14 @@ def _accepted(settings: AcceptsSpec) -> dict[str, Accepts]:
                 only_with={other: tuple(values) for other, values in given.only_with.items()},
             )
     return accepted
+
+
+def _custom(settings: AcceptsSpec) -> dict[str, Accepts]:
+    return {
+        name: Accepts(
+            low=given.low,
+            high=given.high,
+            choices=None if given.choices is None else tuple(given.choices),
+        )
+        for name, given in settings.extra.items()
+    }

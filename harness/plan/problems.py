@@ -68,6 +68,10 @@ class Problems:
             (own if problem.file == self._source.file else others).append(problem)
         return (*sorted(own, key=lambda problem: problem.line or 0), *others)
 
+    def about(self, place: Place) -> bool:
+        """Whether a fault is noted at this very place."""
+        return any(one.file == self._source.file and one.key == dotted(place) for one in self._found)
+
     @property
     def none(self) -> bool:
         """Whether nothing is wrong so far."""

@@ -64,6 +64,22 @@ class AcceptedSpec(Strict):
     )
 
 
+class CustomAcceptedSpec(Strict):
+    """What a model takes for one custom parameter."""
+
+    low: float | None = Field(default=None, description="Smallest value taken.")
+    high: float | None = Field(default=None, description="Largest value taken.")
+    choices: list[JsonValue] | None = Field(
+        default=None, description="The only values taken; an empty list: it is refused."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> CustomAcceptedSpec:
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"low is {written(self.low)}, above high, {written(self.high)}; exchange them")
+        return self
+
+
 class AcceptsSpec(Strict):
     """The settings that a model takes; one that is left out is not taken."""
 
@@ -75,6 +91,10 @@ class AcceptsSpec(Strict):
     stop: AcceptedSpec | None = None
     seed: AcceptedSpec | None = None
     reasoning_effort: AcceptedSpec | None = None
+    extra: dict[str, CustomAcceptedSpec] = Field(
+        default_factory=dict[str, "CustomAcceptedSpec"],
+        description="What is known of custom parameters, by the provider's name; others are sent.",
+    )
 
 
 class AnswerTimeSpec(Strict):

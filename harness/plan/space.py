@@ -86,14 +86,16 @@ def _dimensions(
     sometimes: list[Dimension] = []
     values = {name: tuple(_ends(setting)) for name, setting in asked.items()}
     for name, setting in asked.items():
-        if name not in SENT_FIELDS:
-            always.append(dimension_of(name, setting))
+        accepts = _stated(model, name)
+        if name not in SENT_FIELDS and accepts is None:
+            always.append(dimension_of(name, setting))  # nobody knows better
             continue
-        if on_unsupported == "condition" and name not in model.settings:
+        if on_unsupported == "condition" and (accepts is None or accepts.choices == ()):
             continue
         fault = refused(model, name, setting)
         if fault is not None:
-            problems.add(("search", name), f"{fault}{_advice(model, name)}")
+            place = ("search", name) if name in SENT_FIELDS else ("search", "extra", name)
+            problems.add(place, f"{fault}{_advice(model, name)}")
         if on_unsupported == "condition" and (group := rivals(model, name, values)):
             which = either(group)
             always += [which] if name == group[0] else []
@@ -208,8 +210,8 @@ def refuse_endless(dimensions: Mapping[str, Sequence[Dimension]], problems: Prob
 
 def refused(model: Model, name: str, setting: Setting) -> str | None:
     """Why the model would refuse this setting or a value of it, as a clause; `None`: it takes it."""
-    accepts = model.settings.get(name)
-    if accepts is None:
+    accepts = _stated(model, name)
+    if accepts is None or accepts.choices == ():
         takes = ", ".join(sorted(model.settings)) or "no settings"
         return f"{model.full_name} does not take {name}; it takes {takes}"
     low, high = accepts.low, _longest(model) if name == ALWAYS_SENT else accepts.high
@@ -220,6 +222,11 @@ def refused(model: Model, name: str, setting: Setting) -> str | None:
         if isinstance(value, int | float) and not _within(value, low, high):
             return f"holds {written(value)}, but {model.full_name} takes {_span(low, high)}"
     return None
+
+
+def _stated(model: Model, name: str) -> Accepts | None:
+    """What is stated of a setting or a custom parameter; `None`: nothing, so that a setting is refused."""
+    return model.settings.get(name, model.custom.get(name))
 
 
 def _longest(model: Model) -> float | None:
@@ -247,8 +254,8 @@ def _capped(model: Model, asked: Mapping[str, Setting]) -> Mapping[str, Setting]
 
 
 def _advice(model: Model, name: str) -> str:
-    accepts = model.settings.get(name)
-    if accepts is None:
+    accepts = _stated(model, name)
+    if accepts is None or accepts.choices == ():
         return (
             ". Remove the setting or the model, or say on_unsupported: condition to search it only for "
             "models that take it"

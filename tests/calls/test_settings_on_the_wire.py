@@ -23,8 +23,9 @@ from harness.calls.lanes import open_provider
 from harness.calls.litellm_lane import LitellmProvider
 from harness.calls.provider import Provider, ProviderFault
 from harness.catalogue.models import Model, load_catalogue
-from harness.plan.ranges import Options
-from harness.plan.space import refused
+from harness.errors import SpecError
+from harness.plan.planner import make_plan
+from harness.plan.spec import SEARCHABLE
 from harness.records import SENT_FIELDS, Call, Endpoint, Message, Settings
 from harness.testing.http_server import SimulatorServer
 from harness.testing.traffic import Kept
@@ -63,6 +64,7 @@ TYPICAL: dict[str, Any] = {
     "seed": 7,
     "reasoning_effort": "low",
 }
+SEARCHABLE_HERE = [name for name in TYPICAL if name in SEARCHABLE]
 # The simulator's address as each prefix of litellm wants it; the others take OpenAI's.
 PATHS = {
     **dict.fromkeys(("anthropic", "ollama_chat", "azure", "bedrock", "vertex_ai"), ""),
@@ -269,15 +271,31 @@ def test_each_effort_is_a_request_of_its_own(wire):
         assert len({json.dumps(body, sort_keys=True) for body in bodies}) == len(bodies), model.full_name
 
 
-def test_a_setting_that_is_not_taken_never_gets_as_far_as_a_lane(cells):
-    """Whatever litellm would make of it, a plan refuses it first, by name."""
-    for one in cells:
-        if not one.taken:
-            value = list(one.value) if isinstance(one.value, tuple) else one.value
-            reason = refused(one.model, one.name, Options(choices=[value]))
-            assert reason is not None, (one.model.full_name, one.name)
-            assert one.name in reason
-            assert one.model.full_name in reason
+PLAN = """\
+experiment: refused
+task: {{dataset: rows.jsonl, prompt: "{{{{ text }}}}", scorers: [exact], metric: accuracy}}
+search: {search}
+budget: {{calls: 100}}
+failures: count_as_wrong
+"""
+
+
+@pytest.mark.parametrize("provider", sorted({model.provider for model in CHAT if model not in YOURS}))
+def test_a_setting_that_is_not_taken_never_gets_as_far_as_a_lane(provider, tmp_path):
+    """Whatever litellm would make of it, a plan refuses it first, at its key and with the model's name."""
+    rows = "".join(json.dumps({"id": str(n), "text": f"t{n}", "target": "x"}) + "\n" for n in range(20))
+    (tmp_path / "rows.jsonl").write_text(rows, encoding="utf-8")
+    for model in CHAT:
+        asked = {name: TYPICAL[name] for name in SEARCHABLE_HERE if name not in model.settings}
+        # Without a price a model is refused whatever is asked of it.
+        if model.provider != provider or model.prices is None or not asked:
+            continue
+        search = json.dumps({"models": [model.full_name], **asked})
+        (tmp_path / "spec.yaml").write_text(PLAN.format(search=search), encoding="utf-8")
+        with pytest.raises(SpecError) as caught:
+            make_plan(tmp_path / "spec.yaml")
+        told = {one.key for one in caught.value.problems if model.full_name in one.message}
+        assert told == {f"search.{name}" for name in asked}, (model.full_name, caught.value)
 
 
 @pytest.mark.parametrize(("name", "value"), [("top_k", 5), ("custom_param", "of one's own")])

@@ -71,6 +71,16 @@ def test_a_model_arrives_whole(read: Read) -> None:
     assert catalogue.provider("acme").api_key_env == "ACME_API_KEY"
 
 
+def test_custom_parameters_have_ranges_and_refusals(read: Read) -> None:
+    """Under `extra` of a set; a setting has no place there."""
+    extra = "    extra: {top_k: {low: 1, high: 5}, min_p: {choices: []}}\nmodels:"
+    nut = read(GOOD.replace("models:", extra, 1)).find("acme/nut")
+    assert (nut.custom["top_k"].high, nut.custom["min_p"].choices) == (5, ())
+    assert not {"top_k", "min_p", "extra"} & nut.settings.keys()
+    with pytest.raises(CatalogueError, match=r"settings\.sampling\.extra\.stop: is a setting"):
+        read(GOOD.replace("models:", "    extra: {stop: {}}\nmodels:", 1))
+
+
 def test_output_ends_at_the_limit_of_the_model(read: Read) -> None:
     """The shared set leaves the end open; each model closes it with its own."""
     assert read(GOOD).find("acme/nut").settings["max_output_tokens"].high == 100

@@ -308,6 +308,7 @@ def test_models_with_a_file_of_ones_own_as_json(desk: Any) -> None:
         encoding="utf-8",
     )
     listed = desk.cli("models", "--json", "--catalogue", str(file))
+    assert desk.cli("models", "--json", "--catalogue", str(file), "list").out == listed.out
     found = {one["full_name"]: one for one in json.loads(listed.out)}
     assert found["house/tiny"]["prices"]["output"] == 2
     assert "openai/gpt-4o-mini" in found

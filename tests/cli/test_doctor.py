@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from harness.catalogue.models import load_catalogue
+
 KEY = "sk-planted-canary-0123456789"
 
 
@@ -42,6 +44,23 @@ def test_doctor_ends_with_0_when_all_is_here(keyed: Any, monkeypatch: pytest.Mon
     assert "MINE_KEY is set" in done.out
     assert "canary" not in done.out
     assert done.out.splitlines()[-1] == "ready       all that is needed is here"
+
+
+def test_doctor_is_not_sure_of_credentials_that_it_does_not_see(
+    keyed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ready would be a promise."""
+    for name in load_catalogue().providers["bedrock"].credentials:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/nowhere")
+    words = (keyed.folder / "words.yaml").read_text(encoding="utf-8")
+    (keyed.folder / "cloud.yaml").write_text(words.replace("mine/tiny", "bedrock/SMALL"), encoding="utf-8")
+    done = keyed.cli("doctor", "cloud.yaml")
+    last = done.out.splitlines()[-1]
+    assert (done.code, last.split()[0]) == (0, "unsure"), done.out
+    assert "no credentials of bedrock were seen" in last
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    assert keyed.cli("doctor", "cloud.yaml").out.splitlines()[-1].startswith("ready")
 
 
 def test_doctor_as_json_is_json_alone(keyed: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -257,9 +257,54 @@ def test_a_custom_parameter_overwrites_nothing(faults, setting, words):
 
 def test_every_custom_parameter_at_fault_is_told_at_its_own_line(faults):
     """Two faults are two lines to mend, in one go."""
-    found = faults("[openai/SMALL]", "extra:", "  max_tokens: 5", "  top_k: 5", "  mock_response: yes")
+    found = faults("[openai/SMALL]", "extra:", "  max_tokens: 5", "  other: 5", "  mock_response: yes")
     assert [key for _, key, _ in found] == ["search.extra.max_tokens", "search.extra.mock_response"]
     assert found[1][0] - found[0][0] == 2
+
+
+def test_a_custom_parameter_that_a_model_is_known_to_refuse_is_an_error(faults):
+    """OpenAI answers 400 to top_k, call by call."""
+    ((line, key, message),) = faults(
+        "[openai/SMALL, together/SMALL]", "extra:", "  top_k: {choices: [10, 40]}"
+    )
+    assert key == "search.extra.top_k"
+    assert line is not None
+    assert "openai/gpt-4o-mini does not take top_k" in message
+
+
+def test_a_custom_parameter_is_searched_where_it_is_taken(plan):
+    """Under `condition` a mixed search has it for some models, and the plan says for whom not."""
+    lines = ("extra: {top_k: {choices: [10, 40]}}", "on_unsupported: condition")
+    made = plan("[openai/SMALL, together/SMALL]", *lines)
+    there = {name: [one.name for one in found] for name, found in made.space.dimensions.items()}
+    assert there.pop("openai/gpt-4o-mini").count("top_k") == 0
+    assert all("top_k" in names for names in there.values())
+    assert "no top_k: openai/gpt-4o-mini does not take it" in made.notes
+
+
+OWN_RANGE = """
+providers:
+  mine:
+    api_base: http://127.0.0.1:9/v1
+    free: true
+    models:
+      m:
+        class: SMALL
+        settings:
+          max_output_tokens: {low: 1, default: 9}
+          extra: {top_k: {low: 1, high: 5}, min_p: {choices: []}}
+"""
+
+
+def test_a_spec_states_the_range_of_a_custom_parameter(project):
+    """Of a model of one's own: values outside are faults, and what it refuses too."""
+    text = SPEC.replace("MODELS", "[mine/m]") + OWN_RANGE
+    extra = "  extra: {top_k: {low: 1, high: 50}, min_p: 0.1, other: 1}"
+    found = project.faults(spec_text=text.replace("SETTINGS", extra), catalogue=load_catalogue())
+    assert [(one.key, one.message.partition(";")[0]) for one in found] == [
+        ("search.extra.top_k", "holds 50, but mine/m takes 1 to 5"),
+        ("search.extra.min_p", "mine/m does not take min_p"),
+    ]
 
 
 def test_warm_settings_keep_to_the_conditions(plan):

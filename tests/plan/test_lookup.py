@@ -79,6 +79,20 @@ def test_the_spec_may_state_how_fast_a_model_answers(project):
     assert answer_s(project, f"providers: {{local: {own}}}\n") == ((1.0, 2.0), "as the spec states")
 
 
+def test_a_refused_address_is_one_fault(project):
+    """It is not called missing besides."""
+    text = """\
+experiment: own
+task: {dataset: tickets.jsonl, prompt: "{{ text }}", scorers: [exact], metric: accuracy}
+search: {models: [mine/m], temperature: 0.5}
+providers: {mine: {api_base: "ftp://127.0.0.1/v1", free: true, models: {m: {class: SMALL}}}}
+budget: {calls: 100}
+failures: count_as_wrong
+"""
+    found = project.faults(spec_text=text)
+    assert [one.key for one in found] == ["providers.mine.api_base"], found
+
+
 def stated(project, model):
     """The faults of a spec that states this of a model of OpenAI, as key and message."""
     with pytest.raises(SpecError) as caught:
