@@ -16,6 +16,7 @@ from rich.text import Text
 
 from harness.outputs import numbers
 from harness.outputs.alternatives import separations
+from harness.outputs.embeddings import cache_line
 from harness.outputs.evaluation import evaluation_data
 from harness.outputs.judges import judge_lines
 
@@ -123,6 +124,8 @@ def show_recommendation(result: TuneResult, stream: IO[str]) -> None:
     console.print(f"Recommended  {numbers.settings_line(choice.settings)}", markup=False)
     price = numbers.price_phrase(choice.trial.usd_per_1k_calls)
     console.print(f"Why          {choice.reason} On fresh samples: {quality}; {price}.", markup=False)
+    if cached := cache_line(result.record):
+        console.print(f"False hits   {cached}", markup=False)
     for name, text in task_lines(choice.trial):
         console.print(f"Task         {name}: {text}", markup=False)
     console.print(f"Ties         {choice.certainty or 'there is no other finalist'}", markup=False)

@@ -131,6 +131,12 @@ def shown_caches(record: RunRecord) -> tuple[CacheReport, ...]:
     return tuple(one for one in record.caches if one.trial == number)
 
 
+def cache_line(record: RunRecord) -> str:
+    """What the last split says of false hits, or why the cache stays off; "" without a cache."""
+    told = shown_caches(record)[-1:]
+    return "".join(false_hits(one) + (f": {one.why}" if one.threshold is None else "") for one in told)
+
+
 def false_hits(report: CacheReport) -> str:
     """What was seen of false hits, beside the limit, as a phrase."""
     if report.threshold is None:

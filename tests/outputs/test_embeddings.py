@@ -9,7 +9,7 @@ import pytest
 
 from harness.insights import CachePoint, CacheReport, Reference
 from harness.outputs.cache_picture import cache_picture
-from harness.outputs.embeddings import embedding_data
+from harness.outputs.embeddings import cache_line, embedding_data
 from harness.outputs.mlflow_pages import trial_pages
 from harness.outputs.report import html, markdown
 from harness.outputs.verdict import verdict
@@ -133,6 +133,8 @@ def test_the_headline_names_false_hits_and_their_limit():
         "not confirmed"
     ) in verdict(record)
     off = replace(record, caches=(a_cache(threshold=None, why="40 pairs are too few"),))
+    assert cache_line(off) == "cache off: 40 pairs are too few"
+    assert cache_line(a_record()) == ""
     assert verdict(off) == "Leave the cache off: no threshold is recommended; 40 pairs are too few."
 
 
