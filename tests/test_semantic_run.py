@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from harness.calls.lanes import open_providers
 from harness.calls.provider import ProviderFault
 from harness.calls.weights import pull
 from harness.catalogue.weights import models_folder
-from harness.errors import SpecError
+from harness.errors import SpecError, UsageError
 from harness.past import load_run
 from harness.plan.estimate import estimate_plan
 from harness.plan.planner import make_plan
@@ -255,6 +256,13 @@ def test_faults_are_told_with_their_line(desk, scorers, said):
     assert f"spec.yaml:{line}" in str(told.value)
 
 
+def test_a_provider_that_was_not_given_ends_the_run(desk):
+    """Whoever gives providers and forgets one is told, and does not wait for ever."""
+    said = ScriptedProvider(lambda call: ANSWERS[call.sample_id])
+    with pytest.raises(UsageError, match="no provider 'near' was given"):
+        evaluate(desk.spec(SEMANTIC), providers={"sim": said}, mlflow=False, **desk.where)
+
+
 @pytest.mark.slow
 def test_vectors_of_this_machine(desk):
     """local/minilm: paraphrases are nearer than another matter, and nothing is paid."""
@@ -262,9 +270,11 @@ def test_vectors_of_this_machine(desk):
     environ = {"HARNESS_MODELS": where, **os.environ}
     pull("minilm", folder=models_folder(environ), progress=lambda _done, _total: None)
     said = ScriptedProvider(lambda call: ANSWERS[call.sample_id])
+    plan = make_plan(desk.spec({"semantic": "local/minilm"}))
+    here = open_providers({"local": plan.endpoints["local"]}, plan.asked_models, environ)
     result = evaluate(
         desk.spec({"semantic": "local/minilm"}),
-        providers={"sim": said},
+        providers={"sim": said, **here},
         environ=environ,
         mlflow=False,
         **desk.where,

@@ -23,7 +23,7 @@ from harness.calls.tickets import Delivery, Gate, Hits, Stream, Ticket, again
 from harness.calls.waiting import Pause, TimeLimit, asks_too_long, back_off_s
 from harness.catalogue.models import Model
 from harness.clock import Clock
-from harness.errors import ProviderError, StoreLostError
+from harness.errors import ProviderError, StoreLostError, UsageError
 from harness.records import Call, CallFailure, Completion, Endpoint, FailureKind, Latency
 from harness.store.answers import FailedCall, storable
 from harness.store.journal import Journal
@@ -140,7 +140,11 @@ class Dispatcher:
                 ticket.stream.deliver([self._again(ticket, self._recent[ticket.key])])
             else:
                 self.under_way[ticket.key] = ticket
-                gate = self._gate(ticket.call)
+                try:
+                    gate = self._gate(ticket.call)
+                except UsageError as error:
+                    self._crash([ticket], error)
+                    continue
                 ticket.worst = worst_case(ticket.call, gate.model)
                 gate.waiting.append(ticket)
                 self._fill(gate)
@@ -149,6 +153,8 @@ class Dispatcher:
         gate = self._gates.get(call.settings.model)
         if gate is None:
             provider, endpoint = call.settings.provider, self._endpoints[call.settings.provider]
+            if provider not in self._providers:
+                raise UsageError(f"no provider {provider!r} was given, and {call.settings.model} is of it")
             gate = self._gates[call.settings.model] = Gate(
                 self._providers[provider],
                 endpoint,
