@@ -407,9 +407,11 @@ def test_console_script_and_module_are_one(desk: Any) -> None:
 
 
 def test_further_runs_fill_in_and_options_reach_the_target(desk: Any, finished: str) -> None:
-    """A run may be named twice; the embedding model and the input limit stand in Eliza's files."""
+    """A run that adds nothing is refused; the embedding model and the input limit stand in Eliza's files."""
     options = ("--embedding", "openai/text-embedding-3-small", "--max-input-tokens", "4000")
-    assert desk.cli("export", "eliza-0.25", finished, finished, "-o", "out", *options).code == 0
+    twice = desk.cli("export", "eliza-0.25", finished, finished, "-o", "out", *options)
+    assert (twice.code, "would add nothing" in twice.err) == (2, True)
+    assert desk.cli("export", "eliza-0.25", finished, "-o", "out", *options).code == 0
     character = json.loads((desk.folder / "out" / "tuned.character.json").read_text())
     assert character["settings"]["modelConfig"]["maxInputTokens"] == 4000
     assert "USE_OPENAI_EMBEDDING=true" in (desk.folder / "out" / ".env").read_text()

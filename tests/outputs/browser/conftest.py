@@ -37,9 +37,9 @@ class Visit:
         return [rows.nth(n).locator("th, td").nth(column).inner_text() for n in range(rows.count())]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A browser for all tests of a session."""
+    """A browser for the tests of a file: as long as it is open, no other test can run an event loop."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         pytest.skip(f"no Chromium is installed here (looked for {', '.join(NAMES)})")
