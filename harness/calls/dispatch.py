@@ -1,8 +1,7 @@
 """Calls on their way: from the queue through limits and budget to the provider, and into the store.
 
-In: tickets, from any thread. Out: one delivery for each, handed to its stream once the answer is durable.
-All of it runs on one event loop in a background thread, so that nothing here needs a lock. It looks nothing
-up: what arrives here was not found in the store.
+In: tickets, from any thread, of calls that the store does not hold. Out: one delivery for each, handed to its
+stream once the answer is durable. It runs on one event loop in a background thread, so nothing needs a lock.
 """
 
 from __future__ import annotations
@@ -132,8 +131,7 @@ class Dispatcher:
 
     def _accept(self, tickets: Sequence[Ticket]) -> None:
         for ticket in tickets:
-            first = self.under_way.get(ticket.key)
-            if first is not None:
+            if (first := self.under_way.get(ticket.key)) is not None:
                 first.twins.append(ticket)
             elif ticket.key in self._recent:
                 self._journal.put_release(ticket.key)
@@ -184,9 +182,8 @@ class Dispatcher:
                 try:
                     await self._serve(gate, group)
                 except asyncio.CancelledError as error:
-                    crash = ProviderError(
-                        f"the provider of {gate.model.full_name!r} cancelled a call by itself"
-                    )
+                    name = gate.model.full_name
+                    crash = ProviderError(f"the provider of {name!r} cancelled a call by itself")
                     crash.__cause__ = error
                     self._crash(group, crash)
                 except BaseException as error:  # noqa: BLE001 - raised in `run`: whoever waits must not wait for ever
