@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -114,11 +114,6 @@ def clipped(text: str, *, size: int, count: Count, keep: Keep = "start") -> str:
         return text[: cuts[_last_good(lambda at: count(text[: cuts[at]]) <= size, 1, last, guess=guess)]]
     first = _last_good(lambda at: count(text[cuts[at] :]) <= size, last - 1, 0, guess=last - guess)
     return text[cuts[first] :]
-
-
-def joined(chunks: Iterable[Chunk]) -> str:
-    """The text that these chunks were cut from, overlaps taken out."""
-    return "".join(chunk.text[chunk.overlap :] for chunk in chunks)
 
 
 @dataclass(slots=True)

@@ -10,9 +10,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from harness.chunks import GAP, clipped, cut, joined
+from harness.chunks import GAP, clipped, cut
 from harness.errors import UsageError
 from harness.plan.encodings import counter
+
+
+def joined(chunks):
+    """The text that these chunks were cut from, overlaps taken out."""
+    return "".join(chunk.text[chunk.overlap :] for chunk in chunks)
+
 
 STORY = (
     "Mr. Fogg left at 8.45 p.m. precisely. “Are we late?” asked Passepartout! The cab, hired for £2, "

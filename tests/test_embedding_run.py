@@ -20,7 +20,7 @@ from harness.outputs.frames import read_scores
 from harness.past import load_run, rebuild_report
 from harness.records import Reply, Usage
 from harness.run import evaluate, tune
-from harness.scores.ranking import ranking_figure, trec_order
+from harness.scores.ranking import ranking_figure
 from harness.testing.faults import Fault
 from harness.testing.http_server import SimulatorServer
 from harness.testing.scripted import ScriptedProvider
@@ -135,7 +135,9 @@ def test_a_retrieval_is_measured_as_by_hand(desk):
         scores = {name: float(np.frombuffer(vector_of(doc), "<f4") @ query) for name, doc in ARTICLES.items()}
         grades = {target: 1.0} if isinstance(target, str) else target
         grades = dict.fromkeys(grades, 1.0) if isinstance(grades, list) else grades
-        found = [grades.get(name, 0.0) for name in trec_order(scores)]
+        found = [
+            grades.get(name, 0.0) for name in sorted(scores, key=lambda one: (scores[one], one), reverse=True)
+        ]
         by_hand.append(ranking_figure("ndcg@3").of(found, list(grades.values())))
     (trial,) = result.record.trials
     assert trial.quality.value == pytest.approx(np.mean(by_hand), abs=1e-6)

@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from harness.errors import UsageError
 from harness.scores.naming import unknown_name
 
@@ -107,12 +105,3 @@ def ranking_figure(name: str) -> RankingFigure:
     if parts["k"] is None and parts["kind"] == "recall":
         raise UsageError("recall of a whole ranking is always 1; write how many ranks count, as in recall@10")
     return RankingFigure(parts["kind"], None if parts["k"] is None else int(parts["k"]))
-
-
-def trec_order(scores: Mapping[str, float]) -> list[str]:
-    """Ids of documents from the highest score down, equal ones from the last id to the first.
-
-    As trec_eval orders them, whatever order they were given in. It compares scores as float32, and so does
-    this.
-    """
-    return sorted(scores, key=lambda one: (np.float32(scores[one]), one), reverse=True)

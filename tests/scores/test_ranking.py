@@ -10,7 +10,8 @@ import pytrec_eval
 from sklearn.metrics import ndcg_score
 
 from harness.errors import UsageError
-from harness.scores.ranking import ranking_figure, trec_order
+from harness.scores.ranking import ranking_figure
+from harness.trials.index import Index
 
 THEIRS = {
     "ndcg": "ndcg",
@@ -41,6 +42,16 @@ def _world(seed, decimals):
     return run, grades
 
 
+def _ranked(scores):
+    """Documents as a run ranks them, by an index in which each one's cosine to the query is its score."""
+    ids = sorted(scores, reverse=True)
+    cosines = np.array([scores[one] for one in ids])
+    matrix = np.stack([cosines, np.sqrt(1 - cosines**2)], axis=1).astype(np.float32)
+    index = Index(matrix=matrix, ids=ids, starts=range(len(ids)), usd=None)
+    (ranked,) = index.nearest([np.array([[1.0, 0.0]], np.float32)], len(ids))
+    return ranked
+
+
 @pytest.mark.parametrize("decimals", [1, 2, 8])
 @pytest.mark.parametrize("name", THEIRS)
 def test_figures_are_those_of_trec_eval_to_the_ninth_place(name, decimals):
@@ -48,7 +59,7 @@ def test_figures_are_those_of_trec_eval_to_the_ninth_place(name, decimals):
     run, grades = _world(17 + decimals, decimals)
     theirs = pytrec_eval.RelevanceEvaluator(grades, MEASURES).evaluate(run)
     for query, scores in run.items():
-        found = [grades[query].get(one, 0) for one in trec_order(scores)]
+        found = [grades[query].get(one, 0) for one in _ranked(scores)]
         ours = ranking_figure(name).of(found, list(grades[query].values()))
         assert ours == pytest.approx(theirs[query][THEIRS[name]], abs=1e-9)
 
@@ -85,8 +96,8 @@ def test_a_query_of_which_nothing_is_relevant_has_nothing():
 
 
 def test_equal_scores_go_from_the_last_id_to_the_first():
-    """Scores are compared as float32: what differs beyond it is equal."""
-    assert trec_order({"a": 0.5, "c": 0.5 + 1e-12, "b": 0.5, "d": 0.1, "e": 0.9}) == ["e", "c", "b", "a", "d"]
+    """As trec_eval has them, in the ranking that a run makes."""
+    assert _ranked({"a": 0.5, "c": 0.5, "b": 0.5, "d": 0.1, "e": 0.9}) == ["e", "c", "b", "a", "d"]
 
 
 def test_names_are_read_and_said_again():
