@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from harness import findings, records
+from harness import cards, findings, insights, records, sheets
 from harness.fingerprint import fingerprint
-from harness.testing import builders
+from harness.testing import builders, insight_builders
 
 SIMPLE = [
     function
-    for name, function in inspect.getmembers(builders, inspect.isfunction)
-    if name.startswith(("a_", "an_"))
+    for module in (builders, insight_builders)
+    for name, function in inspect.getmembers(module, inspect.isfunction)
+    if name.startswith(("a_", "an_")) and function.__module__ == module.__name__
 ]
 
 
@@ -41,11 +42,10 @@ def test_every_kind_of_record_that_travels_has_a_builder() -> None:
     """Nobody has to fill in a record by hand."""
     built = {type(build()) for build in SIMPLE}
     alone = {records.Message, records.Latency, findings.Paid}  # few fields, or a default for each
-    known = [*inspect.getmembers(records, is_dataclass), *inspect.getmembers(findings, is_dataclass)]
-    # Parts of a finished run that one function each makes; tests get them from a run.
-    parts = {"insights", "sheets", "cards"}
-    kinds = {kind for _, kind in known if kind.__module__.rpartition(".")[2] not in parts}
-    assert kinds - built == alone | {findings.ProviderChampion}
+    homes = (records, findings, insights, sheets, cards)
+    known = [member for home in homes for member in inspect.getmembers(home, is_dataclass)]
+    kinds = {kind for _, kind in known if isinstance(kind, type)}
+    assert kinds - built == alone
 
 
 def test_changes_replace_fields() -> None:
