@@ -152,7 +152,7 @@ class Dispatcher:
         if gate is None:
             provider, endpoint = call.settings.provider, self._endpoints[call.settings.provider]
             if provider not in self._providers:
-                raise UsageError(f"no provider {provider!r} was given, and {call.settings.model} is of it")
+                raise UsageError(f"no provider {provider!r} was given; add it to providers, or give none")
             gate = self._gates[call.settings.model] = Gate(
                 self._providers[provider],
                 endpoint,
