@@ -73,17 +73,17 @@ def decisions(arm: Arm) -> Floats:
 
 
 def told_pair(arm: Arm, position: int) -> str:
-    """The cosine of a pair in words, and what a cache with a threshold makes of it; empty without one."""
+    """What a cache with a threshold makes of a pair, in words; empty without one."""
     likeness = float(arm.value[position, 0])
     if np.isnan(likeness):
         return ""
     threshold = None if arm.off or arm.board.metric.reads != "hits" else whole_of(arm).threshold
     if threshold is None:
-        return f"cosine {likeness:.4f}"
+        return ""
     target = arm.board.targets[position]
     hit, same = likeness >= threshold, target is not None and float(target) == 1.0
     told = "a false hit" if hit and not same else "missed" if same and not hit else "told rightly"
-    return f"cosine {likeness:.4f}, threshold {threshold:.4f}: {told}"
+    return f"{told} (threshold {threshold:.4f})"
 
 
 def whole_of(arm: Arm) -> Whole:
