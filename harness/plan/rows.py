@@ -27,7 +27,15 @@ SMALLEST_SPLIT = 2
 # How far the share of the confirm split may be from what was asked before groups are said to be too large.
 UNEVEN = 0.1
 
-RowCheck: TypeAlias = Callable[[Row], "str | None"]
+RowCheck: TypeAlias = Callable[[Row], "str | Fault | None"]
+
+
+class EveryRowError(DataError):
+    """No row can be used, all for the same reason. fault: the reason; count: of rows of this source."""
+
+    def __init__(self, problem: Problem, fault: Fault, source: RowSource, count: int) -> None:
+        self.fault, self.source, self.count = fault, source, count
+        super().__init__([problem])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +44,8 @@ class RowSource:
 
     path: the JSON Lines file that is read. shown: the file as errors name it (before conversion).
     converted: each line is `{"line": n, "row": {...}}` with the line of the original file.
-    sha256: of the original file; of `path` where the rows come from a hub.
+    sha256: of the original file; of `path` where the rows come from a hub. columns_at: file and line where
+    a definition says which column is what; `None` without one.
     """
 
     path: Path
@@ -44,6 +53,7 @@ class RowSource:
     name: str
     sha256: str
     columns: Columns = field(default_factory=Columns)
+    columns_at: tuple[str, int | None] | None = None
     converted: bool = False
     source: str = ""
     licence: str = ""
@@ -171,34 +181,59 @@ def open_rows(source: RowSource, selection: Selection, check: RowCheck | None = 
     """Read all rows once, check them, and give an index over them.
 
     check: called with each usable row, in file order; gives a message when it will not do.
-    Raises DataError with at most 20 bad rows listed, or when a split would hold fewer than 2 samples or
-    groups.
+    Raises DataError with at most 20 bad rows listed, EveryRowError when all are bad in the same way, and
+    DataError when a split would hold fewer than 2 samples or groups.
     """
-    index = _Index(selection.stratify)
-    faults: list[Problem] = []
-    count = 0
+    index, faults = _Index(selection.stratify), _Faults(source)
     for line, offset, record in records_of(source):
         row = record if isinstance(record, Fault) else index.add(line, offset, record, source.columns)
-        fault = _fault(row, check)
-        if fault is not None:
-            count += 1
-            if count <= LISTED_PROBLEMS:
-                faults.append(Problem(source.shown, line, "", fault))
-    if count > LISTED_PROBLEMS:
-        faults.append(Problem(source.shown, None, "", f"and {count - LISTED_PROBLEMS} more rows like these"))
-    if not count and not index.ids:
-        faults.append(Problem(source.shown, None, "", "holds no rows; a data set needs at least 4"))
-    if faults:
-        raise DataError(faults)
+        faults.add(line, _fault(row, check))
+    faults.raise_any()
     rows = Rows(source, selection, index)
     _refuse_thin_splits(rows, source, selection)
     return rows
 
 
-def _fault(row: Row | Fault, check: RowCheck | None) -> str | None:
-    if isinstance(row, Fault):
-        return row.message
-    return check(row) if check else None
+def _fault(row: Row | Fault, check: RowCheck | None) -> Fault | None:
+    found = row if isinstance(row, Fault) else check(row) if check else None
+    return Fault(found) if isinstance(found, str) else found
+
+
+class _Faults:
+    """What is wrong with rows: the first ones of many, or once what is wrong with all."""
+
+    def __init__(self, source: RowSource) -> None:
+        self._source = source
+        self._listed: list[tuple[int, Fault]] = []
+        self._rows = self._count = 0
+        self._alike = True
+
+    def add(self, line: int, fault: Fault | None) -> None:
+        """Count a row. fault: why it cannot be used, `None` when it can."""
+        self._rows += 1
+        if fault is None:
+            return
+        self._count += 1
+        self._alike = self._alike and (not self._listed or self._listed[0][1] == fault)
+        if self._count <= LISTED_PROBLEMS:
+            self._listed.append((line, fault))
+
+    def raise_any(self) -> None:
+        """Raise DataError when a row cannot be used, or none is there."""
+        if self._alike and self._count == self._rows > 1:
+            line, fault = self._listed[0]
+            told = self._problem(line, f"{fault.message}; so it is with all {self._rows} rows")
+            raise EveryRowError(told, fault, self._source, self._rows)
+        faults = [self._problem(line, fault.message) for line, fault in self._listed]
+        if self._count > LISTED_PROBLEMS:
+            faults.append(self._problem(None, f"and {self._count - LISTED_PROBLEMS} more rows like these"))
+        if not self._rows:
+            faults.append(self._problem(None, "holds no rows; a data set needs at least 4"))
+        if faults:
+            raise DataError(faults)
+
+    def _problem(self, line: int | None, message: str) -> Problem:
+        return Problem(self._source.shown, line, "", message)
 
 
 class _Index:
@@ -237,7 +272,13 @@ class _Index:
             return Fault(f"has the id {sample_id!r} of line {first}; ids are unique within a data set")
         if self._stratify is not None:
             if self._stratify != "target" and self._stratify not in row.metadata:
-                return Fault(f"has no metadata {self._stratify!r}, which task.stratify names; add it")
+                have = ", ".join(map(repr, row.metadata)) or "none"
+                message = (
+                    f"has no metadata {self._stratify!r}, which task.stratify names; its metadata are {have}"
+                )
+                return Fault(
+                    f"{message}. Add it, or name a column under `columns.metadata`", ("task", "stratify")
+                )
             value = row.target if self._stratify == "target" else row.metadata[self._stratify]
             self.strata.append(self._values.setdefault(canonical(value), len(self._values)))
         self._sharing.add(len(self.ids), row.shared)
