@@ -45,8 +45,6 @@ MONTHS = ("January", "February", "March", "April", "May", "June", "July")
 ROWS = 50
 SIGNS = {"billing": ("charged", "refund"), "bug": ("crash", "button"), "account": ("e-mail", "profile")}
 SHELL = set("|><&$;`")
-# Commands that are not to end well here: among 16 pairs no threshold can be shown to keep its promise.
-ENDS = {"harness tune experiments/semantic-cache.yaml": 4}
 # Stands in for GitHub's command line: knows no comment, and takes one.
 GH = '#!/bin/sh\ncase "$*" in *--jq*) ;; *) echo "$@" >> gh.log ;; esac\n'
 
@@ -158,7 +156,7 @@ class Reader:
         elif line.startswith("harness ") and not SHELL & set(line):
             done = self.desk.cli(*shlex.split(line, comments=True)[1:])
             self.printed.append(done.out)
-            assert done.code == ENDS.get(line, 0), f"{line}\n{done.out}{done.err}"
+            assert done.code == 0, f"{line}\n{done.out}{done.err}"
         else:
             self.shell(line)
 
