@@ -123,7 +123,7 @@ def texts_asked(plan: Plan, settings: Settings) -> Iterator[Wanted[str]]:
     for sample_id in plan.task.rows.ids("all"):
         sample = plan.task.rows.sample(sample_id)
         texts = embedding.asked(plan.task.prompts[settings.prompt], sample)
-        yield wanted(plan, settings, sample_id, texts, sample_id)
+        yield wanted(plan, settings.of_side("query"), sample_id, texts, sample_id)
 
 
 def remember_vectors(arm: Arm, seen: str, engine: Engine) -> None:
@@ -207,7 +207,9 @@ def _samples(
             if arm.settings.model in without or bool(arm.seen[position].any()) != again:
                 continue
             texts = _of(arm).asked(board.plan.task.prompts[arm.settings.prompt], sample)
-            yield wanted(board.plan, arm.settings, _Asked(arm, position, sample), texts, sample.id)
+            yield wanted(
+                board.plan, arm.settings.of_side("query"), _Asked(arm, position, sample), texts, sample.id
+            )
 
 
 def _told(asked: Iterable[Wanted[_Asked]], send: Send, shelf: Shelf) -> Iterator[_Told]:
