@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from harness.errors import UsageError
-from harness.scores.answer import Answer, AnyScorer, Scorer, judged, sample_fault, target_label
+from harness.scores.answer import Answer, AnyScorer, Scorer, Slow, judged, sample_fault, target_label
 from harness.scores.judge import Judge, Said
 
 if TYPE_CHECKING:
@@ -161,6 +161,14 @@ def with_judges(scorer: Scorer | Judge, judges: Mapping[str, Judge]) -> Scorer |
     if not judges_in(scorer) or not isinstance(scorer, Composition):
         return scorer
     return replace(scorer, scorers=tuple(with_judges(part, judges) for part in scorer.scorers))
+
+
+def begun_by(scorer: AnyScorer | Judge) -> tuple[Slow, ...]:
+    """The parts of this scorer that take their time, and can begin before they are asked."""
+    parts = scorer.scorers if isinstance(scorer, Composition) else (scorer,)
+    if parts == (scorer,):
+        return (scorer,) if isinstance(scorer, Slow) else ()
+    return tuple(slow for part in parts for slow in begun_by(part))
 
 
 def part_score(scorer: Scorer | Judge, answer: Answer, replies: Replied) -> Score:
