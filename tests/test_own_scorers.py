@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -111,6 +112,20 @@ def test_repeats_that_were_cut_off_are_compared_when_the_run_goes_on(run):
     assert done.trial.metrics == {"consistency": pytest.approx(1 / 3)}
     table = pq.read_table(done.folder / "scores.parquet").to_pylist()
     assert sum(row["scorer"] == "consistency" for row in table) == 20
+
+
+def test_scores_of_code_that_has_changed_are_scores_of_another_rule(run, monkeypatch):
+    """Whatever its version says: plans, comparisons and gates see that the file is another one."""
+    path = run.folder / "changing_scorers_of_a_test.py"
+    monkeypatch.chdir(run.folder)
+    scorers = [{"choice": ["yes", "no"]}, {"all": ["changing_scorers_of_a_test:polite"]}]
+    found = []
+    for source in (POLITE, POLITE, POLITE.replace("please", "thanks")):
+        path.write_text(source)
+        sys.modules.pop(path.stem, None)
+        importlib.invalidate_caches()
+        found.append(run(scorers, as_file=True, allow_code=True).record.provenance.plan)
+    assert found[0] == found[1] != found[2]
 
 
 def test_programs_run_beside_each_other_and_each_keeps_its_answer(run):

@@ -11,14 +11,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from typing import Generic, TypeAlias, TypeVar
 
 from harness.errors import InconclusiveError
 from harness.plan.plan import Plan
 from harness.records import Call, CallFailure, Completion, JsonValue, Outcome, Sample, Settings
-from harness.scores.answer import Answer
-from harness.scores.combined import begun_by
+from harness.scores.answer import Answer, Slow
+from harness.scores.combined import leaves
 from harness.scores.judge import Judge, Question, Said
 
 T = TypeVar("T")
@@ -92,7 +92,10 @@ def judge_each(
 
 def _begun(plan: Plan, arrived: Iterable[Arrived[T]]) -> Iterator[Arrived[T]]:
     """These outcomes in order, a few behind where scorers take their time, so that they work side by side."""
-    slow = {part.name: tuple(chain(*map(begun_by, part.scorers))) for part in plan.task.parts or (plan.task,)}
+    slow = {
+        part.name: [leaf for one in part.scorers for leaf in leaves(one) if isinstance(leaf, Slow)]
+        for part in plan.task.each
+    }
     if not any(slow.values()):
         yield from arrived
         return
