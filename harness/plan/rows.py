@@ -17,25 +17,16 @@ from harness.cards import DataCard
 from harness.errors import DataError, Problem
 from harness.fingerprint import canonical, fingerprint, share
 from harness.plan.columns import Columns, Fault, Row, parse_line, shape
+from harness.plan.row_faults import RowFaults
 from harness.plan.splits import Groups, Sharing, confirming, confirming_together
 from harness.records import JsonValue, Sample, Split
 
-# A file with one systematic mistake has it in every row: the first ones tell the story.
-LISTED_PROBLEMS = 20
 # One sample has no standard error, so it can neither choose nor confirm anything.
 SMALLEST_SPLIT = 2
 # How far the share of the confirm split may be from what was asked before groups are said to be too large.
 UNEVEN = 0.1
 
 RowCheck: TypeAlias = Callable[[Row], "str | Fault | None"]
-
-
-class EveryRowError(DataError):
-    """No row can be used, all for the same reason. fault: the reason; count: of rows of this source."""
-
-    def __init__(self, problem: Problem, fault: Fault, source: RowSource, count: int) -> None:
-        self.fault, self.source, self.count = fault, source, count
-        super().__init__([problem])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +175,7 @@ def open_rows(source: RowSource, selection: Selection, check: RowCheck | None = 
     Raises DataError with at most 20 bad rows listed, EveryRowError when all are bad in the same way, and
     DataError when a split would hold fewer than 2 samples or groups.
     """
-    index, faults = _Index(selection.stratify), _Faults(source)
+    index, faults = _Index(selection.stratify), RowFaults(source.shown, source.columns_at)
     for line, offset, record in records_of(source):
         row = record if isinstance(record, Fault) else index.add(line, offset, record, source.columns)
         faults.add(line, _fault(row, check))
@@ -197,43 +188,6 @@ def open_rows(source: RowSource, selection: Selection, check: RowCheck | None = 
 def _fault(row: Row | Fault, check: RowCheck | None) -> Fault | None:
     found = row if isinstance(row, Fault) else check(row) if check else None
     return Fault(found) if isinstance(found, str) else found
-
-
-class _Faults:
-    """What is wrong with rows: the first ones of many, or once what is wrong with all."""
-
-    def __init__(self, source: RowSource) -> None:
-        self._source = source
-        self._listed: list[tuple[int, Fault]] = []
-        self._rows = self._count = 0
-        self._alike = True
-
-    def add(self, line: int, fault: Fault | None) -> None:
-        """Count a row. fault: why it cannot be used, `None` when it can."""
-        self._rows += 1
-        if fault is None:
-            return
-        self._count += 1
-        self._alike = self._alike and (not self._listed or self._listed[0][1] == fault)
-        if self._count <= LISTED_PROBLEMS:
-            self._listed.append((line, fault))
-
-    def raise_any(self) -> None:
-        """Raise DataError when a row cannot be used, or none is there."""
-        if self._alike and self._count == self._rows > 1:
-            line, fault = self._listed[0]
-            told = self._problem(line, f"{fault.message}; so it is with all {self._rows} rows")
-            raise EveryRowError(told, fault, self._source, self._rows)
-        faults = [self._problem(line, fault.message) for line, fault in self._listed]
-        if self._count > LISTED_PROBLEMS:
-            faults.append(self._problem(None, f"and {self._count - LISTED_PROBLEMS} more rows like these"))
-        if not self._rows:
-            faults.append(self._problem(None, "holds no rows; a data set needs at least 4"))
-        if faults:
-            raise DataError(faults)
-
-    def _problem(self, line: int | None, message: str) -> Problem:
-        return Problem(self._source.shown, line, "", message)
 
 
 class _Index:

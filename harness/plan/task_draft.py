@@ -23,7 +23,8 @@ from harness.plan.judging import Panel, find_panel
 from harness.plan.lengths import LengthCheck, longest_prompts
 from harness.plan.long_inputs import LongInputs, LongInputsCheck, find_long_inputs
 from harness.plan.problems import Problems
-from harness.plan.rows import LISTED_PROBLEMS, EveryRowError, RowCheck, Rows, Selection, open_rows
+from harness.plan.row_faults import LISTED_PROBLEMS, EveryRowError
+from harness.plan.rows import RowCheck, Rows, Selection, open_rows
 from harness.plan.scoring import MetricCheck, find_scorers
 from harness.plan.shots import Shots, shot_variants
 from harness.plan.spec import SearchSpec, TaskSpec, task_weight
@@ -183,8 +184,8 @@ def read_rows(
 
 def _note_every_row(error: EveryRowError, spec: TaskSpec | EmbeddingTaskSpec, problems: Problems) -> None:
     """Note once what is wrong with all rows, where it is to be mended."""
-    fault, place = error.fault, error.source.columns_at
-    message = f"fits none of the {error.count} rows of {error.source.shown}: each {fault.message}"
+    fault, place = error.fault, error.columns_at
+    message = f"fits none of the {error.count} rows of {error.problems[0].file}: each {fault.message}"
     if fault.spec == COLUMNS and place is not None:
         problems.extend([Problem(*place, "columns", message)])
     elif fault.spec and (fault.spec != COLUMNS or spec.columns is not None):

@@ -14,8 +14,9 @@ import math
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 from harness.errors import UsageError
@@ -44,12 +45,14 @@ class Own:
 
     checks: what says by itself which samples it can judge, and how it names targets. `None`: every sample is
     judged, for a target need not have the form of an answer, which such a scorer may read as it likes.
+    code: fingerprint of the module it was loaded from; empty where its form has one.
     """
 
     judge: Callable[[Answer], object]
     name: str
     version: int = 1
     checks: ChecksSamples | None = None
+    code: str = ""
 
     def score(self, answer: Answer) -> Score:
         """The judgement, under the name and version of the scorer; unscored when there is none."""
@@ -74,6 +77,7 @@ class OwnRepeats:
     judge: Callable[[Sequence[Answer]], object]
     name: str
     version: int = 1
+    code: str = ""
 
     def score_repeats(self, answers: Sequence[Answer]) -> Score:
         """The judgement, under the name and version of the scorer; unscored when there is none."""
@@ -89,7 +93,8 @@ def named(path: str, given: JsonValue | Mapping[str, JsonValue], makers: Makers)
     module_name, _, attribute = path.partition(":")
     with _working_folder():
         try:
-            found = getattr(importlib.import_module(module_name), attribute)
+            module = importlib.import_module(module_name)
+            found = getattr(module, attribute)
         except (Exception, SystemExit) as error:
             raise UsageError(
                 f"scorer {path!r} cannot be loaded: {type(error).__name__}: {error}; expected module:name of "
@@ -98,7 +103,7 @@ def named(path: str, given: JsonValue | Mapping[str, JsonValue], makers: Makers)
     if not isinstance(found, type):
         if given is not None:
             raise UsageError(f"scorer {path!r} is a function and takes no arguments; found {given!r:.80}")
-        return wrapped(found)
+        return _coded(wrapped(found), module)
     if not dataclasses.is_dataclass(found):
         raise UsageError(
             f"scorer {path!r} is a class, but no dataclass: its fields are the arguments of a spec"
@@ -108,7 +113,7 @@ def named(path: str, given: JsonValue | Mapping[str, JsonValue], makers: Makers)
     else:
         arguments = {} if given is None else {first_argument(found): given}
     try:
-        return wrapped(build(f"scorer {path!r}", cast("type[object]", found), arguments, makers))
+        made = build(f"scorer {path!r}", cast("type[object]", found), arguments, makers)
     except UsageError:
         raise
     except Exception as error:
@@ -116,9 +121,17 @@ def named(path: str, given: JsonValue | Mapping[str, JsonValue], makers: Makers)
             f"scorer {path!r} cannot be made with {arguments!r:.80}: {type(error).__name__}: {error}; "
             "correct its arguments, or the class"
         ) from error
+    return _coded(wrapped(made), module)
 
 
-def wrapped(thing: object) -> AnyScorer:
+def _coded(scorer: Own | OwnRepeats, module: ModuleType) -> Own | OwnRepeats:
+    try:
+        return replace(scorer, code=fingerprint(inspect.getsource(module)))
+    except (OSError, TypeError):
+        return scorer  # compiled: its version alone says that it is another one
+
+
+def wrapped(thing: object) -> Own | OwnRepeats:
     """The object as a scorer: a function of an answer, or an instance with `score` or `score_repeats`.
 
     Its name is `name`, else that of the function; its version `version`, else 1. With `fault` and

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from harness.errors import DataError
 from harness.plan.columns import Columns
-from harness.plan.rows import EveryRowError, RowSource, Selection, open_rows
+from harness.plan.row_faults import EveryRowError
+from harness.plan.rows import RowSource, Selection, open_rows
 
 IDS = st.lists(
     st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8),
