@@ -12,7 +12,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from harness.errors import UsageError
-from harness.scores.answer import Answer, AnyScorer, Scorer, judged, sample_fault, target_label
+from harness.scores.answer import (
+    Answer,
+    AnyScorer,
+    Scorer,
+    judged,
+    names_classes,
+    sample_fault,
+    target_label,
+)
 from harness.scores.judge import Judge, Said
 
 if TYPE_CHECKING:
@@ -27,6 +35,11 @@ class Composition:
     """What scorers made of scorers have in common. scorers: the parts, in the forms that a task takes."""
 
     scorers: tuple[Scorer | Judge, ...]
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether the labels of all parts stand for classes."""
+        return all(map(names_classes, self.scorers))
 
     def score(self, answer: Answer, replies: Replied = NOTHING) -> Score:
         """The judgement. replies: to the questions of the judges among the parts."""

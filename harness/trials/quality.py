@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from harness.errors import StatsError
 from harness.findings import Breakdown, LabelFigures, Slice
 from harness.records import Estimate
+from harness.scores.answer import names_classes
 from harness.scores.metrics import Metric, compute, numbers_of
 from harness.stats.bounds import shared
 from harness.stats.intervals import bootstrap_interval, mean_interval
@@ -31,7 +32,7 @@ Floats = NDArray[np.float64]
 Marks = NDArray[np.bool_]
 
 
-# More labels than these are numbers or names, of which no table is drawn.
+# More labels than these are names of things, of which no table is drawn.
 MOST_LABELS = 50
 
 
@@ -210,8 +211,15 @@ def _labelled(arm: Arm, known: Marks) -> _Labelled:
     )
 
 
-def _label_figures(arm: Arm, part: Part, level: float) -> tuple[LabelFigures, ...]:
+def _of_classes(part: Part) -> bool:
+    """Whether the labels of this task stand for classes: not what was computed, unless its metric says so."""
     if part.metric.reads in ("numbers", *OF_ALL):
+        return False
+    return part.metric.of_labels or all(names_classes(one) for one in part.task.scorers[:1])
+
+
+def _label_figures(arm: Arm, part: Part, level: float) -> tuple[LabelFigures, ...]:
+    if not _of_classes(part):
         return ()
     answers = _labelled(arm, ~np.isnan(arm.quality_values()) & part.marks)
     if not 0 < len({given for given in answers.given if given is not None}) <= MOST_LABELS:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from harness.scores.choice import Choice
+from harness.scores.combined import AllOf
 from harness.scores.metrics import compute
+from harness.scores.number import Number
 from harness.stats.bounds import shared
 from harness.stats.intervals import mean_interval, wilson
 from harness.trials.groupings import Groupings
@@ -123,6 +128,28 @@ def test_answers_without_labels_have_no_table(bench):
     made.answer(0, 0.5)
     made.answer(1, 0.7)
     assert breakdown(made.arm, 0.95).labels == ()
+
+
+def numbers_read(made, scorers):
+    """Two samples whose answers were read as numbers, judged by these scorers."""
+    task = replace(made.arm.board.plan.task, scorers=scorers)
+    part = replace(made.arm.board.parts[0], task=task)
+    made.arm.board.parts = (part,)
+    for position, target in enumerate(["4", "12"]):
+        made.note(position, target)
+        made.answer(position, 1.0, label=target)
+    return breakdown(made.arm, 0.95).labels
+
+
+@pytest.mark.parametrize("scorers", [(Number(),), (AllOf((Number(), Choice(("4", "12")))),)])
+def test_computed_numbers_are_no_classes(bench, scorers):
+    """A result that was computed is right or wrong; there is no recall of the 12s."""
+    assert numbers_read(bench(), scorers) == ()
+
+
+def test_numbers_are_classes_where_the_metric_says_so(bench):
+    """Grades from 1 to 5 under macro F1 are labels."""
+    assert [one.label for one in numbers_read(bench(metric="macro_f1"), (Number(),))] == ["12", "4"]
 
 
 def test_further_scorers_have_an_interval(bench):
