@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Replied: TypeAlias = Mapping[str, Sequence[Said]]  # replies to a judge's questions, by its name
 NOTHING: Replied = {}
+ROUNDING = 1e-9  # 0.2 and 0.7 of 0.2, 0.7 and 0.1 are a little less than 0.9
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Weighted(Composition):
     weights: tuple[float, ...] = ()
     at_least: float | None = None
     name: str = "weighted"
-    version: int = field(default=1, init=False)
+    version: int = field(default=2, init=False)
 
     def __post_init__(self) -> None:
         _require_parts(self.name, self.scorers)
@@ -154,8 +155,9 @@ class Weighted(Composition):
         value = None if len(known) < len(pairs) else min(1.0, math.fsum(known) / math.fsum(self._weights))
         reason = _reasons(scores)
         if value is not None and self.at_least is not None:
-            reason = f"mean {value:.3g} of {self.at_least:g}; {reason}" if value < self.at_least else ""
-            value = float(value >= self.at_least)
+            reached = value >= self.at_least - ROUNDING
+            reason = "" if reached else f"mean {value:.3g} of {self.at_least:g}; {reason}"
+            value = float(reached)
         return judged(self, answer, value, label=_label(scores), reason=reason)
 
 
@@ -165,6 +167,13 @@ def judges_in(scorer: AnyScorer | Judge) -> tuple[Judge, ...]:
         return (scorer,)
     parts = scorer.scorers if isinstance(scorer, Composition) else ()
     return tuple(judge for part in parts for judge in judges_in(part))
+
+
+def may_be_silent(scorer: AnyScorer | Judge) -> bool:
+    """Whether no verdict says nothing of the answer: a judge failed, or no sandbox ran its program."""
+    if isinstance(scorer, Composition):
+        return any(map(may_be_silent, scorer.scorers))
+    return isinstance(scorer, Judge) or bool(getattr(scorer, "runs_code", False))
 
 
 def with_judges(scorer: Scorer | Judge, judges: Mapping[str, Judge]) -> Scorer | Judge:

@@ -39,14 +39,14 @@ def one_stratum(first, second, groups=None):
 @pytest.mark.parametrize(("columns", "groups"), [(BINARY, None), (GRADED, None), (BINARY, TEXTS)])
 @pytest.mark.parametrize("threshold", [-0.1, -0.02, 0.05, 0.12])
 def test_one_stratum_is_tested_as_without_strata(columns, groups, threshold):
-    """By the tests of margins, a little less sure as limits are computed in steps; from one half on, 1."""
+    """By the tests of margins, up to how finely limits are computed; from one half on, 1."""
     first, second = columns
     found = one_stratum(first, second, groups)
     for p, exact in (
         (found.above_p(threshold), margin_p(second, first, threshold, seed=1, groups=groups)),
         (found.below_p(threshold), margin_p(first, second, -threshold, seed=1, groups=groups)),
     ):
-        assert p == 1 if exact > 0.5 else exact - 0.002 <= p <= exact + 0.02
+        assert p == 1 if exact > 0.5 else p == pytest.approx(exact, rel=0.25, abs=0.001)
 
 
 def test_a_hand_worked_pair_of_tasks():
@@ -92,7 +92,7 @@ def test_bounds_p_values_and_exchanged_sides_agree(tasks):
 
 @pytest.mark.parametrize(
     ("sizes", "weights", "churn", "margin"),
-    [((24, 15, 9), (0.5, 0.3, 0.2), (0.1, 0.2, 0.3), 0.05), ((40, 12), (0.8, 0.2), (0.0, 0.1), 0.08)],
+    [((16, 10, 6), (0.5, 0.3, 0.2), (0.1, 0.2, 0.3), 0.05), ((40, 12), (0.8, 0.2), (0.0, 0.1), 0.08)],
 )
 def test_a_drop_of_just_the_margin_is_rarely_called_larger(sizes, weights, churn, margin):
     """In at most 5 % of 400 draws; three standard errors are allowed for so few of them."""
