@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable
 
-from harness.records import Bounds, Estimate, JsonValue, Settings
+from harness.records import Bounds, Estimate, JsonValue, Settings, is_sided
 
 UNKNOWN = "unknown"
 NOT_MEASURED = "not measured"
@@ -134,7 +134,12 @@ def size(in_bytes: int) -> str:
 
 
 def setting(value: JsonValue) -> str:
-    """The value of one setting: text as it is, everything else as JSON; six digits at most."""
+    """The value of one setting: text as it is, everything else as JSON; six digits at most.
+
+    Of a value by side, that of queries with that of documents behind it.
+    """
+    if is_sided(value) and isinstance(value, dict):
+        return f"{setting(value['query'])} (documents {setting(value['document'])})"
     if isinstance(value, str):
         return clipped(value, LONGEST_SETTING)
     if isinstance(value, float) and math.isfinite(value):
