@@ -20,11 +20,10 @@ from harness.records import Estimate
 from harness.scores.answer import names_classes
 from harness.scores.metrics import Metric, compute, numbers_of
 from harness.stats.bounds import shared
-from harness.stats.intervals import JACKKNIFE_MOST, bootstrap_interval, mean_interval
-from harness.stats.jackknife import jackknife_interval
+from harness.stats.intervals import bootstrap_interval, mean_interval
 from harness.stats.strata import weighted_mean
 from harness.stats.tables import OF_NUMBERS, ONE_LABEL, WHOLE_TABLE
-from harness.trials.vector_quality import OF_ALL, measure_all
+from harness.trials.vector_quality import OF_ALL, agreement, measure_all
 
 if TYPE_CHECKING:
     from harness.trials.board import Part
@@ -156,15 +155,15 @@ def _of_labels(arm: Arm, metric: Metric, level: float, known: Marks) -> Estimate
         right = np.array([a == b for a, b in zip(answers.given, answers.targets, strict=True)], float)
         marks = np.array([one == metric.argument for one in of], np.bool_)
         return _share(arm, right, marks, answers.positions, level)
+    groups = arm.groups() or range(len(arm.seen))
+    among = [groups[position] for position in answers.positions]
+    if metric.name == "v_measure":
+        return replace(agreement(answers.targets, answers.given, among, level), n=int(known.sum()))
     if metric.reads == "numbers":
         rows = np.column_stack([numbers_of(answers.given), numbers_of(answers.targets)])
         statistic: Callable[[NDArray[np.generic]], float] = OF_NUMBERS[metric.name]
     else:
         rows, statistic = _coded(answers, metric)
-    groups = arm.groups() or range(len(arm.seen))
-    among = [groups[position] for position in answers.positions]
-    if metric.name == "v_measure" and len(rows) <= JACKKNIFE_MOST:
-        return replace(jackknife_interval(rows, statistic, level=level, groups=among), n=int(known.sum()))
     around = bootstrap_interval(
         rows,
         statistic,
