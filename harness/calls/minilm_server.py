@@ -142,7 +142,7 @@ def _handler(
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
             """Say nothing: texts and addresses of an application are none of ours."""
 
     return Handler

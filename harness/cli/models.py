@@ -112,7 +112,7 @@ def serve(name: str, port: int) -> None:
         _until_interrupted(model.name, server.url, server.requests)
 
 
-def _until_interrupted(name: str, url: str, served: Callable[[], int]) -> None:
+def _until_interrupted(name: str, url: str, served: Callable[[], int | None]) -> None:
     import threading
 
     click.echo(f"{name} answers at {url}; Ctrl-C ends it")
