@@ -23,6 +23,7 @@ from harness.findings import (
     TrialState,
 )
 from harness.fingerprint import canonical, fingerprint
+from harness.outputs import numbers
 from harness.outputs.files import encodable
 from harness.outputs.report_parts import paid_by_class
 from harness.records import JsonValue, Settings
@@ -99,8 +100,6 @@ def sweep_page(record: RunRecord, trial_run_ids: Mapping[str, str]) -> Page:
     """
     chosen = record.recommendation
     tags, params, points = _run_tags(record), dict[str, str](), list[Point]()
-    if record.state != "running":
-        points += _points(_spend_figures(record))
     if record.verb == "eval" and record.trials:
         (trial,) = record.trials
         tags |= {
@@ -114,6 +113,8 @@ def sweep_page(record: RunRecord, trial_run_ids: Mapping[str, str]) -> Page:
         tags |= _advice_tags(chosen) | {"best_run_id": trial_run_ids.get(padded(chosen.trial.number), "")}
         points += _advice_points(chosen)
         params = _params(chosen.settings, "best_")
+    if record.state != "running":
+        points += _points(_spend_figures(record))
     return Page(
         name=record.run,
         identity={RUN_TAG: record.run},
@@ -203,7 +204,7 @@ def _extent(record: RunRecord, offset_ms: int) -> tuple[int, int | None]:
 def _run_tags(record: RunRecord) -> dict[str, str]:
     rests_on = record.provenance
     return {
-        "mlflow.note.content": "\n\n".join(text for text in (record.description, *record.notes) if text),
+        "mlflow.note.content": _note(record),
         "mlflow.source.name": "harness",
         "mlflow.source.git.commit": rests_on.git_commit or "",
         "harness.verb": record.verb,
@@ -218,6 +219,21 @@ def _run_tags(record: RunRecord) -> dict[str, str]:
         "harness.prices_as_of": rests_on.prices_as_of,
         "harness.seed": str(rests_on.seed),
     } | {f"harness.version.{name}": version for name, version in rests_on.versions.items()}
+
+
+def _note(record: RunRecord) -> str:
+    """What MLflow shows as the description of the run, in Markdown: what was asked, and what came out."""
+    found, chosen = [record.description], record.recommendation
+    if chosen is not None:
+        figures = (
+            f"{numbers.quality(chosen.trial.quality)}; {numbers.price_phrase(chosen.trial.usd_per_1k_calls)}"
+        )
+        line = numbers.settings_line(chosen.settings)
+        found += [
+            f"**Recommended:** {line} (trial {padded(chosen.trial.number)})",
+            f"On fresh samples: {figures}. {chosen.reason} {chosen.certainty}",
+        ]
+    return "\n\n".join(text.strip() for text in (*found, *record.notes) if text)
 
 
 def _advice_tags(chosen: Recommendation) -> dict[str, str]:
@@ -335,7 +351,8 @@ def _spend_figures(record: RunRecord) -> dict[str, float | None]:
 
 def _points(figures: Mapping[str, float | None], step: int = 0) -> list[Point]:
     return [
-        Point(_key(name), float(value), step)
+        # Money is added up in the order in which answers come: its last digits say nothing.
+        Point(_key(name), float(f"{value:.12g}"), step)
         for name, value in figures.items()
         if value is not None and math.isfinite(value)
     ]

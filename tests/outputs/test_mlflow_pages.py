@@ -73,6 +73,16 @@ def test_a_comparison_has_mlflows_own_keys(make: Make) -> None:
     }
 
 
+def test_the_description_says_what_is_recommended(make: Make) -> None:
+    """Whoever opens the run in MLflow reads the choice and its reason first."""
+    note = sweep_page(make.record(), {}).tags["mlflow.note.content"]
+    question, choice, reason = note.split("\n\n")[:3]
+    assert question == "Which settings label support tickets well enough?"
+    assert choice.startswith("**Recommended:** openai/gpt-4.1-mini, prompt plain")
+    assert "On fresh samples: 0.84 [0.76, 0.90], n=84" in reason
+    assert "Trial 2 is the cheapest" in reason
+
+
 def test_a_run_under_way_has_no_figures(make: Make) -> None:
     """MLflow keeps every value for ever, and what was spent so far is no result."""
     assert sweep_page(make.record(state="running", recommendation=None), {}).points == ()
