@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from harness.cards import DataCard, TaskCard
-from harness.insights import CacheReport, Reference, SettingEffect
+from harness.insights import CacheReport, Reference, SettingEffect, Unscored
 from harness.records import (
     Bounds,
     Endpoint,
@@ -266,7 +266,8 @@ class Progress:
     """A picture of a run between two blocks, for whoever watches: terminal, notebook, or a test.
 
     done and planned: logical calls, cached ones included. phase: what is under way; "judges" is their
-    measurement on labelled answers, whose calls are counted apart from those of the trials.
+    measurement on labelled answers, whose calls are counted apart from those of the trials. note: the last
+    thing to know. news: what happened so far that whoever watches is to hear at once, oldest first.
     """
 
     run: str
@@ -277,6 +278,7 @@ class Progress:
     spend: Spend
     elapsed_s: float
     note: str = ""
+    news: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,7 +344,7 @@ class Breakdown:
 
     slices: by field and value; their intervals hold all together at the stated level, and so do those of
     labels. labels: in alphabetical order, where the first scorer reads labels. scorers: mean of each further
-    scorer.
+    scorer. unscored: by scorer, of those that could not judge some answers.
     """
 
     trial: int
@@ -350,6 +352,7 @@ class Breakdown:
     slices: tuple[Slice, ...] = ()
     labels: tuple[LabelFigures, ...] = ()
     scorers: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
+    unscored: tuple[Unscored, ...] = ()
 
 
 RunState = Literal["running", "complete", "stopped", "inconclusive", "failed"]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 
-from harness.records import Estimate, JsonValue, Settings
+from harness.records import Bounds, Estimate, JsonValue, Settings, is_sided
 
 UNKNOWN = "unknown"
 NOT_MEASURED = "not measured"
@@ -93,6 +94,13 @@ def seconds(duration: float | None) -> str:
     return f"{count(minutes // 60)} h {minutes % 60:02d} min"
 
 
+def between(show: Callable[[float | None], str], value: float | None, bounds: Bounds | None) -> str:
+    """A figure with its bounds, as in "$0.12 [$0.11, $0.14]"; without them where there are none."""
+    if value is None or bounds is None or bounds.low is None or bounds.high is None:
+        return show(value)
+    return f"{show(value)} [{show(bounds.low)}, {show(bounds.high)}]"
+
+
 def share(part: float | None) -> str:
     """A share from 0 to 1 in percent: "0%", "2.5%", "100%"; a trace is "<0.1%", nearly all ">99.9%"."""
     if part is None:
@@ -126,7 +134,12 @@ def size(in_bytes: int) -> str:
 
 
 def setting(value: JsonValue) -> str:
-    """The value of one setting: text as it is, everything else as JSON; six digits at most."""
+    """The value of one setting: text as it is, everything else as JSON; six digits at most.
+
+    Of a value by side, that of queries with that of documents behind it.
+    """
+    if is_sided(value) and isinstance(value, dict):
+        return f"{setting(value['query'])} (documents {setting(value['document'])})"
     if isinstance(value, str):
         return clipped(value, LONGEST_SETTING)
     if isinstance(value, float) and math.isfinite(value):

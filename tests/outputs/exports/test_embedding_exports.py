@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from ruamel.yaml import YAML
 
+from harness.errors import UsageError
 from harness.records import Settings
 from harness.testing.builders import a_recommendation, a_run_record, a_trial, asked_at
 
@@ -21,6 +22,11 @@ GOOGLE = Settings(
     model="google/gemini-embedding-001",
     prompt="query",
     extra={"dimensions": 768, "task_type": "RETRIEVAL_QUERY"},
+)
+SIDED = Settings(
+    model="google/gemini-embedding-001",
+    prompt="query",
+    extra={"dimensions": 768, "task_type": {"query": "RETRIEVAL_QUERY", "document": "RETRIEVAL_DOCUMENT"}},
 )
 OWN = Settings(model="shed/bge-small", prompt="query", extra={"truncate_prompt_tokens": 512})
 TEMPLATE = "query: {{ text }}"
@@ -121,6 +127,51 @@ def test_langchain_tells_what_it_sends_to_google_unasked(write):
     assert "RETRIEVAL_QUERY" in fates["task_type"]["reason"]
 
 
+@pytest.mark.parametrize("target", ["json", "yaml", "toml", "dotenv", "recommendation"])
+def test_plain_formats_hold_both_sides(write, target):
+    """A query's type and a document's, as they were measured."""
+    written = write(target, recommended(SIDED), prompt_text=TEMPLATE)
+    fate = manifest(written)["task_type"]
+    assert (fate["exported"], fate["effective"]) == (SIDED.extra["task_type"], "effective")
+    text = written.paths[0].read_text()
+    assert "RETRIEVAL_QUERY" in text
+    assert "RETRIEVAL_DOCUMENT" in text
+
+
+@pytest.mark.parametrize(("target", "key"), [("gemini", "task_type"), ("langchain", "task_type")])
+def test_a_target_of_one_side_at_a_time_has_a_file_for_each(write, target, key):
+    """The script and its settings are for queries; what is written to an index has settings of its own."""
+    written = write(target, recommended(SIDED))
+    held = {path.name: path.read_text() for path in written.paths}
+    assert f'"{key}": "RETRIEVAL_QUERY"' in held[f"{target}.json"]
+    assert f'"{key}": "RETRIEVAL_DOCUMENT"' in held[f"{target}.document.json"]
+    fate = manifest(written)["task_type"]
+    assert fate["requested"] == SIDED.extra["task_type"]
+    assert not fate["changes_what_was_measured"]
+    assert f"{target}.document.json" in fate["key"]
+
+
+def test_a_proxy_has_a_name_for_documents(write):
+    """Each side is asked by a name of its own."""
+    written = write("litellm-proxy", recommended(SIDED))
+    entries = YAML(typ="safe", pure=True).load(written.paths[0].read_text())["model_list"]
+    types = {one["model_name"]: one["litellm_params"]["task_type"] for one in entries}
+    assert types == {
+        "recommended": "RETRIEVAL_QUERY",
+        "recommended-document": "RETRIEVAL_DOCUMENT",
+        "embedding": "RETRIEVAL_QUERY",
+        "embedding-document": "RETRIEVAL_DOCUMENT",
+    }
+
+
+def test_eliza_says_that_it_tells_no_model_what_a_text_is_for(write, study):
+    """Neither side arrives there, which changes what was measured."""
+    texts = study(LARGE=Settings(model="google/gemini-2.5-pro", prompt="plain", max_output_tokens=64))
+    written = write("eliza-1", texts, recommended(SIDED))
+    (fate,) = [one for one in written.export.fates if one.setting == "task_type"]
+    assert (fate.effect, fate.changes) == ("not expressible", True)
+
+
 SCRIPTS = [
     ("openai", OPENAI, "openai_example.py"),
     ("openai", OWN, "openai_example.py"),
@@ -163,3 +214,32 @@ def test_scripts_ask_for_the_vector_that_was_measured(
         assert any(f'"{one}": {json.dumps(value)}' in body for one in names), (name, body)
     if settings is OWN:
         assert asked["key"] == "Bearer none"
+
+
+INSIDE = Settings(model="local/minilm", prompt="query", local={"threshold": 0.76})
+
+
+@pytest.mark.parametrize("target", ["openai", "langchain", "litellm-proxy"])
+def test_a_model_of_this_process_is_refused_with_what_to_do(write, target):
+    """It has no address: how to give it one, and which targets need none."""
+    with pytest.raises(UsageError) as refused:
+        write(target, recommended(INSIDE), prompt_text=TEMPLATE)
+    told = str(refused.value)
+    assert "`harness models serve minilm --port 8899`" in told
+    assert 'providers: {local: {api_base: "http://127.0.0.1:8899/v1"}} into the spec' in told
+    assert "or export json, yaml, toml, dotenv, recommendation" in told
+
+
+def test_one_that_was_served_is_asked_at_its_address(write):
+    """Measured behind an address, it is exported with it, and without a key."""
+    served = asked_at(recommended(INSIDE), "local", "http://127.0.0.1:8899/v1", api_key_env=None)
+    made = write("openai", served, prompt_text=TEMPLATE)
+    (client,) = [path for path in made.paths if path.name == "openai_client.json"]
+    assert json.loads(client.read_text()) == {"base_url": "http://127.0.0.1:8899/v1", "api_key_env": None}
+
+
+@pytest.mark.parametrize("target", ["eliza-0.25", "eliza-1"])
+def test_a_character_cannot_be_made_of_an_embedding_model_alone(write, target):
+    """It says which model is missing, before anything about providers."""
+    with pytest.raises(UsageError, match=r"an Eliza character needs a text model.*--embedding local/minilm"):
+        write(target, recommended(INSIDE), prompt_text=TEMPLATE)
