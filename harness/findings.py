@@ -367,8 +367,7 @@ class RunRecord:
     "eval". effects: of what was searched. origin: where the settings of an evaluation come from. judges:
     those that were measured. references: what embedding models are held against. caches: thresholds of a
     semantic cache, the recommended first. tasks: several ones; data is all of them. presets: names by number
-    of the trial. unfit: why nothing may be shipped, empty but for a development run. setting_names: all that
-    trials may hold.
+    of the trial. unfit: why nothing may ship, in a development run. setting_names: all that trials hold.
     """
 
     run: str
