@@ -30,16 +30,21 @@ VERDICTS = {
     "worse": "Worse",
     "unclear": "Unclear",
 }
+TONES = {"better": "good", "same": "good", "worse": "bad", "unclear": "open"}
 METRIC_HEAD = ("metric", "base", "new", "difference", "tolerance", "samples", "verdict")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonData:
-    """Everything that is shown, as strings. flips_caption: how many moved, and which way."""
+    """Everything that is shown, as strings. flips_caption: how many moved, and which way.
+
+    tone: of the verdict, "good", "bad" or "open".
+    """
 
     base: str
     new: str
     headline: str
+    tone: str
     metric_head: tuple[str, ...]
     metrics: tuple[tuple[str, ...], ...]
     figures: tuple[tuple[str, ...], ...]
@@ -55,6 +60,7 @@ def comparison_data(it: Comparison) -> ComparisonData:
         base=_named(it.base),
         new=_named(it.new),
         headline=f"{VERDICTS[it.verdict]}. {it.reason}",
+        tone=TONES[it.verdict],
         metric_head=METRIC_HEAD,
         metrics=tuple(_metric(one) for one in it.metrics),
         figures=tuple(_figures(it)),
