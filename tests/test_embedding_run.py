@@ -474,6 +474,39 @@ def test_another_space_drifts_and_names_the_text_that_moved(desk):
     assert it.after[1].model == "mine/two"
 
 
+def test_what_was_rewritten_is_compared_with_what_it_was(desk):
+    """By ids: a prefix before every question, an article that is gone; what has no partner is counted."""
+    before = evaluated(desk, "one")
+    spec = desk.spec()
+    spec["task"]["prompt"] = {"asked": "query: {{ text }}"}
+    articles = [{"id": name, "text": text} for name, text in ARTICLES.items() if name != "size"]
+    spec["task"]["corpus"] = desk.rows("fewer", articles)
+    questions = [(f"q{n}", text, target) for n, (text, target) in enumerate(QUESTIONS) if target != "size"]
+    asked = [{"id": name, "text": text, "target": target} for name, text, target in questions]
+    spec["task"]["dataset"] = desk.rows("asked", asked)
+    it = space_drift(before, desk.evaluate(spec).record.run, k=3, store=desk.where["store"])
+    assert (it.compared, it.changed, it.alone, it.cut) == (14, 9, (2, 0), (0, 0))
+    assert it.words() == (
+        "14 documents and texts of samples, by their ids, 9 of them with a changed text; without a partner: "
+        "2 before, 0 after; the data sets differ (queries and articles; asked and fewer): equal ids have to "
+        "mean the same"
+    )
+
+
+def test_runs_without_a_common_id_are_not_compared(desk):
+    """Rows without an id are named by their text, and a changed text has no partner then."""
+    before = evaluated(desk, "one")
+    spec = desk.spec()
+    articles = [{"id": f"new {name}", "text": text} for name, text in ARTICLES.items()]
+    asked = [{"id": f"new {n}", "text": text, "target": "new size"} for n, (text, _) in enumerate(QUESTIONS)]
+    spec["task"] |= {"corpus": desk.rows("others", articles), "dataset": desk.rows("asked", asked)}
+    after = desk.evaluate(spec).record.run
+    with pytest.raises(
+        HarnessError, match=r"have 0 texts in common .* give rows an id where texts may change"
+    ):
+        space_drift(before, after, store=desk.where["store"])
+
+
 def test_drift_is_a_check_for_ci(desk, capsys):
     """`harness drift --at-least` ends with 1 when fewer neighbours stay, and with 0 when enough do."""
     runs = evaluated(desk, "one"), evaluated(desk, "two", 0.6)

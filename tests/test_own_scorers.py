@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 from pathlib import Path
@@ -12,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import harness
-from harness.clock import SystemClock
 from harness.errors import SpecError
 from harness.findings import Progress
 from harness.past import load_run, rebuild_report
+from harness.testing.fake_clock import BusyClock
 from harness.testing.scripted import ScriptedProvider
 from harness.testing.simulator import simulated_experiment
 
@@ -92,17 +91,6 @@ def test_scorers_of_repeats_judge_each_sample_once(run):
         (2, "yes", 0.333333333)
     }
     assert load_run(result.run_id, **run.given).trial.metrics == result.trial.metrics
-
-
-class BusyClock(SystemClock):
-    """A clock by which time passes at each look, so that a run shows itself after every few answers."""
-
-    def __init__(self) -> None:
-        self._looks = itertools.count()
-
-    def monotonic(self) -> float:
-        """A twentieth of a second more than last time."""
-        return next(self._looks) / 20
 
 
 def test_repeats_that_were_cut_off_are_compared_when_the_run_goes_on(run):
