@@ -17,6 +17,7 @@ from harness.drift import space_drift
 from harness.errors import HarnessError, ProviderError
 from harness.gating import gate
 from harness.outputs.frames import read_scores
+from harness.outputs.spend_roles import spend_by_role
 from harness.past import load_run, rebuild_report
 from harness.records import Reply, Usage
 from harness.run import evaluate, tune
@@ -350,7 +351,8 @@ def test_an_outage_moves_the_whole_run_to_the_fallback(desk):
         return embedding(call, blur=0.3)
 
     desk.texts.clear()
-    result = desk.evaluate(spec, stops, use_cache=False, max_concurrency=1)
+    seen = []
+    result = desk.evaluate(spec, stops, use_cache=False, max_concurrency=1, on_progress=seen.append)
     (trial,) = result.record.trials
     assert result.record.state == "complete"
     assert trial.settings.model == "mine/spare"
@@ -359,6 +361,11 @@ def test_an_outage_moves_the_whole_run_to_the_fallback(desk):
     (told,) = [note for note in result.record.notes if "fallback" in note]
     assert "mine/one" in told
     assert "the key was revoked" in told
+    heard = [progress.news for progress in seen]
+    assert heard.index((told,)) < len(heard) - 1, "told when it happened, before the end"
+    roles = {line.role: line for line in spend_by_role(result.record)}
+    paid = (roles["of it, mine/one"].calls, roles["of it, mine/spare"].calls)
+    assert paid == (str(len(ARTICLES)), str(len(ARTICLES) + len(QUESTIONS)))
 
 
 def test_without_a_fallback_an_outage_is_an_error(desk):

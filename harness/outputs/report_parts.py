@@ -120,7 +120,7 @@ def spend_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
 
 def _studied(record: RunRecord) -> Iterator[tuple[str, Paid]]:
     """What each class took, where there are several, and what was billed without an answer."""
-    parts = paid_by_class(record)
+    parts = paid_parts(record)
     if len(parts) > 1:
         for name, paid in parts.items():
             yield ("without an answer" if name == UNANSWERED else f"for {name}"), paid
@@ -136,8 +136,7 @@ def paid_by_class(record: RunRecord) -> dict[str, Paid]:
 
     Under `UNANSWERED` what was billed without an answer. With what judges took, the parts are the whole.
     """
-    trials = (*record.trials, *record.finalists)
-    classes = {trial.settings.model: trial.model_class for trial in trials}
+    classes = _classes(record)
     parts: dict[str, Paid] = {}
     for model, paid in record.spend.by_model.items():
         name = (classes.get(model) or CLASSLESS) if model else UNANSWERED
@@ -149,6 +148,18 @@ def paid_by_class(record: RunRecord) -> dict[str, Paid]:
             output_tokens=before.output_tokens + paid.output_tokens,
         )
     return {name: parts[name] for name in (*MODEL_CLASSES, CLASSLESS, UNANSWERED) if name in parts}
+
+
+def paid_parts(record: RunRecord) -> dict[str, Paid]:
+    """The same for people: of vectors by model, for each is a space of its own, also one that was left."""
+    if "EMBEDDING" not in _classes(record).values():
+        return paid_by_class(record)
+    return {model or UNANSWERED: paid for model, paid in sorted(record.spend.by_model.items())}
+
+
+def _classes(record: RunRecord) -> dict[str, str | None]:
+    trials = (*record.trials, *record.finalists)
+    return {trial.settings.model: trial.model_class for trial in trials}
 
 
 def _not_paid_again(part: Paid) -> str:

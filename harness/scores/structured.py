@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from harness.errors import UsageError
 from harness.scores.answer import Answer, judged
 from harness.scores.patterns import repeats_ambiguously
+from harness.scores.text import ends
 
 if TYPE_CHECKING:
     from harness.records import JsonValue, Score
@@ -55,8 +56,8 @@ class JsonSchema:
 
     schema: JSON Schema, draft 2020-12 unless its `$schema` says otherwise; `$ref` inside the schema only, for
     nothing is fetched. `format` is not checked, as the draft has it. strict: as for `json`. The reason names
-    the place of the first fault. A pattern that could take for ever on some answers is refused, as for
-    `regex`.
+    the place of the first fault. A pattern that could take for ever on some answers is refused, and a text of
+    more than 10,000 characters is read at both ends, as for `regex`.
     Source: JSON Schema 2020-12, by the library jsonschema.
     """
 
@@ -94,7 +95,7 @@ class JsonSchema:
     @cached_property
     def _validator(self) -> Any:
         from jsonschema import SchemaError
-        from jsonschema.validators import Draft202012Validator, validator_for
+        from jsonschema.validators import Draft202012Validator, extend, validator_for
 
         kind = validator_for(dict(self.schema), default=Draft202012Validator)
         try:
@@ -103,7 +104,7 @@ class JsonSchema:
             raise UsageError(
                 f"scorer {self.name!r}: schema is no JSON Schema: {error.message} (at {error.json_path})"
             ) from error
-        return kind(dict(self.schema))
+        return extend(kind, {"pattern": _searched})(dict(self.schema))
 
     def score(self, answer: Answer) -> Score:
         """Value 0 or 1; no label."""
@@ -115,6 +116,14 @@ class JsonSchema:
             except RecursionError:
                 fault = "the answer is nested too deeply to be checked"
         return judged(self, answer, float(not fault), reason=fault)
+
+
+def _searched(_: Any, pattern: str, text: object, __: Any) -> Iterator[Exception]:
+    """The keyword `pattern` of JSON Schema, in time that does not run away with the text."""
+    from jsonschema import ValidationError
+
+    if isinstance(text, str) and not re.search(pattern, ends(text)):
+        yield ValidationError(f"{text[:80]!r} does not match {pattern!r}")
 
 
 def read_json(text: str, *, strict: bool) -> tuple[JsonValue, str]:

@@ -130,10 +130,11 @@ def texts_asked(plan: Plan, settings: Settings) -> Iterator[Wanted[Source]]:
     if embedding.corpus is not None:
         for one in documents(plan, settings):
             yield Wanted(Source("document", one.calls[0].sample_id), one.calls, one.ends)
+    of_side = settings.of_side("query")
     for sample_id in plan.task.rows.ids("all"):
         sample = plan.task.rows.sample(sample_id)
         for number, text in enumerate(embedding.asked(plan.task.prompts[settings.prompt], sample)):
-            yield wanted(plan, settings, Source("sample", sample_id, number), [text], sample_id)
+            yield wanted(plan, of_side, Source("sample", sample_id, number), [text], sample_id)
 
 
 def remember_vectors(arm: Arm, seen: str, engine: Engine) -> None:
@@ -219,7 +220,9 @@ def _samples(
             if arm.settings.model in without or bool(arm.seen[position].any()) != again:
                 continue
             texts = _of(arm).asked(board.plan.task.prompts[arm.settings.prompt], sample)
-            yield wanted(board.plan, arm.settings, _Asked(arm, position, sample), texts, sample.id)
+            yield wanted(
+                board.plan, arm.settings.of_side("query"), _Asked(arm, position, sample), texts, sample.id
+            )
 
 
 def _told(asked: Iterable[Wanted[_Asked]], send: Send, shelf: Shelf) -> Iterator[_Told]:

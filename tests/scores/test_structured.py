@@ -108,6 +108,13 @@ def test_a_schema_that_cannot_be_used_is_refused_when_built(schema, message):
         JsonSchema(schema)
 
 
+def test_a_pattern_reads_the_ends_of_a_text_that_ran_away(answer):
+    """Two open repeats in a row take the square of its length."""
+    schema = JsonSchema({"pattern": ".+@.+"})
+    assert schema.score(answer(json.dumps("a" * 1_000_000))).value == 0
+    assert schema.score(answer(json.dumps("a" * 1_000_000 + "@b"))).value == 1
+
+
 @pytest.mark.parametrize(
     "schema",
     [
