@@ -299,7 +299,10 @@ def _static_intervals(shown: Intervals) -> str:
     ]
     zero = any(at == 0 for at, _ in shown.marks)
     pictures = spans(estimates, differences=zero)
-    rows = [(one.group, one.name, one.text, span) for one, span in zip(shown.rows, pictures, strict=True)]
+    rows = [
+        (one.name if one.group in one.name else f"{one.name} ({one.group})", one.text, span)
+        for one, span in zip(shown.rows, pictures, strict=True)
+    ]
     return render("intervals.html.jinja", shown=shown, rows=rows, clip=numbers.clipped)
 
 

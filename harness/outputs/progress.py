@@ -39,26 +39,29 @@ class NotebookProgress:
         self._show = show
         self._clock = clock or SystemClock()
         self._next = self._clock.monotonic()
-        self._unseen: Progress | None = None
+        self._last: Progress | None = None
 
     def __call__(self, progress: Progress) -> None:
         """Show this snapshot, unless one was shown just now; then the next one, or the end, shows it."""
-        self._unseen = progress
+        self._last = progress
         if self._clock.monotonic() >= self._next:
-            self._draw(progress)
+            self._draw(progress, share=min(1.0, progress.done / max(1, progress.planned)))
+            self._next = self._clock.monotonic() + SHOWN_S
 
     def close(self) -> None:
-        """Show the last snapshot; harmless before the first one and when called twice."""
-        if self._unseen is not None:
-            self._draw(self._unseen)
+        """Show the last snapshot, without a bar: a race that is over seldom asked for all that it might have.
 
-    def _draw(self, progress: Progress) -> None:
+        Harmless before the first one and when called twice.
+        """
+        if self._last is not None:
+            self._draw(self._last, share=None)
+            self._last = None
+
+    def _draw(self, progress: Progress, *, share: float | None) -> None:
         if self._show is None:
             self._show = in_place()
-        share = min(1.0, progress.done / max(1, progress.planned))
         text = line(progress)
         self._show(render("progress.html.jinja", share=share, text=text), text)
-        self._unseen, self._next = None, self._clock.monotonic() + SHOWN_S
 
 
 def line(progress: Progress) -> str:
