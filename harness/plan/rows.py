@@ -103,6 +103,7 @@ class Rows:
             source=source.source,
             licence=source.licence,
             attribution=source.attribution,
+            file=source.shown,
         )
 
     def __len__(self) -> int:
