@@ -85,7 +85,7 @@ def recorded(
             *plan.notes,
         ),
         verb=plan.verb,
-        origin="" if plan.evaluated is None else plan.evaluated.origin,
+        origin=_origin(plan, work),
         judges=with_corrected(judges, work.arms if plan.evaluated else confirmed),
         references=references(plan, _reported(plan)) if any(arm.samples() for arm in work.arms) else (),
         caches=_caches(plan, work, confirmed),
@@ -96,6 +96,15 @@ def recorded(
         presets=plan.space.named({arm.number: arm.settings for arm in work.arms}),
     )
     return record if plan.evaluated else replace(record, effects=setting_effects(record, plan))
+
+
+def _origin(plan: Plan, work: Work) -> str:
+    """Where the settings of an evaluation come from; of a fallback, whose place it took."""
+    evaluated = plan.evaluated
+    if evaluated is None:
+        return ""
+    moved = evaluated.settings.model not in {arm.settings.model for arm in work.arms}
+    return f"fallback of {evaluated.settings.model}, {evaluated.origin}" if moved else evaluated.origin
 
 
 def trials_of(work: Work, level: float | None = None) -> tuple[Trial, ...]:
