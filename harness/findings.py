@@ -265,7 +265,7 @@ class Progress:
 
     done and planned: logical calls, cached ones included. phase: what is under way; "judges" is their
     measurement on labelled answers, whose calls are counted apart from those of the trials. note: the last
-    thing to know. news: what happened so far that whoever watches is to hear at once, oldest first.
+    thing to know. news: of an evaluation, what happened that whoever watches is to hear at once, oldest first.
     """
 
     run: str
