@@ -285,7 +285,7 @@ class AnswerRow:
     """One call of one trial with all that was made of it: a line of the per-sample table.
 
     failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer. inputs: of the
-    sample, what a template may show. chunks: in how many a long input was asked about, each a call of its own.
+    sample, what a template may show. chunks: in how many a long input was asked about, each its own call.
     lost_tokens: of the input that no prompt showed. reused, near_cosine, near_sample: see `Completion`.
     """
 
