@@ -13,6 +13,7 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
 from harness.plan.aim_spec import AimSpec
+from harness.plan.columns_spec import ColumnsSpec
 from harness.plan.embedding_spec import EmbeddingTaskSpec, VectorSearchSpec
 from harness.plan.gate_spec import GateSpec
 from harness.plan.long_input_spec import LongInputsSpec
@@ -91,6 +92,11 @@ class TaskSpec(Strict):
         description="The examples: a name (datasets/NAME.yaml beside the spec or above it), a path to a "
         ".yaml, .jsonl, .csv or .parquet file relative to the spec, or hf:owner/name@revision.",
     )
+    columns: ColumnsSpec | None = Field(
+        default=None,
+        description="Which column is what, for rows of a path, a hub or Python; a data set definition says "
+        "it itself.",
+    )
     prompt: Prompts = Field(
         description=f"The prompt, or prompts by variant name, which are then searched. {PROMPT_TEXT}"
     )
@@ -148,6 +154,33 @@ class WeightedTaskSpec(TaskSpec):
 def task_weight(task: TaskSpec) -> float:
     """How much a task counts; 1 for the only one."""
     return task.weight if isinstance(task, WeightedTaskSpec) else 1.0
+
+
+# What stands beside the names of tasks in exports and tables: a task of this name would be taken for it.
+TAKEN = {
+    "document": "exports call the template of documents so",
+    "low": "tables of trials call an end of an interval so",
+    "high": "tables of trials call an end of an interval so",
+}
+
+
+def _task_name(name: str) -> str:
+    if name in TAKEN:
+        raise ValueError(f"cannot be the name of a task: {TAKEN[name]}; choose another one")
+    return name
+
+
+TaskName = Annotated[Name, AfterValidator(_task_name)]
+
+
+def _told_apart(tasks: dict[str, WeightedTaskSpec]) -> dict[str, WeightedTaskSpec]:
+    clash = next((name for name in tasks if {f"{name}_low", f"{name}_high"} & set(tasks)), None)
+    if clash is not None:
+        raise ValueError(
+            f"has {clash!r} and a task of that name with _low or _high behind it, as tables of trials call "
+            f"the ends of the interval of {clash!r}; rename one of them"
+        )
+    return tasks
 
 
 class SearchSpec(VectorSearchSpec):
@@ -293,7 +326,9 @@ class Spec(Strict):
         default=None,
         description="What is asked and how answers are judged; with `kind`, a task of embedding models.",
     )
-    tasks: Annotated[dict[Name, WeightedTaskSpec], Field(min_length=2)] | None = Field(
+    tasks: (
+        Annotated[dict[TaskName, WeightedTaskSpec], Field(min_length=2), AfterValidator(_told_apart)] | None
+    ) = Field(
         default=None,
         description="In place of task: several tasks by name, for which one set of settings is to be good. "
         "The quality is the mean of theirs by weight.",
