@@ -52,7 +52,6 @@ TASK_KEYS = {
     "slices",
     "stratify",
     "limit",
-    "stratify",
     "output",
     "weight",
 }
