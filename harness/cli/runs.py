@@ -127,11 +127,11 @@ def _carry_out(
 def report(run: str, mlflow: bool, store: str | None, output: Path) -> int:
     """Write the report of RUN (default: the latest) anew from the store; nothing is sent."""
     from harness.past import rebuild_report
-    from harness.run import mirror
+    from harness.run import track
 
     result = rebuild_report(run, store=store, reports=output)
     if mlflow:
-        mirror(result)
+        track(result)
     return _show(result, as_json=False)
 
 
