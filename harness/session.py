@@ -20,9 +20,9 @@ from harness.calls.provider import Provider
 from harness.clock import Clock
 from harness.errors import HarnessError, InconclusiveError, StoreError, UsageError
 from harness.findings import JudgeReport, Progress, RunRecord, RunState, Trial
-from harness.outputs import display
 from harness.outputs.files import require_folder
 from harness.outputs.live_tracking import Tracker, tracked
+from harness.outputs.progress import NotebookProgress, in_notebook
 from harness.outputs.report import write_report
 from harness.past import find_run, open_engine, plan_of, rows_of
 from harness.plan.plan import Plan
@@ -158,7 +158,8 @@ class Session:
             spend=self.engine.spend(),
             elapsed_s=self.clock.monotonic() - self.began,
             note=([*near_notes(self.plan, (*work.arms, *work.finalists)), *work.notes] or [""])[-1],
-            news=tuple(work.notes),
+            # What a search notes explains its figures, and can wait for them.
+            news=() if self.plan.evaluated is None else tuple(work.notes),
         )
 
     def planned(self, work: Work) -> int:
@@ -174,8 +175,10 @@ class Session:
             require_telling(self.plan, self.judges)
             work.run()
         except KeyboardInterrupt:
+            act = "tune" if self.plan.verb == "tune" else "evaluate"
             work.notes.append(
-                f"stopped by the user; go on with `harness {self.plan.verb} --resume {self.run}`"
+                f"stopped by the user; go on with `harness {self.plan.verb} --resume {self.run}`, in Python "
+                f"with harness.{act}(resume={self.run!r})"
             )
             return "stopped"
         except InconclusiveError as error:
@@ -326,11 +329,11 @@ def _row_again(verb: Verb, spec: object, resume: str, database: Store) -> RunRow
 
 @contextmanager
 def _watched(on_progress: Watcher | None) -> Generator[Watcher | None]:
-    """The given watcher; in a notebook without one, a progress bar."""
-    if on_progress is not None or not display.in_notebook():
+    """The given watcher; in a notebook without one, a line that follows the run."""
+    if on_progress is not None or not in_notebook():
         yield on_progress
         return
-    bar = display.NotebookProgress()
+    bar = NotebookProgress()
     try:
         yield bar
     finally:
