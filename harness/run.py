@@ -51,7 +51,7 @@ def tune(
 
     spec: a YAML file, or the same as a mapping. store: URL, else HARNESS_STORE. providers: by name, in
     place of those the endpoints name (for tests and own back ends). on_progress: told how far the run
-    is; `None`: a bar in a notebook, else nothing. use_cache: False asks everything anew.
+    is; `None`: a line in a notebook, else nothing. use_cache: False asks everything anew.
     overrides: limit, repeat, seed, n_trials, max_cost, max_concurrency, and sampler, a name or an object of
     Optuna; see `plan.overrides.Overrides`.
     An interrupt (Ctrl-C, a notebook's stop button) ends the run with what it has: state "stopped".

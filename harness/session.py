@@ -20,9 +20,9 @@ from harness.calls.provider import Provider
 from harness.clock import Clock
 from harness.errors import HarnessError, InconclusiveError, StoreError, UsageError
 from harness.findings import JudgeReport, Progress, RunRecord, RunState, Trial
-from harness.outputs import display
 from harness.outputs.files import require_folder
 from harness.outputs.live_tracking import Tracker, tracked
+from harness.outputs.progress import NotebookProgress, in_notebook
 from harness.outputs.report import write_report
 from harness.past import find_run, open_engine, plan_of, rows_of
 from harness.plan.plan import Plan
@@ -174,8 +174,10 @@ class Session:
             require_telling(self.plan, self.judges)
             work.run()
         except KeyboardInterrupt:
+            act = "tune" if self.plan.verb == "tune" else "evaluate"
             work.notes.append(
-                f"stopped by the user; go on with `harness {self.plan.verb} --resume {self.run}`"
+                f"stopped by the user; go on with `harness {self.plan.verb} --resume {self.run}`, in Python "
+                f"with harness.{act}(resume={self.run!r})"
             )
             return "stopped"
         except InconclusiveError as error:
@@ -326,11 +328,11 @@ def _row_again(verb: Verb, spec: object, resume: str, database: Store) -> RunRow
 
 @contextmanager
 def _watched(on_progress: Watcher | None) -> Generator[Watcher | None]:
-    """The given watcher; in a notebook without one, a progress bar."""
-    if on_progress is not None or not display.in_notebook():
+    """The given watcher; in a notebook without one, a line that follows the run."""
+    if on_progress is not None or not in_notebook():
         yield on_progress
         return
-    bar = display.NotebookProgress()
+    bar = NotebookProgress()
     try:
         yield bar
     finally:
