@@ -13,6 +13,7 @@ from typing import Protocol
 
 from harness.findings import JudgeReport, RunRecord, RunState, Spend, Trial
 from harness.insights import CacheReport
+from harness.plan.parameters import setting_names
 from harness.plan.plan import Plan
 from harness.plan.provenance import provenance_of, task_cards
 from harness.records import Split
@@ -68,7 +69,7 @@ def begun(plan: Plan, *, run: str, started_at: datetime) -> RunRecord:
         verb=plan.verb,
         origin="" if plan.evaluated is None else plan.evaluated.origin,
         tasks=task_cards(plan),
-        setting_names=plan.space.setting_names,
+        setting_names=setting_names(plan.space),
         unfit="" if plan.near is None else plan.near.why_not(),
     )
 
