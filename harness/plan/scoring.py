@@ -6,6 +6,7 @@ with its place.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from harness.errors import UsageError
@@ -21,6 +22,10 @@ from harness.scores.judges import build_judge
 from harness.scores.metrics import Metric, find_metric, numbers_of
 from harness.scores.own import Permission
 from harness.scores.scorer import build_scorer, target_label
+
+OF_EACH_LABEL = ("macro_f1", "f1", "precision", "recall")
+ENOUGH = 10  # rows of a label from which on intervals of macro F1 cover as often as stated
+MOST_FEW = 10  # labels that a note names
 
 
 def find_scorers(
@@ -69,6 +74,7 @@ class MetricCheck:
         first = scorers[0] if scorers else None
         self._problems, self._scorer = problems, None if isinstance(first, Judge) else first
         self._labels: dict[str, str | None] = {}
+        self._rows = Counter[str]()
         self._fields: set[str] = set()
         self._slices = {name: set[str]() for name in task.slices or []}
         self._metric = _metric(task, problems)
@@ -92,6 +98,7 @@ class MetricCheck:
         if key not in self._labels:
             self._labels[key] = target_label(scorer, sample_of(row))
         label = self._labels[key]
+        self._rows[label or ""] += 1
         if label is None:
             return Fault(
                 f"has no label for metric {metric.name!r}: scorer {scorer.name!r} reads none from its "
@@ -105,8 +112,31 @@ class MetricCheck:
             )
         return None
 
-    def finish(self) -> list[str]:
-        """Note a label or a field that no row has; gives what to say of slices that will not be there."""
+    def notes(self) -> list[str]:
+        """What to say of labels that too few rows have, and of slices that will not be there."""
+        few = [name for name, values in self._slices.items() if len(values) == 1]
+        many = [name for name, values in self._slices.items() if len(values) > MOST_NAMED]
+        return [
+            *self._rare_labels(),
+            *(f"slices: all rows have the same {name!r}, which divides nothing" for name in few),
+            *(f"slices: {name!r} has more than {MOST_NAMED} values, and is not shown" for name in many),
+        ]
+
+    def _rare_labels(self) -> list[str]:
+        """Labels that too few rows have for what the metric says of each, as a sentence."""
+        metric = self._metric
+        if metric is None or (metric.kind or metric.name) not in OF_EACH_LABEL:
+            return []
+        asked = [metric.argument] if metric.argument else sorted(self._rows)
+        few = [f"{label!r} ({self._rows[label]})" for label in asked if self._rows[label] < ENOUGH]
+        note = (
+            f"metric {metric.name!r} rests on labels that few rows have: {', '.join(few[:MOST_FEW])}; with "
+            f"fewer than {ENOUGH} of each its interval is less sure than it says"
+        )
+        return [note] if few else []
+
+    def finish(self) -> None:
+        """Note a label or a field that no row has."""
         metric, listed = self._metric, ", ".join(sorted(self._fields)) or "none"
         known = {label for label in self._labels.values() if label is not None}
         if metric is not None and metric.reads == "labels" and metric.argument not in {"", *known}:
@@ -126,11 +156,6 @@ class MetricCheck:
                     f"is {name!r}; the metadata fields of the rows are: {listed}. A column becomes one by "
                     "its name under `columns.metadata`",
                 )
-        few = [name for name, values in self._slices.items() if len(values) == 1]
-        many = [name for name, values in self._slices.items() if len(values) > MOST_NAMED]
-        return [f"slices: all rows have the same {name!r}, which divides nothing" for name in few] + [
-            f"slices: {name!r} has more than {MOST_NAMED} values, and is not shown" for name in many
-        ]
 
 
 def _metric(task: TaskSpec, problems: Problems) -> Metric | None:
