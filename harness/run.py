@@ -109,15 +109,15 @@ def mirror(result: RunResult) -> None:
     """Mirror the result in MLflow and note where; when MLflow is away, the result's notes say so."""
     from harness.outputs.tracking import log_run
 
-    spec_file = result.folder / "spec.yaml"
-    spec_file.write_text(result.plan.spec_text, encoding="utf-8")
+    spec_file, scores = result.folder / "spec.yaml", result.folder / "scores.parquet"
+    spec_file.write_text(result.spec_text, encoding="utf-8")
     try:
         result.tracked = log_run(
             result.record,
-            result.folder / "scores.parquet",
+            scores if scores.is_file() else None,
             [path for path in result.files if path.name != "scores.parquet"],
             tracking_uri=None,
-            spec_text=result.plan.spec_text,
+            spec_text=result.spec_text,
         )
     except ProviderError as error:
         result.record = replace(result.record, notes=(*result.record.notes, str(error)))
@@ -141,7 +141,12 @@ def _search(session: Session) -> TuneResult:
         except InconclusiveError as error:
             record = replace(record, state="inconclusive", notes=(*record.notes, str(error)))
     files = session.conclude(search, record)
-    return TuneResult(record, plan, session.folder, files, finalists=finalists, searched=searched)
+    return TuneResult(
+        *(record, plan.spec_text, session.folder, files),
+        plan=plan,
+        finalists=finalists,
+        searched=searched,
+    )
 
 
 def _work(session: Session) -> Search | Escalation:
@@ -174,7 +179,8 @@ def _measure(session: Session) -> EvalResult:
     record = session.record(measurement, state)
     said = caveats(record.trials[0], plan.aim.limits, evaluated.chosen_by)
     record = replace(record, notes=(*record.notes, *said))
-    return EvalResult(record, plan, session.folder, session.conclude(measurement, record))
+    files = session.conclude(measurement, record)
+    return EvalResult(record, plan.spec_text, session.folder, files, plan=plan)
 
 
 def _means(

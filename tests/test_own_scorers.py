@@ -15,7 +15,8 @@ import harness
 from harness.clock import SystemClock
 from harness.errors import SpecError
 from harness.findings import Progress
-from harness.past import load_run, rebuild_report
+from harness.past import load_run
+from harness.rebuilding import rebuild_report
 from harness.testing.scripted import ScriptedProvider
 from harness.testing.simulator import simulated_experiment
 

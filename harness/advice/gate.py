@@ -85,6 +85,27 @@ def power(base: Sheet, metric: str, *, tolerance: float, level: float) -> Power:
     binary = clusters.single and bool(np.isin(column, (0.0, 1.0)).all())
     # Where all scores are the same there is no spread to go by: as if one of them had differed.
     spread = max(spread, n**-0.5)
+    of_clusters = None if clusters.single else clusters.count
+    return expected_power(
+        metric, n=n, spread=spread, clusters=of_clusters, binary=binary, tolerance=tolerance, level=level
+    )
+
+
+def expected_power(
+    metric: str,
+    *,
+    n: int,
+    spread: float,
+    clusters: int | None,
+    binary: bool,
+    tolerance: float,
+    level: float,
+) -> Power:
+    """What a gate can see with so many samples, before there is a baseline to go by.
+
+    spread: assumed of the differences, as for `power`. clusters: how many independent ones there are, `None`:
+    every sample stands alone. binary: scores are right or wrong. Raises StatsError as `power` does.
+    """
 
     def chance(drop: float, threshold: float) -> float:
         sd = disagreement_sd(min(1.0, spread**2 + abs(drop)), drop) if binary else spread
@@ -94,7 +115,7 @@ def power(base: Sheet, metric: str, *, tolerance: float, level: float) -> Power:
             n=n,
             sd=sd,
             level=level,
-            clusters=None if clusters.single else clusters.count,
+            clusters=clusters,
             right_or_wrong=binary,
         )
 

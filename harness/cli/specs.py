@@ -63,21 +63,26 @@ def validate(spec: Path, store: str | None, allow_code: bool | None) -> None:
 @ALLOW_CODE
 def plan(spec: Path, store: str | None, as_json: bool, **overrides: Any) -> None:
     """Say what SPEC would do, cost and be able to tell; spends nothing."""
+    from harness.gating import foretell
     from harness.plan.estimate import estimate_plan
     from harness.plan.planner import make_plan
 
     made = make_plan(spec, store=store, **overrides)
     estimate = estimate_plan(made)
+    seen, rests_on = foretell(made, estimate.resolution)
     if as_json:
         from dataclasses import asdict
 
-        click.echo(json.dumps(asdict(estimate), indent=2))
+        gate = {"gate": [asdict(one) for one in seen]} if seen else {}
+        click.echo(json.dumps(asdict(estimate) | gate, indent=2))
         return
-    for name, text in _lines(made, estimate):
+    for name, text in (*_lines(made, estimate), *(("gate", one.sentence) for one in seen)):
         click.echo(f"{name:<11} {text}")
     if estimate.too_small:
         click.echo(f"\n{estimate.too_small}")
     click.echo(f"\n{estimate.basis}")
+    if rests_on:
+        click.echo(rests_on)
     for note in made.notes:
         click.echo(f"note: {note}")
 
