@@ -10,7 +10,6 @@ import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -21,6 +20,7 @@ from harness.calls.trial_call import TrialCall, trial_calls
 from harness.calls.weights import installed, need_server
 from harness.catalogue.models import Catalogue, Model, ProviderFacts, load_catalogue
 from harness.catalogue.weights import models_folder
+from harness.environment import versions
 from harness.errors import HarnessError
 from harness.outputs.tracking import tracking_target
 from harness.plan.lookup import FREE, make_endpoints
@@ -143,7 +143,7 @@ def examine(
         notes += [_unseen(one) for one in health_of if one.unseen and spec is not None]
     return Checkup(
         python=platform.python_version(),
-        versions=_versions(),
+        versions=versions(PACKAGES),
         store=health,
         mlflow=tracking_target(environ),
         mlflow_named=bool(environ.get("MLFLOW_TRACKING_URI")),
@@ -329,13 +329,3 @@ def _ended(providers: Iterable[ProviderHealth], today: date) -> list[str]:
         for model in provider.models
         if model.ends is not None and date.fromisoformat(model.ends) < today
     ]
-
-
-def _versions() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

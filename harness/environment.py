@@ -7,7 +7,9 @@ and no library sees what only the file holds.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -39,3 +41,12 @@ def environment(environ: Mapping[str, str] | None = None, folder: Path | None = 
         ) from None
     keys = {name: value for name, value in found.items() if value and not name.startswith(NO_KEYS)}
     return {**keys, **known}
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """The version of each of these packages that is installed here, by name."""
+    found: dict[str, str] = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

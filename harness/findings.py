@@ -264,7 +264,8 @@ class Progress:
     """A picture of a run between two blocks, for whoever watches: terminal, notebook, or a test.
 
     done and planned: logical calls, cached ones included. phase: what is under way; "judges" is their
-    measurement on labelled answers, whose calls are counted apart from those of the trials.
+    measurement on labelled answers, whose calls are counted apart from those of the trials. note: the last
+    thing to know. news: what happened so far that whoever watches is to hear at once, oldest first.
     """
 
     run: str
@@ -275,6 +276,7 @@ class Progress:
     spend: Spend
     elapsed_s: float
     note: str = ""
+    news: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

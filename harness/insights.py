@@ -75,7 +75,9 @@ class CacheReport:
     threshold: `None` where no threshold keeps the limit; why says so then. limit, of: the largest share of
     false hits, "different" of different pairs or "hits" of all hits. false, different, same, hits: pairs on
     the split. high: upper bound of the share at `level`. verdict: "kept", "broken" or "unclear"; empty on the
-    split that chose the threshold. curve: from the highest threshold down. landmarks: thresholds of others.
+    split that chose the threshold. allowed: the most false hits of so many that would show the limit kept;
+    `None`: too few for any. needed: how many would show it at the share seen; `None`: no number. curve: from
+    the highest threshold down. landmarks: thresholds of others.
     """
 
     trial: int
@@ -91,5 +93,7 @@ class CacheReport:
     same: int = 0
     high: float | None = None
     verdict: str = ""
+    allowed: int | None = None
+    needed: int | None = None
     curve: tuple[CachePoint, ...] = ()
     landmarks: tuple[CachePoint, ...] = ()

@@ -7,10 +7,10 @@ Money is in US dollars at list price, time in seconds, shares and probabilities 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 if TYPE_CHECKING:
     JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
@@ -18,6 +18,8 @@ else:
     JsonValue = Any  # the codec reads types at run time, and would follow a recursive alias for ever
 Role = Literal["system", "user", "assistant"]
 Purpose = Literal["answer", "judge", "embed"]
+Side = Literal["query", "document"]  # of a retrieval
+SIDES: tuple[Side, ...] = ("query", "document")
 Split = Literal["search", "confirm", "all"]  # all: both together, of a trial and never of a sample
 Verb = Literal["tune", "eval"]
 ModelClass = Literal["SMALL", "MEDIUM", "LARGE", "EMBEDDING"]
@@ -29,7 +31,8 @@ class Settings:
     """What an application would ship: a model, a prompt variant, and what is sent along.
 
     model: "provider/name". prompt: name of a prompt variant of the task.
-    extra: custom parameters, passed through as they are. `None` in any field: not sent.
+    extra: custom parameters, passed through as they are; of an embedding model, a value {query, document} is
+    sent by side. `None` in any field: not sent.
     local: what is done with vectors on our side and never sent, so that settings which differ here alone
     share all answers: chunk_tokens, chunk_overlap, split_by, pooling, top_k, threshold.
     """
@@ -68,9 +71,24 @@ class Settings:
             named["stop"] = list(self.stop)
         return {**named, **self.extra} if self.extra else named
 
+    @property
+    def sided(self) -> tuple[str, ...]:
+        """The custom parameters that are sent with another value for a query than for a document."""
+        return tuple(name for name, value in self.extra.items() if is_sided(value))
+
+    def of_side(self, side: Side) -> Settings:
+        """What is sent with a text of this side: of a value by side, the part that is its own."""
+        own = {name: cast("dict[str, JsonValue]", self.extra[name])[side] for name in self.sided}
+        return replace(self, extra={**self.extra, **own}) if own else self
+
     def held(self) -> dict[str, JsonValue]:
         """Every setting but model and prompt by name: what is sent, and what is done on our side."""
         return {**self.sent(), **self.local}
+
+
+def is_sided(value: JsonValue) -> bool:
+    """Whether this is a value by side: an object of a query's and a document's, and nothing else."""
+    return isinstance(value, dict) and value.keys() == set(SIDES)
 
 
 SENT_FIELDS: tuple[str, ...] = tuple(

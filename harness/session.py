@@ -141,6 +141,7 @@ class Session:
             spend=self.engine.spend(),
             elapsed_s=self.clock.monotonic() - self.began,
             note=([*near_notes(self.plan, (*work.arms, *work.finalists)), *work.notes] or [""])[-1],
+            news=tuple(work.notes),
         )
 
     def planned(self, work: Work) -> int:

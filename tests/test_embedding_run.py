@@ -17,6 +17,7 @@ from harness.drift import space_drift
 from harness.errors import HarnessError, ProviderError
 from harness.gating import gate
 from harness.outputs.frames import read_scores
+from harness.outputs.spend_roles import spend_by_role
 from harness.past import load_run
 from harness.rebuilding import rebuild_report
 from harness.records import Reply, Usage
@@ -387,7 +388,8 @@ def test_an_outage_moves_the_whole_run_to_the_fallback(desk):
         return embedding(call, blur=0.3)
 
     desk.texts.clear()
-    result = desk.evaluate(spec, stops, use_cache=False, max_concurrency=1)
+    seen = []
+    result = desk.evaluate(spec, stops, use_cache=False, max_concurrency=1, on_progress=seen.append)
     (trial,) = result.record.trials
     assert result.record.state == "complete"
     assert trial.settings.model == "mine/spare"
@@ -396,6 +398,11 @@ def test_an_outage_moves_the_whole_run_to_the_fallback(desk):
     (told,) = [note for note in result.record.notes if "fallback" in note]
     assert "mine/one" in told
     assert "the key was revoked" in told
+    heard = [progress.news for progress in seen]
+    assert heard.index((told,)) < len(heard) - 1, "told when it happened, before the end"
+    roles = {line.role: line for line in spend_by_role(result.record)}
+    paid = (roles["of it, mine/one"].calls, roles["of it, mine/spare"].calls)
+    assert paid == (str(len(ARTICLES)), str(len(ARTICLES) + len(QUESTIONS)))
 
 
 def test_without_a_fallback_an_outage_is_an_error(desk):
@@ -509,6 +516,39 @@ def test_another_space_drifts_and_names_the_text_that_moved(desk):
     assert it.found.overlap < 0.9
     assert it.lowest in {*ARTICLES.values(), *(text for text, _ in QUESTIONS)}
     assert it.after[1].model == "mine/two"
+
+
+def test_what_was_rewritten_is_compared_with_what_it_was(desk):
+    """By ids: a prefix before every question, an article that is gone; what has no partner is counted."""
+    before = evaluated(desk, "one")
+    spec = desk.spec()
+    spec["task"]["prompt"] = {"asked": "query: {{ text }}"}
+    articles = [{"id": name, "text": text} for name, text in ARTICLES.items() if name != "size"]
+    spec["task"]["corpus"] = desk.rows("fewer", articles)
+    questions = [(f"q{n}", text, target) for n, (text, target) in enumerate(QUESTIONS) if target != "size"]
+    asked = [{"id": name, "text": text, "target": target} for name, text, target in questions]
+    spec["task"]["dataset"] = desk.rows("asked", asked)
+    it = space_drift(before, desk.evaluate(spec).record.run, k=3, store=desk.where["store"])
+    assert (it.compared, it.changed, it.alone, it.cut) == (14, 9, (2, 0), (0, 0))
+    assert it.words() == (
+        "14 documents and texts of samples, by their ids, 9 of them with a changed text; without a partner: "
+        "2 before, 0 after; the data sets differ (queries and articles; asked and fewer): equal ids have to "
+        "mean the same"
+    )
+
+
+def test_runs_without_a_common_id_are_not_compared(desk):
+    """Rows without an id are named by their text, and a changed text has no partner then."""
+    before = evaluated(desk, "one")
+    spec = desk.spec()
+    articles = [{"id": f"new {name}", "text": text} for name, text in ARTICLES.items()]
+    asked = [{"id": f"new {n}", "text": text, "target": "new size"} for n, (text, _) in enumerate(QUESTIONS)]
+    spec["task"] |= {"corpus": desk.rows("others", articles), "dataset": desk.rows("asked", asked)}
+    after = desk.evaluate(spec).record.run
+    with pytest.raises(
+        HarnessError, match=r"have 0 texts in common .* give rows an id where texts may change"
+    ):
+        space_drift(before, after, store=desk.where["store"])
 
 
 def test_drift_is_a_check_for_ci(desk, capsys):

@@ -14,7 +14,6 @@ import pytest
 
 import harness
 from harness.calls.provider import ProviderFault
-from harness.clock import SystemClock
 from harness.errors import ProviderError, UsageError
 from harness.findings import Progress, Trial
 from harness.past import chosen, load_run
@@ -23,20 +22,10 @@ from harness.records import Settings
 from harness.result import EvalResult, TuneResult
 from harness.run import evaluate, tune
 from harness.store.store import open_store
+from harness.testing.fake_clock import BusyClock
 from harness.testing.simulator import SimulatedExperiment, simulated_experiment
 
 LARGE = {"model": "sim/large", "prompt": "plain", "temperature": 0.2, "max_output_tokens": 64}
-
-
-class BusyClock(SystemClock):
-    """A clock by which time passes at each look, so that a run shows itself after every few answers."""
-
-    def __init__(self) -> None:
-        self._looks = itertools.count()
-
-    def monotonic(self) -> float:
-        """A twentieth of a second more than last time."""
-        return next(self._looks) / 20
 
 
 @dataclass

@@ -16,6 +16,7 @@ from harness.errors import InconclusiveError, SpecError, UsageError
 from harness.gating import gate
 from harness.outputs.frames import read_scores
 from harness.past import chosen
+from harness.plan.estimate import estimate_plan
 from harness.plan.planner import make_plan
 from harness.rebuilding import rebuild_report
 from harness.records import Reply, Usage
@@ -94,7 +95,8 @@ def an_answer(call):
 def a_vector(call):
     """Texts that share words lie near each other."""
     tokens = sum(len(text.split()) for text in call.texts)
-    return Reply(vectors=vectors_of(call.texts), finish_reason="stop", usage=Usage(input_tokens=tokens))
+    usage = Usage(input_tokens=tokens, output_tokens=0)
+    return Reply(vectors=vectors_of(call.texts), finish_reason="stop", usage=usage)
 
 
 @pytest.fixture
@@ -131,6 +133,20 @@ def test_a_near_prompt_is_given_the_answer_marked_and_is_not_paid(desk):
     assert given["near_cosine"].between(0.9, 0.999).all()
     assert any(f"{len(pairs)} of 24 answers are those of near prompts" in note for note in found.record.notes)
     assert any("this is a development run" in note for note in found.record.notes)
+
+
+def test_the_plan_prices_the_prompts_that_are_embedded(desk):
+    """Each of them once, whatever settings it is asked with; the bill is no higher than was said."""
+    plain, estimate = (estimate_plan(make_plan(desk.spec(near))) for near in (None, NEAR))
+    prompts = 2 * len(TOPICS)
+    assert estimate.near_calls == (prompts, prompts)
+    assert estimate.calls == plain.calls + prompts
+    assert estimate.likely_calls[1] == plain.likely_calls[1] + prompts
+    assert estimate.bill_usd[1] == pytest.approx(plain.bill_usd[1] + estimate.near_usd[1])
+    assert estimate.worst_case_usd > plain.worst_case_usd
+    found = tune(desk.spec(), **desk.means())
+    assert 0 < found.spend.by_purpose["embed"].usd <= estimate.near_usd[1]
+    assert found.spend.by_purpose["embed"].calls <= prompts
 
 
 def test_a_report_written_anew_tells_the_same_answers(desk):

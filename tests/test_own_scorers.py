@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import harness
-from harness.clock import SystemClock
 from harness.errors import SpecError
 from harness.findings import Progress
 from harness.past import load_run
 from harness.rebuilding import rebuild_report
+from harness.records import Call
+from harness.testing.fake_clock import BusyClock
 from harness.testing.scripted import ScriptedProvider
 from harness.testing.simulator import simulated_experiment
 
@@ -36,7 +37,9 @@ def run(tmp_path: Path) -> Any:
     given = {"store": f"sqlite:///{tmp_path}/store.db", "reports": tmp_path / "reports"}
 
     def act(scorers: list[Any], answer: Any = "yes", **options: Any) -> harness.EvalResult:
-        spec: Any = {**experiment.spec, "task": {**experiment.spec["task"], "scorers": scorers, "repeats": 3}}
+        task = {**experiment.spec["task"], "scorers": scorers, "repeats": options.pop("repeats", 3)}
+        task["dataset"] = options.pop("dataset", task["dataset"])
+        spec: Any = {**experiment.spec, "task": task}
         if options.pop("as_file", False):
             path = tmp_path / "spec.yaml"
             path.write_text(json.dumps(spec))
@@ -95,17 +98,6 @@ def test_scorers_of_repeats_judge_each_sample_once(run):
     assert load_run(result.run_id, **run.given).trial.metrics == result.trial.metrics
 
 
-class BusyClock(SystemClock):
-    """A clock by which time passes at each look, so that a run shows itself after every few answers."""
-
-    def __init__(self) -> None:
-        self._looks = itertools.count()
-
-    def monotonic(self) -> float:
-        """A twentieth of a second more than last time."""
-        return next(self._looks) / 20
-
-
 def test_repeats_that_were_cut_off_are_compared_when_the_run_goes_on(run):
     """A run that ends inside of a sample leaves it for later, and nothing is scored twice."""
     scorers = [{"choice": ["yes", "no"]}, "consistency"]
@@ -121,3 +113,32 @@ def test_repeats_that_were_cut_off_are_compared_when_the_run_goes_on(run):
     assert done.trial.metrics == {"consistency": pytest.approx(1 / 3)}
     table = pq.read_table(done.folder / "scores.parquet").to_pylist()
     assert sum(row["scorer"] == "consistency" for row in table) == 20
+
+
+def test_scores_of_code_that_has_changed_are_scores_of_another_rule(run, monkeypatch):
+    """Whatever its version says: plans, comparisons and gates see that the file is another one."""
+    path = run.folder / "changing_scorers_of_a_test.py"
+    monkeypatch.chdir(run.folder)
+    scorers = [{"choice": ["yes", "no"]}, {"all": ["changing_scorers_of_a_test:polite"]}]
+    found = []
+    for source in (POLITE, POLITE, POLITE.replace("please", "thanks")):
+        path.write_text(source)
+        sys.modules.pop(path.stem, None)
+        importlib.invalidate_caches()
+        found.append(run(scorers, as_file=True, allow_code=True).record.provenance.plan)
+    assert found[0] == found[1] != found[2]
+
+
+def test_programs_run_beside_each_other_and_each_keeps_its_answer(run):
+    """Slow judgements begin when answers arrive; every sample has the score of its own program."""
+    rows = [{"id": f"s{n}", "text": str(n), "target": f"assert triple({n}) == {3 * n}"} for n in range(12)]
+
+    def answer(call: Call) -> str:
+        number = int(call.sample_id[1:])
+        pause = "import time\ntime.sleep(0.2)\n" if number % 3 == 0 else ""
+        return f"{pause}def triple(n): return n * {3 if number % 2 else 4}"
+
+    scorers = [{"all": [{"python_tests": {"isolation": "limits"}}, {"length": 500}]}]
+    result = run(scorers, answer, allow_code=True, dataset=rows, repeats=1)
+    values = result.to_df().set_index("sample_id")["value"].to_dict()
+    assert values == {f"s{n}": float(n % 2 or n == 0) for n in range(12)}

@@ -15,25 +15,14 @@ from typing import Any
 import pytest
 
 from harness.calls.provider import ProviderFault
-from harness.clock import SystemClock
 from harness.errors import InconclusiveError, ProviderError, UsageError
 from harness.findings import Progress, Recommendation
 from harness.past import load_run
 from harness.result import TuneResult
 from harness.run import tune
 from harness.store.store import open_store
+from harness.testing.fake_clock import BusyClock
 from harness.testing.simulator import SimulatedExperiment, simulated_experiment
-
-
-class BusyClock(SystemClock):
-    """A clock by which time passes at each look, so that a run shows itself after every few answers."""
-
-    def __init__(self) -> None:
-        self._looks = itertools.count()
-
-    def monotonic(self) -> float:
-        """A twentieth of a second more than last time."""
-        return next(self._looks) / 20
 
 
 @dataclass

@@ -68,7 +68,7 @@ _UNREADABLE = re.compile(
     r"Empty or invalid response|provider returned (?:a response with no )?'choices'"
     r"|Unable to get json response|APIConnectionError: '\w+'\s+Traceback|Invalid response object"
     r"|line \d+ column \d+ \(char \d+\)|Error converting to valid response"
-    r"|\d+ validation errors? for |Unexpected string response"
+    r"|\d+ validation errors? for |Unexpected string response|'str' object has no attribute '"
     # Of Bedrock's framed events, as botocore reads them.
     r"|Checksum mismatch: expected|length of \d+ exceeded the maximum"
 )

@@ -39,6 +39,9 @@ def accepts_faults(accepts: Accepts, beside: Collection[str], where: str) -> Ite
         yield "default", f"is {default}, which lies outside {low} to {high}"
     if choices is not None and default is not None and default not in choices:
         yield "default", f"is {default!r}, which is none of the choices {list(choices)}"
+    for use, value in accepts.uses.items():
+        if choices is not None and value not in choices:
+            yield "uses", f"gives {value!r} for {use}, which is none of the choices {list(choices)}"
     for key, others in (("not_with", accepts.not_with), ("only_with", accepts.only_with)):
         for other in others:
             if other not in beside:

@@ -19,7 +19,10 @@ from harness.records import JsonValue, ModelClass, Usage
 Wire = Literal["openai", "litellm", "embedded"]
 TOKENS_PER_PRICE = 1_000_000
 # What is sent with texts to embed, as `extra` of settings: the length of the vectors, and what they are for.
-VECTOR_SETTINGS = ("dimensions", "input_type", "task_type")
+INPUT_TYPES = ("input_type", "task_type")  # what services call the latter
+VECTOR_SETTINGS = ("dimensions", *INPUT_TYPES)
+# For what texts are embedded: the two sides of a retrieval, and the tasks that have one.
+USES = ("query", "document", "similarity", "classification", "clustering")
 FOLDER = Path(__file__).parent
 
 
@@ -68,7 +71,8 @@ class Accepts:
     low, high: ends of the range, both included; `None`: no such end. choices: the only values taken;
     `None`: any within the range. default: the sane value a search starts from; `None`: not sent.
     not_with: settings that may not be sent beside this one. only_with: values that other settings must have
-    for this one to be sent; `None` among them stands for "not sent".
+    for this one to be sent; `None` among them stands for "not sent". uses: of one of `INPUT_TYPES`, the value
+    that the provider documents for each of `USES`.
     """
 
     low: float | None = None
@@ -77,6 +81,10 @@ class Accepts:
     default: JsonValue = None
     not_with: tuple[str, ...] = ()
     only_with: Mapping[str, tuple[JsonValue, ...]] = field(default_factory=dict[str, "tuple[JsonValue, ...]"])
+    # Left out of names where it is empty: those that were given before there was such a thing stay.
+    uses: Mapping[str, JsonValue] = field(
+        default_factory=dict[str, JsonValue], metadata={"named": "unless empty"}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from harness.catalogue.faults import accepts_faults, price_faults
 from harness.catalogue.models import (
+    USES,
     VECTOR_SETTINGS,
     Accepts,
     Catalogue,
@@ -350,8 +351,9 @@ def _custom(settings: _Section) -> dict[str, Accepts]:
 
 def _accepts(entry: _Section, beside: _Section) -> Accepts:
     """beside: the set of settings that the entry belongs to."""
-    entry.only("low", "high", "choices", "default", "not_with", "only_with")
-    only_with = entry.section("only_with")
+    entry.only("low", "high", "choices", "default", "not_with", "only_with", "uses")
+    only_with, uses = entry.section("only_with"), entry.section("uses")
+    uses.only(*USES)
     accepts = Accepts(
         low=entry.optional_number("low"),
         high=entry.optional_number("high"),
@@ -359,6 +361,7 @@ def _accepts(entry: _Section, beside: _Section) -> Accepts:
         default=cast("JsonValue", entry.values.get("default")),
         not_with=tuple(str(name) for name in entry.items("not_with")),
         only_with={other: tuple(only_with.items(other)) for other in only_with.values},
+        uses={use: cast("JsonValue", value) for use, value in uses.values.items()},
     )
     for name, message in accepts_faults(accepts, beside.values, beside.key):
         raise entry.fault(name, message)

@@ -44,6 +44,7 @@ class LiveView:
         self._live: Live | None = None
         self._last_share = -1.0
         self._measuring = False
+        self._heard: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -57,6 +58,7 @@ class LiveView:
         """Redraw from this snapshot."""
         if not self._shown:
             return
+        self._print_news(progress)
         if not self._console.is_terminal:
             self._line(progress)
             return
@@ -64,6 +66,13 @@ class LiveView:
             self._live = Live(console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
         self._live.update(picture(progress))
+
+    def _print_news(self, progress: Progress) -> None:
+        """What happened since the last time, each on a line that stays; on a terminal above the table."""
+        for sentence in [one for one in progress.news if one not in self._heard]:
+            self._heard.append(sentence)
+            self._console.print(Text(f"Notice: {sentence}", style="yellow"), soft_wrap=True)
+            self._last_share = -1.0  # what comes now may begin anew
 
     def _line(self, progress: Progress) -> None:
         if self._measuring and progress.phase != "judges":

@@ -27,10 +27,12 @@ def drift(
     it = space_drift(before, after, k=neighbours, store=store)
     if as_json:
         runs = {"before": it.before[0], "after": it.after[0], "lowest_text": it.lowest}
-        click.echo(json.dumps({**runs, **asdict(it.found)}, indent=2, ensure_ascii=False))
+        matched = {"compared": it.compared, "changed": it.changed, "alone": it.alone, "cut": it.cut}
+        click.echo(json.dumps({**runs, **matched, **asdict(it.found)}, indent=2, ensure_ascii=False))
     else:
         for name, (run, settings) in (("before", it.before), ("after", it.after)):
             click.echo(f"{name:<8} {numbers.settings_line(settings)} ({run})")
+        click.echo(f"{'compared':<8} {it.words()}")
         click.echo(f"{'drift':<8} {it.found.words()}")
         lowest = numbers.share(it.found.lowest_overlap)
         click.echo(f"{'moved':<8} {numbers.clipped(it.lowest, 100)!r} keeps {lowest} of its neighbours")

@@ -12,7 +12,7 @@ from harness.cli.runs import ALLOW_CODE, STORE
 
 if TYPE_CHECKING:
     from harness.plan.estimate import PlanEstimate
-    from harness.plan.plan import Budget, Plan, Space
+    from harness.plan.plan import Budget, NearAnswers, Plan, Space
 
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
 
@@ -107,6 +107,7 @@ def _lines(made: Plan, estimate: PlanEstimate) -> list[tuple[str, str]]:
         ),
         ("calls", f"{_span(numbers.count(fewest), numbers.count(most))}, as races go"),
         *([("judges", _judges(made, estimate))] if made.task.judges else []),
+        *([("near", _near(made.near, estimate))] if made.near is not None else []),
         ("budget", _caps(made.budget)),
         ("bill", _bill(estimate)),
         ("full grid", _grid(estimate)),
@@ -117,12 +118,21 @@ def _lines(made: Plan, estimate: PlanEstimate) -> list[tuple[str, str]]:
 
 def _judges(made: Plan, estimate: PlanEstimate) -> str:
     """Who judges, and what part of calls and bill that is."""
+    return f"{', '.join(made.judge_models)}; {_part(estimate.judge_calls, estimate.judge_usd)}"
+
+
+def _near(near: NearAnswers, estimate: PlanEstimate) -> str:
+    """Who tells near prompts, and what part of calls and bill that is."""
+    return f"{near.model.full_name} embeds prompts; {_part(estimate.near_calls, estimate.near_usd)}"
+
+
+def _part(calls: tuple[int, int], usd: tuple[float, float]) -> str:
+    """What is taken of calls and bill, low and high."""
     from harness.outputs import numbers
 
-    (fewest, most), (low, high) = estimate.judge_calls, estimate.judge_usd
+    (fewest, most), (low, high) = calls, usd
     price = "free" if high == 0 else _span(numbers.money(low), numbers.money(high))
-    names = ", ".join(made.judge_models)
-    return f"{names}; {_span(numbers.count(fewest), numbers.count(most))} of the calls, {price} of the bill"
+    return f"{_span(numbers.count(fewest), numbers.count(most))} of the calls, {price} of the bill"
 
 
 def _caps(budget: Budget) -> str:

@@ -19,7 +19,6 @@ HELD: Mapping[str, str] = {"kept": ": kept", "broken": ": BROKEN", "unclear": ":
 VERDICTS: Mapping[str, str] = {
     "kept": "The confirm pairs show it kept.",
     "broken": "The confirm pairs show it BROKEN: do not ship this threshold.",
-    "unclear": "NOT CONFIRMED: the confirm pairs do not show that the limit is kept, and do not refute it.",
 }
 
 
@@ -169,7 +168,7 @@ def _cache(report: CacheReport) -> CacheData:
     seen = f"{numbers.count(report.false)} of {numbers.count(among)}"
     high = "" if report.high is None else f", {sure} at most {numbers.share(report.high)}"
     checks = [f"Seen on the {report.split} split: {seen}{high}."] if report.threshold is not None else []
-    checks += [VERDICTS[report.verdict]] if report.verdict else []
+    checks += [VERDICTS.get(report.verdict) or _unclear(report)] if report.verdict else []
     priced = any(point.saved_usd_per_1k is not None for point in report.landmarks)
     if priced:
         share = numbers.share(report.same / max(1, report.same + report.different))
@@ -184,6 +183,27 @@ def _cache(report: CacheReport) -> CacheData:
         checks=tuple(checks),
         lines=tuple(_line(point) for point in points),
         priced=priced,
+    )
+
+
+def _unclear(report: CacheReport) -> str:
+    """What "not confirmed" means, and what settles it."""
+    among, what = (report.different, "different pairs") if report.of == "different" else (report.hits, "hits")
+    seen = f"{numbers.count(report.false)} of {numbers.count(among)}"
+    limit, sure = numbers.share(report.limit), f"with {numbers.share(report.level)} confidence"
+    room = (
+        "even none would not" if report.allowed is None else f"at most {numbers.count(report.allowed)} would"
+    )
+    shown = "" if report.high is None else f"; these pairs do show {numbers.share(report.high)}"
+    more = (
+        "the share of false hits seen is no lower than the limit; choose the threshold anew on more pairs"
+        if report.needed is None
+        else f"at the share seen it takes some {numbers.count(report.needed)} {what} on the confirm split; "
+        "label more, or raise aim.confirm"
+    )
+    return (
+        f"NOT CONFIRMED, nor refuted: {seen} does not show a limit of {limit} {sure} ({room}){shown}. Leave "
+        f"the cache off until it is settled: {more}."
     )
 
 

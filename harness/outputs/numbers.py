@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 
-from harness.records import Estimate, JsonValue, Settings
+from harness.records import Estimate, JsonValue, Settings, is_sided
 
 UNKNOWN = "unknown"
 NOT_MEASURED = "not measured"
@@ -126,7 +126,12 @@ def size(in_bytes: int) -> str:
 
 
 def setting(value: JsonValue) -> str:
-    """The value of one setting: text as it is, everything else as JSON; six digits at most."""
+    """The value of one setting: text as it is, everything else as JSON; six digits at most.
+
+    Of a value by side, that of queries with that of documents behind it.
+    """
+    if is_sided(value) and isinstance(value, dict):
+        return f"{setting(value['query'])} (documents {setting(value['document'])})"
     if isinstance(value, str):
         return clipped(value, LONGEST_SETTING)
     if isinstance(value, float) and math.isfinite(value):

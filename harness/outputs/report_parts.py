@@ -14,10 +14,13 @@ from datetime import datetime
 from harness.cards import DataCard, TaskCard
 from harness.findings import AnswerRow, Paid, RunRecord, RunState, Trial
 from harness.outputs import numbers
-from harness.records import MODEL_CLASSES, Purpose
+from harness.plan.embedding import SIMILARITY
+from harness.records import MODEL_CLASSES, JsonValue, Purpose
 
 LONGEST_ANSWER = 500
 LONGEST_TARGET = 200
+LONGEST_INPUT = 300
+MOST_INPUTS = 4  # of a sample that a list of answers shows; the sample view has all
 SMALL_LOCAL_MODEL = (
     "A small model on this machine shows the mechanics and how answers respond to settings; it is no "
     "evidence on large models. Repeat it with the models you mean to ship."
@@ -61,14 +64,21 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorstAnswer:
-    """An answer of the recommended settings that scored low; texts are as the model wrote them, cut."""
+    """An answer of the recommended settings that scored low; texts are as the model wrote them, cut.
+
+    asked: inputs of the sample by name, cut. cosine: of a pair of texts; "" of an answer in words. near: of
+    the answer to another prompt, to which; else "".
+    """
 
     sample_id: str
     repeat: int
     score: str
+    asked: tuple[tuple[str, str], ...]
     target: str
     answer: str | None
+    cosine: str
     why: str
+    near: str
 
 
 def small_model(trial: Trial) -> tuple[str, ...]:
@@ -110,7 +120,7 @@ def spend_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
 
 def _studied(record: RunRecord) -> Iterator[tuple[str, Paid]]:
     """What each class took, where there are several, and what was billed without an answer."""
-    parts = paid_by_class(record)
+    parts = paid_parts(record)
     if len(parts) > 1:
         for name, paid in parts.items():
             yield ("without an answer" if name == UNANSWERED else f"for {name}"), paid
@@ -126,8 +136,7 @@ def paid_by_class(record: RunRecord) -> dict[str, Paid]:
 
     Under `UNANSWERED` what was billed without an answer. With what judges took, the parts are the whole.
     """
-    trials = (*record.trials, *record.finalists)
-    classes = {trial.settings.model: trial.model_class for trial in trials}
+    classes = _classes(record)
     parts: dict[str, Paid] = {}
     for model, paid in record.spend.by_model.items():
         name = (classes.get(model) or CLASSLESS) if model else UNANSWERED
@@ -139,6 +148,18 @@ def paid_by_class(record: RunRecord) -> dict[str, Paid]:
             output_tokens=before.output_tokens + paid.output_tokens,
         )
     return {name: parts[name] for name in (*MODEL_CLASSES, CLASSLESS, UNANSWERED) if name in parts}
+
+
+def paid_parts(record: RunRecord) -> dict[str, Paid]:
+    """The same for people: of vectors by model, for each is a space of its own, also one that was left."""
+    if "EMBEDDING" not in _classes(record).values():
+        return paid_by_class(record)
+    return {model or UNANSWERED: paid for model, paid in sorted(record.spend.by_model.items())}
+
+
+def _classes(record: RunRecord) -> dict[str, str | None]:
+    trials = (*record.trials, *record.finalists)
+    return {trial.settings.model: trial.model_class for trial in trials}
 
 
 def _not_paid_again(part: Paid) -> str:
@@ -166,15 +187,38 @@ def worst_answer(row: AnswerRow) -> WorstAnswer:
         reasons.insert(0, f"no answer: {row.failure}")
     if row.finish_reason == "length":
         reasons.append("cut at the output limit")
-    target = row.target if isinstance(row.target, str) else json.dumps(row.target, ensure_ascii=False)
     return WorstAnswer(
         sample_id=row.sample_id,
         repeat=row.repeat,
         score="unscored" if value is None else f"{value:.2f}",
-        target=numbers.clipped(target, LONGEST_TARGET),
+        asked=tuple(
+            (name, numbers.clipped(plain_text(held), LONGEST_INPUT))
+            for name, held in list(row.inputs.items())[:MOST_INPUTS]
+        ),
+        target=numbers.clipped(plain_text(row.target), LONGEST_TARGET),
         answer=None if row.text is None else numbers.clipped(row.text, LONGEST_ANSWER),
+        cosine=row.text if of_pair(row) and row.text else "",
         why=numbers.clipped("; ".join(reasons), LONGEST_ANSWER),
+        near=near_words(row),
     )
+
+
+def of_pair(row: AnswerRow) -> bool:
+    """Whether the row is a pair of texts, and its text their cosine."""
+    return [score.scorer for score in row.scores] == [SIMILARITY]
+
+
+def near_words(row: AnswerRow) -> str:
+    """That an answer is the one to another prompt, and to which; empty for an answer of its own."""
+    if row.near_sample is None:
+        return ""
+    cosine = "" if row.near_cosine is None else f", cosine {row.near_cosine:.4f}"
+    return f"near answer: given to {row.near_sample}{cosine}; this prompt was not asked"
+
+
+def plain_text(value: JsonValue) -> str:
+    """Text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def first_value(row: AnswerRow) -> float | None:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from harness.findings import AnswerRow, RunRecord, Trial
 from harness.outputs import numbers
 from harness.outputs.files import encodable
-from harness.outputs.report_parts import first_value
-from harness.records import JsonValue, Split
+from harness.outputs.report_parts import first_value, near_words, plain_text
+from harness.records import Split
 
 # Of base64 text in the page: with it, the page of 200 trials on 2,000 samples stays under 15 MB.
 MOST_TEXT = 9_000_000
@@ -112,6 +112,7 @@ class Samples:
         self._known = _Known()
         self._rank = {trial.number: rank for rank, trial in enumerate(ranked(record))}
         self._scores: dict[int, bytearray] = {}
+        self._near: dict[int, set[int]] = {}
         self._open: _Answers | None = None
         self._kept: dict[tuple[int, Split], str] = {}
         self._left_out: set[int] = set()
@@ -158,6 +159,7 @@ class Samples:
                 {"number": n, "words": numbers.settings_line(trials[n].settings) if n in trials else ""}
                 for n in shown
             ],
+            "near": [sorted(self._near.get(n, ())) for n in shown],
             "scores": [base64.b64encode(one).decode("ascii") for one in scores],
             "chosen": None if choice is None else choice.trial.number,
             "finalists": [trial.number for trial in self._record.finalists],
@@ -192,6 +194,8 @@ class Samples:
         scores = self._scores.setdefault(row.trial, bytearray())
         scores.extend([NOT_ASKED] * (place + 1 - len(scores)))
         scores[place] = self._open.joined(place, row)
+        if row.near_sample is not None:
+            self._near.setdefault(row.trial, set()).add(place)
         self._note(self._open, row, place)
 
     def _note(self, answers: _Answers, row: AnswerRow, place: int) -> None:
@@ -228,7 +232,7 @@ class Samples:
         known.per_split[row.split] = met + 1
         known.places[row.sample_id] = len(known.places)
         known.splits.append(row.split)
-        known.targets.append(_clipped(_text(row.target), LONGEST_INPUT))
+        known.targets.append(_clipped(plain_text(row.target), LONGEST_INPUT))
         known.inputs.append(_clipped(_inputs(row), LONGEST_INPUT))
         return known.places[row.sample_id]
 
@@ -264,7 +268,7 @@ def _name(number: int, split: Split) -> str:
 
 
 def _said(row: AnswerRow) -> str:
-    """What the scorers said of an answer: label, value of further scorers, reason."""
+    """What the scorers said of an answer: label, value of further scorers, reason; before it, whose it is."""
     parts: list[str] = []
     for number, score in enumerate(row.scores):
         named = (
@@ -274,18 +278,14 @@ def _said(row: AnswerRow) -> str:
         )
         label = "" if score.label is None else f"read as {score.label}"
         parts += [", ".join(part for part in (named, label, score.reason) if part)]
-    return "; ".join(part for part in parts if part)
-
-
-def _text(value: JsonValue) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "; ".join(part for part in (near_words(row), *parts) if part)
 
 
 def _inputs(row: AnswerRow) -> str:
     """What was asked: the one input as it is, several with their names."""
     if len(row.inputs) == 1:
-        return _text(next(iter(row.inputs.values())))
-    return "\n".join(f"{name}: {_text(value)}" for name, value in row.inputs.items())
+        return plain_text(next(iter(row.inputs.values())))
+    return "\n".join(f"{name}: {plain_text(value)}" for name, value in row.inputs.items())
 
 
 def _clipped(text: str, longest: int) -> str:

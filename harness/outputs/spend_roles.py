@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from harness.findings import Paid, RunRecord
 from harness.outputs import numbers
-from harness.outputs.report_parts import PURPOSES, UNANSWERED, paid_by_class
+from harness.outputs.report_parts import CLASSLESS, PURPOSES, UNANSWERED, paid_parts
+from harness.records import MODEL_CLASSES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +37,11 @@ def spend_by_role(record: RunRecord) -> tuple[RoleLine, ...]:
         cached=spend.cached,
         saved_usd=spend.saved_usd,
     )
-    classes = paid_by_class(record)
+    parts = paid_parts(record)
     return (
         *(_line(PURPOSES[purpose].capitalize(), paid) for purpose, paid in sorted(spend.by_purpose.items())),
         _line("All", every),
-        *(_of_class(name, paid) for name, paid in classes.items() if len(classes) > 1),
+        *(_part(name, paid) for name, paid in parts.items() if len(parts) > 1),
         RoleLine(role="Sent again after a fault", usd="", calls=numbers.count(spend.retries), tokens=""),
         RoleLine(role="Given up on", usd="", calls=numbers.count(spend.failed), tokens=""),
     )
@@ -54,10 +55,11 @@ def caps_line(record: RunRecord) -> str:
     return f"Capped at {' and '.join(caps)}." if caps else "Not capped."
 
 
-def _of_class(name: str, paid: Paid) -> RoleLine:
-    words = "of it, billed without an answer" if name == UNANSWERED else f"of it, class {name}"
+def _part(name: str, paid: Paid) -> RoleLine:
+    words = f"class {name}" if name in (*MODEL_CLASSES, CLASSLESS) else name
+    words = "billed without an answer" if name == UNANSWERED else words
     return RoleLine(
-        role=words,
+        role=f"of it, {words}",
         usd=numbers.money(paid.usd),
         calls=numbers.count(paid.calls),
         tokens=_tokens(paid),

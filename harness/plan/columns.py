@@ -24,13 +24,14 @@ class Columns:
     """Names of the columns; `None` means the default.
 
     id: default "id" where the first row has it, otherwise an id made from the row's content.
-    group: default "group" if present. metadata: default the mapping "metadata" if present; a list
-    names columns that are kept but not shown to the template. inputs: default every other column.
+    group: default "group" if present; several: rows that share a text in any of them belong together.
+    metadata: default the mapping "metadata" if present; a list names columns that are kept but not shown to
+    the template. inputs: default every other column.
     """
 
     id: str | None = None
     target: str = "target"
-    group: str | None = None
+    group: str | tuple[str, ...] | None = None
     inputs: tuple[str, ...] | None = None
     metadata: tuple[str, ...] | None = None
 
@@ -44,12 +45,12 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A usable row. id: as written, or made from the content."""
+    """A usable row. id: as written, or made from the content. shared: what others of its group have too."""
 
     id: str
     inputs: Mapping[str, JsonValue]
     target: JsonValue
-    group: str | None
+    shared: tuple[str, ...]
     metadata: Mapping[str, JsonValue]
 
 
@@ -69,7 +70,7 @@ def parse_line(raw: bytes) -> dict[str, JsonValue] | Fault:
 
 
 def shape(record: Mapping[str, JsonValue], columns: Columns, *, made_ids: bool) -> Row | Fault:
-    """The record sorted into id, inputs, target, group and metadata, or why that fails.
+    """The record sorted into id, inputs, target, what it shares and metadata, or why that fails.
 
     made_ids: take the id from the record's content, independent of its position in the file.
     """
@@ -87,12 +88,11 @@ def shape(record: Mapping[str, JsonValue], columns: Columns, *, made_ids: bool) 
     metadata = _metadata(record, columns)
     if isinstance(metadata, Fault):
         return metadata
-    group = record.get(columns.group or "group")
     return Row(
         id=sample_id,
         inputs=_inputs(record, columns, made_ids=made_ids),
         target=target,
-        group=None if group is None else _text(group),
+        shared=_shared(record, columns),
         metadata=metadata,
     )
 
@@ -101,8 +101,7 @@ def _missing_columns(record: Mapping[str, JsonValue], columns: Columns, *, made_
     wanted = [columns.target, *(columns.inputs or ()), *(columns.metadata or ())]
     if not made_ids:
         wanted.insert(0, columns.id or "id")
-    if columns.group is not None:
-        wanted.append(columns.group)
+    wanted += [columns.group] if isinstance(columns.group, str) else columns.group or ()
     return [name for name in dict.fromkeys(wanted) if name not in record]
 
 
@@ -110,6 +109,15 @@ def _id(value: JsonValue) -> str | Fault:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         return Fault(f"has the id {value!r}; an id is text or a whole number, and not empty")
     return str(value)
+
+
+def _shared(record: Mapping[str, JsonValue], columns: Columns) -> tuple[str, ...]:
+    """The name of the row's group; or one for each text that it shares, in any case and space around it."""
+    if not isinstance(columns.group, tuple):
+        group = record.get(columns.group or "group")
+        return () if group is None else (_text(group),)
+    values = [record[name] for name in columns.group if record[name] is not None]
+    return tuple(fingerprint(_text(value).strip().casefold())[:ID_DIGITS] for value in values)
 
 
 def _metadata(record: Mapping[str, JsonValue], columns: Columns) -> Mapping[str, JsonValue] | Fault:
@@ -129,7 +137,9 @@ def _metadata(record: Mapping[str, JsonValue], columns: Columns) -> Mapping[str,
 def _inputs(record: Mapping[str, JsonValue], columns: Columns, *, made_ids: bool) -> dict[str, JsonValue]:
     if columns.inputs is not None:
         return {name: record[name] for name in columns.inputs}
-    taken = {columns.target, columns.group or "group"}
+    taken = {columns.target}
+    if not isinstance(columns.group, tuple):  # what several rows may share is an input like others
+        taken.add(columns.group or "group")
     taken.update(columns.metadata if columns.metadata is not None else ("metadata",))
     if not made_ids:
         taken.add(columns.id or "id")

@@ -12,7 +12,7 @@ from itertools import islice
 
 from harness.catalogue.models import Model
 from harness.plan.embedding import text_of
-from harness.plan.embedding_spec import CUT
+from harness.plan.embedding_spec import CUT, LOCAL
 from harness.plan.plan import Choices, Plan, Range
 
 CHARACTERS_PER_TOKEN = 3.5  # of English text some 4, and what comes with it
@@ -56,7 +56,7 @@ def _ways(plan: Plan, model: str) -> list[float | None]:
     for dimension in plan.space.dimensions[model]:
         if dimension.name == "chunk_tokens":
             sizes = _values(dimension)
-        elif dimension.name in CUT or dimension.name in plan.space.defaults[model].extra:
+        elif dimension.name in CUT or dimension.name not in LOCAL:
             others *= dimension.distinct or plan.n_trials
     return sizes * others
 

@@ -35,8 +35,10 @@ class ColumnsSpec(Strict):
         default=None, description="Unique name of a row; default id, else made from content."
     )
     target: str = Field(default="target", description="What a good answer is.")
-    group: str | None = Field(
-        default=None, description="Rows that are alike share it; default group, if present."
+    group: str | list[str] | None = Field(
+        default=None,
+        description="Rows that are alike share it, and stay together in a split; default group, if present. "
+        "Several: rows that share a text in any of them, as in [text_a, text_b] of pairs.",
     )
     inputs: list[str] | None = Field(
         default=None, description="What templates see; default every other column."
@@ -155,7 +157,7 @@ def _of_definition(path: Path, cache: Path) -> RowSource:
         columns=Columns(
             id=names.id,
             target=names.target,
-            group=names.group,
+            group=tuple(names.group) if isinstance(names.group, list) else names.group,
             inputs=None if names.inputs is None else tuple(names.inputs),
             metadata=None if names.metadata is None else tuple(names.metadata),
         ),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SAME = ("same", "yes", "true", "1")
 DIFFERENT = ("different", "no", "false", "0")
+SIMILARITY = "similarity"  # the scorer of a pair, whose text is its cosine
 TOP_K = 10  # documents retrieved, where neither metric nor settings say how many
 
 

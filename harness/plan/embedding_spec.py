@@ -6,12 +6,21 @@ work.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from harness.plan.prompt_spec import PROMPT_TEXT, Prompts
-from harness.plan.ranges import CustomSetting, NumberSetting, Setting, Strict, TextSetting, WholeSetting
+from harness.plan.ranges import (
+    KIND,
+    CustomSetting,
+    NumberSetting,
+    Options,
+    Setting,
+    Strict,
+    TextSetting,
+    WholeSetting,
+)
 
 Kind = Literal["retrieval", "similarity", "pairs", "classification", "clustering", "semantic_cache"]
 OF_PAIRS: tuple[Kind, ...] = ("similarity", "pairs", "semantic_cache")
@@ -19,6 +28,7 @@ THE_TEXT = "{{ text }}"
 # What is done with vectors on our side: never sent, and no part of a call's name in the store.
 CUT = ("chunk_tokens", "chunk_overlap", "split_by")  # by which texts become other calls
 LOCAL = ("chunk_tokens", "chunk_overlap", "split_by", "pooling", "top_k", "threshold")
+AUTO, NONE = "auto", "none"  # words for what the provider documents, and for nothing
 
 
 class EmbeddingTaskSpec(Strict):
@@ -112,11 +122,53 @@ class EmbeddingTaskSpec(Strict):
         return self
 
 
+class BySide(Strict):
+    """What a model is told of the texts of a retrieval, by side."""
+
+    query: str = Field(min_length=1, description="What it is told of a query.")
+    document: str = Field(min_length=1, description="What it is told of a document.")
+
+
+def _word_or_sides(value: object) -> str:
+    return KIND + ("word" if isinstance(value, str) else "sides")
+
+
+InputType = Annotated[
+    Annotated[BySide, Tag(KIND + "sides")] | Annotated[str, Field(min_length=1), Tag(KIND + "word")],
+    Discriminator(_word_or_sides),
+]
+
+
+class InputTypeOptions(Options[InputType]):
+    """What a model is told of texts, searched among the values listed."""
+
+
+def _input_type(value: object) -> str:
+    if isinstance(value, Options) or (isinstance(value, dict) and "choices" in value):
+        return KIND + "choices"
+    return _word_or_sides(value)
+
+
+InputTypeSetting = Annotated[
+    Annotated[InputTypeOptions, Tag(KIND + "choices")]
+    | Annotated[BySide, Tag(KIND + "sides")]
+    | Annotated[str, Field(min_length=1), Tag(KIND + "word")],
+    Discriminator(_input_type),
+]
+
+
 class VectorSearchSpec(Strict):
     """What may be searched of embedding models, in a task with `kind` alone."""
 
     dimensions: WholeSetting | None = Field(
         default=None, description="Embedding: length of a vector, sent to models that can shorten theirs."
+    )
+    input_type: InputTypeSetting | None = Field(
+        default=None,
+        description="Embedding: what a model is told that a text is for, under the name that it has for it "
+        "(task_type, input_type). auto (default): what its provider documents for the kind of task, of a "
+        "retrieval another for queries than for documents; none: nothing; a word: that for every text; "
+        "{query: WORD, document: WORD}: by side.",
     )
     chunk_tokens: WholeSetting | None = Field(
         default=None,

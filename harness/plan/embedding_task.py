@@ -17,6 +17,7 @@ from harness.plan.corpus import Corpus, Fields, open_corpus
 from harness.plan.data_source import find_rows
 from harness.plan.embedding import Embedding, target_fault
 from harness.plan.embedding_spec import THE_TEXT, EmbeddingTaskSpec, VectorSearchSpec
+from harness.plan.input_types import documented
 from harness.plan.lengths import LengthCheck, longest_prompts
 from harness.plan.problems import Problems, suggestion
 from harness.plan.templates import ONLY_VARIANT, TemplateCheck, read_variants
@@ -178,12 +179,13 @@ def _documents(
 
 
 def fallen_back(
-    embedding: Embedding, settings: Settings, model: Model, models: Mapping[str, Model]
+    embedding: Embedding, settings: Settings, model: Model, models: Mapping[str, Model], *, typed: bool
 ) -> Embedding:
     """The task with what an evaluation of these settings goes on with, once their model cannot be asked.
 
-    A fallback keeps prompt and local settings. What was sent belongs to the model that it was sent to, and a
-    threshold to its vectors: both are left behind. Raises UsageError for models that give no vectors.
+    typed: whether a fallback is told what texts are for, as its provider documents it. It keeps prompt and
+    local settings. What was sent belongs to the model that it was sent to, and a threshold to its vectors:
+    both are left behind. Raises UsageError for models that give no vectors.
     """
     for one in (model, *models.values()):
         if one.model_class != "EMBEDDING":
@@ -192,5 +194,13 @@ def fallen_back(
     others = [name for name in models if name != model.full_name]
     return replace(
         embedding,
-        fallback=tuple(Settings(model=name, prompt=settings.prompt, local=local) for name in others),
+        fallback=tuple(
+            Settings(
+                model=name,
+                prompt=settings.prompt,
+                extra=documented(models[name], embedding.kind) if typed else {},
+                local=local,
+            )
+            for name in others
+        ),
     )

@@ -20,6 +20,7 @@ from harness.plan.judge_cost import (
     estimated_tokens,
     judge_cost,
 )
+from harness.plan.near_cost import NearCost, near_cost
 from harness.plan.plan import Plan
 from harness.plan.resolution import Resolution, basis, resolutions, too_small
 from harness.records import Sample, Usage
@@ -36,6 +37,11 @@ EMBEDDED = (
     "one, for every model, what is sent to it, and every way of cutting texts."
 )
 
+NEAR = (
+    "semantic_cache embeds each prompt once, whatever settings it is asked with; the answers that it saves "
+    "are not foreseen, so that calls and prices are those without them."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanEstimate:
@@ -46,8 +52,9 @@ class PlanEstimate:
     estimated_usd: its tokens and price, estimated at the mean of models and prompts; worst_case_usd: an upper
     bound of its price at the dearest. Calls and prices include those of judges (but input_tokens);
     judge_calls and judge_usd: what they take of likely_calls and bill_usd, before a budget ends it, low and
-    high. budget_share: what the budget is of it, from 0 up, the smaller share of money and calls; `None` when
-    neither is capped, or it is free. likely_calls: expected of the race, from losers that are all clear at
+    high; near_calls and near_usd: the same of prompts that are embedded to tell near ones. budget_share: what
+    the budget is of it, from 0 up, the smaller share of money and calls; `None` when neither is capped, or it
+    is free. likely_calls: expected of the race, from losers that are all clear at
     once to none that is before the data or the budget ends; bill_usd: the same in money, from a cheapest
     winner with answers as short as the targets to a dearest one with full answers. duration_s: low and high;
     `None` when the catalogue does not say how fast a model answers. resolution: what search and confirm split
@@ -74,6 +81,8 @@ class PlanEstimate:
     basis: str
     judge_calls: tuple[int, int] = (0, 0)
     judge_usd: tuple[float, float] = (0.0, 0.0)
+    near_calls: tuple[int, int] = (0, 0)
+    near_usd: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +119,14 @@ def estimate_plan(plan: Plan) -> PlanEstimate:
     trials = plan.n_trials if distinct is None else min(plan.n_trials, distinct)
     answers = trials * (card.n_search + card.n_confirm) * plan.task.repeats
     samples = _sampled(plan)
-    judging = judge_cost(plan, samples)
+    judging, near = judge_cost(plan, samples), near_cost(plan, samples)
     sizes = [[_size(plan, prompt, sample) for sample in samples] for prompt in plan.space.prompts]
     costs = [_cost(plan, model, of_prompt) for of_prompt in sizes for model in plan.models]
     each = _mean([size.calls for of_prompt in sizes for size in of_prompt])
-    calls = math.ceil(answers * (each + judging.calls)) + judging.measured_calls
-    estimated_usd = answers * (_mean([cost.usd for cost in costs]) + judging.usd) + judging.measured_usd
-    race = _expected(plan, trials, costs, judging, each)
+    calls = math.ceil(answers * (each + judging.calls)) + judging.measured_calls + near.calls[1]
+    estimated_usd = answers * (_mean([cost.usd for cost in costs]) + judging.usd)
+    estimated_usd += judging.measured_usd + near.usd[1]
+    race = _expected(plan, trials, costs, judging, near, each=each)
     search, confirm = resolutions(plan, samples)
     return PlanEstimate(
         trials=trials,
@@ -128,7 +138,8 @@ def estimate_plan(plan: Plan) -> PlanEstimate:
         likely_calls=race.calls,
         input_tokens=math.ceil(answers * max(cost.input_tokens for cost in costs)),
         worst_case_usd=answers * (max(cost.most_usd for cost in costs) + judging.most_usd)
-        + judging.measured_usd,
+        + judging.measured_usd
+        + near.most_usd,
         estimated_usd=estimated_usd,
         bill_usd=race.usd,
         budget_usd=plan.budget.usd,
@@ -139,6 +150,8 @@ def estimate_plan(plan: Plan) -> PlanEstimate:
         basis="\n".join([*_basis(plan, len(samples)), basis(samples), _time_basis(plan)]),
         judge_calls=race.judge_calls,
         judge_usd=race.judge_usd,
+        near_calls=near.calls,
+        near_usd=near.usd,
     )
 
 
@@ -151,7 +164,9 @@ class _Race(NamedTuple):
     judge_usd: tuple[float, float]
 
 
-def _expected(plan: Plan, trials: int, costs: Sequence[_CallCost], judging: JudgeCost, each: float) -> _Race:
+def _expected(
+    plan: Plan, trials: int, costs: Sequence[_CallCost], judging: JudgeCost, near: NearCost, *, each: float
+) -> _Race:
     """Calls and dollars of the race, low and high. each: calls for one answer.
 
     Low: the champion answers everything, finalists the confirm split, and all others are out at a first look;
@@ -169,8 +184,9 @@ def _expected(plan: Plan, trials: int, costs: Sequence[_CallCost], judging: Judg
     )
     judge_low_usd = judging.short_usd * fewest + judging.measured_usd
     judge_high_usd = judging.usd * most + judging.measured_usd
-    fewest, most = math.ceil(each * fewest) + judge_calls[0], math.ceil(each * most) + judge_calls[1]
-    low_usd, high_usd = low_usd + judge_low_usd, high_usd + judge_high_usd
+    fewest = math.ceil(each * fewest) + judge_calls[0] + near.calls[0]
+    most = math.ceil(each * most) + judge_calls[1] + near.calls[1]
+    low_usd, high_usd = low_usd + judge_low_usd + near.usd[0], high_usd + judge_high_usd + near.usd[1]
     # What is left of a budget depends on the race: the next look at all survivors may not be affordable.
     calls_left = min(1.0, (budget.calls or most) / most)
     usd_left = min(1.0, budget.usd / high_usd) if budget.usd and high_usd else 1.0
@@ -313,6 +329,7 @@ def _basis(plan: Plan, n_sampled: int) -> list[str]:
     parts = [
         *(judged if plan.task.judges else ()),
         *((EMBEDDED,) if plan.task.embedding is not None else ()),
+        *((NEAR,) if plan.near is not None else ()),
         (
             "Full grid: every trial answers every sample of both splits, at the mean of models and prompts, "
             "with full answers and characters / 3.5 + 10 % as tokens. Its worst case: at the dearest, with a "

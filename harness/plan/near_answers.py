@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from harness.catalogue.models import Catalogue
 from harness.errors import CatalogueError
+from harness.plan.input_types import documented
 from harness.plan.lookup import find_model
 from harness.plan.plan import NearAnswers
 from harness.plan.spec_reader import SpecReading
@@ -29,7 +30,8 @@ def find_near(reading: SpecReading, catalogue: Catalogue) -> NearAnswers | None:
             f"is {model.full_name}, of class {model.model_class}, which gives no vectors",
         )
         return None
-    return NearAnswers(model=model, threshold=wanted.threshold)
+    # As a task of kind semantic_cache, which chose the threshold, would send it.
+    return NearAnswers(model=model, threshold=wanted.threshold, sent=documented(model, "semantic_cache"))
 
 
 def refuse_near(reading: SpecReading) -> None:

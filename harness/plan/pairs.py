@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from harness.plan.plan import Plan
     from harness.records import Split
 
+LIKELY = 0.75  # a chance to confirm from which on nothing is said of it
+WORTH = 0.1  # by how much another split has to raise it to be proposed
+SHARES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # of the confirm split that are proposed
+
 
 def pair_notes(plan: Plan) -> list[str]:
     """What the splits of a search cannot show of a threshold; nothing where they can, or none is chosen."""
@@ -23,6 +27,8 @@ def pair_notes(plan: Plan) -> list[str]:
     names: tuple[Split, ...] = ("search", "confirm")
     splits = {one: _Split(plan, embedding, one) for one in names}
     notes = [_few(plan, embedding, one, splits[one].different) for one in names if splits[one].pairs]
+    if not any(notes):
+        notes.append(_unsure(plan, embedding, splits["search"].different, splits["confirm"].different))
     return [*(note for note in notes if note), *_repeated(splits["search"].texts, splits["confirm"].texts)]
 
 
@@ -68,10 +74,41 @@ def _few(plan: Plan, embedding: Embedding, split: Split, there: int) -> str:
     )
 
 
+def _unsure(plan: Plan, embedding: Embedding, choosing: int, confirming: int) -> str:
+    """How often such a threshold is not confirmed, and what would help; "" where it mostly is."""
+    from harness.stats.threshold import chance_to_confirm
+
+    if embedding.false_hits_of != "different":
+        return ""
+
+    def chance(first: int, second: int) -> float:
+        return chance_to_confirm(
+            first,
+            second,
+            limit=embedding.false_hit_rate,
+            level=plan.aim.confidence,
+            among=plan.most_trials,
+        )
+
+    found, total = chance(choosing, confirming), choosing + confirming
+    if found >= LIKELY:
+        return ""
+    best = max(SHARES, key=lambda share: chance(total - round(share * total), round(share * total)))
+    better = chance(total - round(best * total), round(best * total))
+    instead = f"write aim.confirm: {best:g} (it is then {better:.0%}), or " if better > found + WORTH else ""
+    return (
+        f"beforehand, {confirming} different pairs of the confirm split have a chance of {found:.0%} to "
+        f"confirm a threshold that {choosing} of the search split choose, if pairs are independent: what "
+        "just keeps its limit where it was chosen leaves the check no room for error; "
+        f"{instead}label more pairs"
+    )
+
+
 def _repeated(searched: set[str], confirmed: set[str]) -> list[str]:
     shared = len(searched & confirmed)
     told = (
         f"{shared} of {len(confirmed)} texts of the confirm split stand in pairs of the search split too: it "
-        "confirms the threshold for these texts, and less for new ones; label pairs of other texts"
+        "confirms the threshold for these texts, and less for new ones; keep them together with columns: "
+        "{group: [text_a, text_b]} in the definition of the data set, or label pairs of other texts"
     )
     return [told] if shared else []

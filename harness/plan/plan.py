@@ -240,10 +240,14 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearAnswers:
-    """A development run's wish to be given the answers of near prompts. threshold: the least cosine."""
+    """A development run's wish to be given the answers of near prompts.
+
+    threshold: the least cosine. sent: along with a prompt that is embedded.
+    """
 
     model: Model
     threshold: float
+    sent: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
 
     def why_not(self) -> str:
         """Why nothing of such a run may be shipped, a sentence."""

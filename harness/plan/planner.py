@@ -19,11 +19,12 @@ from harness.plan.aims import aim_of, notes_of
 from harness.plan.answer_room import beside_prompts
 from harness.plan.data_source import CACHE_FOLDER, rows_missing
 from harness.plan.embedding import Embedding
-from harness.plan.embedding_spec import EmbeddingTaskSpec
+from harness.plan.embedding_spec import NONE, EmbeddingTaskSpec
 from harness.plan.embedding_task import EmbeddingDraft, fallen_back
 from harness.plan.frames import with_rows_written
 from harness.plan.gate_spec import check_gate, gate_of
 from harness.plan.given import Given, read_given
+from harness.plan.input_types import input_types, told, untold
 from harness.plan.judging import Panel
 from harness.plan.lookup import ended, find_models, make_endpoints, with_own_entries, with_own_files
 from harness.plan.mapping import note_unsent
@@ -182,9 +183,10 @@ class _Draft:
         self.prompts = draft.prompts
         if search is not None:
             self.models = find_models(search.models, self.catalogue, problems)
-            self.space = make_vector_space(search, self.models, tuple(self.prompts), problems)
+            types = input_types(search, self.models, task.kind, problems)
+            self.space = make_vector_space(search, self.models, tuple(self.prompts), types, problems)
             draft.refuse_idle_top_k(search)
-            self.notes += unshortened(search, self.models)
+            self.notes += [*unshortened(search, self.models), *untold(search, self.models, task.kind)]
         fallback = self.reading.spec.fallback if self.reading.spec else ()
         self.fallback = find_models(fallback, self.catalogue, problems, ("fallback",))
         self.embedding = draft.found({**self.models, **self.fallback})
@@ -229,7 +231,8 @@ class _Draft:
             )
         self.space, self.models = one_point(settings), {model.full_name: model}
         if self.embedding is not None:
-            self.embedding = fallen_back(self.embedding, settings, model, self.fallback)
+            typed = spec.search.input_type != NONE
+            self.embedding = fallen_back(self.embedding, settings, model, self.fallback, typed=typed)
         self.prompts = {settings.prompt: self.prompts[settings.prompt]}
         for task in self.tasks:
             task.narrow(settings.prompt)
@@ -337,6 +340,7 @@ class _Draft:
                 *self.panel.notes(self.models),
                 *self._unused(),
                 *self._absences(spec.search, space),
+                *told(space),
                 *ended({**self.models, **self.fallback, **self.panel.models}, self.shipped),
                 *row_notes(task),
                 *(note for draft in self.tasks for note in draft.notes),

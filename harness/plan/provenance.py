@@ -9,9 +9,9 @@ from __future__ import annotations
 import shutil
 import subprocess
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 
 from harness.cards import TaskCard
+from harness.environment import versions
 from harness.findings import Provenance
 from harness.plan.joined import JoinedRows
 from harness.plan.plan import Plan
@@ -28,7 +28,7 @@ def provenance_of(plan: Plan, started_at: datetime) -> Provenance:
         catalogue=plan.catalogue_fingerprint,
         prices_as_of=plan.prices_as_of,
         seed=plan.seed,
-        versions=_versions(),
+        versions=versions(PACKAGES),
         git_commit=_git_commit(),
         started_at=started_at,
         endpoints=plan.endpoints,
@@ -50,16 +50,6 @@ def task_cards(plan: Plan) -> tuple[TaskCard, ...]:
         )
         for part in plan.task.parts
     )
-
-
-def _versions() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _git_commit() -> str | None:

@@ -17,12 +17,15 @@ from harness.cards import DataCard
 from harness.errors import DataError, Problem
 from harness.fingerprint import canonical, fingerprint, share
 from harness.plan.columns import Columns, Fault, Row, parse_line, shape
+from harness.plan.splits import Groups, Sharing, confirming, confirming_together
 from harness.records import JsonValue, Sample, Split
 
 # A file with one systematic mistake has it in every row: the first ones tell the story.
 LISTED_PROBLEMS = 20
 # One sample has no standard error, so it can neither choose nor confirm anything.
 SMALLEST_SPLIT = 2
+# How far the share of the confirm split may be from what was asked before groups are said to be too large.
+UNEVEN = 0.1
 
 RowCheck: TypeAlias = Callable[[Row], "str | None"]
 
@@ -63,7 +66,7 @@ class Selection:
 
 
 class Rows:
-    """The samples of a data set, split once and for all by their ids.
+    """The samples of a data set, split once and for all by their ids, or by their groups.
 
     A row is in the confirm split when `share("split", id)` is below the confirm share: the same id is on
     the same side in every run, whatever rows stand around it. Both splits are given in the order of
@@ -71,6 +74,7 @@ class Rows:
     samples in the same order. A limit keeps the first rows by `share("limit", id)` of each split, in
     proportion, so that a smaller limit takes a part of what a larger one takes. With strata, the rows of each
     value with the lowest `share("split", id)` are in the confirm split, as many as are its share of them.
+    Where rows have groups, a whole group is on one side, see `splits`: what is alike can confirm nothing.
     """
 
     def __init__(self, source: RowSource, selection: Selection, index: _Index) -> None:
@@ -78,7 +82,11 @@ class Rows:
         self._index = index
         self._seed = selection.seed
         self._prefix = selection.prefix
-        sides = _limited(index, _sides(index, selection), selection.limit)
+        self._groups = index.groups()
+        whole = _sides(index, self._groups, selection)
+        _refuse_few_groups(self._groups, whole, source, selection)
+        self.notes = _uneven(self._groups, whole, selection)
+        sides = _limited(index, whole, selection.limit)
         self._order: dict[Split, tuple[str, ...]] = {
             split: self._given(sorted((index.ids[p] for p in positions), key=lambda i: share(self._seed, i)))
             for split, positions in sides.items()
@@ -122,12 +130,13 @@ class Rows:
         own = sample_id.removeprefix(self._prefix).removesuffix(self._index.suffixes.get(position, ""))
         if isinstance(row, Fault) or row.id != own:
             raise DataError([self._problem(line, "changed while the run was going on; start it again")])
+        group = None if self._groups is None else self._groups.of(position)
         return Sample(
             id=sample_id,
             inputs=row.inputs,
             target=row.target,
             split=split,
-            group=None if row.group is None else self._prefix + row.group,
+            group=None if group is None else self._prefix + group,
             metadata=row.metadata,
         )
 
@@ -162,7 +171,8 @@ def open_rows(source: RowSource, selection: Selection, check: RowCheck | None = 
     """Read all rows once, check them, and give an index over them.
 
     check: called with each usable row, in file order; gives a message when it will not do.
-    Raises DataError with at most 20 bad rows listed, or when a split would hold fewer than 2 samples.
+    Raises DataError with at most 20 bad rows listed, or when a split would hold fewer than 2 samples or
+    groups.
     """
     index = _Index(selection.stratify)
     faults: list[Problem] = []
@@ -197,6 +207,7 @@ class _Index:
     def __init__(self, stratify: str | None = None) -> None:
         self.ids: list[str] = []
         self.strata = array("L")
+        self._sharing = Sharing()
         self._stratify = stratify
         self._values: dict[str, int] = {}
         self.offsets = array("Q")
@@ -229,15 +240,21 @@ class _Index:
                 return Fault(f"has no metadata {self._stratify!r}, which task.stratify names; add it")
             value = row.target if self._stratify == "target" else row.metadata[self._stratify]
             self.strata.append(self._values.setdefault(canonical(value), len(self._values)))
+        self._sharing.add(len(self.ids), row.shared)
         self._positions[sample_id] = len(self.ids)
         self.ids.append(sample_id)
         self.offsets.append(offset)
         self.lines.append(line)
         return row
 
-    def split_key(self, position: int) -> str:
+    def groups(self) -> Groups | None:
+        """The groups of the rows, where there are any. Asked for once: what they were made from is let go."""
+        sharing, self._sharing = self._sharing, Sharing()
+        return sharing.groups(self.names())
+
+    def names(self) -> list[str]:
         """What decides the split: rows of equal content stay on the same side."""
-        return self.ids[position].removesuffix(self.suffixes.get(position, ""))
+        return [one.removesuffix(self.suffixes.get(position, "")) for position, one in enumerate(self.ids)]
 
     def _numbered(self, made_id: str) -> str:
         copies = self._copies[made_id] = self._copies.get(made_id, 0) + 1
@@ -273,28 +290,15 @@ def _record(raw: bytes, *, converted: bool) -> tuple[int, dict[str, JsonValue]] 
     return 0, record
 
 
-def _sides(index: _Index, selection: Selection) -> dict[Split, list[int]]:
+def _sides(index: _Index, groups: Groups | None, selection: Selection) -> dict[Split, list[int]]:
+    if groups is None:
+        chosen = confirming(index.names(), index.strata, selection.confirm)
+    else:
+        chosen = confirming_together(groups, index.strata, selection.confirm)
     sides: dict[Split, list[int]] = {"search": [], "confirm": []}
-    places = [share("split", index.split_key(position)) for position in range(len(index.ids))]
-    ends = _ends(index.strata, places, selection.confirm)
-    for position, place in enumerate(places):
-        end = ends[index.strata[position]] if ends else selection.confirm
-        side: Split = "confirm" if place < end else "search"
-        sides[side].append(position)
+    for position, confirms in enumerate(chosen):
+        sides["confirm" if confirms else "search"].append(position)
     return sides
-
-
-def _ends(strata: Sequence[int], places: Sequence[float], confirm: float) -> list[float]:
-    """By stratum, the place below which its rows confirm; empty without strata."""
-    members: list[list[float]] = [[] for _ in range(max(strata, default=-1) + 1)]
-    for stratum, place in zip(strata, places, strict=False):
-        members[stratum].append(place)
-    ends: list[float] = []
-    for of_one in members:
-        count = round(confirm * len(of_one))
-        # Copies of a row have one place, and so one side.
-        ends.append(sorted(of_one)[count] if count < len(of_one) else 1.0)
-    return ends
 
 
 def _limited(index: _Index, sides: dict[Split, list[int]], limit: int | None) -> dict[Split, list[int]]:
@@ -319,3 +323,39 @@ def _refuse_thin_splits(rows: Rows, source: RowSource, selection: Selection) -> 
                 f"{SMALLEST_SPLIT}; add rows, {raised}or change aim.confirm ({selection.confirm:g})"
             )
             raise DataError([Problem(source.shown, None, "", message)])
+
+
+def _refuse_few_groups(
+    groups: Groups | None, sides: Mapping[Split, Sequence[int]], source: RowSource, selection: Selection
+) -> None:
+    """One group has no standard error, as one sample has none."""
+    if groups is None:
+        return
+    for split, positions in sides.items():
+        found = len({groups.owners[position] for position in positions})
+        if found < SMALLEST_SPLIT:
+            name, size = groups.largest()
+            message = (
+                f"leaves {found} of {len(groups.names)} groups in the {split} split, which needs at least "
+                f"{SMALLEST_SPLIT}: rows of a group stay together, and the largest, {name!r}, has {size} of "
+                f"{len(groups.owners)} rows; divide large ones, add rows of others, or change aim.confirm "
+                f"({selection.confirm:g})"
+            )
+            raise DataError([Problem(source.shown, None, "", message)])
+
+
+def _uneven(
+    groups: Groups | None, sides: Mapping[Split, Sequence[int]], selection: Selection
+) -> tuple[str, ...]:
+    if groups is None:
+        return ()
+    total = len(groups.owners)
+    found = len(sides["confirm"]) / total
+    if abs(found - selection.confirm) <= UNEVEN:
+        return ()
+    name, size = groups.largest()
+    told = (
+        f"the confirm split has {found:.0%} of the rows, not {selection.confirm:.0%}: rows of a group stay "
+        f"together, and the largest, {name!r}, has {size} of {total} rows"
+    )
+    return (told,)

@@ -53,13 +53,12 @@ class TargetCheck:
 
 
 def sample_of(row: Row) -> Sample:
-    """The row as a sample, for a scorer to look at; which split it is in does not matter here."""
+    """The row as a sample, for a scorer to look at; neither its split nor its group matters here."""
     return Sample(
         id=row.id,
         inputs=row.inputs,
         target=row.target,
         split="search",
-        group=row.group,
         metadata=row.metadata,
     )
 

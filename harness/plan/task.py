@@ -17,7 +17,7 @@ from harness.plan.rows import Rows
 from harness.plan.shots import Shots
 from harness.prompts import Prompt, written_out
 from harness.records import JsonValue, Message, Purpose, Sample
-from harness.scores.combined import judges_in
+from harness.scores.combined import code_of, judges_in
 from harness.scores.judge import Judge
 from harness.scores.scorer import RepeatScorer, Scorer
 
@@ -122,11 +122,13 @@ class Task:
 
 def asked_of(task: Task) -> dict[str, object]:
     """What is asked and how it is judged."""
+    code = code_of((*task.scorers, *task.repeat_scorers))
     return {
         "prompts": {name: prompt.source for name, prompt in task.prompts.items()},
         "scorers": [(one.name, one.version) for one in (*task.scorers, *task.repeat_scorers)],
         "scorer_forms": task.scorer_forms,
         "metric": task.metric,
+        **({"code": code} if code else {}),
         **({"shots": task.shots} if task.shots else {}),
         **({} if task.long_inputs is None else {"long_inputs": task.long_inputs.form()}),
     }

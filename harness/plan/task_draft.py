@@ -252,9 +252,9 @@ def joined(experiment: str, drafts: Sequence[TaskDraft]) -> Task:
 
 
 def row_notes(task: Task) -> list[str]:
-    """What a reader of a plan of several tasks should know of their rows."""
+    """What a reader of a plan should know of its rows."""
     if not isinstance(task.rows, JoinedRows):
-        return []
+        return list(task.rows.notes)
     found = [
         f"task {name}: {used} of {there} samples are asked, so that each task has the share of samples that "
         "its weight gives it"
@@ -262,6 +262,8 @@ def row_notes(task: Task) -> list[str]:
     ]
     same: dict[str, list[str]] = {}
     for part in task.parts:
+        if isinstance(part.rows, Rows):
+            found += [f"task {part.name}: {note}" for note in part.rows.notes]
         same.setdefault(part.rows.card.sha256, []).append(part.name)
     return found + [
         f"tasks {' and '.join(names)} ask about the same rows: intervals take tasks as independent, and may "

@@ -25,9 +25,16 @@ POOLINGS = ("mean", "max")
 
 
 def make_vector_space(
-    search: SearchSpec, models: Mapping[str, Model], prompts: Sequence[str], problems: Problems
+    search: SearchSpec,
+    models: Mapping[str, Model],
+    prompts: Sequence[str],
+    types: Mapping[str, Choices],
+    problems: Problems,
 ) -> Space:
-    """The space of these models and prompt variants; what makes no sense for vectors is noted."""
+    """The space of these models and prompt variants; what makes no sense for vectors is noted.
+
+    types: by model, what it may be told that texts are for.
+    """
     for name in SEARCHABLE:
         if getattr(search, name) is not None:
             problems.add(("search", name), "is a setting of models that write; embedding models take none")
@@ -47,7 +54,10 @@ def make_vector_space(
     dimensions = [dimension_of(name, one) for name, one in (*sent.items(), *search.local().items())]
     _check_local(dimensions, problems)
     _refuse_unshortened(search, models, problems)
-    made = {name: tuple(_fitting(model, dimensions, problems)) for name, model in models.items()}
+    made = {
+        name: (*_fitting(model, dimensions, problems), *([types[name]] if name in types else ()))
+        for name, model in models.items()
+    }
     if search.sampler == "grid":
         refuse_endless(made, problems)
     first = prompts[0] if prompts else ""
@@ -68,7 +78,7 @@ def unshortened(search: SearchSpec, models: Mapping[str, Model]) -> list[str]:
 
 def unasked(search: VectorSearchSpec, problems: Problems) -> None:
     """Note what is searched of vectors in a task that has none."""
-    for name in (SIZE, *LOCAL):
+    for name in (SIZE, "input_type", *LOCAL):
         if getattr(search, name) is not None:
             problems.add(
                 ("search", name),
@@ -144,5 +154,5 @@ def _start(dimension: Dimension) -> JsonValue:
 def _default(model: str, prompt: str, dimensions: Sequence[Dimension]) -> Settings:
     values = {dimension.name: _start(dimension) for dimension in dimensions}
     local: dict[str, JsonValue] = {name: value for name, value in values.items() if name in LOCAL}
-    sent = {name: value for name, value in values.items() if name not in LOCAL}
+    sent = {name: value for name, value in values.items() if name not in LOCAL and value is not None}
     return replace(Settings(model=model, prompt=prompt), extra=sent, local=local)

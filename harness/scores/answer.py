@@ -53,6 +53,15 @@ class Scorer(Protocol):
 
 
 @runtime_checkable
+class Slow(Protocol):
+    """A scorer whose work can begin before its judgement is asked for."""
+
+    def begin(self, answer: Answer) -> None:
+        """Begin, and return at once; `score` of the same answer waits for the end."""
+        ...
+
+
+@runtime_checkable
 class RepeatScorer(Protocol):
     """Judges all answers to one sample together, such as how far they agree; else as a `Scorer`."""
 

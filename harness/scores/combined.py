@@ -7,13 +7,14 @@ never taken for a 0; that of a judge comes from the replies that it was given, w
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from harness.errors import UsageError
 from harness.scores.answer import Answer, AnyScorer, Scorer, judged, sample_fault, target_label
 from harness.scores.judge import Judge, Said
+from harness.scores.own import Own, OwnRepeats
 
 if TYPE_CHECKING:
     from harness.records import Sample, Score
@@ -146,12 +147,22 @@ class Weighted(Composition):
         return judged(self, answer, value, label=_label(scores), reason=reason)
 
 
+def leaves(scorer: AnyScorer | Judge) -> tuple[AnyScorer | Judge, ...]:
+    """The scorers and judges that this one is made of, in order; itself when it is made of none."""
+    if not isinstance(scorer, Composition):
+        return (scorer,)
+    return tuple(leaf for part in scorer.scorers for leaf in leaves(part))
+
+
 def judges_in(scorer: AnyScorer | Judge) -> tuple[Judge, ...]:
     """The judges that this scorer is or is made of, in order."""
-    if isinstance(scorer, Judge):
-        return (scorer,)
-    parts = scorer.scorers if isinstance(scorer, Composition) else ()
-    return tuple(judge for part in parts for judge in judges_in(part))
+    return tuple(leaf for leaf in leaves(scorer) if isinstance(leaf, Judge))
+
+
+def code_of(scorers: Iterable[AnyScorer | Judge]) -> dict[str, str]:
+    """Fingerprints of the code that these scorers were loaded from, by name; of own ones alone."""
+    own = (leaf for scorer in scorers for leaf in leaves(scorer) if isinstance(leaf, Own | OwnRepeats))
+    return {scorer.name: scorer.code for scorer in own if scorer.code}
 
 
 def with_judges(scorer: Scorer | Judge, judges: Mapping[str, Judge]) -> Scorer | Judge:

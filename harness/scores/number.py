@@ -40,8 +40,8 @@ def _pattern(decimal: str) -> re.Pattern[str]:
     return re.compile(
         # Not inside a word, a version or a power: GPT-4 holds 4, 3-5 ends in 5, v2.0 and x^2 hold none.
         rf"(?<![A-Za-z0-9^])(?<!\d{mark})(?<!\^[-+{{])(?P<sign>[+-]?)[$€£¥]?"
-        rf"(?P<whole>\d{{1,3}}(?:[{grouping}'_]\d{{3}})+(?!\d)|\d+)?"
-        rf"(?(whole)(?:{mark}(?P<part>\d+))?|{mark}(?P<only_part>\d+))"
+        rf"(?P<whole>\d{{1,3}}(?:[{grouping}'_]\d{{3}})+(?!\d)|\d++)?"
+        rf"(?(whole)(?:{mark}(?P<part>\d++))?+|{mark}(?P<only_part>\d++))(?!{mark}\d)"
         r"(?:[eE](?P<exponent>[+-]?\d+)"
         r"|[\s_]?(?:[x*\u00d7\u00b7]|\\times|\\cdot)[\s_]?10\^\{?(?P<power>[+-]?\d+)\}?"
         r"|\^\{?(?P<raised>[+-]?\d+)\}?)?"

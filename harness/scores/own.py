@@ -14,8 +14,9 @@ import math
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 from harness.errors import UsageError
@@ -40,11 +41,15 @@ class Permission:
 
 @dataclass(frozen=True)
 class Own:
-    """A scorer of a user's own. judge: what gives a truth value, a number from 0 to 1, or a `Score`."""
+    """A scorer of a user's own. judge: what gives a truth value, a number from 0 to 1, or a `Score`.
+
+    code: fingerprint of the module it was loaded from; empty where its form has one.
+    """
 
     judge: Callable[[Answer], object]
     name: str
     version: int = 1
+    code: str = ""
 
     def score(self, answer: Answer) -> Score:
         """The judgement, under the name and version of the scorer; unscored when there is none."""
@@ -58,6 +63,7 @@ class OwnRepeats:
     judge: Callable[[Sequence[Answer]], object]
     name: str
     version: int = 1
+    code: str = ""
 
     def score_repeats(self, answers: Sequence[Answer]) -> Score:
         """The judgement, under the name and version of the scorer; unscored when there is none."""
@@ -73,7 +79,8 @@ def named(path: str, given: JsonValue | Mapping[str, JsonValue], makers: Makers)
     module_name, _, attribute = path.partition(":")
     with _working_folder():
         try:
-            found = getattr(importlib.import_module(module_name), attribute)
+            module = importlib.import_module(module_name)
+            found = getattr(module, attribute)
         except Exception as error:
             raise UsageError(
                 f"scorer {path!r} cannot be loaded: {type(error).__name__}: {error}; expected module:name of "
@@ -82,7 +89,7 @@ def named(path: str, given: JsonValue | Mapping[str, JsonValue], makers: Makers)
     if not isinstance(found, type):
         if given is not None:
             raise UsageError(f"scorer {path!r} is a function and takes no arguments; found {given!r:.80}")
-        return wrapped(found)
+        return _coded(wrapped(found), module)
     if not dataclasses.is_dataclass(found):
         raise UsageError(
             f"scorer {path!r} is a class, but no dataclass: its fields are the arguments of a spec"
@@ -91,10 +98,17 @@ def named(path: str, given: JsonValue | Mapping[str, JsonValue], makers: Makers)
         arguments = cast("Mapping[str, JsonValue]", given)
     else:
         arguments = {} if given is None else {first_argument(found): given}
-    return wrapped(build(f"scorer {path!r}", cast("type[object]", found), arguments, makers))
+    return _coded(wrapped(build(f"scorer {path!r}", cast("type[object]", found), arguments, makers)), module)
 
 
-def wrapped(thing: object) -> AnyScorer:
+def _coded(scorer: Own | OwnRepeats, module: ModuleType) -> Own | OwnRepeats:
+    try:
+        return replace(scorer, code=fingerprint(inspect.getsource(module)))
+    except (OSError, TypeError):
+        return scorer  # compiled: its version alone says that it is another one
+
+
+def wrapped(thing: object) -> Own | OwnRepeats:
     """The object as a scorer: a function of an answer, or an instance with `score` or `score_repeats`.
 
     Its name is `name`, else that of the function; its version `version`, else 1. Raises UsageError for

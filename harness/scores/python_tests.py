@@ -6,9 +6,14 @@ model wrote is run in `sandbox`, never here.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import takewhile
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from harness.errors import UsageError
@@ -19,11 +24,15 @@ from harness.scores.sandbox import Ran, run, unavailable
 if TYPE_CHECKING:
     from harness.records import JsonValue, Sample, Score
 
-BLOCK = re.compile(r"```(?:python3?|py)?[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL | re.IGNORECASE)
+# The first line of a fenced block of Markdown; what stands behind it names the language, if anything does.
+FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<marks>`{3,}|~{3,})[ \t]*(?P<language>[\w+.-]*)[^`]*")
+LANGUAGES = ("", "python", "python3", "py", "py3")
+FUTURE = re.compile(r"^from __future__ import .*\n?", re.MULTILINE)
 # An answer that is longer is no program that somebody asked for.
 LONGEST_CODE = 100_000
 # Reports judge the same answers again; what a program did is remembered for so many of them.
 REMEMBERED = 10_000
+INDENT = "    "
 
 
 @dataclass(frozen=True)
@@ -33,8 +42,8 @@ class PythonTests:
     seconds: for one answer, of wall clock and of CPU. memory_mb: of address space. The target is Python text,
     or a list of such texts that are run one after the other; an `assert` that fails, any exception, and an
     exit before the end of the tests give 0. The code is the first fenced block of the answer that defines the
-    wanted function, else the first fenced block, else the whole answer. Only the standard library can be
-    imported.
+    wanted function, else the first one, else the whole answer; blocks in other languages do not count. Only
+    the standard library can be imported.
 
     In HumanEval's format, the sample has a field `entry_point` (and `prompt`, the head of the function),
     among its inputs or metadata: the answer may then be the function as a whole or its body alone, what
@@ -55,8 +64,10 @@ class PythonTests:
     memory_mb: int = 512
     isolation: Literal["kernel", "limits"] = "kernel"
     name: str = "python_tests"
-    version: int = field(default=1, init=False)
-    _known: dict[str, Ran] = field(default_factory=dict[str, Ran], init=False, repr=False, compare=False)
+    version: int = field(default=2, init=False)
+    _known: dict[str, Future[Ran]] = field(
+        default_factory=dict[str, "Future[Ran]"], init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if not 0 < self.seconds <= 3600:
@@ -82,9 +93,16 @@ class PythonTests:
         program = _program(answer)
         if not program:
             return judged(self, answer, 0.0, reason="the answer is empty")
-        ran = self._run(program)
+        ran = self._run(program).result()
         value = None if not ran.safe else float(ran.passed)
         return judged(self, answer, value, reason=ran.reason)
+
+    def begin(self, answer: Answer) -> None:
+        """Start the answer's program, beside others; `score` waits for its end."""
+        if self.fault(answer.sample) is None and len(answer.text) <= LONGEST_CODE:
+            program = _program(answer)
+            if program:
+                self._run(program)
 
     def fault(self, sample: Sample) -> str | None:
         """Why no answer to this sample could be judged: tests that are no Python."""
@@ -101,38 +119,78 @@ class PythonTests:
         """None: tests are no label, and finding out must not run them."""
         return None
 
-    def _run(self, program: str) -> Ran:
+    def _run(self, program: str) -> Future[Ran]:
         key = fingerprint(program)
         known = self._known.get(key)
         if known is None:
             isolated = self.isolation == "kernel"
-            known = run(program, seconds=self.seconds, memory_mb=self.memory_mb, isolated=isolated)
-            if len(self._known) < REMEMBERED:
-                self._known[key] = known
+            known = _pool().submit(
+                run, program, seconds=self.seconds, memory_mb=self.memory_mb, isolated=isolated
+            )
+            self._known[key] = known
+            if len(self._known) > REMEMBERED:
+                del self._known[next(iter(self._known))]
         return known
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """As many programs at a time as there are cores."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="programs")
 
 
 def _program(answer: Answer) -> str:
     """The answer's code with its tests behind it; empty when there is no code."""
     entry, prompt = _text(answer.sample, "entry_point"), _text(answer.sample, "prompt")
-    defined = re.compile(rf"^(?:async )?def {re.escape(entry)}\b", re.MULTILINE) if entry else None
-    blocks = BLOCK.findall(answer.text)
+    name = re.escape(entry)
+    defined = (
+        re.compile(rf"^(?:(?:async )?def {name}\b|{name} *(?::[^=\n]+)?=)", re.MULTILINE) if entry else None
+    )
+    blocks = list(_blocks(answer.text))
     wanted = [block for block in blocks if defined and defined.search(block)]
-    code = (wanted or blocks or [answer.text])[0]
+    code = (wanted or blocks or ["\n".join(answer.text.splitlines())])[0]
     if not code.strip():
         return ""
     tests = _tests(answer.sample.target)
     if defined is None:
         return f"{code}\n\n{tests}\n"
+    # Only at the top of a program may these stand.
+    future, code = "".join(FUTURE.findall(code)), FUTURE.sub("", code)
     head = defined.search(prompt)
     if defined.search(code):
         # Imports and other functions that the prompt gives, without the head that the answer repeats.
         code = f"{prompt[: head.start()] if head else ''}\n{code}"
     else:
-        # Many interfaces cut white space at the ends of an answer, and with it the first line's indentation.
-        code = f"{prompt}{'' if code[0].isspace() else '    '}{code}"
+        code = f"{prompt}{_indented(code)}"
     call = f"check({entry})\n" if re.search(r"^def check\b", tests, re.MULTILINE) else ""
-    return f"{code}\n\n{tests}\n{call}"
+    return f"{future}{code}\n\n{tests}\n{call}"
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """The fenced blocks that may hold Python, each without the indentation that all its lines share."""
+    lines = iter(text.splitlines())
+    for line in lines:
+        fence = FENCE.fullmatch(line)
+        if fence is None:
+            continue
+        end = re.compile(rf"[ \t]*{fence['marks'][0]}{{{len(fence['marks'])},}}[ \t]*")
+        inside = list(takewhile(lambda one: end.fullmatch(one) is None, lines))  # noqa: B023 - used at once
+        if fence["language"].lower() in LANGUAGES:
+            yield textwrap.dedent("\n".join(inside))
+
+
+def _indented(body: str) -> str:
+    """The body of a function, as deep as it belongs.
+
+    Many interfaces cut white space at the ends of an answer, and with it the first line's indentation; others
+    cut that of all lines.
+    """
+    first, *more = body.splitlines()
+    if first[:1].isspace():
+        return body
+    depths = [len(line) - len(line.lstrip()) for line in more if line.strip()]
+    shallow = 0 in depths or (first.rstrip().endswith(":") and depths and depths[0] <= len(INDENT))
+    return textwrap.indent(body, INDENT) if shallow else INDENT + body
 
 
 def _tests(target: JsonValue) -> str:

@@ -2,14 +2,13 @@
 
 In: one JSON object on standard input. Out: on the descriptor it names, a token when the program came to its
 end, or what stopped it. This file is run by path in a fresh interpreter, imports the standard library alone,
-and nothing of the package imports it. What the kernel refuses from here on:
+and nothing of the package imports it. What the kernel lets it do from here on:
 
-- Landlock: reading but for the standard library and system libraries, writing but for the working folder,
-  TCP,
-  signals and abstract sockets to anything outside.
-- seccomp: new processes and programs, sockets of every kind, signals to others, tracing, namespaces, mounts,
-  changes
-  of modes and owners, shared memory that outlives the process, and raising a limit again.
+- Landlock: reading the standard library and system libraries, writing in the working folder; no TCP, no
+  signals and no abstract sockets to anything outside.
+- seccomp: the calls listed below and no others, which leaves out new processes and programs, sockets of every
+  kind, signals to others, tracing, namespaces, mounts, modes and owners, shared memory that outlives the
+  process, the priority of others, and raising a limit again.
 
 Source: Linux, Documentation/userspace-api/landlock.rst and seccomp_filter.rst; numbers of system calls as in
 the kernel's tables for x86-64 and for arm64.
@@ -45,34 +44,49 @@ KINDS = {1: (13, 0, 0), 2: (14, 0, 0), 3: (15, 0, 0), 4: (15, 2, 0), 5: (16, 2, 
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo")
 
 # (x86-64, arm64); None where a machine has no such call.
-REFUSED: dict[str, tuple[int, int | None]] = {
-    "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281),
-    "socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "bind": (49, 200),
-    "tkill": (200, 130), "ptrace": (101, 117), "rt_sigqueueinfo": (129, 138),
-    "rt_tgsigqueueinfo": (297, 240), "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424),
-    "pidfd_getfd": (438, 438), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
-    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51),
-    "unshare": (272, 97), "setns": (308, 268), "open_tree": (428, 428), "move_mount": (429, 429),
-    "fsopen": (430, 430), "bpf": (321, 280), "perf_event_open": (298, 241), "add_key": (248, 217),
-    "request_key": (249, 218), "keyctl": (250, 219), "init_module": (175, 105),
-    "finit_module": (313, 273), "delete_module": (176, 106), "kexec_load": (246, 104),
-    "kexec_file_load": (320, 294), "reboot": (169, 142), "swapon": (167, 224), "swapoff": (168, 225),
-    "sethostname": (170, 161), "setdomainname": (171, 162), "settimeofday": (164, 170),
-    "clock_settime": (227, 112), "clock_adjtime": (305, 266), "adjtimex": (159, 171), "iopl": (172, None),
-    "ioperm": (173, None), "io_uring_setup": (425, 425), "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427), "memfd_create": (319, 279), "memfd_secret": (447, 447),
-    "shmget": (29, 194), "shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190),
-    "mq_open": (240, 180), "setrlimit": (160, 164), "setpriority": (141, 140),
-    "sched_setscheduler": (144, 119), "sched_setattr": (314, 274), "setsid": (112, 157),
-    "setpgid": (109, 154), "prctl": (157, 167), "chmod": (90, None), "fchmod": (91, 52),
-    "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, None), "fchown": (93, 55),
-    "lchown": (94, None), "fchownat": (260, 54), "setxattr": (188, 5), "lsetxattr": (189, 6),
-    "fsetxattr": (190, 7), "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
-    "truncate": (76, 45), "utime": (132, None), "utimes": (235, None), "futimesat": (261, None),
-    "utimensat": (280, 88), "mknod": (133, None), "acct": (163, 89), "mknodat": (259, 33),
-    "quotactl": (179, 60), "syslog": (103, 116), "userfaultfd": (323, 282),
-    "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "fanotify_init": (300, 262),
+ALLOWED: dict[str, tuple[int, int | None]] = {
+    "read": (0, 63), "write": (1, 64), "readv": (19, 65), "writev": (20, 66), "pread64": (17, 67),
+    "pwrite64": (18, 68), "preadv": (295, 69), "pwritev": (296, 70), "lseek": (8, 62), "close": (3, 57),
+    "close_range": (436, 436), "dup": (32, 23), "dup2": (33, None), "dup3": (292, 24), "pipe": (22, None),
+    "pipe2": (293, 59), "open": (2, None), "openat": (257, 56), "openat2": (437, 437), "stat": (4, None),
+    "lstat": (6, None), "fstat": (5, 80), "newfstatat": (262, 79), "statx": (332, 291),
+    "access": (21, None), "faccessat": (269, 48), "faccessat2": (439, 439), "readlink": (89, None),
+    "readlinkat": (267, 78), "getdents": (78, None), "getdents64": (217, 61), "getcwd": (79, 17),
+    "chdir": (80, 49), "fchdir": (81, 50), "mkdir": (83, None), "mkdirat": (258, 34), "rmdir": (84, None),
+    "unlink": (87, None), "unlinkat": (263, 35), "rename": (82, None), "renameat": (264, 38),
+    "renameat2": (316, 276), "ftruncate": (77, 46), "fallocate": (285, 47), "fsync": (74, 82),
+    "fdatasync": (75, 83), "flock": (73, 32), "fadvise64": (221, 223), "statfs": (137, 43),
+    "fstatfs": (138, 44), "umask": (95, 166), "sendfile": (40, 71), "copy_file_range": (326, 285),
+    "brk": (12, 214), "mmap": (9, 222), "munmap": (11, 215), "mprotect": (10, 226), "mremap": (25, 216),
+    "madvise": (28, 233), "mincore": (27, 232), "msync": (26, 227), "membarrier": (324, 283),
+    "futex": (202, 98), "set_robust_list": (273, 99), "set_tid_address": (218, 96), "rseq": (334, 293),
+    "arch_prctl": (158, None), "gettid": (186, 178), "getpid": (39, 172), "getppid": (110, 173),
+    "getpgrp": (111, None), "getpgid": (121, 155), "getsid": (124, 156), "getuid": (102, 174),
+    "geteuid": (107, 175), "getgid": (104, 176), "getegid": (108, 177), "getgroups": (115, 158),
+    "getresuid": (118, 148), "getresgid": (120, 150), "getrlimit": (97, 163), "getrusage": (98, 165),
+    "times": (100, 153), "uname": (63, 160), "sysinfo": (99, 179), "getrandom": (318, 278),
+    "getcpu": (309, 168), "getpriority": (140, 141), "sched_yield": (24, 124),
+    "sched_getaffinity": (204, 123), "sched_getparam": (143, 121), "sched_getscheduler": (145, 120),
+    "sched_get_priority_max": (146, 125), "sched_get_priority_min": (147, 126),
+    "sched_rr_get_interval": (148, 127), "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135),
+    "rt_sigreturn": (15, 139), "rt_sigpending": (127, 136), "rt_sigsuspend": (130, 133),
+    "rt_sigtimedwait": (128, 137), "sigaltstack": (131, 132), "pause": (34, None), "alarm": (37, None),
+    "getitimer": (36, 102), "setitimer": (38, 103), "timer_create": (222, 107), "timer_settime": (223, 110),
+    "timer_gettime": (224, 108), "timer_getoverrun": (225, 109), "timer_delete": (226, 111),
+    "nanosleep": (35, 101), "clock_nanosleep": (230, 115), "clock_gettime": (228, 113),
+    "clock_getres": (229, 114), "gettimeofday": (96, 169), "time": (201, None),
+    "restart_syscall": (219, 128), "select": (23, None), "pselect6": (270, 72), "poll": (7, None),
+    "ppoll": (271, 73), "epoll_create": (213, None), "epoll_create1": (291, 20), "epoll_ctl": (233, 21),
+    "epoll_wait": (232, None), "epoll_pwait": (281, 22), "epoll_pwait2": (441, 441), "eventfd": (284, None),
+    "eventfd2": (290, 19), "wait4": (61, 260), "waitid": (247, 95), "exit": (60, 93),
+    "exit_group": (231, 94),
 }  # fmt: skip
+# Of these calls a few commands: of fcntl those on flags, locks and copies of a descriptor (not who gets its
+# signals), of ioctl those on flags, what is there to read, and whether it is a terminal.
+FCNTL, IOCTL = (72, 25), (16, 29)
+FLAGS, LOCKS, SIZE = (0, 1, 2, 3, 4, 1030), (5, 6, 7, 36, 37, 38), (1032,)
+OF_FCNTL = (*FLAGS, *LOCKS, *SIZE)
+OF_IOCTL = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 CLONE, CLONE3, KILL, TGKILL, PRLIMIT = (56, 220), (435, 435), (62, 129), (234, 131), (302, 261)
 CLONE_THREAD = 0x10000
@@ -144,32 +158,28 @@ def program() -> list[tuple[int, int, int, int]]:
     allow, kill = (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, KILL_PROCESS)
     steps = [(LOAD, 0, 0, ARCH), (EQUAL, 1, 0, arch), kill, (LOAD, 0, 0, NR)]
     steps += [(AT_LEAST, 0, 1, OTHER_ABI), kill]
-    for numbers in REFUSED.values():
+    for numbers in ALLOWED.values():
         number = numbers[column]
         if number is not None:
-            steps += [(EQUAL, 0, 1, number), refuse]
+            steps += [(EQUAL, 0, 1, number), allow]
     # The C library falls back to clone, whose flags can be seen here: threads may be made, processes not.
     steps += [(EQUAL, 0, 1, CLONE3[column]), gone]
-    steps += [
-        (EQUAL, 0, 4, CLONE[column]),
-        (LOAD, 0, 0, ARGUMENTS),
-        (ANY_BIT, 1, 0, CLONE_THREAD),
-        refuse,
-        allow,
-    ]
-    for numbers in (KILL, TGKILL):
-        steps += [
-            (EQUAL, 0, 4, numbers[column]),
-            (LOAD, 0, 0, ARGUMENTS),
-            (EQUAL, 1, 0, os.getpid()),
-            refuse,
-            allow,
-        ]
+    threads = [(LOAD, 0, 0, ARGUMENTS), (ANY_BIT, 1, 0, CLONE_THREAD), refuse, allow]
     # Reading a limit is fine, setting one is not: the third argument is where the new one stands.
-    steps += [(EQUAL, 0, 6, PRLIMIT[column])]
-    for half in (0, 4):
-        steps += [(LOAD, 0, 0, ARGUMENTS + 16 + half), (EQUAL, 1, 0, 0), refuse]
-    return [*steps, allow]
+    halves = [(LOAD, 0, 0, ARGUMENTS + 16), (LOAD, 0, 0, ARGUMENTS + 20)]
+    reading = [step for half in halves for step in (half, (EQUAL, 1, 0, 0), refuse)]
+    checks = [(CLONE, threads), (PRLIMIT, [*reading, allow])]
+    for call, place, values in (
+        (KILL, 0, [os.getpid()]),
+        (TGKILL, 0, [os.getpid()]),
+        (FCNTL, 1, OF_FCNTL),
+        (IOCTL, 1, OF_IOCTL),
+    ):
+        known = [step for value in values for step in ((EQUAL, 0, 1, value), allow)]
+        checks.append((call, [(LOAD, 0, 0, ARGUMENTS + 8 * place), *known, refuse]))
+    for call, check in checks:
+        steps += [(EQUAL, 0, len(check), call[column]), *check]
+    return [*steps, refuse]
 
 
 def checked(result: int, what: str) -> None:

@@ -30,6 +30,7 @@ from harness.scores.arguments import Makers, build, first_argument
 from harness.scores.behaviour import Complete, Length, Refusal
 from harness.scores.choice import Choice
 from harness.scores.combined import AllOf, AnyOf, Weighted
+from harness.scores.fields import Fields
 from harness.scores.judge import Judge
 from harness.scores.judges import JUDGES, build_judge
 from harness.scores.naming import unknown_name
@@ -37,7 +38,7 @@ from harness.scores.number import Number
 from harness.scores.own import ALLOW, GIVEN, Permission, handed_over, named
 from harness.scores.python_tests import PythonTests
 from harness.scores.repeats import Consistency, Diversity
-from harness.scores.structured import Fields, Json, JsonSchema
+from harness.scores.structured import Json, JsonSchema
 from harness.scores.text import Contains, Exact, IContains, Regex, StartsWith
 from harness.scores.words import Bleu, Chrf, Levenshtein, Rouge, SquadExact, TokenF1
 

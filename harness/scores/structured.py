@@ -12,27 +12,24 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import UsageError
 from harness.scores.answer import Answer, judged
 from harness.scores.patterns import repeats_ambiguously
-from harness.scores.text import folded
+from harness.scores.text import ends
 
 if TYPE_CHECKING:
     from harness.records import JsonValue, Score
 
-# An answer that is one fenced block of Markdown and nothing else.
-FENCED = re.compile(r"\s*```[A-Za-z]*[ \t]*\n(?P<inside>.*?)\n?[ \t]*```\s*", re.DOTALL)
-# An answer is read this far: JSON of a model is short, and one that never ends is none.
-LONGEST_JSON = 2_000_000
+# The first line of an answer that is one fenced block of Markdown.
+FENCE = re.compile(r"```[A-Za-z]*[ \t]*")
+LONGEST_JSON = 2_000_000  # characters: JSON of a model is short, and what never ends is none
 LONGEST_REASON = 300
-# As JSON writes numbers: "007" is a name of three characters.
-NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,99})?(?:e[+-]?[0-9]{1,3})?")
-# Levels of a JSON value that are walked through; deeper ones are no data that somebody asked for.
-DEEPEST = 100
+# Keywords of JSON Schema whose keys are names, and those whose values are data.
+NAMING = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+DATA = ("const", "enum", "default", "examples")
 
 
 @dataclass(frozen=True)
@@ -59,8 +56,8 @@ class JsonSchema:
 
     schema: JSON Schema, draft 2020-12 unless its `$schema` says otherwise; `$ref` inside the schema only, for
     nothing is fetched. `format` is not checked, as the draft has it. strict: as for `json`. The reason names
-    the place of the first fault. A pattern that could take for ever on some answers is refused, as for
-    `regex`.
+    the place of the first fault. A pattern that could take for ever on some answers is refused, and a text of
+    more than 10,000 characters is read at both ends, as for `regex`.
     Source: JSON Schema 2020-12, by the library jsonschema.
     """
 
@@ -98,7 +95,7 @@ class JsonSchema:
     @cached_property
     def _validator(self) -> Any:
         from jsonschema import SchemaError
-        from jsonschema.validators import Draft202012Validator, validator_for
+        from jsonschema.validators import Draft202012Validator, extend, validator_for
 
         kind = validator_for(dict(self.schema), default=Draft202012Validator)
         try:
@@ -107,7 +104,7 @@ class JsonSchema:
             raise UsageError(
                 f"scorer {self.name!r}: schema is no JSON Schema: {error.message} (at {error.json_path})"
             ) from error
-        return kind(dict(self.schema))
+        return extend(kind, {"pattern": _searched})(dict(self.schema))
 
     def score(self, answer: Answer) -> Score:
         """Value 0 or 1; no label."""
@@ -121,57 +118,37 @@ class JsonSchema:
         return judged(self, answer, float(not fault), reason=fault)
 
 
-@dataclass(frozen=True)
-class Fields:
-    """F1 of the fields that were extracted rightly, from 0 to 1; the target is an object, the answer JSON.
+def _searched(_: Any, pattern: str, text: object, __: Any) -> Iterator[Exception]:
+    """The keyword `pattern` of JSON Schema, in time that does not run away with the text."""
+    from jsonschema import ValidationError
 
-    names: top-level fields that count; without them, all. strict: as for `json`. A right field is one with
-    the target's value: texts without regard to case, width and white space; numbers by value, `"3"` is 3 as
-    well; lists in any order; objects field by field. A null and an absent field are the same. 2 right /
-    (fields in the answer + fields in the target); 1 when both have none. The reason names what is missing and
-    what is too much. Unscored when the target is no object.
-    Source: slot F1, as in MUC (Chinchor 1992), with values compared as stated.
-    """
-
-    names: tuple[str, ...] = ()
-    strict: bool = False
-    name: str = "fields"
-    version: int = field(default=1, init=False)
-
-    def score(self, answer: Answer) -> Score:
-        """Value from 0 to 1; no label."""
-        target = answer.sample.target
-        if not isinstance(target, Mapping):
-            return judged(self, answer, None, reason=f"target {target!r:.80} is no object of fields")
-        value, fault = read_json(answer.text, strict=self.strict)
-        if not fault and not isinstance(value, Mapping):
-            fault = "the answer is JSON, but no object"
-        if fault:
-            return judged(self, answer, 0.0, reason=fault)
-        wanted, found = self._facts(target), self._facts(cast("Mapping[str, JsonValue]", value))
-        right, total = (wanted & found).total(), wanted.total() + found.total()
-        notes = [*_listed("missing or other", wanted - found), *_listed("too much or other", found - wanted)]
-        return judged(self, answer, 2 * right / total if total else 1.0, reason="; ".join(notes))
-
-    def _facts(self, fields: Mapping[str, JsonValue]) -> Counter[tuple[str, str]]:
-        chosen = {name: value for name, value in fields.items() if not self.names or name in self.names}
-        return Counter(_facts("", chosen, 0))
+    if isinstance(text, str) and not re.search(pattern, ends(text)):
+        yield ValidationError(f"{text[:80]!r} does not match {pattern!r}")
 
 
 def read_json(text: str, *, strict: bool) -> tuple[JsonValue, str]:
     """The JSON value of an answer and "", or `None` and why it is none."""
-    fenced = None if strict else FENCED.fullmatch(text[:LONGEST_JSON])
-    inside = text[:LONGEST_JSON] if fenced is None else fenced["inside"]
-    if not inside.strip():
+    inside = text.strip()
+    if len(inside) > LONGEST_JSON:
+        return None, f"longer than {LONGEST_JSON:,} characters"
+    if not strict:
+        inside = _unfenced(inside)
+    if not inside:
         return None, "the answer is empty"
     try:
-        return _DECODER.decode(inside.strip()), ""
+        return _DECODER.decode(inside), ""
     except json.JSONDecodeError as error:
         return None, f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
     except ValueError as error:
         return None, f"not JSON: {error}"
     except RecursionError:
         return None, "not JSON that can be read: nested too deeply"
+
+
+def _unfenced(text: str) -> str:
+    """The inside of a text that is one fenced block and nothing else, or the text as it is."""
+    first, _, rest = text.partition("\n")
+    return rest[:-3].strip() if FENCE.fullmatch(first) and rest.endswith("```") else text
 
 
 def _refuse(constant: str) -> float:
@@ -197,39 +174,13 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_
 
 
 def _keywords(schema: object) -> Iterator[tuple[str, object]]:
-    """Every key of a schema with its value, at any depth."""
+    """Every keyword of a schema with its value, at any depth; names that it gives to others are none."""
     if isinstance(schema, Mapping):
         for name, value in cast("Mapping[str, object]", schema).items():
             yield name, value
-            yield from _keywords(value)
+            named = name in NAMING and isinstance(value, Mapping)
+            inner = list(cast("Mapping[str, object]", value).values()) if named else value
+            yield from () if name in DATA else _keywords(inner)
     elif isinstance(schema, list | tuple):
         for value in cast("list[object]", schema):
             yield from _keywords(value)
-
-
-def _facts(path: str, value: JsonValue, depth: int) -> Iterator[tuple[str, str]]:
-    """What a value says, as pairs of a place and a plain text; the order of lists is no part of it."""
-    if isinstance(value, dict) and depth < DEEPEST:
-        for name, inner in value.items():
-            yield from _facts(f"{path}.{name}" if path else name, inner, depth + 1)
-    elif isinstance(value, list) and depth < DEEPEST:
-        for inner in value:
-            yield from _facts(f"{path}[]", inner, depth + 1)
-    elif value is not None:
-        yield path, "nested too deeply" if isinstance(value, dict | list) else _plain(value)
-
-
-def _plain(value: JsonValue) -> str:
-    if isinstance(value, bool):
-        return json.dumps(value)
-    text = " ".join(folded(value if isinstance(value, str) else repr(value)).split())
-    if not NUMBER.fullmatch(text):
-        return text
-    # In one spelling, and exact: identifiers of twenty digits differ by their last one.
-    plain = Decimal(text).normalize(Context(prec=len(text)))
-    return "0" if plain.is_zero() else str(plain)
-
-
-def _listed(what: str, facts: Counter[tuple[str, str]]) -> list[str]:
-    places = list(dict.fromkeys(place for place, _ in facts))
-    return [f"{what}: {', '.join(places)}"[:LONGEST_REASON]] if places else []

@@ -222,7 +222,7 @@ class Regex:
         targets = target_texts(answer.sample.target)
         if pattern.groups and not targets:
             return judged(self, answer, None, reason=NO_TARGET)
-        matches = pattern.finditer(_ends(answer.text))
+        matches = pattern.finditer(ends(answer.text))
         match = picked(matches, self.pick if pattern.groups else "first")
         if match is None:
             return judged(self, answer, 0.0, reason="the pattern does not match")
@@ -238,7 +238,7 @@ class Regex:
         return next(texts) == next(texts)
 
 
-def _ends(text: str) -> str:
+def ends(text: str) -> str:
     """The text, or of a long one its beginning and its end."""
     if len(text) <= REGEX_READS_CHARACTERS:
         return text

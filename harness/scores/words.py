@@ -58,7 +58,11 @@ class SquadExact:
 
     def score(self, answer: Answer) -> Score:
         """Value 0 or 1; no label."""
-        return _best(self, answer, lambda text, target: float(squad_plain(text) == squad_plain(target)))
+        targets = target_texts(answer.sample.target)
+        if not targets:
+            return judged(self, answer, None, reason=NO_TARGET)
+        found = squad_plain(answer.text)
+        return judged(self, answer, float(any(found == squad_plain(target) for target in targets)))
 
 
 @dataclass(frozen=True)
@@ -210,8 +214,8 @@ def _best(scorer: Scorer, answer: Answer, compare: Callable[[str, str], float]) 
     targets = target_texts(answer.sample.target)
     if not targets:
         return judged(scorer, answer, None, reason=NO_TARGET)
-    text = answer.text[:READ_CHARACTERS]
-    return judged(scorer, answer, max(compare(text, target) for target in targets))
+    text = answer.text.strip()[:READ_CHARACTERS]
+    return judged(scorer, answer, max(compare(text, target.strip()[:READ_CHARACTERS]) for target in targets))
 
 
 def _of_references(scorer: Scorer, answer: Answer, metric: Any) -> Score:

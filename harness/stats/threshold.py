@@ -40,6 +40,7 @@ Verdict = Literal["kept", "broken", "unclear"]
 # Each step looks at so many times the hits of the one before: a finer grid would cost more in confidence than
 # it gains in hits, a coarser one the other way round.
 STEP = 1.5
+MOST_PAIRS = 20_000  # that anybody is told to label
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,20 +160,59 @@ def check(threshold: Threshold, pairs: Pairs) -> Check:
     return Check(counts=counts, bounds=bounds, verdict=verdict)
 
 
-def _of_different(pairs: Pairs, limit: float, level: float) -> float:
+def chance_to_confirm(
+    choosing: int, confirming: int, *, limit: float, level: float = 0.95, among: int = 1
+) -> float:
+    """How likely it is that other pairs show the limit kept at a threshold which `choose` takes, from 0 to 1.
+
+    choosing, confirming: independent different pairs with distinct cosines, that choose and that check; 0
+    where either are too few for any threshold. It holds whatever the cosines are: above the k-th highest of n
+    lies a share of all others that is Beta(k, n - k + 1), so that the false hits of the check are
+    beta-binomial. A threshold that just keeps its limit where it was chosen is often not confirmed by as many
+    pairs, because the check has its own error to exclude. Source: Wilks 1942, Annals of Mathematical
+    Statistics 13(4), prediction of order statistics.
+    """
+    from scipy.stats import betabinom
+
+    chosen = most_false(choosing, limit, shared(level, among))
+    kept = most_false(confirming, limit, level)
+    if chosen is None or kept is None:
+        return 0.0
+    return float(betabinom.cdf(kept, confirming, chosen + 1, choosing - chosen))
+
+
+def pairs_to_confirm(rate: float, *, limit: float, level: float = 0.95) -> int | None:
+    """The fewest different pairs that show the limit kept when this share of them, rounded up, hits.
+
+    `None`: no number that anybody would label does.
+    """
     from scipy.special import bdtr
 
+    numbers = np.arange(1, MOST_PAIRS + 1)
+    shown = bdtr(np.ceil(rate * numbers), numbers, limit) <= 1 - level
+    return int(numbers[shown.argmax()]) if shown.any() else None
+
+
+def most_false(n: int, limit: float, level: float) -> int | None:
+    """The most false hits of n different pairs that still show the limit kept; `None`: not even none does."""
+    from scipy.special import bdtr
+
+    # Every smaller number shows it too.
+    shown = bdtr(np.arange(n, dtype=np.float64), n, limit) <= 1 - level
+    return int(shown.sum()) - 1 if shown.any() else None
+
+
+def _of_different(pairs: Pairs, limit: float, level: float) -> float:
     cosines = np.sort(pairs.cosines[~pairs.same])[::-1]
-    n, needed = len(cosines), units_to_show(limit, level=level) or 0
-    if n < needed:
+    most = most_false(len(cosines), limit, level)
+    if most is None:
+        needed = units_to_show(limit, level=level)
         raise InconclusiveError(
-            f"{n} pairs are labelled different, and no threshold can be shown to let at most {limit:.2%} of "
-            f"such pairs hit from fewer than {needed}; label more pairs, allow a higher limit, try fewer "
-            "settings, or ask for less confidence"
+            f"{len(cosines)} pairs are labelled different, and no threshold can be shown to let at most "
+            f"{limit:.2%} of such pairs hit from fewer than {needed}; label more pairs, allow a higher "
+            "limit, try fewer settings, or ask for less confidence"
         )
-    # The most false hits that still refute "above the limit"; every smaller number does so too.
-    allowed = int((bdtr(np.arange(n, dtype=np.float64), n, limit) <= 1 - level).sum()) - 1
-    return _above(float(cosines[allowed]))
+    return _above(float(cosines[most]))
 
 
 def _of_hits(pairs: Pairs, limit: float, level: float) -> float:

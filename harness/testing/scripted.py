@@ -5,7 +5,9 @@ In: calls. Out: replies or faults, as scripted. It must not decide anything by i
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeAlias
 
@@ -15,6 +17,7 @@ from harness.records import Call, Reply, Usage
 from harness.testing.tokens import count_call_tokens, count_tokens
 
 Scripted: TypeAlias = "Reply | ProviderFault | str"
+PATIENCE_S = 30.0
 Script: TypeAlias = "Callable[[Call], Scripted | Awaitable[Scripted]] | Sequence[Scripted] | Scripted"
 
 
@@ -84,3 +87,31 @@ def as_reply(call: Call, text: str) -> Reply:
 def _fresh(fault: ProviderFault) -> ProviderFault:
     # A copy: raising one instance again and again would chain its tracebacks without end.
     return ProviderFault(fault.kind, fault.message, retry_after_s=fault.retry_after_s, billed=fault.billed)
+
+
+class Held:
+    """A script that holds every call back, but for the first few, until `released` is set.
+
+    free: how many it answers at once. `seen` counts the calls that came.
+    """
+
+    def __init__(self, free: int = 0) -> None:
+        self.free, self.seen = free, 0
+        self.released = threading.Event()
+
+    async def __call__(self, _: Call) -> Scripted:
+        """Answer, at once or when released."""
+        self.seen += 1
+        if self.seen > self.free:
+            await asyncio.to_thread(self.released.wait, PATIENCE_S)
+        return "billing"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Return when another thread has made the condition true. Raises AssertionError after `PATIENCE_S`."""
+    pause = threading.Event()
+    for _ in range(int(PATIENCE_S * 1000)):
+        if condition():
+            return
+        pause.wait(0.001)
+    raise AssertionError("the condition did not come true")

@@ -13,7 +13,7 @@ import numpy as np
 from harness.insights import CachePoint, CacheReport
 from harness.stats.bounds import shared
 from harness.stats.hit_curve import Point, Traffic, eliza_landmarks, hit_curve, point_at
-from harness.stats.threshold import Pairs, Threshold, check
+from harness.stats.threshold import Pairs, Threshold, check, most_false, pairs_to_confirm
 from harness.trials.evidence import Arm
 from harness.trials.vector_quality import BEYOND, pairs_of, whole_of
 
@@ -51,6 +51,8 @@ def _report(arm: Arm, chosen_by: Arm | None, level: float) -> CacheReport | None
         level if chosen_by or "threshold" in arm.settings.local else shared(level, arm.board.plan.most_trials)
     )
     confirming = chosen_by is not None and threshold is not None
+    among = counts.different if embedding.false_hits_of == "different" else counts.hits
+    limits = {"limit": embedding.false_hit_rate, "level": level}
     return CacheReport(
         trial=arm.number,
         split=arm.board.split,
@@ -65,6 +67,8 @@ def _report(arm: Arm, chosen_by: Arm | None, level: float) -> CacheReport | None
         same=counts.same,
         high=counts.bounds(embedding.false_hits_of, each).high,
         verdict=_verdict(arm, pairs, threshold, level) if confirming and threshold is not None else "",
+        allowed=most_false(among, **limits) if confirming else None,
+        needed=pairs_to_confirm(counts.false / among, **limits) if confirming and among else None,
         curve=tuple(_point(one, priced) for one in _thinned(hit_curve(pairs, traffic))),
         landmarks=tuple(_point(point_at(pairs, at, traffic), priced, name) for name, at in marks.items()),
     )

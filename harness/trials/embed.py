@@ -109,7 +109,7 @@ def embed(wanted: Iterable[Wanted[T]], send: Send) -> Generator[Embedded[T]]:
 
 
 def wanted(plan: Plan, settings: Settings, asked: T, texts: Sequence[str], sample_id: str) -> Wanted[T]:
-    """The calls that embed these texts under these settings."""
+    """The calls that embed these texts under these settings, which are those of one side."""
     cut = [pieces_of(text, settings, plan.asked_models) for text in texts]
     calls = tuple(
         Call(

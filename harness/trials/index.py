@@ -106,7 +106,8 @@ class Shelf:
 
 def _key(plan: Plan, settings: Settings) -> str:
     cut = {name: settings.local.get(name) for name in MADE_BY}
-    return canonical([settings.model, settings.sent(), cut, _of(plan).documents[settings.prompt].source])
+    sent = settings.of_side("document").sent()
+    return canonical([settings.model, sent, cut, _of(plan).documents[settings.prompt].source])
 
 
 def _of(plan: Plan) -> Embedding:
@@ -124,7 +125,8 @@ def documents(plan: Plan, settings: Settings) -> Iterator[Wanted[int]]:
     """The documents that are to be embedded, by their place in the corpus."""
     prompt = _of(plan).documents[settings.prompt]
     # How results are cut off or compared is no part of an index: arms that differ there share its calls.
-    plain = replace(settings, local={name: one for name, one in settings.local.items() if name in MADE_BY})
+    local = {name: one for name, one in settings.local.items() if name in MADE_BY}
+    plain = replace(settings.of_side("document"), local=local)
     for place, (name, fields) in enumerate(_corpus(plan).documents()):
         yield wanted(plan, plain, place, [text_of(prompt, fields)], name)
 
@@ -197,6 +199,6 @@ class _Rows:
 
 
 def _never_asked(plan: Plan, settings: Settings, document: str) -> CallFailure:
-    call = wanted(plan, settings, 0, ["unknown"], document).calls[0]
+    call = wanted(plan, settings.of_side("document"), 0, ["unknown"], document).calls[0]
     message = f"document {document!r} of the corpus is not in the store"
     return CallFailure(call=call, kind="cancelled", message=message, attempts=0, retryable=True)

@@ -7,6 +7,8 @@ judge reads vectors; what they cost stays apart.
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,12 +17,14 @@ from typing import Generic, TypeAlias, TypeVar
 from harness.errors import InconclusiveError
 from harness.plan.plan import Plan
 from harness.records import Call, CallFailure, Completion, JsonValue, Outcome, Sample, Settings
-from harness.scores.answer import Answer
+from harness.scores.answer import Answer, Slow
+from harness.scores.combined import leaves
 from harness.scores.judge import Judge, Question, Said
 
 T = TypeVar("T")
 Send: TypeAlias = "Callable[[Iterable[Call]], Iterator[Outcome]]"
 TOGETHER = 64  # answers judged at a time: enough to fill the line, few enough to lose nothing
+AT_A_TIME = os.cpu_count() or 1  # answers with slow scorers at work on them
 UNSENT = ("budget", "cancelled")
 OF_PROVIDER = ("credentials", "quota")  # what meets every model of a provider alike
 HOPELESS = (*OF_PROVIDER, "not_found", "down")  # what every further call would meet as well
@@ -71,6 +75,7 @@ def judge_each(
     send: `Engine.run`, or `Engine.recall` where nothing may be sent. stops: raise InconclusiveError when a
     judge cannot be asked any more, after the outcomes at hand were given without a verdict of it.
     """
+    arrived = _begun(plan, arrived)
     if not plan.task.judges:
         for one in arrived:
             yield Judged(one.asked, one.outcome, one.sample, NOTHING_SAID)
@@ -83,6 +88,26 @@ def judge_each(
         if stops:
             for judge in plan.task.judges:
                 _stop_without(judge, replies)
+
+
+def _begun(plan: Plan, arrived: Iterable[Arrived[T]]) -> Iterator[Arrived[T]]:
+    """These outcomes in order, a few behind where scorers take their time, so that they work side by side."""
+    slow = {
+        part.name: [leaf for one in part.scorers for leaf in leaves(one) if isinstance(leaf, Slow)]
+        for part in plan.task.each
+    }
+    if not any(slow.values()):
+        yield from arrived
+        return
+    behind: deque[Arrived[T]] = deque()
+    for one in arrived:
+        if not isinstance(one.outcome, CallFailure):
+            for scorer in slow[plan.task.of(one.sample.id).name]:
+                scorer.begin(answer_of(one.outcome, one.sample))
+        behind.append(one)
+        if len(behind) > AT_A_TIME:
+            yield behind.popleft()
+    yield from behind
 
 
 def judge_call(plan: Plan, judge: Judge, question: Question, sample_id: str) -> Call:

@@ -67,6 +67,7 @@ class Measurement:
             f"{arm.settings.model} is in any figure"
         )
         self._begin(settings)
+        self.on_block(self)  # whoever watches hears of it now, not at the end
 
     def _measure(self) -> None:
         (arm,) = self.arms

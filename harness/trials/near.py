@@ -140,7 +140,7 @@ class NearAsks:
 
     def _vectors(self, calls: Sequence[Call], send: Callable[[Iterable[Call]], Iterable[Outcome]]) -> Vectors:
         """Vectors of length 1 by prompt; what cannot be embedded, as a text that is too long, has none."""
-        settings = Settings(model=self.near.model.full_name, prompt="")
+        settings = Settings(model=self.near.model.full_name, prompt="", extra=self.near.sent)
         wanted = {
             text: Call(
                 settings=settings, texts=(text,), purpose="embed", task=call.task, sample_id=call.sample_id

@@ -18,6 +18,7 @@ from harness.fingerprint import fingerprint
 from harness.plan.joined import prefix_of
 from harness.plan.plan import Plan
 from harness.plan.task import Task
+from harness.scores.combined import code_of
 from harness.scores.metrics import find_metric
 from harness.sheets import Basis, Sheet
 
@@ -74,6 +75,8 @@ def basis_of(plan: Plan, model: str, prompt: str) -> Basis:
     template = "".join(one.template(prompt) for one in task.each).encode("utf-8", "surrogatepass")
     scored = [(one.name, one.weight, one.scorer_forms, one.metric) for one in task.parts]
     forms = scored or task.scorer_forms
+    code = code_of(scorer for one in task.each for scorer in (*one.scorers, *one.repeat_scorers))
+    others += [code] if code else []
     return Basis(
         data=task.rows.card.sha256,
         scoring=fingerprint([forms, task.metric, task.repeats, plan.failures, *others]),

@@ -10,7 +10,7 @@ similarities lie higher or lower are compared fairly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,10 +21,11 @@ from harness.errors import InconclusiveError, StatsError
 from harness.records import Estimate
 from harness.scores.metrics import Metric
 from harness.scores.vectors import clusters, cross_fitted_labels
+from harness.stats.concordance import concordance, purity
 from harness.stats.intervals import bootstrap_interval, mean_interval
 from harness.stats.jackknife import jackknife_interval
 from harness.stats.neighbours import nearest
-from harness.stats.tables import OF_NUMBERS, v_measure
+from harness.stats.tables import OF_NUMBERS, v_measure, v_measures_left_out
 from harness.stats.threshold import Pairs, Threshold, choose
 
 if TYPE_CHECKING:
@@ -69,6 +70,20 @@ def decisions(arm: Arm) -> Floats:
         return whole.values
     told = (likeness >= threshold) == (_gold(arm) == 1.0)
     return np.where(np.isnan(likeness), np.nan, told)
+
+
+def told_pair(arm: Arm, position: int) -> str:
+    """What a cache with a threshold makes of a pair, in words; empty without one."""
+    likeness = float(arm.value[position, 0])
+    if np.isnan(likeness):
+        return ""
+    threshold = None if arm.off or arm.board.metric.reads != "hits" else whole_of(arm).threshold
+    if threshold is None:
+        return ""
+    target = arm.board.targets[position]
+    hit, same = likeness >= threshold, target is not None and float(target) == 1.0
+    told = "a false hit" if hit and not same else "missed" if same and not hit else "told rightly"
+    return f"{told} (threshold {threshold:.4f})"
 
 
 def whole_of(arm: Arm) -> Whole:
@@ -137,34 +152,6 @@ def cache_figures(arm: Arm) -> dict[str, float]:
     }
 
 
-def concordance(likeness: Floats, gold: Floats) -> Floats:
-    """Of each pair, the share of pairs with another target that stand on the right side of it, from 0 to 1.
-
-    likeness, gold: shape (n,), NaN where there is none. Equal likeness counts as half. NaN where every other
-    pair has the same target. Source: the first-order part of Kendall's tau and, with two targets, of the area
-    under the ROC curve (Hájek projection); each is the mean of its parts.
-    """
-    found = np.full(len(likeness), np.nan)
-    known = np.flatnonzero(~np.isnan(likeness) & ~np.isnan(gold))
-    order, wanted = likeness[known], gold[known]
-    for place, position in enumerate(known.tolist()):
-        others = wanted != wanted[place]
-        if others.any():
-            way = np.sign(wanted[place] - wanted[others]) * np.sign(order[place] - order[others])
-            found[position] = float((way + 1).mean() / 2)
-    return found
-
-
-def purity(labels: Sequence[str], found: Sequence[int]) -> Floats:
-    """Of each text, the share of the others in its cluster that have its label; 0 where it is alone."""
-    shares = np.zeros(len(labels))
-    names, numbers = np.array(labels), np.array(found)
-    for place in range(len(labels)):
-        beside = (numbers == numbers[place]) & (np.arange(len(labels)) != place)
-        shares[place] = float((names[beside] == names[place]).mean()) if beside.any() else 0.0
-    return shares
-
-
 def neighbour_labels(vectors: NDArray[np.float32], labels: Sequence[str]) -> list[str | None]:
     """Of each text, the label of the nearest other: what stands for the metric while labels are few."""
     if len(labels) < 2:
@@ -175,18 +162,14 @@ def neighbour_labels(vectors: NDArray[np.float32], labels: Sequence[str]) -> lis
 
 def measure_all(arm: Arm, metric: Metric, level: float, known: Marks) -> Estimate | None:
     """The metric over the samples marked, with its interval; `None` where it cannot be told."""
-    if metric.reads == "pairs":
-        rows: NDArray[np.generic] = _pair_rows(arm, metric, known)
-        statistic: Callable[[NDArray[np.generic]], float] = OF_NUMBERS[metric.name]
-    elif metric.reads == "clusters":
-        rows, statistic = _cluster_rows(arm, known)
-    else:
+    if metric.reads not in ("pairs", "clusters"):
         return _mean(arm, _counted(arm, metric), level, known)
     groups = arm.groups() or range(len(arm.seen))
     among = [groups[place] for place in np.flatnonzero(known).tolist()]
     try:
         if metric.reads == "clusters":
-            return jackknife_interval(rows, statistic, level=level, groups=among)
+            return _agreement(arm, known, among, level)
+        rows, statistic = _pair_rows(arm, metric, known), OF_NUMBERS[metric.name]
         around = bootstrap_interval(
             rows, statistic, level=level, seed=arm.board.plan.seed, groups=among, lowest=metric.low
         )
@@ -277,20 +260,18 @@ def _pair_rows(arm: Arm, metric: Metric, known: Marks) -> Floats:
     return np.column_stack([likeness, gold])
 
 
-def _cluster_rows(arm: Arm, known: Marks) -> tuple[NDArray[np.intp], Callable[[NDArray[np.generic]], float]]:
-    """Each text marked as one whole number, of its label and its cluster, and the metric of such numbers."""
+def _agreement(arm: Arm, known: Marks, among: Sequence[Hashable], level: float) -> Estimate:
+    """How far labels and clusters of the texts marked are one partition. among: the group of each."""
     found, targets = whole_of(arm).labels, arm.board.targets
     places = np.flatnonzero(known).tolist()
-    pairs = [(targets[place] or "", (found[place] if found else None) or "") for place in places]
-    labels = {name: code for code, name in enumerate(sorted({label for label, _ in pairs}))}
-    groups = {name: code for code, name in enumerate(sorted({cluster for _, cluster in pairs}))}
-    rows = np.array([labels[label] * len(groups) + groups[cluster] for label, cluster in pairs], np.intp)
-
-    def statistic(drawn: NDArray[np.generic]) -> float:
-        counts = np.bincount(drawn.astype(np.intp), minlength=len(labels) * len(groups))
-        return v_measure(counts.reshape(len(labels), len(groups)))
-
-    return rows, statistic
+    labels = np.unique([targets[place] or "" for place in places], return_inverse=True)[1]
+    parts = np.unique([(found[place] if found else None) or "" for place in places], return_inverse=True)[1]
+    numbers: dict[Hashable, int] = {}
+    owners = [numbers.setdefault(group, len(numbers)) for group in among]
+    left_out = v_measures_left_out(labels, parts, owners)
+    table = np.zeros((labels.max() + 1, parts.max() + 1), np.intp)
+    np.add.at(table, (labels, parts), 1)
+    return jackknife_interval(v_measure(table), left_out, n=len(places), level=level)
 
 
 def _gold(arm: Arm) -> Floats:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 
 from harness.calls.engine import Engine
 from harness.errors import UsageError
 from harness.findings import AnswerRow
-from harness.plan.embedding import TOP_K, Embedding, relevance
+from harness.plan.embedding import SIMILARITY, TOP_K, Embedding, relevance
 from harness.plan.plan import Plan
 from harness.records import CallFailure, Completion, Outcome, Sample, Score, Settings
 from harness.scores.ranking import RankingFigure, ranking_figure
@@ -25,16 +26,25 @@ from harness.trials.embed import Embedded, Send, Vectors, Wanted, embed, wanted
 from harness.trials.evaluate import HOPELESS, NOTHING, UNSENT, Answered, Due, affected
 from harness.trials.evidence import Arm
 from harness.trials.index import Index, NoIndex, Shelf, documents, size_figures
-from harness.trials.vector_quality import decisions
+from harness.trials.vector_quality import decisions, told_pair
 
 TOGETHER = 512  # queries that are looked up at a time: a corpus is read, and made unit length, once for all
 ENDING = (*HOPELESS, "dimensions")  # a space that changes its size is no space to go on with
 # What says nothing of a text and, after all retries, that its service is out: reason enough to fall back.
 OUTAGE = ("connection", "timeout", "overloaded", "rate_limit")
-SIMILARITY, VECTOR = "similarity", "vector"
+VECTOR = "vector"
 # What is told of every query beside the metric, for whoever knows one of them better.
 USUAL = ("ndcg@10", "recall@1", "recall@10", "mrr@10")
 SHOWN = 10  # documents found that a row of the table names
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a text comes from. number: which text of a sample, from 0."""
+
+    of: Literal["document", "sample"]
+    id: str
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +123,19 @@ def judged_alone(arm: Arm, send: Send) -> Iterator[tuple[int, Outcome, tuple[Sco
         yield one.asked.position, one.outcome, one.scores
 
 
-def texts_asked(plan: Plan, settings: Settings) -> Iterator[Wanted[str]]:
-    """The texts of the plan's task, of each document and each sample of both splits, by its id."""
+def texts_asked(plan: Plan, settings: Settings) -> Iterator[Wanted[Source]]:
+    """The texts of the plan's task, of each document and each sample of both splits, one at a time."""
     embedding = plan.task.embedding
     if embedding is None:
         return
     if embedding.corpus is not None:
         for one in documents(plan, settings):
-            yield Wanted(one.calls[0].sample_id, one.calls, one.ends)
+            yield Wanted(Source("document", one.calls[0].sample_id), one.calls, one.ends)
+    of_side = settings.of_side("query")
     for sample_id in plan.task.rows.ids("all"):
         sample = plan.task.rows.sample(sample_id)
-        texts = embedding.asked(plan.task.prompts[settings.prompt], sample)
-        yield wanted(plan, settings, sample_id, texts, sample_id)
+        for number, text in enumerate(embedding.asked(plan.task.prompts[settings.prompt], sample)):
+            yield wanted(plan, of_side, Source("sample", sample_id, number), [text], sample_id)
 
 
 def remember_vectors(arm: Arm, seen: str, engine: Engine) -> None:
@@ -144,7 +155,8 @@ def vector_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
         failed = isinstance(outcome, CallFailure)
         label = arm.found(one.asked.position)
         value = float(values[one.asked.position])
-        scores = one.scores if _of(arm).kind == "retrieval" else _as_found(one.scores, value, label)
+        reason = told_pair(arm, one.asked.position) if _of(arm).of_pairs else ""
+        scores = one.scores if _of(arm).kind == "retrieval" else _as_found(one.scores, value, label, reason)
         yield AnswerRow(
             trial=arm.number,
             split=sample.split,
@@ -158,6 +170,7 @@ def vector_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
             cached=not failed and outcome.cached,
             scores=() if failed else scores,
             target=sample.target,
+            inputs=sample.inputs,
         )
 
 
@@ -208,7 +221,9 @@ def _samples(
             if arm.settings.model in without or bool(arm.seen[position].any()) != again:
                 continue
             texts = _of(arm).asked(board.plan.task.prompts[arm.settings.prompt], sample)
-            yield wanted(board.plan, arm.settings, _Asked(arm, position, sample), texts, sample.id)
+            yield wanted(
+                board.plan, arm.settings.of_side("query"), _Asked(arm, position, sample), texts, sample.id
+            )
 
 
 def _told(asked: Iterable[Wanted[_Asked]], send: Send, shelf: Shelf) -> Iterator[_Told]:
@@ -288,7 +303,7 @@ def _score(sample: Sample, name: str, value: float) -> Score:
     return Score(sample_id=sample.id, repeat=0, scorer=name, version=1, value=value)
 
 
-def _as_found(scores: Sequence[Score], value: float, label: str | None) -> tuple[Score, ...]:
+def _as_found(scores: Sequence[Score], value: float, label: str | None, reason: str) -> tuple[Score, ...]:
     """The scores of a sample once all are seen: what it adds to the whole, which alone it has not."""
     known = None if np.isnan(value) else value
     return tuple(
@@ -299,6 +314,7 @@ def _as_found(scores: Sequence[Score], value: float, label: str | None) -> tuple
             version=one.version,
             value=known,
             label=label,
+            reason=reason,
         )
         for one in scores
     )

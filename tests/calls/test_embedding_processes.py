@@ -68,9 +68,17 @@ def spent(store_url: str, run: str) -> Spend:
         return store.spent(run)
 
 
-def test_a_killed_process_pays_for_nothing_twice(url, server):
+@pytest.fixture
+def slow() -> Iterator[SimulatorServer]:
+    """One that takes 0.1 s a request: what it answers is in the store before much more is."""
+    with SimulatorServer(FixedAnswers(prices=PRICES), delay=constant(0.1), keep=True) as serving:
+        yield serving
+
+
+def test_a_killed_process_pays_for_nothing_twice(each_url, slow):
     """What it had been told is in the store and never asked again; only what was in flight is."""
-    doomed = embedding(url, server, "run-1", "--concurrency", "2")
+    url, server = each_url, slow
+    doomed = embedding(url, server, "run-1", "--concurrency", "1")
     assert doomed.stdout is not None
     told = []
     while len(told) < 300:
@@ -79,7 +87,7 @@ def test_a_killed_process_pays_for_nothing_twice(url, server):
     doomed.kill()
     told += [json.loads(line)[1] for line in doomed.communicate()[0].splitlines() if line.startswith("[")]
     before = len(asked(server))
-    outcomes = ended(embedding(url, server, "run-1", "--concurrency", "2"))
+    outcomes = ended(embedding(url, server, "run-1", "--concurrency", "1"))
     assert len({key for key, *_ in outcomes}) == COUNT
     assert not any(outcome[2] == "failed" for outcome in outcomes)
     later = {text for texts in asked(server)[before:] for text in texts}
@@ -94,8 +102,9 @@ def test_a_killed_process_pays_for_nothing_twice(url, server):
         assert verify(store).faults == 0
 
 
-def test_two_processes_have_each_text_embedded_once(url, server):
+def test_two_processes_have_each_text_embedded_once(each_url, server):
     """Two runs of the same texts, started together in an empty store: one vector for both."""
+    url = each_url
     both = [embedding(url, server, run) for run in ("run-1", "run-2")]
     first, second = (ended(process) for process in both)
     assert first == second

@@ -14,10 +14,8 @@ from harness.errors import ProviderError, StoreLostError
 from harness.records import CallFailure, Completion
 from harness.testing.builders import a_completion
 from harness.testing.fake_clock import FakeClock
-from harness.testing.scripted import ScriptedProvider
+from harness.testing.scripted import PATIENCE_S, Held, ScriptedProvider, until
 from harness.testing.simulator import Simulator, simulated_world
-
-PATIENCE_S = 30.0
 
 
 def a_simulator(**options) -> Simulator:
@@ -33,31 +31,6 @@ def asked(outcomes) -> list[str]:
 def a_fault(kind, **options) -> ProviderFault:
     """A fault of this kind."""
     return ProviderFault(kind, f"a {kind}", **options)
-
-
-class Held:
-    """A provider function that holds every call but the first few until it is released."""
-
-    def __init__(self, free=0):
-        self.free, self.seen = free, 0
-        self.released = threading.Event()
-
-    async def __call__(self, call):
-        """Answer, at once or when released."""
-        self.seen += 1
-        if self.seen > self.free:
-            await asyncio.to_thread(self.released.wait, PATIENCE_S)
-        return "billing"
-
-
-def until(condition) -> None:
-    """Return when another thread made the condition true."""
-    pause = threading.Event()
-    for _ in range(int(PATIENCE_S * 1000)):
-        if condition():
-            return
-        pause.wait(0.001)
-    raise AssertionError("the condition did not come true")
 
 
 # -- stopping early

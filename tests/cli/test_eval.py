@@ -66,6 +66,24 @@ def test_progress_shows_the_quality_so_far() -> None:
     assert "split" not in table
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_happens_on_the_way_is_told_once_and_stays(terminal: bool) -> None:
+    """A notice is a line of its own, at once; the lines after it count anew."""
+    console = Console(force_terminal=terminal, file=io.StringIO(), width=120, height=40)
+    moved = "the run moved as a whole from a/one to its fallback b/two"
+    with LiveView(shown=True, console=console) as view:
+        for done, news in ((300, ()), (0, (moved,)), (10, (moved,))):
+            view(a_progress(phase="eval", trials=(a_trial(0),), done=done, planned=572, news=news))
+    out = console.file.getvalue()
+    assert out.count(f"Notice: {moved}") == 1
+    if not terminal:
+        assert [line.split(",")[0] for line in out.splitlines()] == [
+            "eval: 300 answers",
+            f"Notice: {moved}",
+            "eval: 0 answers",
+        ]
+
+
 def test_eval_of_given_settings(served: Any) -> None:
     """They are what is measured, and the line says where they come from."""
     done = served.cli("eval", "words.yaml", "--settings", "prod.yaml", "-q")

@@ -12,6 +12,7 @@ from harness.findings import Paid, PairedDifference, Recommendation, Spend
 from harness.outputs import report
 from harness.outputs.pages import checksum, markdown
 from harness.outputs.report_parts import paid_by_class
+from harness.records import Score
 from harness.store.codec import decode
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -280,6 +281,38 @@ def test_worst_answers_stay_few_however_many_pass(make):
     list(worst.watching(make.row(str(n), (n * 37 % 1000) / 1000) for n in range(1000)))
     values = [row.scores[0].value for row in worst.rows()]
     assert values == [n / 1000 for n in range(20)]
+
+
+def a_pair(make, name, cosine, target, value=0.0, reason=""):
+    """A row of a semantic cache."""
+    score = Score(
+        sample_id=name, repeat=0, scorer="similarity", version=1, value=value, label=None, reason=reason
+    )
+    texts = {"text_a": f"one of {name}", "text_b": f"other of {name}"}
+    return make.row(name, scores=(score,), text=f"{cosine:.4f}", target=target, inputs=texts)
+
+
+def test_of_pairs_false_hits_come_before_what_was_missed(make):
+    """A wrong answer does more harm than a question that is asked again; the farther wrong, the earlier."""
+    worst = report.Worst(make.record())
+    rows = [("m1", 0.4, "same"), ("f1", 0.91, "different"), ("m2", 0.1, "same"), ("f2", 0.95, "different")]
+    list(worst.watching([a_pair(make, *row) for row in rows]))
+    assert [row.sample_id for row in worst.rows()] == ["f2", "f1", "m2", "m1"]
+
+
+def test_pairs_with_the_lowest_scores_show_both_texts(make):
+    """With cosine, label, and what the threshold makes of them, in one table."""
+    shown = page(make.record(), [a_pair(make, "f1", 0.91, "different", reason="a false hit (threshold 0.9)")])
+    for told in ("one of f1", "other of f1", "different", "0.9100", "a false hit (threshold 0.9)"):
+        assert told in shown.text
+
+
+def test_low_scores_show_what_was_asked_and_whose_answer_it_is(make):
+    """Inputs by name; an answer to another prompt is marked."""
+    row = make.row("a", 0.0, inputs={"text": "Charged twice."}, near_sample="b", near_cosine=0.98)
+    shown = page(make.record(), [row])
+    assert "Charged twice." in shown.text
+    assert "near answer: given to b, cosine 0.9800; this prompt was not asked" in shown.text
 
 
 @pytest.mark.parametrize(("policy", "shown"), [("count_as_wrong", ["lost"]), ("leave_out", [])])

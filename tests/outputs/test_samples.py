@@ -100,6 +100,19 @@ def test_an_answer_keeps_all_that_was_said_of_it(make):
     }
 
 
+def test_an_answer_to_another_prompt_is_marked(make):
+    """In the grid by its place, and in words with the prompt that it answers and how near that was."""
+    borrowed = make.row("s2", 1.0, near_sample="s1", near_cosine=0.9713)
+    found = packed(make.record(), [make.row("s1"), borrowed, make.row("s1", trial=3)])
+    head, answers = opened(found.head), opened(found.answers[0])
+    near = dict(zip([trial["number"] for trial in head["trials"]], head["near"], strict=True))
+    assert near == {2: [1], 3: []}
+    assert answers["said"] == [
+        "read as bug",
+        "near answer: given to s1, cosine 0.9713; this prompt was not asked; read as bug",
+    ]
+
+
 def test_each_trial_and_split_has_a_block_of_its_own(make):
     """Confirm first, and the choice before all others."""
     rows = [make.row("a", trial=n, split="search") for n in (0, 1, 2)]

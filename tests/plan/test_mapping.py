@@ -180,7 +180,7 @@ def test_custom_parameters_are_searched_and_sent_as_they_are() -> None:
 
 VECTOR_MODELS = [m for m in CATALOGUE.models if not m.retired and m.model_class == "EMBEDDING"]
 # Where litellm's mapping passes on what the service would refuse: the catalogue alone knows.
-PASSED_ON = {"openai", "azure", "together", "ollama", "google", "vertex", "local"}
+PASSED_ON = {"openai", "azure", "together", "ollama", "google", "vertex", "local", "bedrock"}
 
 
 @pytest.mark.parametrize("model", VECTOR_MODELS, ids=lambda model: model.full_name)

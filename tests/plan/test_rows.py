@@ -102,6 +102,115 @@ def test_copies_of_a_row_stay_on_one_side_of_a_stratified_split(tmp_path):
     assert not sides["search"] & sides["confirm"]
 
 
+def in_groups(sizes, target=lambda n: "y"):
+    """Rows in groups of these sizes."""
+    names = [f"g{place}" for place, size in enumerate(sizes) for _ in range(size)]
+    return [
+        {"id": f"r{n}", "text": f"x{n}", "target": target(n), "group": name} for n, name in enumerate(names)
+    ]
+
+
+def sides_of(found):
+    """By group, the splits that its rows are in."""
+    sides = {}
+    for split in ("search", "confirm"):
+        for one in found.ids(split):
+            sides.setdefault(found.sample(one).group, set()).add(split)
+    return sides
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 5), min_size=25, max_size=40),
+    confirm=st.sampled_from([0.2, 0.3, 0.5, 0.7]),
+    stratify=st.sampled_from([None, "target"]),
+    order=st.randoms(),
+)
+def test_a_group_is_on_one_side_in_any_order_of_rows(tmp_path_factory, sizes, confirm, stratify, order):
+    """With strata and without, the names of groups and their rows alone decide who confirms."""
+    folder, made = tmp_path_factory.mktemp("rows"), in_groups(sizes, lambda n: "ab"[n % 3 == 0])
+    found = rows(folder, made, confirm=confirm, stratify=stratify)
+    assert all(len(splits) == 1 for splits in sides_of(found).values())
+    order.shuffle(made)
+    again = rows(folder, made, confirm=confirm, stratify=stratify)
+    assert again.ids("confirm") == found.ids("confirm")
+
+
+@settings(max_examples=25, deadline=None)
+@given(sizes=st.lists(st.integers(1, 6), min_size=12, max_size=40), confirm=st.floats(0.2, 0.8))
+def test_groups_leave_the_confirm_split_near_its_share(tmp_path_factory, sizes, confirm):
+    """It is off by less than half of the largest group."""
+    found = rows(tmp_path_factory.mktemp("rows"), in_groups(sizes), confirm=confirm)
+    assert abs(found.card.n_confirm - confirm * sum(sizes)) <= max(sizes) / 2 + 1
+
+
+def test_groups_and_strata_together(tmp_path):
+    """Where groups are of mixed targets, both splits have the share of each, but for few rows."""
+    made = in_groups([3, 4, 5] * 20, lambda n: "rare" if n % 8 == 0 else "usual")
+    found = rows(tmp_path, made, confirm=0.3, stratify="target")
+    assert all(len(splits) == 1 for splits in sides_of(found).values())
+    counts = Counter(found.sample(one).target for one in found.ids("confirm"))
+    assert abs(counts["rare"] - 0.3 * 30) <= 1
+    assert abs(counts["usual"] - 0.3 * 210) <= 4
+
+
+def test_a_large_group_leaves_the_rest_to_the_other_side(tmp_path):
+    """Half of the rows in one group, and four tenths asked to confirm: it chooses, with one other."""
+    found = rows(tmp_path, in_groups([50, 10, 10, 10, 10, 10]), confirm=0.4)
+    assert sides_of(found)["g0"] == {"search"}
+    assert found.card.n_confirm == 40
+
+
+@pytest.mark.parametrize("sizes", [[50], [48, 1], [40, 10]])
+def test_a_split_without_two_groups_is_refused(tmp_path, sizes):
+    """One group can neither choose nor confirm: it has no standard error."""
+    with pytest.raises(
+        DataError, match=rf"rows of a group stay together, and the largest, 'g0', has {sizes[0]}"
+    ):
+        rows(tmp_path, in_groups(sizes))
+
+
+def test_groups_too_large_for_the_share_are_noted(tmp_path):
+    """A third of the rows is nearer to a fifth than almost none, and still far."""
+    (note,) = rows(tmp_path, in_groups([28, 28, 28, 1, 1]), confirm=0.2).notes
+    assert note.startswith("the confirm split has 35% of the rows, not 20%: rows of a group stay together")
+
+
+def test_a_row_without_a_group_is_one_of_its_own(tmp_path):
+    """Among rows with groups; copies of one content stay together as ever."""
+    made = [{"text": f"x{n % 30}", "target": "y", "group": "g" if n < 5 else None} for n in range(60)]
+    found = rows(tmp_path, made)
+    assert found.card.n_confirm == pytest.approx(24, abs=1)
+    by_text = {}
+    for one in both(found):
+        sample = found.sample(one)
+        if sample.group is None:
+            by_text.setdefault(sample.inputs["text"], set()).add(sample.split)
+    assert all(len(splits) == 1 for splits in by_text.values())
+
+
+def test_rows_that_share_a_text_in_any_of_several_columns_are_a_group(tmp_path):
+    """Through others as well, in any case and with any space around it; both columns stay inputs."""
+    pairs = [(f"t{n // 4}", f" T{n // 4 + 100 * (n % 4)}") for n in range(80)]
+    pairs[3] = ("T1", "t100")  # joins the texts of pair 0 and of pair 4
+    made = [{"id": f"p{n:02}", "a": a, "b": b, "target": "y"} for n, (a, b) in enumerate(pairs)]
+    found = rows(tmp_path, made, columns=Columns(group=("a", "b")))
+    groups = {one: found.sample(one).group for one in both(found)}
+    assert groups["p00"] == groups["p03"] == groups["p04"] != groups["p08"]
+    assert all(len(splits) == 1 for splits in sides_of(found).values())
+    assert set(found.sample("p00").inputs) == {"a", "b"}
+
+
+def test_rows_without_groups_are_split_as_before_there_were_any(tmp_path):
+    """A frozen split: a change here would begin every search of such data anew."""
+    found = rows(tmp_path, records([f"r{n}" for n in range(40)]), seed=7, confirm=0.3)
+    assert found.fingerprint()[:12] == "bce5e5183b63"
+    made = [
+        record | {"target": "ab"[n % 2]} for n, record in enumerate(records([f"r{n}" for n in range(40)]))
+    ]
+    assert rows(tmp_path, made, confirm=0.3, stratify="target").fingerprint()[:12] == "1798d5472019"
+
+
 def test_a_stratum_that_rows_do_not_have_is_told(tmp_path):
     """With the line of each of them."""
     with pytest.raises(DataError, match=r"rows\.jsonl:1: has no metadata 'tone', which task.stratify names"):
@@ -130,14 +239,14 @@ def test_samples_are_read_back_as_written(tmp_path, jsonl, rows_of):
 
 def test_columns_sort_a_row_into_its_parts(tmp_path):
     """Group, metadata and inputs by default and by name."""
-    record = {"id": 0, "q": "?", "target": 1.5, "group": 7, "metadata": {"source": "s"}}
-    more = [record | {"id": n} for n in range(10)]
+    record = {"q": "?", "metadata": {"source": "s"}}
+    more = [record | {"id": n, "group": n // 2, "target": n // 2 + 0.5} for n in range(12)]
     sample = rows(tmp_path, more).sample("3")
-    assert (sample.group, dict(sample.metadata), dict(sample.inputs)) == ("7", {"source": "s"}, {"q": "?"})
+    assert (sample.group, dict(sample.metadata), dict(sample.inputs)) == ("1", {"source": "s"}, {"q": "?"})
     named = Columns(id="id", target="q", group="target", inputs=("id",), metadata=("group",))
     sample = rows(tmp_path, more, columns=named).sample("3")
     assert (sample.target, sample.group, dict(sample.inputs)) == ("?", "1.5", {"id": 3})
-    assert dict(sample.metadata) == {"group": 7}
+    assert dict(sample.metadata) == {"group": 1}
 
 
 def test_named_inputs_leave_the_default_metadata_alone(tmp_path):

@@ -17,7 +17,7 @@ CHOICE = "choice: {labels: [billing, bug]}"
 
 def a_row(target):
     """A row with this target."""
-    return Row(id="r", inputs={"text": "x"}, target=target, group=None, metadata={})
+    return Row(id="r", inputs={"text": "x"}, target=target, shared=(), metadata={})
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,22 @@ def test_number_reads_what_people_and_models_write(answer, text, label):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "none", "v2.0", "H2", "7^2", "10.5^2", "x^{2}", "1e999999999", "9" * 500, "\u00bd"]
+    "text",
+    [
+        "",
+        "none",
+        "1.2.3",
+        "10.20.30.40",
+        "12.05.2024",
+        "v2.0",
+        "H2",
+        "7^2",
+        "10.5^2",
+        "x^{2}",
+        "1e999999999",
+        "9" * 500,
+        "\u00bd",
+    ],
 )
 def test_an_answer_without_a_number_is_wrong(answer, text):
     """The model answered, and not with a number: value 0, no label, and a reason."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import importlib.metadata
 import json
@@ -19,7 +20,7 @@ from harness.records import Sample
 from harness.scores.answer import Answer, sample_fault, target_label
 from harness.scores.python_tests import PythonTests
 from harness.scores.sandbox import Ran, _read, run, unavailable
-from harness.scores.sandboxed import REFUSED, program
+from harness.scores.sandboxed import ALLOWED, program
 from harness.scores.scorer import Permission, build_scorer
 
 MISSING = unavailable(isolated=True)
@@ -92,6 +93,23 @@ HOSTILE = {
     ),
     "shared memory that stays": (
         "import ctypes\nassert ctypes.CDLL(None).shmget(77, 4096, 0o1600) >= 0, 'none'"
+    ),
+    "shared memory of others": (
+        "import ctypes\n"
+        "seen = ctypes.CDLL(None).shmctl(0, 14, ctypes.create_string_buffer(999))\n"
+        "assert seen >= 0, 'none seen'"
+    ),
+    "its parent's signals": "import fcntl\nfcntl.fcntl(1, fcntl.F_SETOWN, PARENT)",
+    "its parent's signals, by a structure": (
+        "import fcntl, struct\nfcntl.fcntl(1, 15, struct.pack('ii', 1, PARENT))"
+    ),
+    "its parent's cores": "import os\nos.sched_setaffinity(PARENT, os.sched_getaffinity(PARENT))",
+    "its parent's turn at the disk": (
+        "import ctypes\nassert ctypes.CDLL(None).syscall(251, 1, PARENT, 0) == 0, 'no'"
+    ),
+    "its parent's turn at the processor": "import os\nos.sched_setparam(PARENT, os.sched_param(0))",
+    "a call that nobody thought of": (
+        "import ctypes\nassert ctypes.CDLL(None).syscall(462, 0, 0, 0) == 0, 'no'"
     ),
     "raising its limits": (
         "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (9999, 9999))\nwhile True: pass"
@@ -173,6 +191,13 @@ def test_nothing_of_a_program_is_left_on_disk(code, scorer, tmp_path, monkeypatc
         ("Sure:\n```python\ndef add(a, b):\n    return a + b\n```\nIt adds.", 1, ""),
         ("```\ndef add(a, b): return a + b\n```\n```\nprint(add(1, 2))\n```", 1, ""),
         ("```python\nimport math\ndef add(a, b): return math.fsum([a, b])", 1, ""),
+        ("Sure:\r\n```python\r\ndef add(a, b):\r\n    return a + b\r\n```\r\n", 1, ""),
+        ("1. First:\n   ```python\n   def add(a, b):\n       return a + b\n   ```\n2. Done.", 1, ""),
+        ('```python title="sum.py"\ndef add(a, b): return a + b\n```', 1, ""),
+        ("~~~py\ndef add(a, b): return a + b\n~~~", 1, ""),
+        ("````\ndef add(a, b): return a + b\n```\n````", 0, "SyntaxError"),
+        ("```json\n{}\n```\n```python\ndef add(a, b): return a + b\n```", 1, ""),
+        ("```python\nfrom __future__ import annotations\ndef add(a: Int, b: Int): return a + b\n```", 1, ""),
         ("def add(a, b): return a - b", 0, "AssertionError"),
         ("def sub(a, b): return a - b", 0, "NameError: name 'add' is not defined"),
         ("def add(a, b) return a", 0, "SyntaxError: expected ':' (<answer>, line 1)"),
@@ -219,6 +244,13 @@ CHECK = "def check(f):\n    assert abs(f(1) - 3.14159) < 1e-4\n"
         ("```python\ndef area(r):\n    return math.pi * r ** 2\n```", 1),
         ("```python\nprint('an example')\n```\n```python\ndef area(r):\n    return math.pi * r ** 2\n```", 1),
         ("    return r\n", 0),
+        ("```python\narea = lambda r: math.pi * r * r\n```", 1),
+        ("```python\narea: object = lambda r: math.pi * r * r\n```", 1),
+        ("```python\nfrom __future__ import annotations\ndef area(r: R): return math.pi * r * r\n```", 1),
+        ("for factor in [r]:\n    r = r * factor\nreturn math.pi * r", 1),
+        ("for factor in [r]:\n    return math.pi * r * factor", 1),
+        ("for factor in [r]:\n        return math.pi * r * factor", 1),
+        ("square = r * r\n    return math.pi * square", 1),
     ],
 )
 def test_the_format_of_human_eval(code, scorer, text, value):
@@ -352,14 +384,14 @@ def test_limits_that_the_machine_refuses_are_no_fault_of_the_program():
 
 
 @isolated
-def test_the_filter_refuses_by_number_and_allows_the_rest():
+def test_the_filter_allows_by_number_and_refuses_the_rest():
     """Every call of the list has its step; the filter is far below the kernel's 4,096 steps."""
     steps = program()
     values = {value for _, _, _, value in steps}
     column = 0 if os.uname().machine == "x86_64" else 1
-    assert {numbers[column] for numbers in REFUSED.values()} - {None} <= values
+    assert {numbers[column] for numbers in ALLOWED.values()} - {None} <= values
     assert len(steps) < 400
-    assert steps[-1][3] == 0x7FFF0000
+    assert steps[-1][3] == 0x00050000 | errno.EPERM
 
 
 def human_eval() -> list[dict[str, str]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.errors import StatsError
 from harness.stats.tables import (
@@ -17,6 +19,7 @@ from harness.stats.tables import (
     recall,
     spearman,
     v_measure,
+    v_measures_left_out,
 )
 
 # Targets yes and no; given yes, no, nothing.
@@ -90,6 +93,29 @@ def test_v_measure_is_that_of_scikit_learn():
         labels, clusters = random.integers(0, n_labels, 60), random.integers(0, n_clusters, 60)
         ours = v_measure(contingency_matrix(labels, clusters))
         assert ours == pytest.approx(v_measure_score(labels, clusters), abs=1e-9)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 9)), min_size=2, max_size=50
+    ).filter(lambda rows: len({owner for *_, owner in rows}) > 1)
+)
+def test_v_measures_without_each_owner_are_those_of_the_rows_that_are_left(rows):
+    """Corrected sums give what counting anew gives: of rows, of groups, and down to one label or part."""
+    labels, clusters, owners = (np.array(column) for column in zip(*rows, strict=True))
+    owners = np.unique(owners, return_inverse=True)[1]
+    expected = []
+    for owner in range(owners.max() + 1):
+        table = np.zeros((5, 4))
+        np.add.at(table, (labels[owners != owner], clusters[owners != owner]), 1)
+        expected.append(v_measure(table))
+    assert v_measures_left_out(labels, clusters, owners) == pytest.approx(expected, abs=1e-9)
+
+
+def test_without_any_other_rows_there_is_no_v_measure():
+    """One owner of all rows leaves nothing."""
+    with pytest.raises(StatsError, match="one owner has all rows"):
+        v_measures_left_out([0, 1], [0, 1], [0, 0])
 
 
 def test_a_table_of_nothing_has_no_v_measure():

@@ -7,7 +7,14 @@ import pytest
 from scipy.stats import binom, norm
 
 from harness.errors import InconclusiveError, StatsError
-from harness.stats.threshold import Pairs, check, choose
+from harness.stats.threshold import (
+    Pairs,
+    chance_to_confirm,
+    check,
+    choose,
+    most_false,
+    pairs_to_confirm,
+)
 
 SIMULATIONS = 1_000
 # Cosines of a world: same pairs lie high, different ones low, and they overlap.
@@ -152,3 +159,47 @@ def test_a_limit_is_a_share():
     for limit in (0, 1, 5):
         with pytest.raises(StatsError, match="a share between 0 and 1"):
             choose(Pairs.of([0.5], [False]), limit=limit)
+
+
+@pytest.mark.parametrize(
+    ("choosing", "confirming", "limit"), [(360, 240, 0.02), (230, 540, 0.02), (200, 90, 0.05)]
+)
+def test_the_chance_to_confirm_is_how_often_other_pairs_do(choosing, confirming, limit):
+    """Over 1,000 worlds: choose on some pairs, check on others; within three standard errors."""
+    random = np.random.default_rng(11)
+    kept = [
+        check(choose(_drawn(random, 5, choosing), limit=limit), _drawn(random, 5, confirming)).verdict
+        == "kept"
+        for _ in range(SIMULATIONS)
+    ]
+    told = chance_to_confirm(choosing, confirming, limit=limit)
+    assert np.mean(kept) == pytest.approx(told, abs=3 * np.sqrt(told * (1 - told) / SIMULATIONS))
+
+
+def test_too_few_pairs_have_no_chance_to_confirm():
+    """149 show 2 % at 95 % when none of them hits, on either side."""
+    assert chance_to_confirm(148, 1000, limit=0.02) == chance_to_confirm(1000, 148, limit=0.02) == 0.0
+    assert chance_to_confirm(149, 149, limit=0.02) > 0
+
+
+def test_the_most_false_hits_are_those_that_a_check_still_keeps():
+    """At the number that is told the bound is within the limit, and with one more it is not."""
+    for n in (149, 240, 1000):
+        most = most_false(n, 0.02, 0.95)
+        for false, verdict in ((most, True), (most + 1, False)):
+            pairs = Pairs.of(np.where(np.arange(n) < false, 0.9, 0.1), np.zeros(n, bool))
+            assert (pairs.counts(0.5).bounds("different", 0.95).high <= 0.02) is verdict
+    assert most_false(148, 0.02, 0.95) is None
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.004, 0.0083, 0.015])
+def test_as_many_pairs_as_are_told_confirm_at_the_share_seen(rate):
+    """And one pair fewer does not."""
+    n = pairs_to_confirm(rate, limit=0.02)
+    assert most_false(n, 0.02, 0.95) >= np.ceil(rate * n)
+    assert (most_false(n - 1, 0.02, 0.95) or -1) < np.ceil(rate * (n - 1))
+
+
+def test_no_number_of_pairs_confirms_a_share_at_the_limit():
+    """What hits as often as the limit allows is never shown to hit less."""
+    assert pairs_to_confirm(0.02, limit=0.02) is None

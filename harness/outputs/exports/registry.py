@@ -27,6 +27,7 @@ MANIFEST_VERSION = 1
 MANIFEST = "manifest.json"
 PROMPT = "prompt.jinja"
 DOCUMENT = "document.jinja"
+DOCUMENTS = "document.json"  # settings of documents, where a target is told of one side at a time
 # Where the template of documents stands beside that of queries; else in a file of its own.
 DOCUMENT_PLACES: Mapping[str, str] = {"prompt.template": "document.template", "prompts": "prompts"}
 
@@ -73,9 +74,33 @@ def made_for(target: str, selection: Selection) -> Export:
     """
     found = target_for(target, selection)
     refuse_credentials(selection)
-    made = _complete(target, found, selection, found.write(selection))
+    written = found.write(selection) if found.sides else _by_side(target, found, selection)
+    made = _complete(target, found, selection, written)
     refuse_credentials(selection, made.files)
     return made
+
+
+def _by_side(name: str, target: Target, selection: Selection) -> Export:
+    """The export for queries, with the settings of documents in a file of their own where they differ."""
+    sided = selection.settings.sided
+    made = target.write(selection.of_side("query"))
+    if not sided:
+        return made
+    held, own = f"{name}.json", f"{name}.{DOCUMENTS}"
+    of_documents = target.write(selection.of_side("document")).files[held]
+    fates = tuple(
+        replace(
+            fate,
+            requested=selection.settings.extra[fate.setting],
+            exported=None if fate.exported is None else selection.settings.extra[fate.setting],
+            key=f"{fate.key} ({own} for documents)" if fate.key else "",
+        )
+        if fate.setting in sided
+        else fate
+        for fate in made.fates
+    )
+    told = f"{held} and the script are for queries; documents are embedded with {own}"
+    return replace(made, files={**made.files, own: of_documents}, fates=fates, remarks=(*made.remarks, told))
 
 
 def _complete(name: str, target: Target, selection: Selection, made: Export) -> Export:

@@ -15,7 +15,7 @@ from harness.catalogue.models import Catalogue, Model, load_catalogue
 from harness.errors import CatalogueError, UsageError
 from harness.findings import Recommendation
 from harness.plan.embedding import document_name
-from harness.records import MODEL_CLASSES, Endpoint, ModelClass, Settings
+from harness.records import MODEL_CLASSES, Endpoint, ModelClass, Settings, Side
 
 PolicyLabel: TypeAlias = Literal["best", "value", "fast", "own"]
 # What the labels mean, as a spec would write it; "own" is the policy of the spec.
@@ -72,6 +72,12 @@ class Selection:
     def document_text(self) -> str | None:
         """The template that documents were embedded with; `None` without any, or where it is not known."""
         return self.templates.get(self.choice.run, {}).get(document_name(self.settings.prompt))
+
+    def of_side(self, side: Side) -> Selection:
+        """The same with what is sent with texts of this side of a retrieval."""
+        of_class = {name: settings.of_side(side) for name, settings in self.by_class.items()}
+        choice = replace(self.choice, settings=self.settings.of_side(side))
+        return replace(self, choice=choice, by_class=of_class)
 
     @property
     def is_embedding(self) -> bool:

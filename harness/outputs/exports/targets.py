@@ -42,7 +42,8 @@ class Target:
     settings of several model classes, and so of further runs. embeds: one of them is EMBEDDING.
     cuts: it can be told where to cut its input. prompt: where the template of the prompt stands in its files;
     `None`: nothing there would read it; empty: in a file of its own. task_prompts: where those of several
-    tasks stand; empty: in a file for each task.
+    tasks stand; empty: in a file for each task. sides: its files hold what is sent by side of a retrieval;
+    else it is written for queries, and once more for documents.
     """
 
     description: str
@@ -55,14 +56,17 @@ class Target:
     cuts: bool = False
     prompt: str | None = ""
     task_prompts: str = ""
+    sides: bool = False
 
 
 def _values(description: str, write: Callable[[Selection], Export]) -> Target:
-    return Target(description, write, prompt="prompt.template", task_prompts="prompt.tasks")
+    return Target(description, write, prompt="prompt.template", task_prompts="prompt.tasks", sides=True)
 
 
 def _eliza(description: str, write: Callable[[Selection], Export], *, cuts: bool) -> Target:
-    return Target(description, write, into=True, classes=True, embeds=True, cuts=cuts, prompt=None)
+    return Target(
+        description, write, into=True, classes=True, embeds=True, cuts=cuts, prompt=None, sides=True
+    )
 
 
 TARGETS: Mapping[str, Target] = MappingProxyType(
@@ -71,13 +75,17 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "eliza-0.25": _eliza(eliza_0.DESCRIPTIONS["0.25"], eliza_0.write_0_25, cuts=True),
         "eliza-1": _eliza(eliza_1.DESCRIPTION, eliza_1.write, cuts=False),
         "anthropic": Target(anthropic_export.DESCRIPTION, anthropic_export.write, chat=True),
-        "dotenv": Target(dotenv_export.DESCRIPTION, dotenv_export.write),
+        "dotenv": Target(dotenv_export.DESCRIPTION, dotenv_export.write, sides=True),
         "gemini": Target(gemini_export.DESCRIPTION, gemini_export.write),
         "inspect": Target(inspect_export.DESCRIPTION, inspect_export.write, chat=True),
         "json": _values(json_export.DESCRIPTION, json_export.write),
         "langchain": Target(langchain_export.DESCRIPTION, langchain_export.write),
         "litellm-proxy": Target(
-            litellm_proxy_export.DESCRIPTION, litellm_proxy_export.write, classes=True, embeds=True
+            litellm_proxy_export.DESCRIPTION,
+            litellm_proxy_export.write,
+            classes=True,
+            embeds=True,
+            sides=True,
         ),
         "mlflow": Target(
             mlflow_export.DESCRIPTION,
@@ -94,6 +102,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             recommendation_export.write,
             policies=True,
             classes=True,
+            sides=True,
             prompt="prompts",
             task_prompts="prompts",
         ),

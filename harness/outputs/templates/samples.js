@@ -38,6 +38,7 @@ const score = (number, place) => head.bytes.get(number)?.[place] ?? NOT_ASKED;
 async function load() {
   head = await unpacked("samples-head");
   head.bytes = new Map(head.trials.map((trial, at) => [trial.number, bytesOf(head.scores[at])]));
+  head.borrowed = new Map(head.trials.map((trial, at) => [trial.number, new Set(head.near[at])]));
   head.low = head.ids.map((id, at) => `${id}\n${head.inputs[at]}\n${head.targets[at]}`.toLowerCase());
   const first = head.trials[0].number;
   for (const name of ["left", "right"]) {
@@ -47,7 +48,8 @@ async function load() {
   form.elements.right.value = (head.trials.find((trial) => trial.number !== first) ?? head.trials[0]).number;
   form.elements.split.value = head.finalists.length ? "confirm" : "";
   view.querySelector("caption").textContent =
-    "Scores from 0 to 1, a row a sample; – not asked, ? nobody could judge it, ✕ no answer.";
+    "Scores from 0 to 1, a row a sample; – not asked, ? nobody could judge it, ✕ no answer" +
+    (head.near.some((places) => places.length) ? ", ≈ judged by the answer to another, near prompt." : ".");
 }
 function known(byte) { return byte <= FULL; }
 // What has no score counts as the run counts it: as wrong, or not at all.
@@ -85,11 +87,14 @@ function columns() {
   const few = [...finalists, ...others.filter((number) => !head.finalists.includes(number))].slice(0, FEW_COLUMNS);
   return [left, right, ...(form.elements.every.checked ? others : few)];
 }
-function scoreCell(byte) {
+function scoreCell(number, place) {
+  const byte = score(number, place), near = head.borrowed.get(number)?.has(place);
   const names = { [NOT_ASKED]: ["–", "not asked"], [UNSCORED]: ["?", "unscored"], [FAILED]: ["✕", "no answer"] };
   const [text, title] = names[byte] ?? [String(Math.round(byte / FULL * 100) / 100), ""];
   const shade = byte <= FULL ? `s${Math.round(byte / FULL * 4)}` : byte === FAILED ? "s0" : "none";
-  return made("td", { className: `score ${shade}`, title, textContent: text });
+  return made("td", near
+    ? { className: `score ${shade} near`, title: "the answer to another, near prompt", textContent: `≈ ${text}` }
+    : { className: `score ${shade}`, title, textContent: text });
 }
 function sampleRow(place, lead, numbers) {
   const button = made("button", { type: "button", textContent: head.ids[place], "aria-expanded": String(place === opened) });
@@ -99,7 +104,7 @@ function sampleRow(place, lead, numbers) {
     made("th", { scope: "row" }, button),
     made("td", { className: "clip" }, made("bdi", { textContent: head.targets[place] })),
     made("td", { className: "n", textContent: sign }),
-    ...numbers.map((number) => scoreCell(score(number, place))));
+    ...numbers.map((number) => scoreCell(number, place)));
 }
 function headRow(numbers) {
   const heading = (number, at) => {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.testing.protocols import bedrock, gemini, vertex_anthropic
+from harness.testing.protocols import bedrock, bedrock_embeddings, gemini, vertex_anthropic, vertex_embeddings
 from harness.testing.protocols.anthropic import ANTHROPIC
 from harness.testing.protocols.ollama import OLLAMA_CHAT, OLLAMA_EMBED
 from harness.testing.protocols.openai_chat import OPENAI_CHAT
@@ -33,6 +33,11 @@ _GOOGLE: Mapping[str, Wire] = {
     **dict.fromkeys(gemini.GENERATES, gemini.GEMINI),
     **dict.fromkeys(gemini.EMBEDS, gemini.GEMINI_EMBED),
     **dict.fromkeys(vertex_anthropic.PREDICTS, vertex_anthropic.VERTEX_ANTHROPIC),
+    **dict.fromkeys(vertex_embeddings.PREDICTS, vertex_embeddings.VERTEX_EMBEDDINGS),
+}
+_BEDROCK: Mapping[str, Wire] = {
+    **dict.fromkeys(bedrock.CONVERSES, bedrock.BEDROCK),
+    **dict.fromkeys(bedrock_embeddings.INVOKES, bedrock_embeddings.BEDROCK_EMBEDDINGS),
 }
 
 
@@ -42,7 +47,7 @@ def wire_of(path: str) -> Wire | None:
     if wire is None and "/models/" in path:
         return _GOOGLE.get(path.rpartition(":")[2])
     if wire is None and path.startswith("/model/"):
-        return bedrock.BEDROCK if path.rpartition("/")[2] in bedrock.CONVERSES else None
+        return _BEDROCK.get(path.rpartition("/")[2])
     if wire is None and path.startswith(_DEPLOYMENTS):
         return _PATHS.get("/" + path.removeprefix(_DEPLOYMENTS).partition("/")[2])
     return wire

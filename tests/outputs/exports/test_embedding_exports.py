@@ -22,6 +22,11 @@ GOOGLE = Settings(
     prompt="query",
     extra={"dimensions": 768, "task_type": "RETRIEVAL_QUERY"},
 )
+SIDED = Settings(
+    model="google/gemini-embedding-001",
+    prompt="query",
+    extra={"dimensions": 768, "task_type": {"query": "RETRIEVAL_QUERY", "document": "RETRIEVAL_DOCUMENT"}},
+)
 OWN = Settings(model="shed/bge-small", prompt="query", extra={"truncate_prompt_tokens": 512})
 TEMPLATE = "query: {{ text }}"
 
@@ -140,6 +145,51 @@ def test_langchain_tells_what_it_sends_to_google_unasked(write):
     fates = manifest(write("langchain", recommended(Settings(model=GOOGLE.model, prompt="query"))))
     assert fates["task_type"]["changes_what_was_measured"]
     assert "RETRIEVAL_QUERY" in fates["task_type"]["reason"]
+
+
+@pytest.mark.parametrize("target", ["json", "yaml", "toml", "dotenv", "recommendation"])
+def test_plain_formats_hold_both_sides(write, target):
+    """A query's type and a document's, as they were measured."""
+    written = write(target, recommended(SIDED), prompt_text=TEMPLATE)
+    fate = manifest(written)["task_type"]
+    assert (fate["exported"], fate["effective"]) == (SIDED.extra["task_type"], "effective")
+    text = written.paths[0].read_text()
+    assert "RETRIEVAL_QUERY" in text
+    assert "RETRIEVAL_DOCUMENT" in text
+
+
+@pytest.mark.parametrize(("target", "key"), [("gemini", "task_type"), ("langchain", "task_type")])
+def test_a_target_of_one_side_at_a_time_has_a_file_for_each(write, target, key):
+    """The script and its settings are for queries; what is written to an index has settings of its own."""
+    written = write(target, recommended(SIDED))
+    held = {path.name: path.read_text() for path in written.paths}
+    assert f'"{key}": "RETRIEVAL_QUERY"' in held[f"{target}.json"]
+    assert f'"{key}": "RETRIEVAL_DOCUMENT"' in held[f"{target}.document.json"]
+    fate = manifest(written)["task_type"]
+    assert fate["requested"] == SIDED.extra["task_type"]
+    assert not fate["changes_what_was_measured"]
+    assert f"{target}.document.json" in fate["key"]
+
+
+def test_a_proxy_has_a_name_for_documents(write):
+    """Each side is asked by a name of its own."""
+    written = write("litellm-proxy", recommended(SIDED))
+    entries = YAML(typ="safe", pure=True).load(written.paths[0].read_text())["model_list"]
+    types = {one["model_name"]: one["litellm_params"]["task_type"] for one in entries}
+    assert types == {
+        "recommended": "RETRIEVAL_QUERY",
+        "recommended-document": "RETRIEVAL_DOCUMENT",
+        "embedding": "RETRIEVAL_QUERY",
+        "embedding-document": "RETRIEVAL_DOCUMENT",
+    }
+
+
+def test_eliza_says_that_it_tells_no_model_what_a_text_is_for(write, study):
+    """Neither side arrives there, which changes what was measured."""
+    texts = study(LARGE=Settings(model="google/gemini-2.5-pro", prompt="plain", max_output_tokens=64))
+    written = write("eliza-1", texts, recommended(SIDED))
+    (fate,) = [one for one in written.export.fates if one.setting == "task_type"]
+    assert (fate.effect, fate.changes) == ("not expressible", True)
 
 
 SCRIPTS = [
