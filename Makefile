@@ -17,7 +17,7 @@ MODEL := smollm2-135m-instruct
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart install weights test lint format rules types layers check bench lock clean
+.PHONY: help quickstart install weights test lint format rules types layers check docs reference bench lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,13 @@ layers: $(STAMP)
 	$(BIN)/lint-imports
 
 check: lint $(CHECK_TESTS) ## Check format, lint, types and layers, then run the tests
+
+docs: $(STAMP) ## Build the documentation as a site into build/docs; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "Site: build/docs/index.html"
+
+reference: $(STAMP) ## Write the generated pages of docs/reference/ anew
+	$(BIN)/python -m handbook
 
 bench: $(STAMP) ## Run every script in benchmarks/
 	@set -e; set -- benchmarks/[!_]*.py; \

@@ -244,7 +244,7 @@ HEAD = """\
 
 Written by `benchmarks/gate.py`; every figure here was measured by it, so do not edit. {runs:,} seeded simulations for
 each figure: a share of 5 % has a standard error of {error:.1f} points, one of 80 % of {error80:.1f}. Error rate 5 %.
-What the verdicts mean: [the gate in CI](../ci.md); which test is used, and why: [statistics](../explanation/statistics.md).
+What the verdicts mean: [the gate in CI](../how-to/ci.md); which test is used, and why: [statistics](../explanation/statistics.md).
 """
 
 

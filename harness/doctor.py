@@ -303,7 +303,9 @@ def _lacks(provider: ProviderHealth) -> list[str]:
     ]
     served = any(model.weights_name and need_server(model.weights_name) for model in provider.models)
     if served and find_spec("xllamacpp") is None:
-        lacks.append("xllamacpp, which runs local models, is not installed: pip install 'llm-harness[local]'")
+        lacks.append(
+            "xllamacpp, which runs local models, is not installed: pip install 'xllamacpp>=2026.9,<2027'"
+        )
     return lacks
 
 

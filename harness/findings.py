@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from harness.cards import DataCard, TaskCard
-from harness.insights import CacheReport, Reference, SettingEffect
+from harness.insights import CacheReport, Reference, SettingEffect, Unscored
 from harness.records import (
     Bounds,
     Endpoint,
@@ -342,7 +342,7 @@ class Breakdown:
 
     slices: by field and value; their intervals hold all together at the stated level, and so do those of
     labels. labels: in alphabetical order, where the first scorer reads labels. scorers: mean of each further
-    scorer.
+    scorer. unscored: by scorer, of those that could not judge some answers.
     """
 
     trial: int
@@ -350,6 +350,7 @@ class Breakdown:
     slices: tuple[Slice, ...] = ()
     labels: tuple[LabelFigures, ...] = ()
     scorers: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
+    unscored: tuple[Unscored, ...] = ()
 
 
 RunState = Literal["running", "complete", "stopped", "inconclusive", "failed"]

@@ -220,10 +220,9 @@ def foretell(plan: Plan, resolution: tuple[Resolution, Resolution]) -> tuple[tup
             one = expected_power(
                 name,
                 n=n,
+                clusters=min(n, alone),
                 # Of so many single samples with the standard error of the independent ones.
-                spread=PAIRED_SD * math.sqrt(n / max(1, min(n, alone))),
-                clusters=None if alone >= n else alone,
-                binary=False,
+                sd=PAIRED_SD * math.sqrt(n / max(1, min(n, alone))),
                 tolerance=question.tolerance_of(name),
                 level=shared(1 - question.alpha, len(names)),
             )

@@ -97,3 +97,18 @@ class CacheReport:
     needed: int | None = None
     curve: tuple[CachePoint, ...] = ()
     landmarks: tuple[CachePoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unscored:
+    """Answers of a trial that one scorer could not judge. of: answers that it was asked about.
+
+    decides: whether it is the scorer that gives the quality. reasons: the most frequent ones with their
+    counts, most first.
+    """
+
+    scorer: str
+    decides: bool
+    answers: int
+    of: int
+    reasons: Mapping[str, int] = field(default_factory=dict[str, int])

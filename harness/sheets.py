@@ -34,7 +34,8 @@ class Sheet:
 
     scores: by metric or scorer, from 0 to 1, the one that gives the quality first; repeats are averaged. usd:
     list price of one answer. latency_s: of one answer. groups: cluster of each sample; empty when every
-    sample stands alone. slices: values of metadata fields by field.
+    sample stands alone. slices: values of metadata fields by field. weights: of several tasks, the share of
+    the quality by task, adding up to 1; empty with one task. The ids of their samples begin with the task.
     """
 
     trial: int
@@ -47,6 +48,7 @@ class Sheet:
     basis: Basis
     groups: tuple[str | None, ...] = ()
     slices: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict[str, "tuple[str | None, ...]"])
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def quality(self) -> str:

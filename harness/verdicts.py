@@ -39,11 +39,11 @@ class Side:
 class Versus:
     """One metric of both on the samples that both have.
 
-    base, new: means over these pairs. difference: with bounds that each hold by itself at the level of the
-    comparison. worse_p, better_p: of a drop beyond the tolerance, and of any gain, allowing for all metrics
-    that are looked at; same_p: of a drop that stays within the tolerance. more: further samples that would
-    settle an unclear verdict in four of five cases, if the difference stays; `None`: none are needed, or no
-    number of them would. reason: the verdict as a sentence.
+    base, new: means over these pairs, of several tasks by their weights. difference: with bounds that each
+    hold by itself at the level of the comparison. worse_p, better_p: of a drop beyond the tolerance, and of
+    any gain, allowing for all metrics that are looked at; same_p: of a drop that stays within the tolerance.
+    more: further samples that would settle an unclear verdict in four of five cases, if the difference stays;
+    `None`: none are needed, or no number of them would. reason: the verdict as a sentence.
     """
 
     metric: str
@@ -79,6 +79,16 @@ class SliceDifference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDifference:
+    """One of several tasks: how the mean score of its samples moved. weight: its share, from 0 to 1."""
+
+    name: str
+    weight: float
+    n_pairs: int
+    difference: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
     """How a figure of every answer moved, on the samples that both have.
 
@@ -97,8 +107,9 @@ class Comparison:
     verdict: of all metrics together: "worse" where one of them is, "unclear" where one of the others is,
     "same" where none may have dropped by more than its tolerance, "better" where one gained besides. reason:
     a sentence. identical: the same settings gave the same scores, so that nothing is left to test. flips: of
-    the quality, worst drops first. slices: their intervals hold all together at the level. notes: what a
-    reader should know.
+    the quality, worst drops first. slices: their intervals hold all together at the level, and so do those of
+    tasks: where there are several, the quality is that of all of them by weight. notes: what a reader should
+    know.
     """
 
     base: Side
@@ -110,6 +121,7 @@ class Comparison:
     identical: bool = False
     flips: tuple[Flip, ...] = ()
     slices: tuple[SliceDifference, ...] = ()
+    tasks: tuple[TaskDifference, ...] = ()
     price: Shift | None = None
     latency: Shift | None = None
     notes: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 import harness
 from harness.calls.provider import ProviderFault
@@ -213,11 +214,15 @@ def test_a_comparison_shows_each_task(tmp_path):
     small = run(harness.evaluate, spec, tmp_path, scripted, SETTINGS)
     medium = run(harness.evaluate, spec, tmp_path, scripted, {**SETTINGS, "model": "sim/medium"})
     found = harness.compare(small, medium)
-    moved = {one.value: one for one in found.comparison.slices if one.field == "task"}
+    moved = {one.name: one for one in found.comparison.tasks}
     assert {name: one.n_pairs for name, one in moved.items()} == {"colours": 90, "animals": 29}
     assert moved["colours"].difference.low > 0 > moved["animals"].difference.high
-    assert "task: animals" in repr(found)
-    assert "| task: animals |" in found.markdown()
+    whole = 0.75 * moved["colours"].difference.value + 0.25 * moved["animals"].difference.value
+    assert found.comparison.difference.value == pytest.approx(whole)
+    assert "task animals (25%)" in repr(found)
+    assert "| animals | 25% | 29 |" in found.markdown()
+    assert found.comparison.quality.metric == "weighted score"
+    assert {one.field for one in found.comparison.slices} == {"colours/customer", "animals/customer"}
 
 
 def test_a_gate_on_several_tasks_shows_each(tmp_path):
@@ -228,9 +233,12 @@ def test_a_gate_on_several_tasks_shows_each(tmp_path):
     run(harness.gate, spec, tmp_path, scripted, path, settings=best, update_baseline=True)
     found = run(harness.gate, spec, tmp_path, scripted, path, settings=other)
     assert found.exit_code() == 1
-    moved = {one.value: one.difference for one in found.comparison.slices if one.field == "task"}
+    moved = {one.name: one.difference for one in found.comparison.tasks}
     assert moved["colours"].high < 0 < moved["animals"].low
-    assert "task: colours" in found.markdown()
+    assert json.loads(path.read_text())["weights"] == {"colours": 0.75, "animals": 0.25}
+    assert "| colours | 75% | 90 |" in found.markdown()
+    assert "Task         colours (75%): -" in repr(found)
+    assert "; colours -" in found.junit()
 
 
 def test_a_terminal_tells_the_quality_of_each_task(tmp_path):
@@ -295,6 +303,25 @@ def test_a_run_that_is_cut_off_goes_on_for_what_is_missing(tmp_path):
     assert again.best_params == whole.best_params
     assert again.record.trials[0].by_task == whole.record.trials[0].by_task
     assert len(provider.calls) < whole.record.spend.calls
+
+
+@pytest.mark.parametrize("name", ["document", "low", "high"])
+def test_a_name_that_exports_or_tables_need_is_refused_with_its_line(tmp_path, name):
+    """Before anything is spent."""
+    spec = the_spec(tmp_path)
+    path = tmp_path / "taken.yaml"
+    tasks = {name: spec["tasks"]["colours"], "animals": spec["tasks"]["animals"]}
+    path.write_text(yaml.safe_dump({**spec, "tasks": tasks}, sort_keys=False), encoding="utf-8")
+    with pytest.raises(SpecError, match=f"tasks.{name}: cannot be the name of a task: .*choose another"):
+        make_plan(path)
+
+
+def test_two_names_that_a_table_could_not_tell_apart_are_refused(tmp_path):
+    """Of a task and of the end of another one's interval."""
+    spec = the_spec(tmp_path)
+    tasks = {"animals": spec["tasks"]["animals"], "animals_low": spec["tasks"]["colours"]}
+    with pytest.raises(SpecError, match="has 'animals' and a task of that name with _low or _high"):
+        make_plan({**spec, "tasks": tasks})
 
 
 def test_a_limit_is_shared_out_by_weight(tmp_path):

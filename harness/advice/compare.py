@@ -14,23 +14,31 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.advice.finalist import percent
+from harness.advice.matched import Floats, Matched, Pairs
 from harness.errors import InconclusiveError, StatsError, UsageError
 from harness.records import Estimate
-from harness.sheets import Sheet
 from harness.stats.bounds import shared
 from harness.stats.margins import margin_bounds, margin_p, paired_spread
 from harness.stats.multiple import holm
 from harness.stats.paired import mean_change, paired_difference
 from harness.stats.power import pairs_needed
-from harness.verdicts import Comparison, Flip, Shift, Side, SliceDifference, Verdict, Versus
+from harness.stats.stratified import WeightedMargins
+from harness.verdicts import (
+    Comparison,
+    Flip,
+    Shift,
+    Side,
+    SliceDifference,
+    TaskDifference,
+    Verdict,
+    Versus,
+)
 
-Floats = NDArray[np.float64]
 POWER = 0.8  # chance of settling an unclear verdict with the samples that are named
 # An "unclear" that would take more samples than these is one that no data set settles.
 MOST_SAMPLES = 1_000_000
@@ -64,45 +72,14 @@ class Question:
         return self.tolerances.get(metric, self.tolerance)
 
 
-class _Pairs(NamedTuple):
-    """One column of both on the samples where both have a value. places: of these in `_Both.samples`."""
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What the samples say of one metric; see `Versus`."""
 
-    base: Floats
-    new: Floats
-    groups: list[str] | None
-    places: NDArray[np.intp]
-
-
-class _Both(NamedTuple):
-    """Both sheets on the samples that both have. base_at, new_at: their places there."""
-
-    base: Sheet
-    new: Sheet
-    samples: list[str]
-    base_at: NDArray[np.intp]
-    new_at: NDArray[np.intp]
-
-    def pairs(
-        self,
-        base: Sequence[float | None],
-        new: Sequence[float | None],
-        among: NDArray[np.bool_] | None = None,
-    ) -> _Pairs:
-        """These columns where both have a value. among: the samples that count; `None`: all."""
-        first, second = _floats(base)[self.base_at], _floats(new)[self.new_at]
-        known = ~(np.isnan(first) | np.isnan(second))
-        places = np.flatnonzero(known if among is None else known & among)
-        groups = None
-        if any(self.new.groups):
-            named = [self.new.groups[self.new_at[place]] for place in places]
-            groups = [
-                name if name is not None else f"\0{place}" for name, place in zip(named, places, strict=True)
-            ]
-        return _Pairs(first[places], second[places], groups, places)
-
-    def column(self, metric: str, among: NDArray[np.bool_] | None = None) -> _Pairs:
-        """A metric of both."""
-        return self.pairs(self.base.scores[metric], self.new.scores[metric], among)
+    difference: Estimate
+    worse_p: float
+    same_p: float
+    better_p: float
 
 
 def compare(base: Side, new: Side, question: Question) -> Comparison:
@@ -111,12 +88,13 @@ def compare(base: Side, new: Side, question: Question) -> Comparison:
     Raises InconclusiveError when these are fewer than two independent ones, UsageError for a metric that one
     of them does not have.
     """
-    both, names = _both(base, new), _names(base, new, question)
+    both, names = Matched.of(base.sheet, new.sheet), _names(base, new, question)
     columns = [both.column(name) for name in names]
     for name, pairs in zip(names, columns, strict=True):
-        _require_pairs(name, pairs, base, new)
+        _require_pairs(name, pairs, base, new, tasks=list(both.weights))
     identical = _identical(both, columns)
-    metrics = _versus(names, columns, question, identical=identical)
+    tasks = _tasks(both, question)
+    metrics = _versus(names, columns, question, tasks, identical=identical)
     quality = columns[0]
     verdict = together(metrics)
     return Comparison(
@@ -129,6 +107,7 @@ def compare(base: Side, new: Side, question: Question) -> Comparison:
         identical=identical,
         flips=_flips(both, quality),
         slices=_slices(both, names[0], question),
+        tasks=tasks,
         price=_price(both, question),
         latency=_latency(both, question),
         notes=tuple(_notes(base, new, both)),
@@ -145,16 +124,6 @@ def together(metrics: Sequence[Versus]) -> Verdict:
     return "better" if "better" in found else "same"
 
 
-def _both(base: Side, new: Side) -> _Both:
-    at = {sample: place for place, sample in enumerate(base.sheet.samples)}
-    samples = [sample for sample in new.sheet.samples if sample in at]
-    new_places = [place for place, sample in enumerate(new.sheet.samples) if sample in at]
-    base_places = [at[sample] for sample in samples]
-    return _Both(
-        base.sheet, new.sheet, samples, np.array(base_places, np.intp), np.array(new_places, np.intp)
-    )
-
-
 def _names(base: Side, new: Side, question: Question) -> list[str]:
     have = [name for name in base.sheet.scores if name in new.sheet.scores]
     wanted = have if question.metrics is None else list(question.metrics)
@@ -167,16 +136,18 @@ def _names(base: Side, new: Side, question: Question) -> list[str]:
     return wanted
 
 
-def _require_pairs(name: str, pairs: _Pairs, base: Side, new: Side) -> None:
-    units = len(pairs.base) if pairs.groups is None else len(set(pairs.groups))
+def _require_pairs(name: str, pairs: Pairs, base: Side, new: Side, *, tasks: list[str]) -> None:
+    of_each = pairs.units()
+    units = min(of_each)
     if units < 2:
+        of = "" if pairs.strata is None else f" of task {tasks[of_each.index(units)]!r}"
         raise InconclusiveError(
-            f"{base.name} and {new.name} have {units} independent sample{'' if units == 1 else 's'} with "
+            f"{base.name} and {new.name} have {units} independent sample{'' if units == 1 else 's'}{of} with "
             f"{name} in common, and at least 2 are needed to compare them; measure both on the same data"
         )
 
 
-def _identical(both: _Both, columns: Sequence[_Pairs]) -> bool:
+def _identical(both: Matched, columns: Sequence[Pairs]) -> bool:
     """Whether the same question got the same scores: then no noise is left that could hide anything."""
     same_question = (both.base.settings, both.base.basis) == (both.new.settings, both.new.basis)
     return (
@@ -187,7 +158,12 @@ def _identical(both: _Both, columns: Sequence[_Pairs]) -> bool:
 
 
 def _versus(
-    names: Sequence[str], columns: Sequence[_Pairs], question: Question, *, identical: bool
+    names: Sequence[str],
+    columns: Sequence[Pairs],
+    question: Question,
+    tasks: Sequence[TaskDifference],
+    *,
+    identical: bool,
 ) -> tuple[Versus, ...]:
     raw = [_measured(name, pairs, question) for name, pairs in zip(names, columns, strict=True)]
     worse = holm([one.worse_p for one in raw]).tolist()
@@ -198,14 +174,42 @@ def _versus(
         verdict: Verdict = "same" if identical else _verdict(adjusted, question.alpha)
         more = _more(one, pairs, question, among=len(raw)) if verdict == "unclear" else None
         judged = replace(adjusted, verdict=verdict, more=more)
-        reason = UNCHANGED if identical else _sentence(judged, percent(1 - question.alpha))
+        by_task = "" if pairs.strata is None else "".join(map(_task_words, tasks))
+        reason = UNCHANGED if identical else _sentence(judged, percent(1 - question.alpha), by_task)
         found.append(replace(judged, reason=reason))
     return tuple(found)
 
 
-def _measured(name: str, pairs: _Pairs, question: Question) -> Versus:
-    base, new, groups, seed = pairs.base, pairs.new, pairs.groups, question.seed
+def _measured(name: str, pairs: Pairs, question: Question) -> Versus:
     tolerance = question.tolerance_of(name)
+    weigh = _alike if pairs.strata is None else _by_weight
+    made, (base, new) = weigh(pairs, tolerance, question), pairs.means()
+    return Versus(
+        metric=name,
+        base=base,
+        new=new,
+        difference=made.difference,
+        tolerance=tolerance,
+        verdict="unclear",
+        worse_p=made.worse_p,
+        same_p=made.same_p,
+        better_p=made.better_p,
+    )
+
+
+def _by_weight(pairs: Pairs, tolerance: float, question: Question) -> _Evidence:
+    assert pairs.strata is not None, "without tasks, samples count alike"
+    margins = WeightedMargins.of(pairs.new, pairs.base, pairs.strata, seed=question.seed, groups=pairs.groups)
+    return _Evidence(
+        margins.bounds(1 - question.alpha),
+        worse_p=margins.below_p(-tolerance),
+        same_p=margins.above_p(-tolerance),
+        better_p=margins.above_p(0.0),
+    )
+
+
+def _alike(pairs: Pairs, tolerance: float, question: Question) -> _Evidence:
+    base, new, groups, seed = pairs.base, pairs.new, pairs.groups, question.seed
     worse_p = margin_p(base, new, tolerance, seed=seed, groups=groups)
     same_p = margin_p(new, base, -tolerance, seed=seed, groups=groups)
     better_p = same_p if tolerance == 0 else margin_p(new, base, 0.0, seed=seed, groups=groups)
@@ -219,17 +223,7 @@ def _measured(name: str, pairs: _Pairs, question: Question) -> Versus:
         low = min(low, -tolerance)
     if better_p >= question.alpha:
         low = min(low, 0.0)
-    return Versus(
-        metric=name,
-        base=float(base.mean()),
-        new=float(new.mean()),
-        difference=replace(bounds, low=low, high=high),
-        tolerance=tolerance,
-        verdict="unclear",
-        worse_p=worse_p,
-        same_p=same_p,
-        better_p=better_p,
-    )
+    return _Evidence(replace(bounds, low=low, high=high), worse_p=worse_p, same_p=same_p, better_p=better_p)
 
 
 def _verdict(one: Versus, alpha: float) -> Verdict:
@@ -240,18 +234,18 @@ def _verdict(one: Versus, alpha: float) -> Verdict:
     return "same" if one.same_p < alpha else "unclear"
 
 
-def _more(one: Versus, pairs: _Pairs, question: Question, *, among: int) -> int | None:
+def _more(one: Versus, pairs: Pairs, question: Question, *, among: int) -> int | None:
     """Further samples that would settle it in four of five cases, if difference and spread stay."""
     distance = one.difference.value + one.tolerance
     level = 1 - question.alpha if distance > 0 else shared(1 - question.alpha, among)
-    spread = paired_spread(pairs.new, pairs.base, pairs.groups) or len(pairs.base) ** -0.5
+    spread = paired_spread(pairs.new, pairs.base, pairs.groups, pairs.strata) or len(pairs.base) ** -0.5
     if distance == 0:
         return None
     needed = pairs_needed(abs(distance), spread, level, POWER)
     return max(1, needed - len(pairs.base)) if needed <= MOST_SAMPLES else None
 
 
-def _flips(both: _Both, pairs: _Pairs) -> tuple[Flip, ...]:
+def _flips(both: Matched, pairs: Pairs) -> tuple[Flip, ...]:
     moved = [
         Flip(sample_id=both.samples[place], base=base, new=new)
         for place, base, new in zip(
@@ -262,7 +256,7 @@ def _flips(both: _Both, pairs: _Pairs) -> tuple[Flip, ...]:
     return tuple(sorted(moved, key=lambda flip: (flip.new - flip.base, flip.sample_id)))
 
 
-def _slices(both: _Both, metric: str, question: Question) -> tuple[SliceDifference, ...]:
+def _slices(both: Matched, metric: str, question: Question) -> tuple[SliceDifference, ...]:
     marks: list[tuple[str, str, NDArray[np.bool_]]] = []
     for name, column in both.new.slices.items():
         values = [column[place] for place in both.new_at]
@@ -277,21 +271,37 @@ def _slices(both: _Both, metric: str, question: Question) -> tuple[SliceDifferen
     return tuple(found)
 
 
-def _two_sided(pairs: _Pairs, *, level: float, seed: int) -> Estimate | None:
+def _tasks(both: Matched, question: Question) -> tuple[TaskDifference, ...]:
+    """How each task moved in what gives the quality; a task without two independent pairs is left out."""
+    if not both.weights or both.new.quality not in both.base.scores:
+        return ()
+    strata, level = both.strata(), shared(1 - question.alpha, len(both.weights))
+    found: list[TaskDifference] = []
+    for (name, weight), marks in zip(both.weights.items(), strata.marks(), strict=True):
+        pairs = both.column(both.new.quality, marks)
+        estimate = _two_sided(pairs, level=level, seed=question.seed)
+        if estimate is not None:
+            found.append(
+                TaskDifference(name=name, weight=weight, n_pairs=len(pairs.base), difference=estimate)
+            )
+    return tuple(found)
+
+
+def _two_sided(pairs: Pairs, *, level: float, seed: int) -> Estimate | None:
     try:
         return paired_difference(pairs.new, pairs.base, level=level, seed=seed, groups=pairs.groups)
     except StatsError:  # fewer than two independent samples
         return None
 
 
-def _price(both: _Both, question: Question) -> Shift | None:
+def _price(both: Matched, question: Question) -> Shift | None:
     pairs = both.pairs(both.base.usd, both.new.usd)
     return _shift(
         pairs.base * A_THOUSAND, pairs.new * A_THOUSAND, pairs.groups, level=1 - question.alpha, ratio=False
     )
 
 
-def _latency(both: _Both, question: Question) -> Shift | None:
+def _latency(both: Matched, question: Question) -> Shift | None:
     pairs = both.pairs(both.base.latency_s, both.new.latency_s)
     if (pairs.base <= 0).any() or (pairs.new <= 0).any():
         return None
@@ -313,7 +323,7 @@ def _shift(base: Floats, new: Floats, groups: list[str] | None, *, level: float,
     return Shift(base=float(np.median(base)), new=float(np.median(new)), change=factor)
 
 
-def _notes(base: Side, new: Side, both: _Both) -> list[str]:
+def _notes(base: Side, new: Side, both: Matched) -> list[str]:
     found: list[str] = []
     old, now = base.sheet.basis, new.sheet.basis
     if old.data != now.data:
@@ -334,10 +344,14 @@ def _reason(verdict: Verdict, metrics: Sequence[Versus]) -> str:
     return " ".join(dict.fromkeys(one.reason for one in deciding))
 
 
-def _sentence(one: Versus, sure: str) -> str:
+def _task_words(one: TaskDifference) -> str:
+    return f"; {one.name} {100 * one.difference.value:+.1f} at {one.weight:.0%}"
+
+
+def _sentence(one: Versus, sure: str, by_task: str) -> str:
     value, low, high = (100 * x for x in (one.difference.value, one.difference.low, one.difference.high))
     name, tolerance = one.metric, f"{100 * one.tolerance:.3g}"
-    moved = f"{name} went from {one.base:.3f} to {one.new:.3f} ({value:+.1f} points)"
+    moved = f"{name} went from {one.base:.3f} to {one.new:.3f} ({value:+.1f} points{by_task})"
     if one.verdict == "worse":
         least = f"a drop of {-high:.1f} or more"
         return f"{moved}: with {sure} confidence {least}, beyond the tolerance of {tolerance}."
@@ -360,7 +374,3 @@ def _sentence(one: Versus, sure: str) -> str:
         f"{moved}: on {one.difference.n} samples that may be anything from {low:+.1f} to {high:+.1f}, and "
         f"the tolerance is {tolerance}; {settle}."
     )
-
-
-def _floats(column: Sequence[float | None]) -> Floats:
-    return np.array([math.nan if value is None else value for value in column], np.float64)

@@ -16,7 +16,8 @@ from harness.errors import StatsError
 from harness.findings import Trial
 from harness.plan.policy import Policy
 from harness.records import Estimate
-from harness.stats.clusters import clustered, standard_error
+from harness.stats.clusters import among
+from harness.stats.margins import paired_spread
 from harness.stats.paired import paired_difference
 from harness.stats.strata import Strata, weighted_mean
 
@@ -124,36 +125,28 @@ def difference(
 
 
 def _difference(
-    one: Floats, other: Floats, groups: Sequence[str] | None, among: Marks, *, level: float, seed: int
+    one: Floats, other: Floats, groups: Sequence[str] | None, marks: Marks, *, level: float, seed: int
 ) -> Estimate | None:
-    of_groups = None if groups is None else [groups[int(place)] for place in np.flatnonzero(among)]
     try:
-        return paired_difference(one[among], other[among], level=level, seed=seed, groups=of_groups)
+        return paired_difference(
+            one[marks], other[marks], level=level, seed=seed, groups=among(groups, marks)
+        )
     except StatsError:
         return None
 
 
 def paired_sd(one: Finalist, other: Finalist) -> float:
-    """Spread of the difference of two finalists on one confirm sample; 0 when none is seen.
-
-    Samples of one cluster are alike: their spread is what as many independent samples would have to have for
-    the same standard error. So is that of several tasks, whose variances add up with squared weights.
-    """
-    apart = one.confirm_values - other.confirm_values
-    known = ~np.isnan(apart)
-    parts = [(1.0, known)]
-    if one.strata is not None:
-        parts = [(w, known & marks) for w, marks in zip(one.strata.weights, one.strata.marks(), strict=True)]
+    """Spread of the difference of two finalists on one confirm sample; 0 when none is seen."""
+    known = ~np.isnan(one.confirm_values - other.confirm_values)
     try:
-        errors = [weight * _error(apart, one.groups, marks) for weight, marks in parts]
+        return paired_spread(
+            one.confirm_values[known],
+            other.confirm_values[known],
+            among(one.groups, known),
+            None if one.strata is None else one.strata.at(known),
+        )
     except StatsError:
         return 0.0
-    return math.hypot(*errors) * math.sqrt(known.sum())
-
-
-def _error(apart: Floats, groups: Sequence[str] | None, among: Marks) -> float:
-    of_groups = None if groups is None else [groups[int(place)] for place in np.flatnonzero(among)]
-    return standard_error(clustered(apart[among], of_groups))
 
 
 def points(share: float) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from harness.advice.finalist import percent
+from harness.advice.matched import Matched, Pairs
 from harness.errors import StatsError
 from harness.findings import Trial
 from harness.plan.gate_spec import QUALITY, Floor
@@ -22,7 +23,7 @@ from harness.plan.resolution import points
 from harness.records import Bounds
 from harness.sheets import Basis, Sheet
 from harness.stats.bounds import two_sided
-from harness.stats.clusters import clustered, standard_error
+from harness.stats.clusters import among, clustered, standard_error
 from harness.stats.intervals import mean_interval
 from harness.stats.margins import margin_power
 from harness.stats.power import disagreement_sd
@@ -74,48 +75,39 @@ def power(base: Sheet, metric: str, *, tolerance: float, level: float) -> Power:
     wrong answers that change on half of the samples on which unrelated settings would. level: 1 minus the
     error rate of one metric. Raises StatsError with fewer than two independent samples.
     """
-    column = np.array([value for value in base.scores[metric] if value is not None])
-    groups = (
-        [g for g, value in zip(base.groups, base.scores[metric], strict=True) if value is not None]
-        if base.groups
-        else None
-    )
-    n, clusters = len(column), clustered(column, groups)
-    spread = standard_error(clusters) * math.sqrt(n)
-    binary = clusters.single and bool(np.isin(column, (0.0, 1.0)).all())
-    # Where all scores are the same there is no spread to go by: as if one of them had differed.
-    spread = max(spread, n**-0.5)
-    of_clusters = None if clusters.single else clusters.count
-    return expected_power(
-        metric, n=n, spread=spread, clusters=of_clusters, binary=binary, tolerance=tolerance, level=level
-    )
+    pairs = Matched.of(base, base).column(metric)
+    return _power(metric, _spreads(pairs), by_task=pairs.strata is not None, tolerance=tolerance, level=level)
 
 
-def expected_power(
-    metric: str,
-    *,
-    n: int,
-    spread: float,
-    clusters: int | None,
-    binary: bool,
-    tolerance: float,
-    level: float,
-) -> Power:
+def expected_power(metric: str, *, n: int, clusters: int, sd: float, tolerance: float, level: float) -> Power:
     """What a gate can see with so many samples, before there is a baseline to go by.
 
-    spread: assumed of the differences, as for `power`. clusters: how many independent ones there are, `None`:
-    every sample stands alone. binary: scores are right or wrong. Raises StatsError as `power` does.
+    clusters: how many of them are independent. sd: assumed of the differences, as for `power`. Raises
+    StatsError as it does.
     """
+    part = _Spread(weight=1.0, n=n, clusters=clusters, sd=sd, binary=False)
+    return _power(metric, [part], by_task=False, tolerance=tolerance, level=level)
+
+
+def _power(metric: str, parts: Sequence[_Spread], *, by_task: bool, tolerance: float, level: float) -> Power:
+    """by_task: whether the parts are tasks that count by weights."""
+    n, clusters = sum(part.n for part in parts), sum(part.clusters for part in parts) - len(parts) + 1
+    binary = all(part.binary for part in parts)
+
+    def spread(drop: float) -> float:
+        return math.sqrt(n) * math.hypot(*(part.weight * part.error(drop) for part in parts))
+
+    # Exact tests of right and wrong answers see less than t: about what half a sample of each task is worth.
+    steps = [part.weight / (2 * part.n) for part in parts if part.binary and by_task]
 
     def chance(drop: float, threshold: float) -> float:
-        sd = disagreement_sd(min(1.0, spread**2 + abs(drop)), drop) if binary else spread
         return margin_power(
-            drop,
+            drop - math.hypot(*steps),
             threshold,
             n=n,
-            sd=sd,
+            sd=spread(drop),
             level=level,
-            clusters=clusters,
+            clusters=None if binary and not by_task else clusters,
             right_or_wrong=binary,
         )
 
@@ -126,9 +118,41 @@ def expected_power(
         drop=_smallest(chance, tolerance),
         twice=chance(min(0.999, 2 * tolerance), tolerance),
         unchanged=chance(0.0, -tolerance) if tolerance > 0 else 0.0,
-        sd=spread,
+        sd=spread(0.0),
     )
     return replace(found, sentence=_sentence(found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """How much the scores of a task differ. weight: of the task, 0 to 1. binary: right or wrong, alone."""
+
+    weight: float
+    n: int
+    clusters: int
+    sd: float
+    binary: bool
+
+    def error(self, drop: float) -> float:
+        """Standard error of the task's difference, where the truth is this drop."""
+        sd = disagreement_sd(min(1.0, self.sd**2 + abs(drop)), drop) if self.binary else self.sd
+        return sd / math.sqrt(self.n)
+
+
+def _spreads(pairs: Pairs) -> list[_Spread]:
+    """One a task whose samples count by weights, else one of all samples."""
+    everywhere = (1.0, np.ones(len(pairs.base), np.bool_))
+    strata = pairs.strata
+    parts = [everywhere] if strata is None else zip(strata.weights, strata.marks(), strict=True)
+    found: list[_Spread] = []
+    for weight, marks in parts:
+        column, groups = pairs.base[marks], among(pairs.groups, marks)
+        clusters = clustered(column, groups)
+        # Where all scores are the same there is no spread to go by: as if one of them had differed.
+        sd = max(standard_error(clusters) * math.sqrt(len(column)), len(column) ** -0.5)
+        binary = clusters.single and bool(np.isin(column, (0.0, 1.0)).all())
+        found.append(_Spread(weight=weight, n=len(column), clusters=clusters.count, sd=sd, binary=binary))
+    return found
 
 
 def _smallest(chance: Callable[[float, float], float], tolerance: float) -> float | None:

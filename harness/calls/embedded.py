@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.calls.direct_lane import DirectProvider
 from harness.calls.local_server import PROGRAM, Launch, LocalServer, serve
@@ -20,6 +21,9 @@ from harness.calls.weights import installed
 from harness.catalogue.models import Model
 from harness.errors import ProviderError
 from harness.records import Call, Reply
+
+if TYPE_CHECKING:
+    from harness.calls.minilm import MiniLm
 
 SAFETENSORS, TOKENIZER = ".safetensors", "minilm-tokenizer"
 SLOTS = 2  # more hardly raise throughput on few cores, but the asynchronous path is then real
@@ -92,11 +96,9 @@ class EmbeddedProvider:
     async def _start(self, name: str) -> _Running:
         model, file = self._models[name], self._files[name]
         if file.suffix == SAFETENSORS:
-            from harness.calls.minilm import MiniLm, MiniLmProvider
+            from harness.calls.minilm import MiniLmProvider
 
-            tokenizer = installed(TOKENIZER, self._folder)
-            assert tokenizer is not None, "the weights are not there without it"
-            return _Running(None, MiniLmProvider(await asyncio.to_thread(MiniLm, file, tokenizer)))
+            return _Running(None, MiniLmProvider(await asyncio.to_thread(minilm, file, self._folder)))
         launch = Launch(
             model=name,
             gguf=file,
@@ -113,6 +115,15 @@ class EmbeddedProvider:
 
     def _log(self, name: str) -> Path:
         return self._logs / f"local-{name}.log"
+
+
+def minilm(weights: Path, folder: Path) -> MiniLm:
+    """The model of these weights, loaded. folder: where its tokenizer is installed. Raises ProviderError."""
+    from harness.calls.minilm import MiniLm
+
+    tokenizer = installed(TOKENIZER, folder)
+    assert tokenizer is not None, "the weights are not there without it"
+    return MiniLm(weights, tokenizer)
 
 
 def weights_file(model: Model, folder: Path) -> Path:

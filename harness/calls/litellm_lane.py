@@ -31,7 +31,8 @@ UNCUT: Mapping[str, Mapping[str, bool]] = {
 }
 UNCOUNTED = ("gemini",)  # prefixes whose answers with vectors do not state their tokens
 NEEDS = "litellm needs the package {!r}, which is not installed; run `pip install {}`"
-EXTRAS: Mapping[str, str] = {"mcp": "'llm-harness[responses]'"}
+# The versions of extras, by their own names: who installed harness from a folder has no name for it.
+VERSIONS: Mapping[str, str] = {"mcp": "'mcp>=2,<3'"}
 _CHAIN = 20  # exceptions followed back to the first cause; litellm wraps some three or four times
 # litellm's exception classes by name, nearest class first; whatever is not here is read by its status.
 KINDS: Mapping[str, FailureKind] = {
@@ -219,7 +220,7 @@ class LitellmProvider:
                 # litellm loads it on first use, and takes its absence for a broken line.
                 needed = (cause.name or "").partition(".")[0]
                 return ProviderFault(
-                    "bad_request", f"for this model, {NEEDS.format(needed, EXTRAS.get(needed, needed))}"
+                    "bad_request", f"for this model, {NEEDS.format(needed, VERSIONS.get(needed, needed))}"
                 )
         text, names = str(error), _names(error)
         if _NO_CREDENTIALS & names:

@@ -251,7 +251,7 @@ def _why(launch: Launch, child: subprocess.Popen[bytes], answer: dict[str, Any])
     if answer.get("missing"):
         return (
             f"{what}: xllamacpp cannot be imported ({answer['error']}); "
-            f"run `pip install 'llm-harness[local]'`, or {WAY_OUT}"
+            f"run `pip install 'xllamacpp>=2026.9,<2027'`, or {WAY_OUT}"
         )
     if not answer:
         return f"{what}: {_death(child)}{_logged(launch.log)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -90,29 +91,36 @@ def pull(name: str) -> None:
 @click.option("--port", type=int, default=0, help="Port on 127.0.0.1; 0: any free one.")
 def serve(name: str, port: int) -> None:
     """Serve the local model NAME on 127.0.0.1 in OpenAI's format, until Ctrl-C; then say what it served."""
-    import threading
-
-    from harness.calls.embedded import weights_file
+    from harness.calls.embedded import minilm, weights_file
     from harness.calls.lanes import LOGS
     from harness.calls.local_server import Launch
     from harness.calls.local_server import serve as serve_model
+    from harness.calls.minilm_server import serve_minilm
     from harness.calls.weights import need_server
     from harness.catalogue.models import load_catalogue
     from harness.catalogue.weights import models_folder
-    from harness.errors import UsageError
 
     model = load_catalogue().find(name if "/" in name else f"local/{name}")
-    gguf = weights_file(model, models_folder(os.environ))
+    folder = models_folder(os.environ)
+    weights = weights_file(model, folder)
     if not need_server(model.weights or model.name):
-        raise UsageError(f"{model.full_name} runs inside the harness, not in a server; name it in a spec")
+        with serve_minilm(minilm(weights, folder).embed, model=model.name, port=port) as running:
+            _until_interrupted(model.name, running.url, lambda: running.served)
+        return
     log, vectors = LOGS / f"serve-{model.name}.log", model.model_class == "EMBEDDING"
-    launch = Launch(model=model.name, gguf=gguf, log=log, port=port, embedding=vectors)
+    launch = Launch(model=model.name, gguf=weights, log=log, port=port, embedding=vectors)
     with serve_model(launch) as server:
-        click.echo(f"{model.name} answers at {server.url}; Ctrl-C ends it")
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            click.echo(f"{server.requests()} requests served")
+        _until_interrupted(model.name, server.url, server.requests)
+
+
+def _until_interrupted(name: str, url: str, served: Callable[[], int | None]) -> None:
+    import threading
+
+    click.echo(f"{name} answers at {url}; Ctrl-C ends it")
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        click.echo(f"{served()} requests served")
 
 
 COMMANDS = (models,)

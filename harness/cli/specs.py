@@ -20,7 +20,12 @@ SPEC = click.argument("spec", type=click.Path(path_type=Path))
 @click.command()
 @click.argument("name")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("experiments"), show_default=True
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("experiments"),
+    show_default=True,
+    help="Folder that gets the files.",
 )
 def init(name: str, output: Path) -> None:
     """Write a commented spec NAME with a small data file, a prompt, and the schema editors use."""

@@ -6,7 +6,7 @@ markup or files, and must not compute a figure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.findings import PairedDifference, Recommendation, Separation, Trial
@@ -14,7 +14,6 @@ from harness.outputs import numbers
 from harness.outputs.report_parts import Cell
 from harness.outputs.spans import Span, spans
 from harness.outputs.verdict import reading
-from harness.records import Bounds
 
 CONSISTENCY, DIVERSITY = "consistency", "diversity"  # metrics of trials whose samples were repeated
 MOST_LINES = 24
@@ -108,15 +107,8 @@ def separations(choice: Recommendation) -> tuple[str, ...]:
     return tuple(_separation(one) for one in choice.separations)
 
 
-def between(show: Callable[[float | None], str], value: float | None, bounds: Bounds | None) -> str:
-    """A figure with its bounds, as in "$0.12 [$0.11, $0.14]"; without them where there are none."""
-    if value is None or bounds is None or bounds.low is None or bounds.high is None:
-        return show(value)
-    return f"{show(value)} [{show(bounds.low)}, {show(bounds.high)}]"
-
-
 def _line(kind: str, trial: Trial, difference: str, note: str) -> Alternative:
-    price = between(numbers.price, trial.usd_per_1k_calls, trial.bounds.get("usd_per_1k_calls"))
+    price = numbers.between(numbers.price, trial.usd_per_1k_calls, trial.bounds.get("usd_per_1k_calls"))
     return Alternative(
         kind=kind,
         number=trial.number,
@@ -124,7 +116,7 @@ def _line(kind: str, trial: Trial, difference: str, note: str) -> Alternative:
         settings=numbers.settings_line(trial.settings),
         quality=numbers.quality(trial.quality),
         price=price,
-        latency=between(numbers.seconds, trial.latency_p50_s, trial.bounds.get("latency_p50_s")),
+        latency=numbers.between(numbers.seconds, trial.latency_p50_s, trial.bounds.get("latency_p50_s")),
         difference=difference,
         note=note,
     )

@@ -32,7 +32,7 @@ class Baseline:
     metric: name of the quality. figures: price, latency and rates by name. basis: what the scores rest on, by
     which a baseline is found to be stale. columns: what the numbers of a sample are, the quality first.
     groups: cluster of samples that belong together. scores: by sample, from 0 to 1, `null` where there is
-    none.
+    none. weights: share of the quality by task, where there are several.
     """
 
     format: Literal["harness baseline"]
@@ -47,6 +47,7 @@ class Baseline:
     columns: tuple[str, ...]
     scores: Mapping[str, tuple[float | None, ...]]
     groups: Mapping[str, str] = field(default_factory=dict[str, str])
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 def text(side: Side) -> str:
@@ -63,6 +64,7 @@ def text(side: Side) -> str:
         "figures": dict(sorted(side.figures.items())),
         "basis": cast("dict[str, JsonValue]", asdict(sheet.basis)),
         "columns": list(sheet.scores),
+        **({"weights": dict(sheet.weights)} if sheet.weights else {}),
     }
     rows = dict(zip(sheet.samples, zip(*sheet.scores.values(), strict=True), strict=True))
     lines = [f"    {_json(name)}: {_json([_plain(value) for value in rows[name]])}" for name in sorted(rows)]
@@ -118,6 +120,7 @@ def _side(found: Baseline, names: list[str]) -> Side:
         latency_s=nothing,
         basis=found.basis,
         groups=tuple(found.groups.get(name) for name in names) if found.groups else (),
+        weights=found.weights,
     )
     return Side(
         name=found.run,

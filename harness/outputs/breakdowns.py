@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 from harness.cards import TaskCard
 from harness.findings import Breakdown, LabelFigures, RunRecord, Slice, Trial
+from harness.insights import Unscored
 from harness.outputs import numbers
 from harness.outputs.report_parts import Cell
 from harness.records import Estimate, JsonValue
@@ -93,10 +94,39 @@ def breakdown_data(record: RunRecord) -> BreakdownData | None:
 
 def scorer_lines(record: RunRecord, trial: Trial) -> tuple[tuple[str, str], ...]:
     """The mean of each further scorer with its interval, as names and texts."""
-    known = next((one.scorers for one in record.breakdowns if one.trial == trial.number), {})
+    found = _breakdown(record, trial)
     lines = {name: f"{value:.2f}" for name, value in trial.metrics.items()}
-    lines |= {name: numbers.quality(estimate) for name, estimate in known.items()}
+    if found is not None:
+        lines |= {name: numbers.quality(estimate) for name, estimate in found.scorers.items()}
+        for one in found.unscored:
+            if not one.decides:
+                lines[one.scorer] = f"{lines.get(one.scorer, numbers.NOT_MEASURED)}, {_unscored(one)}"
     return tuple((f"Mean of {name}", text) for name, text in lines.items())
+
+
+def silence(record: RunRecord, trial: Trial) -> str:
+    """Why answers have no quality, behind their share; nothing where all have one."""
+    found = _breakdown(record, trial)
+    firsts = () if found is None else (one for one in found.unscored if one.decides)
+    return "".join(f"; {_reasons(one)}" for one in firsts)
+
+
+def _unscored(one: Unscored) -> str:
+    share = f"{numbers.count(one.answers)} of {numbers.counted(one.of, 'answer')} unscored"
+    return f"{share} ({_reasons(one)})"
+
+
+def _reasons(one: Unscored) -> str:
+    """Why, most frequent first; the reasons quote models and other people's code."""
+    told = (
+        f"{numbers.count(n)} x {numbers.clipped(why or 'no reason', 80)}" for why, n in one.reasons.items()
+    )
+    return ", ".join(told)
+
+
+def _breakdown(record: RunRecord, trial: Trial) -> Breakdown | None:
+    known = (one for one in record.breakdowns if (one.trial, one.split) == (trial.number, trial.split))
+    return next(known, None)
 
 
 def breakdown_document(record: RunRecord) -> dict[str, JsonValue]:

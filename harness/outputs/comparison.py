@@ -30,12 +30,16 @@ VERDICTS = {
     "worse": "Worse",
     "unclear": "Unclear",
 }
+TASK_HEAD = ("task", "weight", "samples", "difference")
 METRIC_HEAD = ("metric", "base", "new", "difference", "tolerance", "samples", "verdict")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonData:
-    """Everything that is shown, as strings. flips_caption: how many moved, and which way."""
+    """Everything that is shown, as strings. flips_caption: how many moved, and which way.
+
+    tasks: where there are several.
+    """
 
     base: str
     new: str
@@ -46,6 +50,8 @@ class ComparisonData:
     flips: tuple[tuple[str, ...], ...]
     flips_caption: str
     slices: tuple[tuple[str, ...], ...]
+    task_head: tuple[str, ...]
+    tasks: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
 
 
@@ -64,6 +70,16 @@ def comparison_data(it: Comparison) -> ComparisonData:
             (f"{one.field}: {one.value}", numbers.count(one.n_pairs), numbers.difference(one.difference))
             for one in it.slices
         ),
+        task_head=TASK_HEAD,
+        tasks=tuple(
+            (
+                one.name,
+                numbers.share(one.weight),
+                numbers.count(one.n_pairs),
+                numbers.difference(one.difference),
+            )
+            for one in it.tasks
+        ),
         notes=it.notes,
     )
 
@@ -80,6 +96,7 @@ def text(it: Comparison) -> str:
         f"  {name}: {base} to {new}{f' ({change})' if change else ''}"
         for name, base, new, change in data.figures
     ]
+    lines += [f"  task {line}" for line in task_lines(data)]
     if data.slices:
         lines += ["By slice"]
         lines += [f"  {name}: {difference}, n={n}" for name, n, difference in data.slices]
@@ -87,6 +104,11 @@ def text(it: Comparison) -> str:
         lines += [data.flips_caption]
         lines += [f"  {sample}: {base} to {new}" for sample, base, new in data.flips]
     return "\n".join((*lines, *(f"Note: {note}" for note in data.notes)))
+
+
+def task_lines(data: ComparisonData) -> list[str]:
+    """Each of several tasks with its weight and how it moved."""
+    return [f"{name} ({weight}): {difference}, n={n}" for name, weight, n, difference in data.tasks]
 
 
 def markdown(it: Comparison) -> str:
@@ -111,8 +133,10 @@ def document(it: Comparison) -> dict[str, JsonValue]:
         "new": _side_document(it.new),
         **{
             name: known[name]
-            for name in ("level", "identical", "metrics", "slices", "price", "latency", "flips", "notes")
+            for name in ("level", "identical", "metrics", "tasks", "slices", "price", "latency")
         },
+        "flips": known["flips"],
+        "notes": known["notes"],
     }
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from harness.findings import RunRecord, Trial
 from harness.outputs import numbers
 from harness.outputs.report_parts import Cell
 from harness.records import FailureKind
 
+Rate = Literal["failure_rate", "unscored_rate", "truncation_rate"]
 MOST_LINES = 24
 FAILED: tuple[str, ...] = get_args(FailureKind)
 # What providers call an answer that their own filter or model refused to give.
@@ -84,7 +85,9 @@ def ending_lines(record: RunRecord) -> tuple[EndingLine, ...]:
         for kind, count in trial.endings.items():
             together[kind] = together.get(kind, 0) + count
     unscored = sum(trial.unscored_rate * sum(trial.endings.values()) for trial in every)
-    whole = _ending(None, "both" if record.finalists else "search", "all models", together, round(unscored))
+    splits = list(dict.fromkeys(trial.split for trial in every))
+    where = splits[0] if len(splits) == 1 else "both"
+    whole = _ending(None, where, "all models", together, round(unscored))
     return (whole, *(_of_trial(trial) for trial in [*shown, *troubled][:MOST_LINES]))
 
 
@@ -137,11 +140,16 @@ def _seconds(duration: float | None) -> Cell:
     return Cell(text=numbers.seconds(duration), order=duration)
 
 
+def rate(trial: Trial, name: Rate) -> str:
+    """A share of the calls with its bounds, as in "0% [0%, 2.5%]"."""
+    return numbers.between(numbers.share, getattr(trial, name), trial.bounds.get(name))
+
+
 def rates_line(trial: Trial) -> str:
     """Shares of calls without an answer that counts in full, and of inputs that were cut down, in words."""
     cut = trial.input_truncation_rate
     return (
-        f"{numbers.share(trial.failure_rate)} failed, {numbers.share(trial.unscored_rate)} unscored, "
-        f"{numbers.share(trial.truncation_rate)} truncated"
+        f"{rate(trial, 'failure_rate')} failed, {rate(trial, 'unscored_rate')} unscored, "
+        f"{rate(trial, 'truncation_rate')} truncated"
         f"{'' if cut is None else f', {numbers.share(cut)} of inputs cut down'}"
     )

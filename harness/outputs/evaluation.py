@@ -12,9 +12,15 @@ from dataclasses import asdict, dataclass
 
 from harness.findings import AnswerRow, JudgeReport, RunRecord, Trial
 from harness.outputs import numbers
-from harness.outputs.breakdowns import BreakdownData, breakdown_data, breakdown_document, scorer_lines
+from harness.outputs.breakdowns import (
+    BreakdownData,
+    breakdown_data,
+    breakdown_document,
+    scorer_lines,
+    silence,
+)
 from harness.outputs.embeddings import EmbeddingData, embedding_data
-from harness.outputs.endings import EndingLine, TimeLine, ending_lines, rates_line, time_lines
+from harness.outputs.endings import EndingLine, TimeLine, ending_lines, rate, rates_line, time_lines
 from harness.outputs.exports.document import figures, provenance
 from harness.outputs.judges import judge_lines
 from harness.outputs.report_parts import (
@@ -191,9 +197,9 @@ def _figures(record: RunRecord, trial: Trial) -> tuple[tuple[str, str], ...]:
         ("Latency p50", numbers.seconds(trial.latency_p50_s)),
         ("Latency p95", numbers.seconds(trial.latency_p95_s)),
         *(("First token p50", known) for known in first),
-        ("Failed calls", numbers.share(trial.failure_rate)),
-        ("Unscored answers", numbers.share(trial.unscored_rate)),
-        ("Truncated answers", numbers.share(trial.truncation_rate)),
+        ("Failed calls", rate(trial, "failure_rate")),
+        ("Unscored answers", f"{rate(trial, 'unscored_rate')}{silence(record, trial)}"),
+        ("Truncated answers", rate(trial, "truncation_rate")),
         *(("Inputs cut down", numbers.share(rate)) for rate in cut),
         ("Answers from the store", numbers.share(trial.cached_rate)),
     )

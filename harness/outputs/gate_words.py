@@ -14,7 +14,7 @@ from typing import Literal
 from markupsafe import Markup
 
 from harness.outputs import numbers
-from harness.outputs.comparison import ComparisonData, comparison_data
+from harness.outputs.comparison import ComparisonData, comparison_data, task_lines
 from harness.outputs.comparison import document as comparison_document
 from harness.outputs.pages import render
 from harness.plan.given import settings_form
@@ -89,6 +89,7 @@ def text(it: GateVerdict) -> str:
             f"Compared     {name} {base} to {new}, {difference}, n={n}, tolerance {tolerance}: {verdict}"
             for name, base, new, difference, tolerance, n, verdict in data.comparison.metrics
         ]
+        lines += [f"Task         {line}" for line in task_lines(data.comparison)]
         if data.comparison.flips:
             lines += [f"Flips        {data.comparison.flips_caption}"]
     lines += [

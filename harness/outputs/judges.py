@@ -20,7 +20,10 @@ def judge_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
         lines.append((f"Judge {report.scorer}", f"{names}, held against {labels}"))
         lines += [(name, text) for name, text in _figures(report) if text]
         lines += [
-            (f"Pass rate of trial {number}, without the judge's errors", numbers.quality(rate))
+            (
+                f"Pass rate of trial {number} among answers judged, without the judge's errors",
+                numbers.quality(rate),
+            )
             for number, rate in sorted(report.corrected.items())
         ]
     return tuple(lines)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 
-from harness.records import Estimate, JsonValue, Settings, is_sided
+from harness.records import Bounds, Estimate, JsonValue, Settings, is_sided
 
 UNKNOWN = "unknown"
 NOT_MEASURED = "not measured"
@@ -91,6 +92,13 @@ def seconds(duration: float | None) -> str:
         return f"{whole // 60} min {whole % 60:02d} s"
     minutes = round(duration / 60)
     return f"{count(minutes // 60)} h {minutes % 60:02d} min"
+
+
+def between(show: Callable[[float | None], str], value: float | None, bounds: Bounds | None) -> str:
+    """A figure with its bounds, as in "$0.12 [$0.11, $0.14]"; without them where there are none."""
+    if value is None or bounds is None or bounds.low is None or bounds.high is None:
+        return show(value)
+    return f"{show(value)} [{show(bounds.low)}, {show(bounds.high)}]"
 
 
 def share(part: float | None) -> str:

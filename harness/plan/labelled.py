@@ -19,7 +19,7 @@ from harness.records import JsonValue, Sample
 from harness.scores.answer import Answer
 from harness.scores.judge import Judge
 
-FEWEST = 20  # labelled answers: with fewer, even a good judge cannot be told from chance
+FEWEST = 20  # labelled answers: with fewer, even a very good judge is hardly told from chance
 FEWEST_OF_EACH = 5  # good and bad ones
 LISTED = 20
 OWN = ("answer", "good", "target", "id")
@@ -51,10 +51,13 @@ def read_labelled(judge: Judge, folder: Path) -> tuple[Labelled, ...]:
         ) from error
     found: list[Labelled] = []
     faults: list[Problem] = []
+    first_at: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         row = _row(line, judge)
+        if isinstance(row, Labelled):
+            row = _new(row, first_at, number)
         if isinstance(row, Fault):
             faults.append(Problem(str(path), number, "", row.message))
         else:
@@ -69,6 +72,18 @@ def read_labelled(judge: Judge, folder: Path) -> tuple[Labelled, ...]:
     if faults:
         raise DataError(faults[:LISTED])
     return tuple(found)
+
+
+def _new(row: Labelled, first_at: dict[str, int], line: int) -> Labelled | Fault:
+    """The row, unless an earlier one has its answer: of both the judge says the same, no more evidence.
+
+    first_at: lines by what a judge is shown; this one is added.
+    """
+    sample = row.answer.sample
+    first = first_at.setdefault(fingerprint([row.answer.text, sample.inputs, sample.target]), line)
+    if first == line:
+        return row
+    return Fault(f"repeats the answer of line {first}, which counts once; label another answer in its place")
 
 
 def _row(line: bytes, judge: Judge) -> Labelled | Fault:

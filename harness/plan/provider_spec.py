@@ -83,14 +83,14 @@ class CustomAcceptedSpec(Strict):
 class AcceptsSpec(Strict):
     """The settings that a model takes; one that is left out is not taken."""
 
-    temperature: AcceptedSpec | None = None
-    top_p: AcceptedSpec | None = None
-    max_output_tokens: AcceptedSpec | None = None
-    frequency_penalty: AcceptedSpec | None = None
-    presence_penalty: AcceptedSpec | None = None
-    stop: AcceptedSpec | None = None
-    seed: AcceptedSpec | None = None
-    reasoning_effort: AcceptedSpec | None = None
+    temperature: AcceptedSpec | None = Field(default=None, description="Which temperatures it takes.")
+    top_p: AcceptedSpec | None = Field(default=None, description="Which shares of probability.")
+    max_output_tokens: AcceptedSpec | None = Field(default=None, description="How long answers may be.")
+    frequency_penalty: AcceptedSpec | None = Field(default=None, description="Which frequency penalties.")
+    presence_penalty: AcceptedSpec | None = Field(default=None, description="Which presence penalties.")
+    stop: AcceptedSpec | None = Field(default=None, description="{} when it takes stop sequences.")
+    seed: AcceptedSpec | None = Field(default=None, description="Which seeds.")
+    reasoning_effort: AcceptedSpec | None = Field(default=None, description="Which efforts, as choices.")
     extra: dict[str, CustomAcceptedSpec] = Field(
         default_factory=dict[str, "CustomAcceptedSpec"],
         description="What is known of custom parameters, by the provider's name; others are sent.",

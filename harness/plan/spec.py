@@ -150,6 +150,33 @@ def task_weight(task: TaskSpec) -> float:
     return task.weight if isinstance(task, WeightedTaskSpec) else 1.0
 
 
+# What stands beside the names of tasks in exports and tables: a task of this name would be taken for it.
+TAKEN = {
+    "document": "exports call the template of documents so",
+    "low": "tables of trials call an end of an interval so",
+    "high": "tables of trials call an end of an interval so",
+}
+
+
+def _task_name(name: str) -> str:
+    if name in TAKEN:
+        raise ValueError(f"cannot be the name of a task: {TAKEN[name]}; choose another one")
+    return name
+
+
+TaskName = Annotated[Name, AfterValidator(_task_name)]
+
+
+def _told_apart(tasks: dict[str, WeightedTaskSpec]) -> dict[str, WeightedTaskSpec]:
+    clash = next((name for name in tasks if {f"{name}_low", f"{name}_high"} & set(tasks)), None)
+    if clash is not None:
+        raise ValueError(
+            f"has {clash!r} and a task of that name with _low or _high behind it, as tables of trials call "
+            f"the ends of the interval of {clash!r}; rename one of them"
+        )
+    return tasks
+
+
 class SearchSpec(VectorSearchSpec):
     """What is searched. A setting is a range, choices, or one fixed value; others are not sent."""
 
@@ -293,7 +320,9 @@ class Spec(Strict):
         default=None,
         description="What is asked and how answers are judged; with `kind`, a task of embedding models.",
     )
-    tasks: Annotated[dict[Name, WeightedTaskSpec], Field(min_length=2)] | None = Field(
+    tasks: (
+        Annotated[dict[TaskName, WeightedTaskSpec], Field(min_length=2), AfterValidator(_told_apart)] | None
+    ) = Field(
         default=None,
         description="In place of task: several tasks by name, for which one set of settings is to be good. "
         "The quality is the mean of theirs by weight.",

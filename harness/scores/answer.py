@@ -111,6 +111,11 @@ def judged(
     )
 
 
+def names_classes(scorer: object) -> bool:
+    """Whether the labels of this scorer stand for classes, and not, as numbers do, for what was computed."""
+    return bool(getattr(scorer, "of_classes", True))
+
+
 def sample_fault(scorer: Scorer, sample: Sample) -> str | None:
     """Why this scorer can judge no answer to the sample; `None` when it can.
 

@@ -12,7 +12,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from harness.errors import UsageError
-from harness.scores.answer import Answer, AnyScorer, Scorer, judged, sample_fault, target_label
+from harness.scores.answer import (
+    Answer,
+    AnyScorer,
+    Scorer,
+    judged,
+    names_classes,
+    sample_fault,
+    target_label,
+)
 from harness.scores.judge import Judge, Said
 from harness.scores.own import Own, OwnRepeats
 
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
 
 Replied: TypeAlias = Mapping[str, Sequence[Said]]  # replies to a judge's questions, by its name
 NOTHING: Replied = {}
+ROUNDING = 1e-9  # 0.2 and 0.7 of 0.2, 0.7 and 0.1 are a little less than 0.9
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,11 @@ class Composition:
     """What scorers made of scorers have in common. scorers: the parts, in the forms that a task takes."""
 
     scorers: tuple[Scorer | Judge, ...]
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether the labels of all parts stand for classes."""
+        return all(map(names_classes, self.scorers))
 
     def score(self, answer: Answer, replies: Replied = NOTHING) -> Score:
         """The judgement. replies: to the questions of the judges among the parts."""
@@ -112,7 +126,7 @@ class Weighted(Composition):
     weights: tuple[float, ...] = ()
     at_least: float | None = None
     name: str = "weighted"
-    version: int = field(default=1, init=False)
+    version: int = field(default=2, init=False)
 
     def __post_init__(self) -> None:
         _require_parts(self.name, self.scorers)
@@ -142,8 +156,9 @@ class Weighted(Composition):
         value = None if len(known) < len(pairs) else min(1.0, math.fsum(known) / math.fsum(self._weights))
         reason = _reasons(scores)
         if value is not None and self.at_least is not None:
-            reason = f"mean {value:.3g} of {self.at_least:g}; {reason}" if value < self.at_least else ""
-            value = float(value >= self.at_least)
+            reached = value >= self.at_least - ROUNDING
+            reason = "" if reached else f"mean {value:.3g} of {self.at_least:g}; {reason}"
+            value = float(reached)
         return judged(self, answer, value, label=_label(scores), reason=reason)
 
 
@@ -163,6 +178,13 @@ def code_of(scorers: Iterable[AnyScorer | Judge]) -> dict[str, str]:
     """Fingerprints of the code that these scorers were loaded from, by name; of own ones alone."""
     own = (leaf for scorer in scorers for leaf in leaves(scorer) if isinstance(leaf, Own | OwnRepeats))
     return {scorer.name: scorer.code for scorer in own if scorer.code}
+
+
+def may_be_silent(scorer: AnyScorer | Judge) -> bool:
+    """Whether no verdict says nothing of the answer: a judge failed, or no sandbox ran its program."""
+    if isinstance(scorer, Composition):
+        return any(map(may_be_silent, scorer.scorers))
+    return isinstance(scorer, Judge) or bool(getattr(scorer, "runs_code", False))
 
 
 def with_judges(scorer: Scorer | Judge, judges: Mapping[str, Judge]) -> Scorer | Judge:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from harness.errors import UsageError
 from harness.scores.answer import Answer, judged, target_texts
@@ -94,6 +94,7 @@ class Number:
     decimal: Literal[".", ","] = "."
     name: str = "number"
     version: int = field(default=1, init=False)
+    of_classes: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for what, value in (("tolerance", self.tolerance), ("relative", self.relative)):

@@ -7,12 +7,14 @@ against the file. It adds no fact of its own beyond how a spec names a scorer.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from harness.scores.arguments import described
-from harness.scores.metrics import METRICS
+from harness.scores.judges import JUDGES
+from harness.scores.metrics import METRICS, Metric
 from harness.scores.scorer import BUILT_IN
+from harness.scores.vector_metrics import BEST, BY_KIND
 
 INTRODUCTION = """\
 # Scorers and metrics
@@ -21,7 +23,7 @@ A **scorer** judges one answer: a value from 0 to 1, or *unscored* with a reason
 judged, which is never a 0. A **metric** makes one quality of the scores of all answers. What failed and
 unscored answers mean for it is the line `failures` of the spec, and the report repeats it.
 
-This page is generated from the code (`harness/scores/reference.py`).
+This page is generated from the code (`make reference`).
 
 ## How a spec names scorers
 
@@ -29,10 +31,10 @@ This page is generated from the code (`harness/scores/reference.py`).
 task:
   scorers:
     - exact                                     # a name; the first scorer gives the quality
-    - choice: [billing, bug, how-to]            # a value for its first argument
+    - choice: [billing, bug, account]           # a value for its first argument
     - number: {tolerance: 0.01, pick: first}    # arguments by name
     - all: [json, {length: 200}]                # scorers made of scorers
-    - my_team.scorers:Politeness                # a class or a function of one's own
+    - my_scorers:Politeness                     # a class or a function of your own
 ```
 
 Names are unique within a task; every scorer takes a `name` of its own for that. Scorers that compare
@@ -40,52 +42,37 @@ the answers to one sample (`consistency`, `diversity`) need `repeats` of 2 or mo
 that judges single answers. A version is raised whenever the same answer may get another score than
 before, and is part of every score.
 
-## Scorers of one's own
-
-A function of one argument, or a frozen dataclass whose fields are its arguments:
-
-```python
-from dataclasses import dataclass, field
-
-from harness.scores.answer import Answer, judged
+Scorers of your own, and the permission that they need: [a scorer of your own](../how-to/own-scorer.md).
+"""
 
 
-def short(answer: Answer) -> bool:
-    return len(answer.text) < 200
+JUDGES_WORDS = """\
+## Judges
 
+Models that judge, entries of `scorers` like the others: what they cost and how they are measured is told in
+[models as judges](../how-to/judges.md). No verdict leaves an answer unscored.
+"""
+VECTORS_WORDS = """\
+### Of embedding tasks
 
-@dataclass(frozen=True)
-class Politeness:
-    words: tuple[str, ...] = ("please", "thank")
-    name: str = "politeness"
-    version: int = field(default=1, init=False)
-
-    def score(self, answer: Answer):
-        found = [word for word in self.words if word in answer.text.lower()]
-        return judged(self, answer, float(bool(found)), reason="" if found else "no polite word")
-```
-
-It gives true or false, a number from 0 to 1, `None` for unscored, or a score as above. An exception,
-and anything else, leaves the answer unscored with the reason. With a method `score_repeats(answers)` in
-place of `score` it judges all answers to a sample together.
-
-- In YAML: `my_team.scorers:Politeness`, looked for where Python looks, and in the working folder. A
-  spec runs code only with permission: `--allow-code`, `HARNESS_ALLOW_CODE=1`, or `allow_code=True` in
-  Python. A run remembers it for as long as its spec stays as it was. The same permission is needed for
-  `python_tests`.
-- In Python: the function or the object itself stands in the list, as in `"scorers": ["exact", short]`.
-  The store keeps its name and a checksum of its source; to go on with such a run, or to load it, pass
-  it again: `scorers=[short]`."""
+By the `kind` of the task; the usual one stands in bold. Those of `retrieval` also as NAME@K.
+"""
 
 
 def scorers_page() -> str:
     """The page as Markdown; ends with a line break."""
-    parts = [INTRODUCTION, "## Built-in scorers", _overview(), *(_section(one) for one in BUILT_IN)]
-    return "\n".join([*parts, "## Metrics", _metrics()])
+    scorers, judges = list(BUILT_IN), list(JUDGES.values())
+    return "\n".join(
+        [
+            *(INTRODUCTION, "## Built-in scorers", _overview(scorers), *map(_section, scorers)),
+            *(JUDGES_WORDS, _overview(judges), *map(_section, judges)),
+            *("## Metrics\n", _metrics(METRICS.values()), VECTORS_WORDS, _vector_metrics()),
+        ]
+    )
 
 
-def _overview() -> str:
-    lines = [f"| [`{_name(one)}`](#{_name(one)}) | {_summary(one)} |" for one in BUILT_IN]
+def _overview(scorers: Sequence[type]) -> str:
+    lines = [f"| [`{_name(one)}`](#{_name(one)}) | {_summary(one)} |" for one in scorers]
     return "\n".join(["", "| scorer | gives |", "| --- | --- |", *lines, ""])
 
 
@@ -103,11 +90,29 @@ def _arguments(scorer: type) -> Iterator[str]:
     yield ""
 
 
-def _metrics() -> str:
+def _metrics(metrics: Iterable[Metric]) -> str:
+    lines = [f"| `{one.name}` | {_range(one)} | {one.description} |" for one in metrics]
+    return "\n".join(["| metric | range | is |", "| --- | --- | --- |", *lines, ""])
+
+
+def _vector_metrics() -> str:
     lines = [
-        f"| `{one.name}` | {one.low:g} to {one.high:g} | {one.description} |" for one in METRICS.values()
+        f"| `{kind}` | {_marked(kind, one.name)} | {_range(one)} | {one.description} |"
+        for kind, metrics in BY_KIND.items()
+        for one in metrics
     ]
-    return "\n".join(["", "| metric | range | is |", "| --- | --- | --- |", *lines, ""])
+    return "\n".join(["| kind | metric | range | is |", "| --- | --- | --- | --- |", *lines, ""])
+
+
+def _marked(kind: str, name: str) -> str:
+    usual = BEST.get(kind, BY_KIND[kind][0].name)
+    if not usual.startswith(name):
+        return f"`{name}`"
+    return f"**`{usual}`**"
+
+
+def _range(metric: Metric) -> str:
+    return f"{metric.low:g} to {metric.high:g}"
 
 
 def _name(scorer: type) -> str:

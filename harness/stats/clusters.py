@@ -86,6 +86,11 @@ def clustered(values: Floats, groups: Groups) -> Clusters:
     return Clusters(sums, np.bincount(members).astype(np.float64), members)
 
 
+def among(groups: Groups, marks: NDArray[np.bool_]) -> Groups:
+    """The clusters of the values that are marked, shape (values,); `None` where each is its own."""
+    return None if groups is None else [groups[int(place)] for place in np.flatnonzero(marks)]
+
+
 def standard_error(clusters: Clusters) -> float:
     """Standard error of the mean over values when values within a cluster are alike.
 

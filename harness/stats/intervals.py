@@ -133,6 +133,7 @@ def bootstrap_interval(
     groups: Groups = None,
     resamples: int = RESAMPLES,
     lowest: float = 0.0,
+    telling: int | None = None,
 ) -> Estimate:
     """A figure up to 1 without a formula for its error, such as macro F1, with a bootstrap interval.
 
@@ -140,10 +141,11 @@ def bootstrap_interval(
     numbers is quickest. statistic: from such rows, in any number and order, to the figure. lowest: the least
     that the figure can be, 0 or -1. groups: as in `mean_interval`; clusters are drawn as a whole. The
     bias-corrected and accelerated interval; percentiles where that is not defined; and `unvaried_limits`, as
-    an approximation, where all resamples give the same figure. With more than 5,000 clusters, percentiles as
-    well: their correction no longer shows. Raises StatsError with fewer than two clusters, and for a figure
-    outside its range. Source: Efron 1987, JASA 82(397); whole clusters after Davison and Hinkley 1997,
-    section 3.8.
+    an approximation, where all resamples give the same figure: of so many clusters as are `telling`, `None`
+    for all, since of those without a rare label it says nothing that they are alike. With more than 5,000
+    clusters, percentiles as well: their correction no longer shows. Raises StatsError with fewer than two
+    clusters, and for a figure outside its range. Source: Efron 1987, JASA 82(397); whole clusters after
+    Davison and Hinkley 1997, section 3.8.
     """
     clusters = clustered(np.zeros(len(rows)), groups)
     if clusters.count < 2:
@@ -158,7 +160,7 @@ def bootstrap_interval(
     chosen = draws if clusters.single else (np.concatenate([members[c] for c in draw]) for draw in draws)
     figures = np.array([statistic(rows[positions]) for positions in chosen])
     if np.ptp(figures) <= NO_VARIATION:
-        limits = unvaried_limits(point, clusters.count, checked_level(level), low=lowest, high=1)
+        limits = unvaried_limits(point, telling or clusters.count, checked_level(level), low=lowest, high=1)
         method = "bound without variation"
     else:
         left_out = _left_out(rows, statistic, members) if clusters.count <= JACKKNIFE_MOST else None

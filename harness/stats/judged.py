@@ -8,6 +8,7 @@ anything at all.
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -27,7 +28,14 @@ class Passed(NamedTuple):
     n: int
 
 
-def corrected_rate(unknown: Passed, good: Passed, bad: Passed, level: float) -> Estimate:
+class Effective(NamedTuple):
+    """The same of answers that are alike: as many independent ones as tell as much, no whole numbers."""
+
+    passed: float
+    n: float
+
+
+def corrected_rate(unknown: Passed | Effective, good: Passed, bad: Passed, level: float) -> Estimate:
     """The share of good answers among the unknown ones, from 0 to 1, with a two-sided interval.
 
     (rate + specificity - 1) / (sensitivity + specificity - 1), cut to [0, 1]. good, bad: of answers that a
@@ -68,8 +76,8 @@ def corrected_rate(unknown: Passed, good: Passed, bad: Passed, level: float) -> 
         low=min(value, low),
         high=max(value, high),
         level=level,
-        n=unknown.n,
-        clusters=unknown.n,
+        n=round(unknown.n),
+        clusters=round(unknown.n),
         method="Rogan-Gladen",
     )
 
@@ -145,6 +153,30 @@ def chance_p(good: Passed, bad: Passed) -> float:
     return min(1.0, float(np.exp(logs - log_ways(n, passed)).sum()))
 
 
-def _check(counts: Passed) -> None:
+def labels_needed(good: Passed, bad: Passed, level: float, power: float) -> int | None:
+    """About how many labels, of good and bad answers as here, tell such a judge from chance by `chance_p`.
+
+    level: 1 minus the error rate of that test; power: the chance of telling. `None` for a judge that passes
+    bad answers as readily as good ones: no number would. Raises StatsError for impossible counts.
+    Source: Fleiss, Levin and Paik 2003, Statistical Methods for Rates and Proportions, equation 4.14 for the
+    normal test with groups of two sizes, and 4.20 for what the exact one takes more.
+    """
+    _check(good)
+    _check(bad)
+    sensitivity, passed = good.passed / good.n, bad.passed / bad.n
+    gap = sensitivity - passed
+    if gap <= 0:
+        return None
+    normal, ratio = NormalDist(), bad.n / good.n
+    middle = (sensitivity + ratio * passed) / (1 + ratio)
+    of_none = math.sqrt((ratio + 1) * middle * (1 - middle))
+    of_both = math.sqrt(ratio * sensitivity * (1 - sensitivity) + passed * (1 - passed))
+    found = (normal.inv_cdf(checked_level(level)) * of_none + normal.inv_cdf(power) * of_both) ** 2
+    goods = found / (ratio * gap * gap)
+    more = math.sqrt(1 + 2 * (ratio + 1) / (goods * ratio * gap)) if goods > 0 else 1.0
+    return math.ceil(goods / 4 * (1 + more) ** 2 * (1 + ratio))
+
+
+def _check(counts: Passed | Effective) -> None:
     if counts.n < 1 or not 0 <= counts.passed <= counts.n:
         raise StatsError(f"{counts.passed!r} of {counts.n!r} passed; expected from 0 to n of at least 1")

@@ -7,14 +7,15 @@ belong together. Where `paired` aims at the stated error on average, this aims n
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.errors import StatsError
-from harness.stats.clusters import checked, checked_level, clustered, standard_error
-from harness.stats.paired import exceeds_p, paired_difference
+from harness.stats.clusters import among, checked, checked_level, clustered, standard_error
+from harness.stats.paired import exceeding, paired_difference
 from harness.stats.unconditional import EXACT_MOST, exact_p, exact_power
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
     from harness.records import Estimate
     from harness.stats.clusters import Floats, Groups
+    from harness.stats.paired import Method
+    from harness.stats.strata import Strata
 
+METHODS: tuple[Method, Method] = ("auto", "t")
 
 # Above it the exact chance takes seconds, and differs from that of t by less than a point.
 EXACT_POWER_MOST = 500
@@ -35,12 +39,19 @@ def margin_p(a: ArrayLike, b: ArrayLike, threshold: float, *, seed: int, groups:
     and t, each of which is too sure of itself on some data: the one where few clusters differ, the other
     where differences lean to one side. threshold, groups, seed and errors: as for `paired.exceeds_p`.
     """
+    if not -1 < threshold < 1:
+        raise StatsError(f"the threshold is {threshold!r}; expected a difference between -1 and 1")
+    return margin_test(a, b, seed=seed, groups=groups)(threshold)
+
+
+def margin_test(a: ArrayLike, b: ArrayLike, *, seed: int, groups: Groups = None) -> Callable[[float], float]:
+    """`margin_p` by threshold: what is resampled for one is there for all. Errors: as there."""
     first, second = checked(a, what="scores of a"), checked(b, what="scores of b")
     counts = _counts(first, second, groups)
     if counts is not None:
-        return exact_p(*counts, n=len(first), threshold=threshold)
-    by_default = exceeds_p(first, second, threshold, seed=seed, groups=groups)
-    return max(by_default, exceeds_p(first, second, threshold, seed=seed, groups=groups, method="t"))
+        return lambda threshold: exact_p(*counts, n=len(first), threshold=threshold)
+    default, by_t = (exceeding(first, second, seed=seed, groups=groups, method=m) for m in METHODS)
+    return lambda threshold: max(default(threshold), by_t(threshold))
 
 
 def margin_bounds(a: ArrayLike, b: ArrayLike, *, level: float, seed: int, groups: Groups = None) -> Estimate:
@@ -90,13 +101,22 @@ def margin_power(
     return 1 - float(nctdtr(count - 1, (difference - threshold) * math.sqrt(n) / sd, needed))
 
 
-def paired_spread(a: ArrayLike, b: ArrayLike, groups: Groups = None) -> float:
+def paired_spread(a: ArrayLike, b: ArrayLike, groups: Groups = None, strata: Strata | None = None) -> float:
     """The standard deviation of a - b that `margin_power` and `power.pairs_needed` ask for; 0: none was seen.
 
-    Raises StatsError for fewer than two clusters, and scores outside [0, 1].
+    Where samples are alike in clusters, or count by the weights of strata, it is that of as many independent
+    samples whose plain mean has the same standard error.
+    Raises StatsError for fewer than two clusters, in any of the strata, and scores outside [0, 1].
+    Source: variances of strata add up with squared weights, Cochran 1977, Sampling Techniques, section 5.3.
     """
     apart = checked(a, what="scores of a") - checked(b, what="scores of b")
-    return standard_error(clustered(apart, groups)) * math.sqrt(len(apart))
+    if strata is None:
+        return standard_error(clustered(apart, groups)) * math.sqrt(len(apart))
+    errors = [
+        weight * standard_error(clustered(apart[marks], among(groups, marks)))
+        for weight, marks in zip(strata.weights, strata.marks(), strict=True)
+    ]
+    return math.hypot(*errors) * math.sqrt(len(apart))
 
 
 def _counts(first: Floats, second: Floats, groups: Groups) -> tuple[int, int] | None:

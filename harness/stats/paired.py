@@ -8,6 +8,7 @@ more than two, for which see `best` and `multiple`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -94,24 +95,38 @@ def exceeds_p(
     """
     if not -1 < threshold < 1:
         raise StatsError(f"the threshold is {threshold!r}; expected a difference between -1 and 1")
+    return exceeding(a, b, seed=seed, groups=groups, method=method)(threshold)
+
+
+def exceeding(
+    a: ArrayLike, b: ArrayLike, *, seed: int, groups: Groups = None, method: Method = "auto"
+) -> Callable[[float], float]:
+    """`exceeds_p` by threshold: what is resampled for one is there for all. Errors: as there."""
     first, second = _columns(a, b)
     clusters, sign = _in_standard_order(clustered(first - second, groups))
     error = standard_error(clusters)
     counts = _disagreements(first, second, clusters) if method == "auto" else None
     if counts is not None:
-        return score_p(*counts, n=len(first), threshold=threshold)
+        return lambda threshold: score_p(*counts, n=len(first), threshold=threshold)
     if error <= NO_VARIATION:
-        return _unvaried_p(sign * clusters.mean, clusters.count, threshold)
-    p_by_t = _t_p(sign * clusters.mean, error, clusters.count, threshold)
+        return lambda threshold: _unvaried_p(sign * clusters.mean, clusters.count, threshold)
+
+    def by_t(threshold: float) -> float:
+        return _t_p(sign * clusters.mean, error, clusters.count, threshold)
+
     if method == "t":
-        return p_by_t
+        return by_t
     resampled = resampled_means(clusters.sums, clusters.sizes, resamples=RESAMPLES, seed=seed)
     left_out = jackknife_means(clusters.sums, clusters.sizes)
-    below = bca_share(sign * threshold, clusters.mean, resampled, left_out)
-    if below is None:
-        return p_by_t
-    p = below if sign == 1 else 1 - below
-    return p if np.count_nonzero(clusters.sums) >= FEW_DIFFER else max(p, p_by_t)
+
+    def by_bootstrap(threshold: float) -> float:
+        below = bca_share(sign * threshold, clusters.mean, resampled, left_out)
+        if below is None:
+            return by_t(threshold)
+        p = below if sign == 1 else 1 - below
+        return p if np.count_nonzero(clusters.sums) >= FEW_DIFFER else max(p, by_t(threshold))
+
+    return by_bootstrap
 
 
 def loses_p(challenger: Floats, leader: Floats) -> float:

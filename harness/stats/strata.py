@@ -7,7 +7,7 @@ independent of each other; what is alike within one is its own estimate's to kno
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,23 @@ class Strata:
 
     members: NDArray[np.intp]
     weights: tuple[float, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str], weights: Mapping[str, float]) -> Strata:
+        """From the name of each sample's stratum. weights: of all strata, by name."""
+        places = {name: place for place, name in enumerate(weights)}
+        return cls(np.array([places[name] for name in names], np.intp), tuple(weights.values()))
+
+    def mean(self, values: NDArray[np.float64]) -> float:
+        """The weighted mean of the means of the strata. values: shape (samples,); none may be empty."""
+        return math.fsum(
+            weight * float(values[marks].mean())
+            for weight, marks in zip(self.weights, self.marks(), strict=True)
+        )
+
+    def at(self, places: NDArray[np.intp] | NDArray[np.bool_]) -> Strata:
+        """Those of the samples at these places; a stratum may be left without any."""
+        return Strata(self.members[places], self.weights)
 
     def marks(self) -> list[NDArray[np.bool_]]:
         """The samples of each stratum, shape (samples,) each."""

@@ -321,7 +321,7 @@ def _cannot_be_opened(shown: str, error: Exception) -> StoreError:
     if shown.startswith("postgresql"):
         expected = "expected a PostgreSQL server that takes this user; start it, or mend HARNESS_STORE"
     if isinstance(error, ImportError):
-        expected = "install its driver: pip install 'llm-harness[postgres]'"
+        expected = "install its driver: pip install 'psycopg[binary]>=3.2'"
     return StoreError(f"the store {shown} cannot be opened: {cause}; {expected}")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.cards import TaskCard
 from harness.findings import ProviderChampion
-from harness.insights import CachePoint, CacheReport, Reference, SettingEffect, SettingLevel
+from harness.insights import CachePoint, CacheReport, Reference, SettingEffect, SettingLevel, Unscored
 from harness.sheets import Basis, Sheet
 from harness.testing.builders import a_data_card, a_settings, a_trial, an_estimate
 
@@ -28,6 +28,13 @@ def a_task_card(**changes: Any) -> TaskCard:
         name="triage", weight=0.25, metric="accuracy", n_search=40, n_confirm=20, data=a_data_card()
     )
     return replace(card, **changes)
+
+
+def an_unscored(**changes: Any) -> Unscored:
+    """A judge that gave no verdict on 3 of 120 answers."""
+    reasons = {"the judge's call failed": 2, "no verdict was found": 1}
+    made = Unscored(scorer="correctness", decides=False, answers=3, of=120, reasons=reasons)
+    return replace(made, **changes)
 
 
 def a_setting_level(**changes: Any) -> SettingLevel:

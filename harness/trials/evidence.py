@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from harness.findings import Trial, TrialState
 from harness.records import Bounds, CallFailure, Completion, Estimate, Outcome, Score, Settings
-from harness.scores.combined import judges_in
+from harness.scores.combined import may_be_silent
 from harness.scores.metrics import Metric, passes
 from harness.stats.bounds import mean_bounds, percentile_bounds, share_bounds, two_sided
 from harness.trials.board import Board, Part
@@ -27,6 +27,9 @@ from harness.trials.vector_quality import Whole, cache_figures, values_of, whole
 
 Floats = NDArray[np.float64]
 Places = slice | NDArray[np.intp]
+# A reason may quote the answer, and a million answers have a million such reasons.
+MOST_REASONS = 50
+OTHER_REASONS = "other reasons"
 
 
 @dataclass(slots=True)
@@ -35,7 +38,8 @@ class Arm:
 
     seen: answers that arrived, failures included. value: of the first scorer. together: scores of whole
     samples, by the scorer of their repeats. waiting: outcomes of samples whose repeats are not complete, by
-    position, where a scorer needs all of them. failure: the newest one, in words. judge_usd: list price
+    position, where a scorer needs all of them. silence: answers that a scorer could not judge, by its name in
+    the record and by reason. failure: the newest one, in words. judge_usd: list price
     of what judges said of its answers. near: answers of near prompts; cut: answers to inputs cut down.
     measured: the quality last computed, with the number of answers behind it. off: why a cache has no
     threshold here, "" where it has.
@@ -45,7 +49,7 @@ class Arm:
     settings: Settings
     board: Board
     seen: NDArray[np.bool_]
-    value: NDArray[np.float32]
+    value: Floats
     price: NDArray[np.float32]
     latency: NDArray[np.float32]
     first_token: NDArray[np.float32]
@@ -58,6 +62,7 @@ class Arm:
     failed: int = 0
     failure: str = ""
     unscored: int = 0
+    silence: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]], repr=False)
     truncated: int = 0
     cached: int = 0
     near: int = 0
@@ -77,7 +82,9 @@ class Arm:
     def of(cls, number: int, settings: Settings, board: Board) -> Arm:
         """An arm that has seen nothing."""
         shape = (len(board.ids), board.plan.task.repeats)
-        value, price, latency, first_token, queue = (np.full(shape, np.nan, np.float32) for _ in range(5))
+        price, latency, first_token, queue = (np.full(shape, np.nan, np.float32) for _ in range(4))
+        # A score is compared with 1: seven digits would turn 0.99999999 into full marks.
+        value = np.full(shape, np.nan)
         seen, label = np.zeros(shape, np.bool_), np.zeros(shape, np.int32)
         return cls(number, settings, board, seen, value, price, latency, first_token, queue, label)
 
@@ -102,6 +109,11 @@ class Arm:
         if first.value is not None:
             self.label[at] = self.board.code(first.label)
         part = self.board.part(position)
+        for score in scores:
+            if score.value is None:
+                reasons = self.silence.setdefault(part.shown(score.scorer), Counter())
+                known = score.reason in reasons or len(reasons) < MOST_REASONS
+                reasons[score.reason if known else OTHER_REASONS] += 1
         for score in scores[1:]:
             if score.value is not None:
                 name = part.shown(score.scorer)
@@ -164,7 +176,7 @@ class Arm:
 
     def _part_values(self, part: Part, places: Places) -> Floats:
         """Quality per sample of one task at these positions, which are all of it."""
-        value, metric = self.value[places].astype(np.float64), part.metric
+        value, metric = self.value[places], part.metric
         if metric.name == "accuracy" or metric.reads == "repeats":
             value = np.where(np.isnan(value), np.nan, value == 1.0)
         value = self._settled(value, part, part.task.scorers[0].name, places)
@@ -180,12 +192,12 @@ class Arm:
     def _settled(self, values: Floats, part: Part, scorer: str, places: Places) -> Floats:
         """The values, with 0 for what failed or could not be judged where the spec counts it as wrong.
 
-        Where a judge has a say, an answer without a verdict is none of these.
+        Where a judge has a say, or a sandbox, an answer without a verdict is none of these.
         """
         if self.board.plan.failures != "count_as_wrong":
             return values
         wrong = self.seen[places] & np.isnan(values)
-        if any(one.name == scorer and judges_in(one) for one in part.task.scorers):
+        if any(one.name == scorer and may_be_silent(one) for one in part.task.scorers):
             wrong &= np.isnan(self.latency[places])
         return np.where(wrong, 0.0, values)
 

@@ -5,6 +5,7 @@ In: a plan with settings to evaluate, and a way to ask. Out: one arm with its ev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -85,6 +86,8 @@ class Measurement:
             arm.reason = f"the budget, {self.plan.budget.words()}, covered {arm.samples()} of {whole} samples"
         elif arm.failed + arm.unscored == answers:
             arm.state, arm.reason = "failed", f"none of {answers} answers could be judged"
+        elif self.plan.task.embedding is None and arm.quality() is None:
+            arm.state, arm.reason = "failed", _untold(arm)
         self.on_block(self)
         if answered.gone:
             raise ProviderError(
@@ -104,3 +107,12 @@ class Measurement:
     def planned_calls(self) -> int:
         """The answers of the evaluation, or as many as the budget allows."""
         return min(sum(arm.seen.size for arm in self.arms), answers_within(self.plan))
+
+
+def _untold(arm: Arm) -> str:
+    """Why answers give no quality, where some could be judged."""
+    counted = sum(not math.isnan(value) for value in arm.quality_values().tolist())
+    return (
+        f"{arm.board.plan.task.metric} cannot be told: {counted} of {arm.samples()} samples count for it, as "
+        f"{arm.failed} answers failed and {arm.unscored} are unscored; it takes two independent ones"
+    )

@@ -6,7 +6,7 @@ In: an arm with its evidence. Out: estimates, and what stands behind them. Nothi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 from harness.errors import StatsError
 from harness.findings import Breakdown, LabelFigures, Slice
+from harness.insights import Unscored
 from harness.records import Estimate
+from harness.scores.answer import names_classes
 from harness.scores.metrics import Metric, compute, numbers_of
 from harness.stats.bounds import shared
 from harness.stats.intervals import bootstrap_interval, mean_interval
 from harness.stats.strata import weighted_mean
 from harness.stats.tables import OF_NUMBERS, ONE_LABEL, WHOLE_TABLE
-from harness.trials.vector_quality import OF_ALL, measure_all
+from harness.trials.vector_quality import OF_ALL, agreement, measure_all
 
 if TYPE_CHECKING:
     from harness.trials.board import Part
@@ -31,7 +33,10 @@ Floats = NDArray[np.float64]
 Marks = NDArray[np.bool_]
 
 
-# More labels than these are numbers or names, of which no table is drawn.
+SHARES = ("precision", "recall")  # of answers with one label: how many they are is what makes them sure
+OF_EACH_LABEL = ("f1", "macro_f1")
+MOST_REASONS = 3  # that are told of unscored answers
+# More labels than these are names of things, of which no table is drawn.
 MOST_LABELS = 50
 
 
@@ -109,7 +114,24 @@ def breakdown(arm: Arm, level: float) -> Breakdown:
         slices=_slices(arm, level),
         labels=tuple(figures for part in arm.board.parts for figures in _label_figures(arm, part, level)),
         scorers={name: estimate for name, estimate in scorers.items() if estimate is not None},
+        unscored=tuple(_unscored(arm)),
     )
+
+
+def _unscored(arm: Arm) -> Iterator[Unscored]:
+    """What each scorer could not judge, in the order of the tasks and their scorers."""
+    answered = ~np.isnan(arm.latency)
+    for part in arm.board.parts:
+        for scorer in part.task.scorers:
+            reasons = arm.silence.get(part.shown(scorer.name))
+            if reasons:
+                yield Unscored(
+                    scorer=part.shown(scorer.name),
+                    decides=scorer is part.task.scorers[0],
+                    answers=reasons.total(),
+                    of=int(answered[part.marks].sum()),
+                    reasons=dict(reasons.most_common(MOST_REASONS)),
+                )
 
 
 def _slices(arm: Arm, level: float) -> tuple[Slice, ...]:
@@ -125,24 +147,46 @@ def _slices(arm: Arm, level: float) -> tuple[Slice, ...]:
     return tuple(found)
 
 
-def _of_labels(arm: Arm, metric: Metric, level: float, known: Marks) -> Estimate:
+def _of_labels(arm: Arm, metric: Metric, level: float, known: Marks) -> Estimate | None:
+    """A metric of labels; `None` for the share of a label among answers of which none has it."""
     answers = _labelled(arm, known)
+    if metric.kind in SHARES:
+        of = answers.given if metric.kind == "precision" else answers.targets
+        right = np.array([a == b for a, b in zip(answers.given, answers.targets, strict=True)], float)
+        marks = np.array([one == metric.argument for one in of], np.bool_)
+        return _share(arm, right, marks, answers.positions, level)
+    groups = arm.groups() or range(len(arm.seen))
+    among = [groups[position] for position in answers.positions]
+    if metric.name == "v_measure":
+        return replace(agreement(answers.targets, answers.given, among, level), n=int(known.sum()))
     if metric.reads == "numbers":
         rows = np.column_stack([numbers_of(answers.given), numbers_of(answers.targets)])
         statistic: Callable[[NDArray[np.generic]], float] = OF_NUMBERS[metric.name]
     else:
         rows, statistic = _coded(answers, metric)
-    groups = arm.groups() or range(len(arm.seen))
     around = bootstrap_interval(
         rows,
         statistic,
         level=level,
         seed=arm.board.plan.seed,
-        groups=[groups[position] for position in answers.positions],
+        groups=among,
         lowest=metric.low,
+        telling=_telling(answers, metric, among),
     )
     value = compute(metric.name, (), answers.given, answers.targets)
     return replace(around, value=value, n=int(known.sum()))
+
+
+def _telling(answers: _Labelled, metric: Metric, groups: Sequence[Hashable]) -> int | None:
+    """Clusters that hold the rarest label of which the metric speaks; `None`: it speaks of all alike."""
+    if (metric.kind or metric.name) not in OF_EACH_LABEL:
+        return None
+    labels = {metric.argument} if metric.argument else set(answers.targets)
+    holding: dict[str | None, set[Hashable]] = {label: set() for label in labels}
+    for given, target, group in zip(answers.given, answers.targets, groups, strict=True):
+        for label in {given, target} & holding.keys():
+            holding[label].add(group)
+    return max(1, min(map(len, holding.values())))
 
 
 def _coded(
@@ -210,8 +254,15 @@ def _labelled(arm: Arm, known: Marks) -> _Labelled:
     )
 
 
-def _label_figures(arm: Arm, part: Part, level: float) -> tuple[LabelFigures, ...]:
+def _of_classes(part: Part) -> bool:
+    """Whether the labels of this task stand for classes: not what was computed, unless its metric says so."""
     if part.metric.reads in ("numbers", *OF_ALL):
+        return False
+    return part.metric.of_labels or all(names_classes(one) for one in part.task.scorers[:1])
+
+
+def _label_figures(arm: Arm, part: Part, level: float) -> tuple[LabelFigures, ...]:
+    if not _of_classes(part):
         return ()
     answers = _labelled(arm, ~np.isnan(arm.quality_values()) & part.marks)
     if not 0 < len({given for given in answers.given if given is not None}) <= MOST_LABELS:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # Scores, dollars and seconds are floats of seven digits here; more would be noise in files for people.
 DIGITS = 7
+WEIGHTED_SCORE = "weighted score"
 
 
 def sheet_of(arm: Arm) -> Sheet:
@@ -47,14 +48,13 @@ def sheet_of(arm: Arm) -> Sheet:
         basis=basis_of(board.plan, arm.settings.model, arm.settings.prompt),
         groups=tuple(groups[place] for place in places) if groups else (),
         slices=_slices(board, places),
+        weights={part.name: part.weight for part in board.plan.task.parts},
     )
 
 
 def _slices(board: Board, places: Sequence[int]) -> dict[str, tuple[str | None, ...]]:
-    """The values of metadata fields at these positions; of several tasks, with the task of each sample."""
+    """The values of metadata fields at these positions."""
     found: dict[str, tuple[str | None, ...]] = {}
-    if len(board.parts) > 1:
-        found["task"] = tuple(board.part(place).name for place in places)
     for part in board.parts:
         for name in sorted({name for name, _ in part.groupings.slices()}):
             found[part.shown(name)] = tuple(part.groupings.values[name][place] for place in places)
@@ -62,10 +62,18 @@ def _slices(board: Board, places: Sequence[int]) -> dict[str, tuple[str | None, 
 
 
 def quality_column(task: Task) -> str:
-    """What a sample adds to the quality: the metric, or the scorer where samples have no share in it."""
-    if task.parts or task.embedding is not None or find_metric(task.metric).reads in ("scores", "repeats"):
+    """What a sample adds to the quality: the metric, or the scorer where samples have no share in it.
+
+    Of several tasks, the metric of all of them, or another word where samples have no share in one of theirs.
+    """
+    if all(_of_samples(one) for one in task.each):
         return task.metric
-    return task.scorers[0].name
+    return WEIGHTED_SCORE if task.parts else task.scorers[0].name
+
+
+def _of_samples(task: Task) -> bool:
+    """Whether the quality is the mean of what single samples add to it."""
+    return task.embedding is not None or find_metric(task.metric).reads in ("scores", "repeats")
 
 
 def basis_of(plan: Plan, model: str, prompt: str) -> Basis:

@@ -264,14 +264,25 @@ def _agreement(arm: Arm, known: Marks, among: Sequence[Hashable], level: float) 
     """How far labels and clusters of the texts marked are one partition. among: the group of each."""
     found, targets = whole_of(arm).labels, arm.board.targets
     places = np.flatnonzero(known).tolist()
-    labels = np.unique([targets[place] or "" for place in places], return_inverse=True)[1]
-    parts = np.unique([(found[place] if found else None) or "" for place in places], return_inverse=True)[1]
+    clusters = [found[place] if found else None for place in places]
+    return agreement([targets[place] for place in places], clusters, among, level)
+
+
+def agreement(
+    targets: Sequence[str | None], clusters: Sequence[str | None], among: Sequence[Hashable], level: float
+) -> Estimate:
+    """The V-measure of two partitions of the same rows, with its interval. among: the group of each row.
+
+    `None` is a part of its own. Raises StatsError where all rows are of one group.
+    """
+    labels = np.unique([one or "" for one in targets], return_inverse=True)[1]
+    parts = np.unique([one or "" for one in clusters], return_inverse=True)[1]
     numbers: dict[Hashable, int] = {}
     owners = [numbers.setdefault(group, len(numbers)) for group in among]
     left_out = v_measures_left_out(labels, parts, owners)
     table = np.zeros((labels.max() + 1, parts.max() + 1), np.intp)
     np.add.at(table, (labels, parts), 1)
-    return jackknife_interval(v_measure(table), left_out, n=len(places), level=level)
+    return jackknife_interval(v_measure(table), left_out, n=len(targets), level=level)
 
 
 def _gold(arm: Arm) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from harness.advice.compare import Question, compare
 from harness.errors import InconclusiveError, UsageError
+from harness.stats.power import pairs_needed
 from harness.testing.sheets import a_sheet, a_side
 
 N = 200
@@ -166,6 +168,72 @@ def test_slices_hold_all_together():
     assert german.difference.high < 0
     assert german.difference.level == pytest.approx(0.975)
     assert english.difference.low <= 0 <= english.difference.high
+
+
+WEIGHTS = {"chat": 0.8, "code": 0.2}
+
+
+def of_tasks(chat_wrong, code_wrong, sizes=(40, 160)):
+    """Scores and sample ids of two tasks: few samples of the one that counts most."""
+    scores = (*right(chat_wrong, sizes[0]), *right(code_wrong, sizes[1]))
+    names = (*(f"chat/{n}" for n in range(sizes[0])), *(f"code/{n}" for n in range(sizes[1])))
+    return scores, names
+
+
+def by_weight(base_wrong, new_wrong, **question):
+    """Two runs of both tasks, compared."""
+    (base, names), (new, _) = of_tasks(*base_wrong), of_tasks(*new_wrong)
+    return compare(*sides(base, new, samples=names, weights=WEIGHTS), Question(**question))
+
+
+def test_tasks_count_by_their_weights_not_by_their_samples():
+    """By hand: 20 of 40 lost at 80 %, 40 of 160 gained at 20 %: not ten points gained, but 35 lost."""
+    found = by_weight((0, 40), (20, 0))
+    assert found.quality.base == pytest.approx(0.8 * 1 + 0.2 * 0.75)
+    assert found.difference.value == pytest.approx(0.8 * -0.5 + 0.2 * 0.25)
+    assert found.verdict == "worse"
+    assert "(-35.0 points; chat -50.0 at 80%; code +25.0 at 20%)" in found.reason
+    assert [(one.name, one.weight, one.n_pairs) for one in found.tasks] == [
+        ("chat", 0.8, 40),
+        ("code", 0.2, 160),
+    ]
+    assert [one.difference.level for one in found.tasks] == pytest.approx([0.975, 0.975])
+
+
+def test_what_would_settle_tasks_by_weight_is_counted_by_weight():
+    """By hand: variances by task over their sizes, with squared weights, as of one sample in 200."""
+    found = by_weight((0, 16), (2, 16), tolerance=0.02)
+    assert found.verdict == "unclear"
+    spread = math.sqrt(200) * 0.8 * np.std([1.0] * 2 + [0.0] * 38, ddof=1) / math.sqrt(40)
+    needed = pairs_needed(0.8 * 0.05 - 0.02, spread, 0.95, 0.8)
+    assert found.quality.more == needed - 200
+
+
+def test_weights_of_a_file_stand_in_where_a_run_has_none():
+    """A run of an older version knows of no weights, its baseline does."""
+    (base, names), (new, _) = of_tasks(0, 40), of_tasks(20, 0)
+    one, other = sides(base, new, samples=names)
+    weighted = replace(one, sheet=replace(one.sheet, weights=WEIGHTS))
+    assert compare(weighted, other, Question()).difference.value == pytest.approx(-0.35)
+
+
+def test_a_task_without_common_samples_is_named():
+    """The rest of the quality does not stand for it."""
+    (base, names), (new, _) = of_tasks(0, 4), of_tasks(2, 0)
+    one, other = sides(base, new, samples=names, weights=WEIGHTS)
+    gone = tuple(name.replace("chat/", "chat/new-") for name in names)
+    with pytest.raises(InconclusiveError, match="0 independent samples of task 'chat' with accuracy"):
+        compare(one, replace(other, sheet=replace(other.sheet, samples=gone)), Question())
+
+
+def test_clusters_within_tasks_are_kept():
+    """Four questions on one text, in each task."""
+    (base, names), (new, _) = of_tasks(0, 40), of_tasks(6, 50)
+    groups = tuple(f"{name.partition('/')[0]}-{place // 4}" for place, name in enumerate(names))
+    alone = compare(*sides(base, new, samples=names, weights=WEIGHTS), Question()).difference
+    grouped = compare(*sides(base, new, samples=names, weights=WEIGHTS, groups=groups), Question()).difference
+    assert grouped.clusters == 50
+    assert grouped.high - grouped.low > 1.3 * (alone.high - alone.low)
 
 
 def test_price_and_latency_are_paired_too():

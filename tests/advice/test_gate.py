@@ -95,6 +95,24 @@ def test_power_knows_clusters():
     assert grouped.drop > 1.5 * alone.drop
 
 
+def test_power_of_tasks_is_by_weight():
+    """By hand: variances over sizes, squared weights; samples of a task that counts little see little."""
+    scores = tuple(np.random.default_rng(1).random(100).tolist())
+    names = tuple(f"{'chat' if place < 20 else 'code'}/{place}" for place in range(100))
+    found = {
+        weight: power(
+            a_sheet(scores={"mean": scores}, samples=names, weights={"chat": weight, "code": 1 - weight}),
+            "mean",
+            tolerance=0.02,
+            level=0.95,
+        )
+        for weight in (0.2, 0.8)
+    }
+    variance = 0.64 * np.var(scores[:20], ddof=1) / 20 + 0.04 * np.var(scores[20:], ddof=1) / 80
+    assert found[0.8].sd == pytest.approx((100 * variance) ** 0.5)
+    assert found[0.8].drop > 1.5 * found[0.2].drop
+
+
 def test_power_of_a_perfect_baseline_is_not_certain():
     """No wrong answer was seen, which is not that there is none."""
     found = power(a_sheet(scores={"accuracy": (1.0,) * 50}), "accuracy", tolerance=0.01, level=0.95)

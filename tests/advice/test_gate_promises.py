@@ -14,13 +14,12 @@ from harness.testing.sheets import a_sheet, a_side
 RUNS = 300
 
 
-def verdicts(draw, tolerance, *, groups=(), runs=RUNS):
-    """The verdicts on pairs of columns that are drawn anew each time."""
+def verdicts(draw, tolerance, *, runs=RUNS, **fields):
+    """The verdicts on pairs of columns that are drawn anew each time. fields: of their sheets."""
     rng, found = np.random.default_rng(1), []
     for _ in range(runs):
         base, new = (
-            a_side(a_sheet(scores={"accuracy": tuple(column.tolist())}, groups=groups))
-            for column in draw(rng)
+            a_side(a_sheet(scores={"accuracy": tuple(column.tolist())}, **fields)) for column in draw(rng)
         )
         hotter = replace(new.sheet, settings=replace(new.settings, temperature=0.9))
         found.append(compare(base, replace(new, sheet=hotter), Question(tolerance=tolerance)).verdict)
@@ -68,3 +67,30 @@ def test_a_drop_is_seen_as_often_as_was_said_beforehand():
 
     seen = verdicts(draw, 0.1).count("worse") / RUNS
     assert seen == pytest.approx(said.twice, abs=0.03 + 2 * (0.2 * 0.8 / RUNS) ** 0.5)
+
+
+TASKS = {
+    "samples": tuple(f"{'chat' if place < 20 else 'code'}/{place}" for place in range(60)),
+    "weights": {"chat": 0.6, "code": 0.4},
+}
+
+
+def test_noise_in_tasks_by_weight_is_rarely_called_worse():
+    """Where most of the weight lies on a third of the samples."""
+    share = verdicts(rerun(60), 0.0, runs=150, **TASKS).count("worse") / 150
+    assert share <= 0.05 + 3 * (0.05 * 0.95 / 150) ** 0.5
+
+
+def test_a_drop_in_tasks_by_weight_is_seen_about_as_often_as_was_said_beforehand():
+    """Of twice the tolerance, in each task, where differences are as spread as was assumed."""
+    base = tuple(float(place % 10 > 0) for place in range(60))
+    said = power(a_sheet(scores={"accuracy": base}, **TASKS), "accuracy", tolerance=0.2, level=0.95)
+    churn = 0.09
+
+    def draw(rng):
+        change = rng.choice([-1, 1, 0], p=[churn / 2 + 0.4, churn / 2, 0.6 - churn], size=60)
+        alike = np.where(change == 0, 1.0, 0.0)
+        return [np.where(change < 0, 1.0, alike), np.where(change > 0, 1.0, alike)]
+
+    seen = verdicts(draw, 0.2, runs=200, **TASKS).count("worse") / 200
+    assert seen == pytest.approx(said.twice, abs=0.04 + 2 * (0.2 * 0.8 / 200) ** 0.5)

@@ -218,7 +218,7 @@ def test_taken_port_is_named(launch: Launch) -> None:
 
 def test_missing_library_names_the_way_out(launch: Launch) -> None:
     """Without xllamacpp the error says how to install it, and how to do without."""
-    with pytest.raises(ProviderError, match=r"pip install 'llm-harness\[local\]'.*api_base"):
+    with pytest.raises(ProviderError, match=r"pip install 'xllamacpp>=.*api_base"):
         serve(variant(launch, program=WITHOUT_LIBRARY))
 
 

@@ -3,7 +3,7 @@
 Each model is asked twice through the lane that a run would take, with a setting and without: what differs
 between the two captured bodies is what the setting does. What the catalogue takes must arrive, with its
 value; what it does not take must be refused by a plan, for litellm drops, renames or sends it. The table is
-`docs/settings.md`; HARNESS_UPDATE=1 writes it anew.
+`docs/reference/settings.md`; HARNESS_UPDATE=1 writes it anew.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning"),
     pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance:DeprecationWarning"),
 ]
-TABLE = Path(__file__).parents[2] / "docs" / "settings.md"
+TABLE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 CATALOGUE = load_catalogue()
 # A provider without models serves what you start it with: one that stands for these.
 YOURS = [

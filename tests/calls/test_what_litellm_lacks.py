@@ -33,7 +33,7 @@ def test_a_package_that_litellm_lacks_is_named():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("bad_request for this model, litellm needs the package 'mcp'")
-    assert "pip install 'llm-harness[responses]'" in done.stdout
+    assert "pip install 'mcp>=2,<3'" in done.stdout
 
 
 def test_credentials_that_are_missing_are_no_broken_line(wire, monkeypatch, tmp_path, capfd):

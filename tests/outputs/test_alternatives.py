@@ -58,9 +58,9 @@ def test_the_front_says_in_what_a_trial_leads(make):
 def test_figures_have_their_bounds_in_their_own_unit():
     """As an interval, where both ends are known."""
     bounds = Bounds(low=0.1, high=0.14, level=0.9875, n=60, method="t")
-    assert alternatives.between(numbers.price, 0.12, bounds) == "$0.12 [$0.10, $0.14]"
-    assert alternatives.between(numbers.price, 0.12, replace(bounds, low=None)) == "$0.12"
-    assert alternatives.between(numbers.seconds, None, bounds) == "unknown"
+    assert numbers.between(numbers.price, 0.12, bounds) == "$0.12 [$0.10, $0.14]"
+    assert numbers.between(numbers.price, 0.12, replace(bounds, low=None)) == "$0.12"
+    assert numbers.between(numbers.seconds, None, bounds) == "unknown"
 
 
 def test_what_a_separation_costs_is_a_sentence(make):

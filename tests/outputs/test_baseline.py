@@ -52,6 +52,13 @@ def test_what_is_written_comes_back(tmp_path, groups):
     assert set(again.sheet.usd) == {None}
 
 
+def test_weights_of_tasks_come_back(tmp_path):
+    """A comparison with the file counts tasks as the run did."""
+    weights = {"chat": 0.75, "code": 0.25}
+    assert written(tmp_path, a_baseline(weights=weights)).sheet.weights == weights
+    assert "weights" not in json.loads(baseline.text(a_baseline()))
+
+
 def test_one_line_a_sample_in_order_of_ids(tmp_path):
     """So that a diff shows the samples that moved, and nothing else."""
     text = baseline.text(a_baseline())

@@ -177,3 +177,10 @@ def test_the_label_is_read_from_parts_that_read_one(answer):
     """A judge reads none."""
     scorer = AllOf((KIND, Choice(("billing", "bug"))))
     assert target_label(scorer, answer("", "bug").sample) == "bug"
+
+
+def test_a_mean_that_is_reached_exactly_is_reached(answer):
+    """0.2 and 0.7 of 0.2, 0.7 and 0.1 are 0.9, though their sum falls short by a rounding error."""
+    scorer = Weighted((EXACT, EXACT, Contains("dog")), weights=(0.2, 0.7, 0.1), at_least=0.9)
+    found = scorer.score(answer("red cat", "red cat"))
+    assert (found.value, found.reason, found.version) == (1.0, "", 2)

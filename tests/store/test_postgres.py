@@ -146,9 +146,9 @@ def test_a_server_that_goes_down_is_one_clear_error(postgres, store, paid):
 
 
 def test_without_a_driver_the_message_says_what_to_install(monkeypatch):
-    """The extra is named."""
+    """The package is named."""
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
-    with pytest.raises(StoreError, match=r"llm-harness\[postgres\]"):
+    with pytest.raises(StoreError, match=r"pip install 'psycopg\[binary\]"):
         open_store("postgresql://harness@127.0.0.1:1/none", {})
 
 

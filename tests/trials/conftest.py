@@ -119,11 +119,15 @@ class Bench:
     arm: Arm
 
     def answer(self, position: int, value: float | None, *, repeat: int = 0, **changes: Any) -> None:
-        """One answer with this score; changes: price_usd, latency, cached, label, finish_reason, others."""
-        label, others = changes.pop("label", None), changes.pop("others", {})
+        """One answer with this score; changes: price_usd, latency, label, reason, others, ..."""
+        label, others, reason = (
+            changes.pop("label", None),
+            changes.pop("others", {}),
+            changes.pop("reason", ""),
+        )
         reply = a_reply(finish_reason=changes.pop("finish_reason", "stop"))
         outcome = a_completion(call=a_call(repeat=repeat), reply=reply, **changes)
-        scores = [a_score(value=value, label=label, repeat=repeat)]
+        scores = [a_score(value=value, label=label, repeat=repeat, reason=reason)]
         scores += [a_score(scorer=name, value=given) for name, given in others.items()]
         self.arm.take(position, outcome, scores)
 

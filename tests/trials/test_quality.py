@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from harness.scores.choice import Choice
+from harness.scores.combined import AllOf
 from harness.scores.metrics import compute
+from harness.scores.number import Number
 from harness.stats.bounds import shared
-from harness.stats.intervals import mean_interval, wilson
+from harness.stats.intervals import mean_interval, unvaried_limits, wilson
 from harness.trials.groupings import Groupings
 from harness.trials.quality import breakdown, measure_part
 
@@ -125,6 +130,100 @@ def test_answers_without_labels_have_no_table(bench):
     assert breakdown(made.arm, 0.95).labels == ()
 
 
+@pytest.mark.parametrize(("metric", "of"), [("recall:yes", "targets"), ("precision:yes", "given")])
+def test_the_share_of_a_rare_label_rests_on_its_own_answers(bench, metric, of):
+    """Three of 24 are so, two of these found and right: two of three, not two of 24."""
+    made = bench(metric=metric)
+    for position in range(24):
+        target = given = "yes" if position < 3 else "no"
+        if position == 0:
+            target, given = (target, "no") if of == "targets" else ("no", given)
+        made.note(position, target)
+        made.answer(position, float(given == target), label=given)
+    found = made.arm.quality()
+    expected = wilson(2, 3, 0.95)
+    assert (found.value, found.low, found.high, found.n) == pytest.approx(
+        (2 / 3, expected.low, expected.high, 3)
+    )
+
+
+def test_a_label_that_was_never_answered_has_no_precision_to_ship(bench):
+    """0 of 0 is not measured, and no 0."""
+    made = bench(metric="precision:yes")
+    for position in range(10):
+        made.note(position, "yes" if position < 2 else "no")
+        made.answer(position, float(position >= 2), label="no")
+    assert made.arm.quality() is None
+
+
+def test_f1_without_variation_is_as_sure_as_its_rarest_label(bench):
+    """Three rare ones, all right beside 23 others: more may be wrong than of 26 of one kind."""
+    made = bench(metric="macro_f1")
+    for position in range(26):
+        made.note(position, "yes" if position < 3 else "no")
+        made.answer(position, 1.0, label="yes" if position < 3 else "no")
+    found = made.arm.quality()
+    expected = unvaried_limits(1.0, 3, 0.95, low=0, high=1)
+    assert (found.value, found.low, found.n) == (1.0, pytest.approx(expected.low), 26)
+
+
+def test_clusters_and_labels_agree_with_a_jackknife_interval(bench):
+    """Drawn twice, rows make partitions agree more than they do: the bootstrap of V-measure lies above it."""
+    made = bench(metric="v_measure")
+    for position in range(24):
+        target = ("yes", "no")[position % 2]
+        made.note(position, target)
+        made.answer(position, 1.0, label=target if position % 5 else "yes")
+    found = made.arm.quality()
+    assert found.method == "jackknife t"
+    assert found.low < found.value < found.high
+
+
+def test_scores_are_kept_as_they_are(bench):
+    """Seven digits would make full marks of 0.99999999, and 0.22222222 another number than in its row."""
+    made = bench()
+    made.answer(0, 0.99999999)
+    made.answer(1, 1.0)
+    assert made.arm.quality().value == 0.5
+    graded = bench(metric="mean")
+    for position in range(4):
+        graded.answer(position, 2 / 9)
+    assert graded.arm.quality().value == 2 / 9
+
+
+def test_what_scorers_could_not_judge_is_counted_with_its_reasons(bench):
+    """By scorer, of the answers that they were asked about, the most frequent reason first."""
+    made = bench()
+    for position, reason in enumerate(["late", "late", "torn", None]):
+        made.note(position, "yes")
+        made.answer(position, None if reason else 1.0, label=None, reason=reason or "")
+    (found,) = breakdown(made.arm, 0.95).unscored
+    assert (found.decides, found.answers, found.of) == (True, 3, 4)
+    assert list(found.reasons.items()) == [("late", 2), ("torn", 1)]
+
+
+def numbers_read(made, scorers):
+    """Two samples whose answers were read as numbers, judged by these scorers."""
+    task = replace(made.arm.board.plan.task, scorers=scorers)
+    part = replace(made.arm.board.parts[0], task=task)
+    made.arm.board.parts = (part,)
+    for position, target in enumerate(["4", "12"]):
+        made.note(position, target)
+        made.answer(position, 1.0, label=target)
+    return breakdown(made.arm, 0.95).labels
+
+
+@pytest.mark.parametrize("scorers", [(Number(),), (AllOf((Number(), Choice(("4", "12")))),)])
+def test_computed_numbers_are_no_classes(bench, scorers):
+    """A result that was computed is right or wrong; there is no recall of the 12s."""
+    assert numbers_read(bench(), scorers) == ()
+
+
+def test_numbers_are_classes_where_the_metric_says_so(bench):
+    """Grades from 1 to 5 under macro F1 are labels."""
+    assert [one.label for one in numbers_read(bench(metric="macro_f1"), (Number(),))] == ["12", "4"]
+
+
 def test_further_scorers_have_an_interval(bench):
     """The mean of each, under the line on failures."""
     made = bench()
@@ -150,7 +249,7 @@ def test_metrics_over_labels_have_the_value_of_the_definition_and_an_interval(be
     estimate = made.arm.quality()
     assert estimate.value == pytest.approx(compute(metric, (), given, targets), abs=1e-9)
     assert estimate.low < estimate.value < estimate.high
-    assert estimate.n == 10
+    assert estimate.n == {"precision:yes": 4, "recall:no": 6}.get(metric, 10)
 
 
 def test_spearman_reads_labels_as_numbers(bench):

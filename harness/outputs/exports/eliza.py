@@ -37,12 +37,8 @@ def place(selection: Selection, classes: Sequence[ModelClass]) -> Placed:
     A class that was not studied, or whose best model is another provider's, gets the recommended settings.
     Raises UsageError when the choice is an embedding model: a character needs a text model.
     """
+    require_text(selection)
     choice = selection.settings
-    if selection.choice.trial.model_class == "EMBEDDING":
-        raise UsageError(
-            f"{choice.model} is an embedding model, and an Eliza character needs a text model; export a run "
-            f"of text models with --embedding {choice.model}"
-        )
     placed: dict[ModelClass, Settings] = {}
     fates: list[Fate] = []
     for model_class in classes:
@@ -71,8 +67,19 @@ def place(selection: Selection, classes: Sequence[ModelClass]) -> Placed:
     return Placed(provider=choice.provider, by_class=placed, fates=tuple(fates))
 
 
+def require_text(selection: Selection) -> None:
+    """Raise UsageError when the choice is an embedding model."""
+    model = selection.settings.model
+    if selection.choice.trial.model_class == "EMBEDDING":
+        raise UsageError(
+            f"{model} is an embedding model, and an Eliza character needs a text model; export a run of text "
+            f"models with --embedding {model}"
+        )
+
+
 def require_embedding(selection: Selection, provider: str) -> None:
-    """Raise UsageError when this provider has no embeddings and no model of another one is selected."""
+    """Raise UsageError when the choice is an embedding model, or its provider has none and none is given."""
+    require_text(selection)
     if provider == "anthropic" and "EMBEDDING" not in selection.by_class:
         raise UsageError(
             "Anthropic has no embedding model, and an Eliza agent cannot remember without one; name one of "

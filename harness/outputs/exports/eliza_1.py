@@ -28,6 +28,7 @@ from harness.outputs.exports.eliza import (
 from harness.outputs.exports.eliza_facts import (
     EMBEDDING_ADDRESS,
     EMBEDDING_KEY,
+    INSIDE,
     KEYS,
     TEXT_CLASSES,
     Plugin,
@@ -64,8 +65,8 @@ class _Draft:
 
 def write(selection: Selection) -> Export:
     """The files for Eliza 1.x."""
-    plugin = _plugin(selection, selection.settings.provider)
     require_embedding(selection, selection.settings.provider)
+    plugin = _plugin(selection, selection.settings.provider)
     draft = _Draft()
     selection = _without_medium(selection, draft)
     placed = place(selection, TEXT_CLASSES)
@@ -234,7 +235,10 @@ def _sent(draft: _Draft, path: Path, name: str, value: JsonValue, default: float
 def _embedding(draft: _Draft, selection: Selection, text_plugin: Plugin) -> Plugin | None:
     """The embedding's settings, else the text provider's own; gives the plugin where a model was chosen."""
     settings = selection.by_class.get("EMBEDDING")
-    if settings is None:
+    inside = settings is not None and selection.ran_inside(settings.provider)
+    if settings is None or inside:
+        if settings is not None:
+            draft.fates.append(lost("model", settings.model, INSIDE, model_class="EMBEDDING"))
         _own_embedding(draft, selection, text_plugin)
         return None
     plugin = _plugin(selection, settings.provider)

@@ -36,6 +36,11 @@ FALLBACKS: Mapping[str, tuple[str, ...]] = {
 TEXT_CLASSES: tuple[ModelClass, ...] = ("SMALL", "LARGE")
 EMBEDDING_ADDRESS = "OPENAI_EMBEDDING_URL"
 EMBEDDING_KEY = "OPENAI_EMBEDDING_API_KEY"
+# Why an embedding model of this process stays out of a character.
+INSIDE = (
+    "it ran inside harness, at no address that Eliza could ask: serve it with `harness models serve`, name "
+    "providers.local.api_base and run again. What Eliza computes by itself, bge-small-en-v1.5, is another"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,8 @@ BUDGETS: Mapping[str, int] = {"none": 0, "low": 1024, "medium": 2048, "high": 40
 LEVELS = ("low", "medium", "high")
 NO_KEY = "none"  # stands where a library would otherwise send the key of OpenAI to somebody else
 
+SERVED = 8899  # a port for the sake of an example
+WITHOUT_ADDRESS = ("json", "yaml", "toml", "dotenv", "recommendation")  # targets that ask nobody
 OWN_TARGETS: Mapping[str, str] = {"anthropic": "anthropic", "google": "gemini"}
 OPENAI_TARGET = "openai"
 
@@ -236,11 +238,12 @@ def of_vendor(provider: str, address: str | None) -> Reach:
 def without_address(selection: Selection, settings: Settings) -> UsageError:
     """What to say of a model that cannot be asked from outside of this process, or not in OpenAI's format."""
     provider = settings.provider
-    facts = selection.catalogue.providers.get(provider)
-    if facts is not None and facts.wire == "embedded":
+    if selection.ran_inside(provider):
         return UsageError(
-            f"{settings.model} runs inside harness and has no address; serve it (`harness models serve`), "
-            f"name that address as providers.{provider}.api_base in the spec, and run again"
+            f"{settings.model} ran inside harness and has no address. Serve it with `harness models serve "
+            f"{settings.model_name} --port {SERVED}`, write providers: {{{provider}: {{api_base: "
+            f'"http://127.0.0.1:{SERVED}/v1"}}}} into the spec, run again (it is free) and export that; or '
+            f"export {', '.join(WITHOUT_ADDRESS)}, which hold the settings alone"
         )
     own = OWN_TARGETS.get(provider)
     speaking = f"{own} or litellm-proxy, which speak it" if own else "litellm-proxy, which speaks it"

@@ -102,6 +102,11 @@ class Selection:
         speaks = (asked is not None and asked.wire == "openai") or facts is None or facts.wire == "openai"
         return address if speaks else None
 
+    def ran_inside(self, provider: str) -> bool:
+        """Whether models of this provider ran in processes of harness, where nobody else can ask them."""
+        facts = self.catalogue.providers.get(provider)
+        return facts is not None and facts.wire == "embedded" and self.openai_address(provider) is None
+
     def key_variable(self, provider: str) -> str | None:
         """The environment variable with the key of this provider; `None`: it wants no key."""
         asked, facts = self.endpoints.get(provider), self.catalogue.providers.get(provider)

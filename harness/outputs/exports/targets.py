@@ -135,7 +135,7 @@ def target_for(name: str, selection: Selection) -> Target:
     if found.chat and selection.is_embedding:
         raise UsageError(
             f"{selection.settings.model} is an embedding model, and {name} asks a text model; export a run "
-            "of text models, or this one for openai, gemini, langchain, litellm-proxy or json"
+            "of text models, or this one for openai, langchain, litellm-proxy, gemini (Google's) or json"
         )
     if not found.policies:
         _refuse_idle(name, found, selection)

@@ -225,3 +225,32 @@ def test_scripts_ask_for_the_vector_that_was_measured(write, run_client, upstrea
         assert f'"{names.get(name, name)}": {json.dumps(value)}' in body, (name, body)
     if settings is OWN:
         assert asked["key"] == "Bearer none"
+
+
+INSIDE = Settings(model="local/minilm", prompt="query", local={"threshold": 0.76})
+
+
+@pytest.mark.parametrize("target", ["openai", "langchain", "litellm-proxy"])
+def test_a_model_of_this_process_is_refused_with_what_to_do(write, target):
+    """It has no address: how to give it one, and which targets need none."""
+    with pytest.raises(UsageError) as refused:
+        write(target, recommended(INSIDE), prompt_text=TEMPLATE)
+    told = str(refused.value)
+    assert "`harness models serve minilm --port 8899`" in told
+    assert 'providers: {local: {api_base: "http://127.0.0.1:8899/v1"}} into the spec' in told
+    assert "or export json, yaml, toml, dotenv, recommendation" in told
+
+
+def test_one_that_was_served_is_asked_at_its_address(write):
+    """Measured behind an address, it is exported with it, and without a key."""
+    served = asked_at(recommended(INSIDE), "local", "http://127.0.0.1:8899/v1", api_key_env=None)
+    made = write("openai", served, prompt_text=TEMPLATE)
+    (client,) = [path for path in made.paths if path.name == "openai_client.json"]
+    assert json.loads(client.read_text()) == {"base_url": "http://127.0.0.1:8899/v1", "api_key_env": None}
+
+
+@pytest.mark.parametrize("target", ["eliza-0.25", "eliza-1"])
+def test_a_character_cannot_be_made_of_an_embedding_model_alone(write, target):
+    """It says which model is missing, before anything about providers."""
+    with pytest.raises(UsageError, match=r"an Eliza character needs a text model.*--embedding local/minilm"):
+        write(target, recommended(INSIDE), prompt_text=TEMPLATE)
