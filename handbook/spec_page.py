@@ -33,10 +33,9 @@ Where a key says *range* or *choices*, the setting is searched; a plain value is
 | `{low: 0.0, high: 1.0}` | any value between, both ends included; `step: 0.1` for a grid, `log: true` for a logarithmic scale |
 | `{choices: [64, 256]}` | one of these |
 """
-# These are told once, under "Ranges and choices".
-RANGES = {"NumberRange": "range", "WholeRange": "range"}
-CHOICES = ("NumberOptions", "WholeOptions", "TextOptions", "StopOptions", "AnyOptions")
-TOLD = {**RANGES, **dict.fromkeys(CHOICES, "choices"), "JsonValue": "any value"}
+# These are told once, under "Ranges and choices"; so is every block that has choices alone.
+TOLD = {"NumberRange": "range", "WholeRange": "range", "JsonValue": "any value"}
+CHOICES = "choices"
 # Blocks that stand where another one may stand, or hold the keys of another one and more.
 TITLES = {"EmbeddingTaskSpec": "`task` with `kind`"}
 SAME_AS = {"WeightedTaskSpec": "TaskSpec", "LongPromptSpec": "PricesSpec"}
@@ -65,8 +64,10 @@ def _blocks(
     """Blocks inside a block, by name, with the place in a spec where each is met first; parents first."""
     for key, value in block.get("properties", {}).items():
         for name, inside in _mentioned(value):
-            place = f"{path}.{key}{inside}".removeprefix(".")
-            if name not in seen and name not in TOLD:
+            place = f"{path}.{key}{inside}".removeprefix(".").removesuffix(f".{CHOICES}")
+            if set(known[name].get("properties", ())) == {CHOICES}:
+                yield from _blocks(known[name], place, known, seen)
+            elif name not in seen and name not in TOLD:
                 seen[name] = place
                 yield name, place
                 yield from _blocks(known[name], place, known, seen)
@@ -126,7 +127,7 @@ def _words(value: Schema, blocks: Mapping[str, str]) -> str:
     """What a value is, in words: its type, its bounds, and where a block is described."""
     if "$ref" in value:
         name = value["$ref"].rpartition("/")[2]
-        return TOLD.get(name) or _link(name, blocks)
+        return _link(name, blocks) if name in blocks else TOLD.get(name, CHOICES)
     if "enum" in value:
         return ", ".join(map(code, value["enum"]))
     if "const" in value:

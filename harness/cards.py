@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataCard:
-    """Where the examples come from. sha256: of the rows as read; source, licence: as the data set states."""
+    """Where the examples come from. sha256: of the rows as read; source, licence: as the data set states.
+
+    file: what was read: a path, an address, or "hf:owner/name"; empty for several.
+    """
 
     name: str
     sha256: str
@@ -16,6 +19,7 @@ class DataCard:
     source: str = ""
     licence: str = ""
     attribution: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.advice.compare import Question
 from harness.advice.compare import compare as compare_sides
@@ -22,6 +22,9 @@ from harness.records import Settings
 from harness.result import RunResult
 from harness.run import evaluate
 from harness.verdicts import Comparison, Side
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 Comparable: TypeAlias = "str | Path | RunResult | Settings | Mapping[str, object]"
 FILES = (".json", ".yaml", ".yml")
@@ -46,6 +49,12 @@ class CompareResult:
     def markdown(self) -> str:
         """For a pull request."""
         return comparison.markdown(self.comparison)
+
+    def plot_difference(self) -> go.Figure:
+        """New minus base by metric and slice, with intervals, as a figure of plotly."""
+        from harness.outputs.plots import comparison_picture
+
+        return comparison_picture(self.comparison)
 
     def _repr_html_(self) -> str:
         return comparison.card(self.comparison)

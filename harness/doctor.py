@@ -22,7 +22,7 @@ from harness.catalogue.models import Catalogue, Model, ProviderFacts, load_catal
 from harness.catalogue.weights import models_folder
 from harness.environment import versions
 from harness.errors import HarnessError
-from harness.outputs.tracking import tracking_target
+from harness.outputs.tracking import target_of
 from harness.plan.lookup import FREE, make_endpoints
 from harness.plan.planner import make_plan
 from harness.records import Endpoint, ModelClass
@@ -145,7 +145,7 @@ def examine(
         python=platform.python_version(),
         versions=versions(PACKAGES),
         store=health,
-        mlflow=tracking_target(environ),
+        mlflow=target_of(environ=environ),
         mlflow_named=bool(environ.get("MLFLOW_TRACKING_URI")),
         spec=None if spec is None else str(spec),
         providers=health_of,

@@ -28,6 +28,10 @@ class HarnessError(Exception):
 
     exit_code: ClassVar[int] = 3
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback: the message says where to look, and what to do."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UsageError(HarnessError):
     """The command or call cannot be carried out as written."""

@@ -43,6 +43,7 @@ class Trial:
     queue: waiting on our side, which is no part of the latency. endings: calls by how they ended: finish
     reasons of answers, "" for none that was told, and kinds of failures.
     by_task: of several tasks, the quality of each by its own metric, each interval at its own level.
+    course: quality by a smaller number of samples; empty for one under way, or that is no mean of samples.
     """
 
     number: int
@@ -72,6 +73,7 @@ class Trial:
     queue_p95_s: float | None = None
     endings: Mapping[str, int] = field(default_factory=dict[str, int])
     by_task: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
+    course: Mapping[int, float] = field(default_factory=dict[int, float])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,12 +365,12 @@ class RunRecord:
     trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
     on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
     breakdowns: of the finalists, or of the one trial of an evaluation; sheets: of the same, sample by sample.
-    effects: of what was searched.
-    verb: "eval" for one set of settings that was measured; it is the only trial. origin: where its
-    settings come from, in words; empty for a search. judges: those that were measured. references: what
-    embedding models are held against. caches: thresholds of a semantic cache, the recommended one first.
-    tasks: where there are several; data is then all of them together. presets: their names by the number of
-    the trial that has them. unfit: why nothing of it may be shipped; empty but for a development run.
+    effects: of what was searched. verb: "eval" for one set of settings that was measured, the only trial.
+    origin: where its settings come from, in words; empty for a search. judges: those that were measured.
+    references: what embedding models are held against. caches: thresholds of a semantic cache, the
+    recommended one first. tasks: where there are several; data is then all of them together. presets: their
+    names by the number of the trial that has them. unfit: why nothing of it may be shipped; empty but for a
+    development run. setting_names: of all settings that trials may hold.
     """
 
     run: str
@@ -397,4 +399,5 @@ class RunRecord:
     caches: tuple[CacheReport, ...] = ()
     tasks: tuple[TaskCard, ...] = ()
     presets: Mapping[int, str] = field(default_factory=dict[int, str])
+    setting_names: tuple[str, ...] = ()
     unfit: str = ""

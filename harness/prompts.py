@@ -62,6 +62,7 @@ class _Turn:
     role: Role
     first_line: int
     template: Template
+    plain: bool = False  # text of its own, and fields as they are: only a missing field can make it fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,11 @@ class Prompt:
     def takes_shots(self) -> bool:
         """Whether it has a place for examples: the marker, or the variable `shots`."""
         return self.shots_at is not None or SHOTS in self.fields
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether rendering fails for a missing field alone, whatever the fields hold."""
+        return all(turn.plain for turn in self.turns)
 
     @classmethod
     def parse(cls, text: str, *, file: str, first_line: int = 1) -> Prompt:
@@ -282,7 +288,18 @@ def _compile(
     written = [node for part in output for node in part.nodes]
     if all(isinstance(node, nodes.TemplateData) and not node.data.strip() for node in written):
         return None, fields
-    return _Turn(role, line, environment.from_string(segment)), fields
+    own_text = any(isinstance(node, nodes.TemplateData) and node.data.strip() for node in written)
+    return _Turn(role, line, environment.from_string(segment), own_text and _is_plain(tree)), fields
+
+
+def _is_plain(tree: nodes.Template) -> bool:
+    """Whether nothing but text and names of fields stands in it."""
+    statements = all(isinstance(node, nodes.Output) for node in tree.body)
+    return statements and all(
+        isinstance(node, nodes.TemplateData | nodes.Name)
+        for part in tree.find_all(nodes.Output)
+        for node in part.nodes
+    )
 
 
 def _environment() -> ImmutableSandboxedEnvironment:

@@ -55,7 +55,7 @@ def rebuild_report(
             files = write_report(record, None, folder, selection)
     finally:
         database.close()
-    return RebuiltResult(record, row.spec_text, folder, tuple(files), lacking=lacking)
+    return RebuiltResult(record, row.spec_text, folder, tuple(files), lacking=lacking, selection=selection)
 
 
 def _plan(row: RunRow, record: RunRecord, scorers: Sequence[Any]) -> tuple[Plan | None, str]:

@@ -6,7 +6,7 @@ writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
@@ -47,6 +47,32 @@ class Work(Protocol):
         ...
 
 
+def begun(plan: Plan, *, run: str, started_at: datetime) -> RunRecord:
+    """The record of a run under way, before anything is known."""
+    return RunRecord(
+        run=run,
+        experiment=plan.experiment,
+        description=plan.description,
+        state="running",
+        metric=plan.task.metric,
+        aim=plan.aim.words(),
+        trials=(),
+        finalists=(),
+        recommendation=None,
+        spend=Spend(),
+        data=plan.task.rows.card,
+        provenance=provenance_of(plan, started_at),
+        started_at=started_at,
+        ended_at=None,
+        failures=plan.failures,
+        verb=plan.verb,
+        origin="" if plan.evaluated is None else plan.evaluated.origin,
+        tasks=task_cards(plan),
+        setting_names=plan.space.setting_names,
+        unfit="" if plan.near is None else plan.near.why_not(),
+    )
+
+
 def recorded(
     plan: Plan,
     work: Work,
@@ -61,22 +87,13 @@ def recorded(
     """What the work found, without a recommendation."""
     level = plan.aim.confidence
     confirmed = [arm for arm in work.finalists if arm.samples()]
-    record = RunRecord(
-        run=run,
-        experiment=plan.experiment,
-        description=plan.description,
+    record = replace(
+        begun(plan, run=run, started_at=started_at),
         state=state,
-        metric=plan.task.metric,
-        aim=plan.aim.words(),
         trials=trials_of(work, level),
         finalists=tuple(arm.trial(shared(level, len(confirmed))) for arm in confirmed),
-        recommendation=None,
         spend=spend,
-        data=plan.task.rows.card,
-        provenance=provenance_of(plan, started_at),
-        started_at=started_at,
         ended_at=ended_at,
-        failures=plan.failures,
         notes=(
             *work.notes,
             *_untimed(plan, (*work.arms, *work.finalists)),
@@ -84,18 +101,23 @@ def recorded(
             *_self_chosen(plan),
             *plan.notes,
         ),
-        verb=plan.verb,
-        origin="" if plan.evaluated is None else plan.evaluated.origin,
         judges=with_corrected(judges, work.arms if plan.evaluated else confirmed),
         references=references(plan, _reported(plan)) if any(arm.samples() for arm in work.arms) else (),
         caches=_caches(plan, work, confirmed),
         breakdowns=tuple(breakdown(arm, level) for arm in _shown(plan, work) if arm.samples()),
         sheets=tuple(sheet_of(arm) for arm in _shown(plan, work) if arm.samples()),
-        tasks=task_cards(plan),
-        unfit="" if plan.near is None else plan.near.why_not(),
         presets=plan.space.named({arm.number: arm.settings for arm in work.arms}),
     )
     return record if plan.evaluated else replace(record, effects=setting_effects(record, plan))
+
+
+def ended_trials(work: Work, level: float, known: Collection[int]) -> list[Trial]:
+    """The trials whose search is over, as the finished record will have them, but for those known by number.
+
+    level: of their intervals.
+    """
+    ended = ("complete", "eliminated", "infeasible", "failed")
+    return [arm.trial(level) for arm in work.arms if arm.state in ended and arm.number not in known]
 
 
 def trials_of(work: Work, level: float | None = None) -> tuple[Trial, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.advice.choose import recommend
 from harness.advice.finalist import Finalist, Goal, Searched
-from harness.errors import InconclusiveError
+from harness.errors import InconclusiveError, UsageError
 from harness.findings import Champion, FrontTrial, Recommendation, RunRecord, Spend, Trial
 from harness.outputs import display
 from harness.outputs.exports.registry import export as write_export
@@ -61,6 +61,32 @@ class RunResult:
         Raises UsageError when the report is not there any more, or the copy cannot be written.
         """
         return find_report(self.folder, None if path is None else Path(path))
+
+    def samples_dataframe(self) -> pd.DataFrame:
+        """One row per score: trial, sample, answer, target, value, label, reason, price and latency.
+
+        Read from scores.parquet in the folder of the report. Raises UsageError when it is not there.
+        """
+        from harness.outputs.frames import read_scores
+
+        return read_scores(self.folder / "scores.parquet")
+
+    def plot_slices(self) -> go.Figure:
+        """Quality by slice of the samples, with that of all; see `TuneResult.plot_front` for errors."""
+        return self._plot("slices")
+
+    def plot_latency(self) -> go.Figure:
+        """From median to 95th percentile: queue, first token and whole call of each trial that is told."""
+        return self._plot("latency")
+
+    def plot_threshold(self) -> go.Figure:
+        """What hits a semantic cache, and what of it is false, at every threshold."""
+        return self._plot("threshold")
+
+    def _plot(self, kind: str) -> go.Figure:
+        from harness.outputs.plots import picture
+
+        return picture(self.record, kind)
 
     def _repr_html_(self) -> str:
         return display.card(self.record)
@@ -134,16 +160,28 @@ class TuneResult(RunResult):
         return trials_frame(self.record)
 
     def plot_front(self, against: Literal["price", "latency"] = "price") -> go.Figure:
-        """Quality with intervals against price or latency, as a figure of plotly."""
-        from harness.outputs.plots import front_figure
+        """Quality with intervals against price or median latency, with the Pareto front of the finalists.
 
-        return front_figure(self.record, against=against)
+        All `plot_*` give a figure of plotly. Raises UsageError when the run has nothing to draw in it, and
+        says which of them it has something for.
+        """
+        from harness.outputs.plots import FRONTS, picture
+
+        if against not in FRONTS:
+            raise UsageError(f"against is {against!r}, expected one of {', '.join(FRONTS)}")
+        return picture(self.record, FRONTS[against])
 
     def plot_race(self) -> go.Figure:
-        """How many samples each trial saw before its race was over, as a figure of plotly."""
-        from harness.outputs.plots import race_figure
+        """How many samples each trial saw before its race was over, and how it ended."""
+        return self._plot("race")
 
-        return race_figure(self.record)
+    def plot_settings(self) -> go.Figure:
+        """Mean quality by value of each setting, as if every value had met every model alike."""
+        return self._plot("settings")
+
+    def plot_ties(self) -> go.Figure:
+        """The choice minus each other finalist on the same samples, and which of them it ties with."""
+        return self._plot("ties")
 
     def study(self) -> optuna.Study:
         """The run as a study of Optuna in memory, for its plots, importances and data frames.
@@ -205,20 +243,19 @@ class EvalResult(RunResult):
         return self.trial.quality
 
     def to_df(self) -> pd.DataFrame:
-        """One row per score: sample, answer, target, value, label, reason, price and latency.
-
-        Read from scores.parquet in the folder of the report. Raises UsageError when it is not there.
-        """
-        from harness.outputs.frames import read_scores
-
-        return read_scores(self.folder / "scores.parquet")
+        """As `samples_dataframe`."""
+        return self.samples_dataframe()
 
 
 @dataclass(slots=True, repr=False)
 class RebuiltResult(RunResult):
-    """A finished run of which the report was written anew. lacking: what the report is without, and why."""
+    """A finished run of which the report was written anew. lacking: why the report is not whole.
+
+    selection: the recommended settings with their templates; `None`: nothing is recommended.
+    """
 
     lacking: str = ""
+    selection: Selection | None = None
 
 
 def selected(choice: Recommendation, plan: Plan, **given: Any) -> Selection:

@@ -6,6 +6,7 @@ folder. What happens on the way is told to `on_progress`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +17,21 @@ from harness.advice.measured import caveats
 from harness.calls.provider import Provider
 from harness.clock import Clock, SystemClock
 from harness.environment import environment
-from harness.errors import InconclusiveError, ProviderError, UsageError
+from harness.errors import InconclusiveError, UsageError
+from harness.outputs.exports.mlflow_export import model_config
+from harness.outputs.exports.selection import Selection
+from harness.outputs.outbox import send
+from harness.outputs.tracking import Parcel, PromptText
 from harness.past import REPORTS, finalists_of, searched_of
 from harness.plan.given import Given
 from harness.records import Split
-from harness.result import EvalResult, RunResult, TuneResult, choose, goal_of
+from harness.result import EvalResult, RebuiltResult, RunResult, TuneResult, choose, goal_of, selected
 from harness.session import Means, Session, Watcher, open_session
 from harness.trials.escalate import Escalation
 from harness.trials.measure import Measurement
 from harness.trials.search import Search
+
+logger = logging.getLogger(__name__)
 
 
 def tune(
@@ -45,19 +52,19 @@ def tune(
 
     spec: a YAML file, or the same as a mapping. store: URL, else HARNESS_STORE. providers: by name, in
     place of those the endpoints name (for tests and own back ends). on_progress: told how far the run
-    is; `None`: a bar in a notebook, else nothing. use_cache: False asks everything anew.
+    is; `None`: a line in a notebook, else nothing. use_cache: False asks everything anew.
     overrides: limit, repeat, seed, n_trials, max_cost, max_concurrency, and sampler, a name or an object of
     Optuna; see `plan.overrides.Overrides`.
     An interrupt (Ctrl-C, a notebook's stop button) ends the run with what it has: state "stopped".
     Raises HarnessError; what was answered until then is in the store.
     """
     means = _means(store, reports, providers, on_progress, use_cache=use_cache, environ=environ, clock=clock)
+    means = replace(means, mlflow=mlflow)
     with open_session(means, "tune", spec, resume, overrides) as session:
         result = _search(session)
     if session.mirror is not None:
         result.record = session.mirror.finish(result.record)
-    if mlflow:
-        mirror(result)
+    track(result, session)
     return result
 
 
@@ -96,31 +103,57 @@ def evaluate(  # noqa: PLR0913 - what is measured, and with what means
             "offline asks the store alone, which use_cache=False (--no-cache) leaves out; give one"
         )
     means = _means(store, reports, providers, on_progress, use_cache=use_cache, environ=environ, clock=clock)
-    means = replace(means, offline=offline)
+    means = replace(means, offline=offline, mlflow=mlflow)
     asked = {} if resume is not None else {"split": split or "all", "settings": settings}
     with open_session(means, "eval", spec, resume, {**overrides, **asked}) as session:
         result = _measure(session)
-    if mlflow:
-        mirror(result)
+    track(result, session)
     return result
 
 
-def mirror(result: RunResult) -> None:
-    """Mirror the result in MLflow and note where; when MLflow is away, the result's notes say so."""
-    from harness.outputs.tracking import log_run
+def track(result: RunResult, session: Session | None = None) -> None:
+    """Mirror the result in MLflow and note where; when MLflow is away, say so once and keep it for later.
 
-    spec_file, scores = result.folder / "spec.yaml", result.folder / "scores.parquet"
-    spec_file.write_text(result.spec_text, encoding="utf-8")
-    try:
-        result.tracked = log_run(
-            result.record,
-            scores if scores.is_file() else None,
-            [path for path in result.files if path.name != "scores.parquet"],
-            tracking_uri=None,
-            spec_text=result.spec_text,
-        )
-    except ProviderError as error:
-        result.record = replace(result.record, notes=(*result.record.notes, str(error)))
+    session: of the run that has just ended, which MLflow gets a share of; without one, MLflow is waited for.
+    """
+    if session is None:
+        result.tracked = send(_parcel(result))
+        return
+    tracker = session.tracker
+    if tracker is None:
+        return
+    result.tracked = tracker.finish(_parcel(result), took_s=session.clock.monotonic() - session.began)
+    if result.tracked is None:
+        logger.warning("%s", tracker.trouble)
+
+
+def _parcel(result: RunResult) -> Parcel:
+    return Parcel(
+        record=result.record,
+        spec_text=result.spec_text,
+        files=tuple(path.resolve() for path in result.files),
+        prompts=_prompts(result),
+    )
+
+
+def _prompts(result: RunResult) -> tuple[PromptText, ...]:
+    """What MLflow's registry is given: the recommended prompt of each task with its settings."""
+    choice, selection = result.record.recommendation, _selection(result)
+    if choice is None or selection is None or selection.is_embedding:
+        return ()
+    config = model_config(selection.settings)
+    texts = {f"{choice.experiment}-{task}": text for task, text in (selection.task_templates or {}).items()}
+    if not texts and selection.prompt_text:
+        texts = {choice.experiment: selection.prompt_text}
+    return tuple(PromptText(name=name, template=text, config=config) for name, text in texts.items())
+
+
+def _selection(result: RunResult) -> Selection | None:
+    """The recommended settings with their templates; `None`: nothing is recommended."""
+    if isinstance(result, RebuiltResult):
+        return result.selection
+    choice = result.record.recommendation
+    return selected(choice, result.plan) if choice is not None and isinstance(result, TuneResult) else None
 
 
 def _search(session: Session) -> TuneResult:

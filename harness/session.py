@@ -19,14 +19,15 @@ from harness.calls.lanes import open_providers
 from harness.calls.provider import Provider
 from harness.clock import Clock
 from harness.errors import HarnessError, InconclusiveError, StoreError, UsageError
-from harness.findings import JudgeReport, Progress, RunRecord, RunState
-from harness.outputs import display
+from harness.findings import JudgeReport, Progress, RunRecord, RunState, Trial
 from harness.outputs.files import require_folder
+from harness.outputs.live_tracking import Tracker, tracked
+from harness.outputs.progress import NotebookProgress, in_notebook
 from harness.outputs.report import write_report
 from harness.past import find_run, open_engine, plan_of, rows_of
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
-from harness.recorded import Work, near_notes, recorded, trials_of
+from harness.recorded import Work, begun, ended_trials, near_notes, recorded, trials_of
 from harness.records import Verb
 from harness.result import selected
 from harness.store.bills import paid_by_model
@@ -58,6 +59,7 @@ class Means:
     environ: Mapping[str, str]
     clock: Clock
     offline: bool = False
+    mlflow: bool = True
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class Session:
     started_at: datetime
     on_progress: Watcher | None
     mirror: Mirror | None
+    tracker: Tracker | None
     offline: bool
     began: float = field(init=False)
     next_glance: float = field(init=False)
@@ -85,6 +88,8 @@ class Session:
     written: dict[tuple[str, int], TrialRow] = field(
         default_factory=dict[tuple[str, int], TrialRow], init=False
     )
+
+    ended: list[Trial] = field(default_factory=list[Trial], init=False)
 
     def __post_init__(self) -> None:
         self.began = self.next_glance = self.clock.monotonic()
@@ -118,8 +123,21 @@ class Session:
             self.mirror.show(trials_of(work))
             if self.mirror.trouble and self.mirror.trouble not in work.notes:
                 work.notes.append(self.mirror.trouble)
+        if self.tracker:
+            self._track(self.tracker, work)
         if self.on_progress:
             self.on_progress(self.progress(work))
+
+    def _track(self, tracker: Tracker, work: Work) -> None:
+        """Show trials to MLflow when they have ended: their figures are what they will stay."""
+        known = {trial.number for trial in self.ended}
+        ended = ended_trials(work, self.plan.aim.confidence, known)
+        if not ended or self.plan.evaluated is not None:
+            return
+        self.ended += ended
+        presets = self.plan.space.named({trial.number: trial.settings for trial in self.ended})
+        record = begun(self.plan, run=self.run, started_at=self.started_at)
+        tracker.show(replace(record, trials=tuple(self.ended), presets=presets))
 
     def save(self, work: Work) -> None:
         """Write down the trials that changed since the last time."""
@@ -157,8 +175,10 @@ class Session:
             require_telling(self.plan, self.judges)
             work.run()
         except KeyboardInterrupt:
+            act = "tune" if self.plan.verb == "tune" else "evaluate"
             work.notes.append(
-                f"stopped by the user; go on with `harness {self.plan.verb} --resume {self.run}`"
+                f"stopped by the user; go on with `harness {self.plan.verb} --resume {self.run}`, in Python "
+                f"with harness.{act}(resume={self.run!r})"
             )
             return "stopped"
         except InconclusiveError as error:
@@ -249,10 +269,11 @@ def open_session(
             _watched(means.on_progress) as watch,
             open_engine(plan, row.run, database, providers, means.clock, use_cache=means.use_cache) as engine,
             mirrored(row.run, plan) as mirror,
+            _tracked(row, plan, means) as tracker,
         ):
             folder, began = means.reports / row.run, row.started_at
             yield Session(
-                *(row.run, plan, folder, database, engine, means.clock, began, watch, mirror),
+                *(row.run, plan, folder, database, engine, means.clock, began, watch, mirror, tracker),
                 offline=means.offline,
             )
     finally:
@@ -306,15 +327,28 @@ def _row_again(verb: Verb, spec: object, resume: str, database: Store) -> RunRow
 
 @contextmanager
 def _watched(on_progress: Watcher | None) -> Generator[Watcher | None]:
-    """The given watcher; in a notebook without one, a progress bar."""
-    if on_progress is not None or not display.in_notebook():
+    """The given watcher; in a notebook without one, a line that follows the run."""
+    if on_progress is not None or not in_notebook():
         yield on_progress
         return
-    bar = display.NotebookProgress()
+    bar = NotebookProgress()
     try:
         yield bar
     finally:
         bar.close()
+
+
+@contextmanager
+def _tracked(row: RunRow, plan: Plan, means: Means) -> Generator[Tracker | None]:
+    """What shows this run to MLflow, if it is to be shown."""
+    if not means.mlflow:
+        yield None
+        return
+    with tracked(
+        *(row.run, plan.experiment, means.clock),
+        lambda: begun(plan, run=row.run, started_at=row.started_at),
+    ) as tracker:
+        yield tracker
 
 
 def _phase(plan: Plan, work: Work) -> Literal["search", "confirm", "eval"]:

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import pytest
 from harness.calls.weights import pull
 from harness.catalogue.weights import models_folder
 from harness.cli import main
+from harness.outputs.mlflow_store import ENVIRONMENT
 from harness.run import tune
 from harness.store.store import open_store
 from harness.testing.postgres_server import PostgresServer, find_postgres
@@ -289,6 +291,20 @@ def each_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/harness.db"
     return request.getfixturevalue("postgres").fresh_url()
+
+
+@pytest.fixture(scope="session")
+def mlflow_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables and nothing in them: making it takes seconds, copying it none."""
+    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+
+        MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,33 +1,21 @@
-"""The notebooks run from top to bottom in a fresh kernel."""
+"""Notebooks: the shipped ones run from top to bottom, and the interrupt button keeps everything."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from ruamel.yaml import YAML
+from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.manager import KernelManager
 
 ROOT = Path(__file__).resolve().parents[1]
-# In a process of its own: the client leaves sockets to the garbage collector, and warnings are errors here.
-EXECUTE = "from nbclient.cli import NbClientApp; NbClientApp.launch_instance()"
-
-
-def small_copy(folder: Path) -> Path:
-    """A copy of the project whose spec asks for less, the notebook as it is; gives the notebook's folder."""
-    for name in ("experiments", "datasets"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".*"))
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    spec = folder / "experiments" / "quickstart.yaml"
-    yaml = YAML()
-    asked = yaml.load(spec)
-    asked["task"]["limit"], asked["search"]["n_trials"], asked["budget"]["calls"] = 24, 3, 120
-    yaml.dump(asked, spec)
-    return folder / "experiments" / "notebooks"
+IN_FLIGHT = 4  # the concurrency of the desk's endpoint
+FREE = 20  # requests that pass: in the middle of a block of calls, so that more are to come
+PATIENCE_S = 120.0
 
 
 def own_kernel(folder: Path) -> Path:
@@ -39,30 +27,82 @@ def own_kernel(folder: Path) -> Path:
     return folder
 
 
-def outputs(notebook: Any, kind: str) -> list[Any]:
-    """What the cells showed, in order, of this MIME type."""
-    shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    assert [output for output in shown if output.output_type == "error"] == []
-    return [output.data[kind] for output in shown if kind in output.get("data", {})]
+class Kernel:
+    """A kernel in the folder of the desk. outputs: of the cell that ran last, as messages."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        self.manager = manager
+        self._client = client
+        self.outputs: list[dict[str, Any]] = []
+
+    def begin(self, source: str) -> str:
+        """Run a cell; gives its name, without waiting for it."""
+        return self._client.execute(source)
+
+    def end(self, cell: str) -> str:
+        """How the cell ended, "ok" or "error", when it did."""
+        self.outputs.clear()
+        while True:
+            message = self._client.get_iopub_msg(timeout=PATIENCE_S)
+            if message["parent_header"].get("msg_id") != cell:
+                continue
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                break
+            self.outputs.append(message)
+        return self._client.get_shell_msg(timeout=PATIENCE_S)["content"]["status"]
+
+    def run(self, source: str) -> str:
+        """Run a cell to its end; gives what it showed as plain text."""
+        assert self.end(self.begin(source)) == "ok", self.outputs
+        return self.told()
+
+    def told(self) -> str:
+        """The plain text of all that the cell shows in the end: what was replaced is gone."""
+        shown: dict[str, str] = {}
+        for place, message in enumerate(self.outputs):
+            content, kind = message["content"], message["msg_type"]
+            name = content.get("transient", {}).get("display_id", str(place))
+            if kind == "stream":
+                shown[name] = content["text"]
+            elif "text/plain" in content.get("data", {}):
+                shown[name] = content["data"]["text/plain"]
+        return "\n".join(shown.values())
 
 
-@pytest.mark.local_model
-def test_quickstart_runs_from_top_to_bottom(
-    desk: Any, weights: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The quickstart ends with a card, a table and an exported file; run again, it ends the same."""
-    folder = tmp_path_factory.mktemp("notebook")
-    notebooks = small_copy(folder / "project")
-    monkeypatch.setenv("HARNESS_MODELS", str(weights))
-    monkeypatch.setenv("IPYTHONDIR", str(folder / "ipython"))
-    monkeypatch.setenv("JUPYTER_PATH", str(own_kernel(folder / "jupyter")))
-    for _ in range(2):
-        done = desk.program(sys.executable, "-c", EXECUTE, "--inplace", str(notebooks / "quickstart.ipynb"))
-        assert done.code == 0, done.err
-        notebook = nbformat.read(notebooks / "quickstart.ipynb", as_version=4)
-        card, table = outputs(notebook, "text/html")[:2]
-        assert "local/smollm2-135m-instruct" in card
-        assert "params_temperature" in table
-    exported = folder / "project" / "reports" / "quickstart-settings" / "settings.json"
-    assert json.loads(exported.read_text())["model"]["provider"] == "local"
-    assert not list(notebooks.glob("reports"))
+@pytest.fixture
+def kernel(desk: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
+    """A kernel that has loaded the package."""
+    monkeypatch.setenv("IPYTHONDIR", str(desk.folder / "ipython"))
+    monkeypatch.setenv("JUPYTER_PATH", str(own_kernel(desk.folder / "jupyter")))
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(cwd=str(desk.folder))
+    client = manager.blocking_client()
+    client.start_channels()
+    client.wait_for_ready(timeout=PATIENCE_S)
+    made = Kernel(manager, client)
+    made.run("import harness")
+    yield made
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+    manager.cleanup_resources()
+    manager.context.destroy(linger=0)
+
+
+def test_the_interrupt_button_keeps_everything(kernel: Kernel, desk: Any, answers: Any) -> None:
+    """The cell ends well with what there is; the next one goes on, and no answer is asked for twice."""
+    desk.spec(api_base=answers.url)
+    answers.hold_after(FREE)
+    cell = kernel.begin("result = harness.tune('words.yaml', mlflow=False); result")
+    answers.await_held(IN_FLIGHT)
+    kernel.manager.interrupt_kernel()
+    answers.release()
+    assert kernel.end(cell) == "ok"
+    told = kernel.told()
+    assert "No recommendation: the run was stopped" in told
+    assert f"harness.tune(resume='{desk.runs()[0]}')" in told
+    asked = answers.requests
+    assert FREE + IN_FLIGHT <= asked == desk.answered()
+    told = kernel.run("result = harness.tune(resume=result.run_id, mlflow=False); result")
+    assert "Ship mine/tiny" in told or "Keep the untuned default" in told
+    assert answers.requests == desk.answered() > asked
+    assert len(desk.runs()) == 1

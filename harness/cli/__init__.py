@@ -23,6 +23,7 @@ from harness.cli import (
     spaces,
     specs,
     studies,
+    tracking,
 )
 from harness.errors import HarnessError
 from harness.loading import run_alone
@@ -46,7 +47,7 @@ def cli() -> None:
 
 FAMILIES = (
     *(specs, models, runs, gates, comparisons, studies, spaces),
-    *(exports, cache, doctor, simulate),
+    *(exports, cache, tracking, doctor, simulate),
 )
 for family in FAMILIES:
     for command in family.COMMANDS:

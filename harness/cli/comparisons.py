@@ -11,6 +11,8 @@ import click
 from harness.cli.runs import ALLOW_CODE, INCONCLUSIVE, REPORTS, STORE
 
 if TYPE_CHECKING:
+    from harness.comparing import CompareResult
+    from harness.findings import RunRecord
     from harness.records import JsonValue
     from harness.store.store import RunRow, Store
 
@@ -31,31 +33,46 @@ LISTED = 30  # runs; the figures of each are read from its record
 @ALLOW_CODE
 @STORE
 @REPORTS
-def compare(
-    base: str,
-    new: str,
-    metrics: tuple[str, ...],
-    output: Path,
-    *,
-    as_json: bool,
-    markdown: bool,
-    allow_code: bool | None,
-    **options: Any,
-) -> int:
+def compare(*, as_json: bool, markdown: bool, **options: Any) -> int:
     """Hold NEW against BASE on the same samples: verdict, difference, flips, slices, price, latency.
 
     Each is a run, RUN:NUMBER for a finalist of a search, a baseline file or, with --spec, a file of settings.
     """
-    from harness.comparing import compare as run_compare
     from harness.outputs.comparison import json_text
 
-    more = {} if allow_code is None else {"allow_code": allow_code}
-    found = run_compare(base, new, metrics=metrics or None, reports=output, **more, **options)
+    it = compared(**options)
     if as_json:
-        click.echo(json_text(found.comparison), nl=False)
+        click.echo(json_text(it.comparison), nl=False)
     else:
-        click.echo(found.markdown() if markdown else repr(found))
-    return INCONCLUSIVE if found.verdict == "unclear" else 0
+        click.echo(it.markdown() if markdown else repr(it))
+    return INCONCLUSIVE if it.verdict == "unclear" else 0
+
+
+def compared(
+    base: str,
+    new: str,
+    *,
+    metrics: tuple[str, ...],
+    output: Path,
+    allow_code: bool | None,
+    as_json: bool = False,
+    markdown: bool = False,
+    **options: Any,
+) -> CompareResult:
+    """What `compare` shows, from the values of its options. as_json, markdown: are of no account here."""
+    from harness.comparing import compare as run_compare
+
+    del as_json, markdown
+    more = {} if allow_code is None else {"allow_code": allow_code}
+    return run_compare(base, new, metrics=metrics or None, reports=output, **more, **options)
+
+
+def shown_run(run: str, *, store: str | None, as_json: bool = False) -> RunRecord:
+    """What `show` shows of a run that has ended. as_json: is of no account here."""
+    from harness.past import record_of
+
+    del as_json
+    return record_of(run, store=store)
 
 
 @click.command("list")

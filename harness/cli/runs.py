@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from harness.records import Verb
-    from harness.result import RunResult
+    from harness.result import EvalResult, RunResult, TuneResult
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 INCONCLUSIVE = 4
@@ -70,9 +70,7 @@ def option(*names: str, **attributes: Any) -> Callable[[Command], Command]:
 @run_options
 def tune(**options: Any) -> int:
     """Search SPEC's space and recommend settings."""
-    from harness.run import tune as run_tune
-
-    return _carry_out(run_tune, "tune", **options)
+    return _carry_out(tuned, "tune", **options)
 
 
 @click.command("eval")
@@ -89,33 +87,40 @@ def tune(**options: Any) -> int:
 @run_options
 def evaluate(**options: Any) -> int:
     """Measure one set of settings on SPEC's task: quality, price and latency."""
+    return _carry_out(evaluated, "eval", **options)
+
+
+def tuned(**options: Any) -> TuneResult:
+    """What `tune` found, from the values of its options, and perhaps `on_progress`."""
+    from harness.run import tune as run_tune
+
+    return run_tune(**_given(**options))
+
+
+def evaluated(**options: Any) -> EvalResult:
+    """What `eval` measured, from the values of its options, and perhaps `on_progress`."""
     from harness.run import evaluate as run_evaluate
 
-    return _carry_out(run_evaluate, "eval", **options)
+    return run_evaluate(**_given(**options))
+
+
+def _given(
+    *, output: Path, no_cache: bool, no_mlflow: bool, as_json: bool = False, quiet: bool = False, **more: Any
+) -> dict[str, Any]:
+    """The options as Python takes them; those of how a terminal shows a result are of no account."""
+    del as_json, quiet
+    means = {"reports": output, "use_cache": not no_cache, "mlflow": not no_mlflow}
+    return means | {name: value for name, value in more.items() if value is not None}
 
 
 def _carry_out(
-    act: Callable[..., RunResult],
-    verb: Verb,
-    *,
-    output: Path,
-    no_cache: bool,
-    no_mlflow: bool,
-    as_json: bool,
-    quiet: bool,
-    **options: Any,
+    act: Callable[..., RunResult], verb: Verb, *, as_json: bool, quiet: bool, **options: Any
 ) -> int:
     from harness.cli.interrupts import stop_on_second_interrupt
     from harness.cli.live import LiveView
 
     with stop_on_second_interrupt(verb, quiet=quiet), LiveView(shown=not quiet) as view:
-        result = act(
-            reports=output,
-            on_progress=view,
-            use_cache=not no_cache,
-            mlflow=not no_mlflow,
-            **{name: value for name, value in options.items() if value is not None},
-        )
+        result = act(on_progress=view, **options)
     return _show(result, as_json=as_json)
 
 
@@ -127,14 +132,14 @@ def _carry_out(
 def report(run: str, mlflow: bool, store: str | None, output: Path) -> int:
     """Write the report of RUN (default: the latest) anew from the store; nothing is sent."""
     from harness.rebuilding import rebuild_report
-    from harness.run import mirror
+    from harness.run import track
 
     result = rebuild_report(run, store=store, reports=output)
     if result.lacking:
         click.echo(f"note: {result.lacking}", err=True)
         click.echo("note: the report is that of the record alone, without answers and samples", err=True)
     if mlflow:
-        mirror(result)
+        track(result)
     return _show(result, as_json=False)
 
 

@@ -6,13 +6,27 @@ that one picture serves light, dark and paper. Must not compute a figure, write 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.findings import RunRecord, Trial
 from harness.outputs import numbers
 from harness.outputs.axes import Box, Labels, Scale, scale, steps
-from harness.records import Bounds, Estimate
+from harness.outputs.points import (
+    AXES,
+    CHOSEN,
+    FRONT_WORDS,
+    RECOMMENDED,
+    STATE_WORDS,
+    Axis,
+    Place,
+    look_words,
+    on_front,
+    places,
+    recommended,
+    shown_trials,
+    trial_title,
+)
 
 WIDTH, HEIGHT = 600.0, 380.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 16.0, 14.0, 46.0
@@ -23,14 +37,6 @@ DIGIT_WIDTH, LINE_HEIGHT = 7.0, 13.0  # of a trial's number, in units of the pic
 TICKS_ACROSS, TICKS_UP = 6, 6
 WIDEST_BAR = 40.0
 
-STATE_WORDS: Mapping[str, str] = {
-    "complete": "complete",
-    "eliminated": "eliminated early",
-    "infeasible": "outside the limits",
-    "failed": "failed",
-    "stopped": "stopped",
-    "running": "still running",
-}
 SHAPES = ("star", "filled", "hollow", "bar")
 
 
@@ -126,71 +132,23 @@ class Race:
     top: float = 22.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """What quality is drawn against: a figure of a trial, its bounds, its name, and how it is shown."""
-
-    key: str
-    bounds: str
-    title: str
-    least: str
-    pick: Callable[[Trial], float | None]
-    show: Callable[[float | None], str]
-
-
-AXES = (
-    _Axis(
-        "price",
-        "usd_per_1k_calls",
-        "price per 1,000 calls",
-        "Cheapest",
-        lambda t: t.usd_per_1k_calls,
-        numbers.price,
-    ),
-    _Axis(
-        "latency", "latency_p50_s", "median latency", "Fastest", lambda t: t.latency_p50_s, numbers.seconds
-    ),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """One trial that can be drawn: its best evidence, its quality, and its place on the axis."""
-
-    trial: Trial
-    quality: Estimate
-    x: float
-
-    @property
-    def confirmed(self) -> bool:
-        return self.trial.split == "confirm"
-
-
 def scatters(record: RunRecord) -> tuple[Scatter, ...]:
     """Quality with intervals against price, and against latency; those for which there are figures.
 
     Each trial stands once: at its value on the confirm split if it has one, else on the search split. An axis
     on which all trials stand at one place is left out, unless no other is there.
     """
-    shown = {trial.number: trial for trial in (*record.trials, *record.finalists)}
-    drawn: list[tuple[_Axis, list[_Place]]] = []
-    for axis in AXES:
-        places = [
-            _Place(trial, trial.quality, x)
-            for _, trial in sorted(shown.items())
-            if trial.quality is not None and (x := axis.pick(trial)) is not None
-        ]
-        if places:
-            drawn.append((axis, places))
+    every = [(axis, places(record, axis)) for axis in AXES]
+    drawn = [one for one in every if one[1]]
     telling = [one for one in drawn if len({place.x for place in one[1]}) > 1] or drawn[:1]
-    return tuple(_scatter(record, axis, places, len(shown)) for axis, places in telling)
+    return tuple(scatter(record, axis, found) for axis, found in telling)
 
 
 def race(record: RunRecord) -> Race | None:
     """How many samples each trial was shown on the search split, by state; `None` without trials."""
     if not record.trials:
         return None
-    best = None if record.recommendation is None else record.recommendation.trial.number
+    best = recommended(record)
     across = Scale(-0.5, len(record.trials) - 0.5, LEFT, RACE_WIDTH - RIGHT)
     up = scale([float(trial.samples) for trial in record.trials], RACE_HEIGHT - 34.0, 22.0, zero=True)
     width = min(WIDEST_BAR, 0.76 * (RACE_WIDTH - RIGHT - LEFT) / len(record.trials))
@@ -199,7 +157,7 @@ def race(record: RunRecord) -> Race | None:
         for place, trial in enumerate(record.trials)
     )
     states = [state for state in STATE_WORDS if any(trial.state == state for trial in record.trials)]
-    chosen = [Mark(label="recommended", colour="chosen", shape="star")] if any(b.chosen for b in bars) else []
+    chosen = [Mark(label=RECOMMENDED, colour=CHOSEN, shape="star")] if any(b.chosen for b in bars) else []
     every = max(1, -(-len(record.trials) // 24))
     return Race(
         title="Samples seen by each trial",
@@ -213,38 +171,25 @@ def race(record: RunRecord) -> Race | None:
             Tick(up.at(tick), numbers.count(round(tick))) for tick in up.ticks(4) if tick == round(tick)
         ),
         legend=(*(Mark(label=STATE_WORDS[s], colour=s, shape="bar") for s in states), *chosen),
-        alt=_race_alt(record.trials),
+        alt=race_alt(record.trials),
     )
-
-
-def trial_title(trial: Trial) -> str:
-    """A trial in a few lines, shown over its point."""
-    lines = (
-        f"Trial {trial.number}, {trial.split} split: {STATE_WORDS[trial.state]}",
-        trial.settings.model,
-        numbers.clipped(numbers.parameters_line(trial.settings), 90),
-        f"quality {numbers.quality(trial.quality)}",
-        f"{numbers.price_phrase(trial.usd_per_1k_calls)}, p50 {numbers.seconds(trial.latency_p50_s)}",
-    )
-    return "\n".join(lines)
 
 
 # -- quality against one figure
 
 
-def _scatter(record: RunRecord, axis: _Axis, places: Sequence[_Place], trials: int) -> Scatter:
-    best = None if record.recommendation is None else record.recommendation.trial.number
-    bounds = {place.trial.number: place.trial.bounds.get(axis.bounds) for place in places}
-    across = _across(axis, places, bounds)
+def scatter(record: RunRecord, axis: Axis, drawn: Sequence[Place]) -> Scatter:
+    """Quality with intervals against the figure of this axis. drawn: all of its `places`, at least one."""
+    across = across_scale(axis, drawn)
     # Intervals that are drawn faintly, or not at all, must not press the others together.
-    many = len(places) > MOST_INTERVALS
-    loud = [place for place in places if place.confirmed or not many] or list(places)
+    many = len(drawn) > MOST_INTERVALS
+    loud = [place for place in drawn if place.confirmed or not many] or list(drawn)
     heights = [end for place in loud for end in (place.quality.low, place.quality.high)]
-    up = scale([*heights, *(place.quality.value for place in places)], HEIGHT - BOTTOM, TOP, room=0.04)
-    front = _front(record, axis, places)
-    points = _points(places, across, up, bounds, best=best, on_front=front, many=many)
+    up = scale([*heights, *(place.quality.value for place in drawn)], HEIGHT - BOTTOM, TOP, room=0.04)
+    front = on_front(record, axis, drawn)
+    points = _points(drawn, across, up, front=front, many=many)
     line = steps(
-        (across.at(place.x), up.at(place.quality.value)) for place in places if place.trial.number in front
+        (across.at(place.x), up.at(place.quality.value)) for place in drawn if place.trial.number in front
     )
     return Scatter(
         name=f"quality-{axis.key}",
@@ -256,64 +201,38 @@ def _scatter(record: RunRecord, axis: _Axis, places: Sequence[_Place], trials: i
         points=points,
         front=line if len(front) > 1 else "",
         legend=_legend(points, front=len(front) > 1),
-        alt=_alt(record, axis, places, missing=trials - len(places), front=front),
+        alt=front_alt(record, axis, drawn),
     )
 
 
-def _across(axis: _Axis, places: Sequence[_Place], bounds: Mapping[int, Bounds | None]) -> Scale:
-    ends = [place.x for place in places]
+def across_scale(axis: Axis, drawn: Sequence[Place]) -> Scale:
+    """The horizontal axis: all figures and bounds, logarithmic where they are far apart."""
+    ends = [place.x for place in drawn]
     ends += [
-        end for one in bounds.values() if one is not None for end in (one.low, one.high) if end is not None
+        end
+        for place in drawn
+        if (bounds := place.trial.bounds.get(axis.bounds)) is not None
+        for end in (bounds.low, bounds.high)
+        if end is not None
     ]
     return scale(ends, LEFT + 8, WIDTH - RIGHT, zero=True, log=axis.key == "price" or min(ends) > 0)
 
 
-def _front(record: RunRecord, axis: _Axis, places: Sequence[_Place]) -> frozenset[int]:
-    """Trials that none of the finalists beats in quality and this figure, as the advice found them."""
-    choice = record.recommendation
-    if choice is None:
-        return frozenset()
-    there = {place.trial.number for place in places if place.confirmed}
-    return frozenset(
-        one.trial.number for one in choice.pareto if axis.key in one.against and one.trial.number in there
-    )
-
-
 def _points(
-    places: Sequence[_Place],
-    across: Scale,
-    up: Scale,
-    bounds: Mapping[int, Bounds | None],
-    *,
-    best: int | None,
-    on_front: frozenset[int],
-    many: bool,
+    drawn: Sequence[Place], across: Scale, up: Scale, *, front: frozenset[int], many: bool
 ) -> tuple[Point, ...]:
     """The points, the important ones last, so that they lie on top; their numbers find room first."""
-    ranked = sorted(places, key=lambda p: (p.trial.number == best, p.trial.number in on_front, p.confirmed))
+    ranked = sorted(drawn, key=lambda p: (p.chosen, p.trial.number in front, p.confirmed))
     labels = Labels(Box(LEFT, 0.0, WIDTH, HEIGHT - BOTTOM + 4))
-    for place in places:
+    for place in drawn:
         labels.mark(across.at(place.x), up.at(place.quality.value), 5.0)
-    made = [
-        _point(place, (across, up), bounds[place.trial.number], labels, best=best, many=many)
-        for place in reversed(ranked)
-    ]
+    made = [_point(place, (across, up), labels, many=many) for place in reversed(ranked)]
     return tuple(reversed(made))
 
 
-def _point(
-    place: _Place,
-    scales: tuple[Scale, Scale],
-    bounds: Bounds | None,
-    labels: Labels,
-    *,
-    best: int | None,
-    many: bool,
-) -> Point:
+def _point(place: Place, scales: tuple[Scale, Scale], labels: Labels, *, many: bool) -> Point:
     across, up = scales
-    trial, x, y = place.trial, across.at(place.x), up.at(place.quality.value)
-    chosen = trial.number == best
-    known = bounds is not None and bounds.low is not None and bounds.high is not None
+    trial, x, y, bounds = place.trial, across.at(place.x), up.at(place.quality.value), place.bounds
     width = DIGIT_WIDTH * len(str(trial.number))
     return Point(
         number=trial.number,
@@ -321,50 +240,41 @@ def _point(
         y=y,
         top=up.at(place.quality.high),
         bottom=up.at(place.quality.low),
-        left=across.at(bounds.low) if known and bounds is not None and bounds.low else None,
-        right=across.at(bounds.high) if known and bounds is not None and bounds.low and bounds.high else None,
-        label=labels.place(x, y, width=width, height=LINE_HEIGHT, gap=9.0 if chosen else 6.0),
-        shape="star" if chosen else "filled" if place.confirmed else "hollow",
-        colour="chosen" if chosen else trial.state,
+        left=across.at(bounds.low) if bounds is not None and bounds.low is not None else None,
+        right=across.at(bounds.high) if bounds is not None and bounds.high is not None else None,
+        label=labels.place(x, y, width=width, height=LINE_HEIGHT, gap=9.0 if place.chosen else 6.0),
+        shape=place.shape,
+        colour=place.colour,
         quiet=many and not place.confirmed,
         title=trial_title(trial),
     )
 
 
 def _legend(points: Sequence[Point], *, front: bool) -> tuple[Mark, ...]:
-    looks = {(SHAPES.index(p.shape), (*STATE_WORDS, "chosen").index(p.colour)): p for p in points}
-    marks = [_mark(looks[look].colour, looks[look].shape) for look in sorted(looks)]
-    line = (
-        [Mark(label="front: no finalist is better in both", colour="chosen", shape="line")] if front else []
-    )
+    looks = {(SHAPES.index(p.shape), (*STATE_WORDS, CHOSEN).index(p.colour)): p for p in points}
+    known = [looks[look] for look in sorted(looks)]
+    marks = [Mark(label=look_words(p.colour, p.shape), colour=p.colour, shape=p.shape) for p in known]
+    line = [Mark(label=FRONT_WORDS, colour=CHOSEN, shape="line")] if front else []
     return (*marks, *line)
 
 
-def _mark(colour: str, shape: str) -> Mark:
-    if shape == "star":
-        return Mark(label="recommended", colour=colour, shape=shape)
-    words = STATE_WORDS[colour]
-    split = "confirm" if shape == "filled" else "search"
-    return Mark(label=f"{words}, {split} split", colour=colour, shape=shape)
+def front_alt(record: RunRecord, axis: Axis, drawn: Sequence[Place]) -> str:
+    """The picture in words."""
 
-
-def _alt(
-    record: RunRecord, axis: _Axis, places: Sequence[_Place], *, missing: int, front: frozenset[int]
-) -> str:
-    def told(place: _Place) -> str:
+    def told(place: Place) -> str:
         return f"trial {place.trial.number} with {numbers.quality(place.quality)} at {axis.show(place.x)}"
 
-    best = None if record.recommendation is None else record.recommendation.trial.number
-    chosen = [f"Recommended: {told(place)}." for place in places if place.trial.number == best]
-    highest = max(places, key=lambda place: place.quality.value)
-    lowest = min(places, key=lambda place: place.x)
-    count = numbers.counted(len(places), "trial")
+    chosen = [f"Recommended: {told(place)}." for place in drawn if place.chosen]
+    highest = max(drawn, key=lambda place: place.quality.value)
+    lowest = min(drawn, key=lambda place: place.x)
+    count, front = numbers.counted(len(drawn), "trial"), on_front(record, axis, drawn)
     parts = [
         f"{count}, each at its confirm value where it has one, with the {numbers.level(highest.quality)}."
     ]
     parts += [*chosen, f"Highest: {told(highest)}. {axis.least}: {told(lowest)}."]
     if front:
         parts.append(f"On the front: {', '.join(f'trial {number}' for number in sorted(front))}.")
+    missing = len(shown_trials(record)) - len(drawn)
     if missing:
         parts.append(f"Not drawn, for want of a figure: {numbers.counted(missing, 'trial')} of the table.")
     return " ".join(parts)
@@ -387,7 +297,8 @@ def _bar(trial: Trial, middle: float, up: Scale, width: float, *, chosen: bool) 
     )
 
 
-def _race_alt(trials: Sequence[Trial]) -> str:
+def race_alt(trials: Sequence[Trial]) -> str:
+    """The picture in words."""
     by_state = {state: sum(trial.state == state for trial in trials) for state in STATE_WORDS}
     states = ", ".join(f"{numbers.count(n)} {STATE_WORDS[state]}" for state, n in by_state.items() if n)
     seen, full = sum(trial.samples for trial in trials), len(trials) * max(trial.samples for trial in trials)

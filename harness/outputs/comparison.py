@@ -30,6 +30,7 @@ VERDICTS = {
     "worse": "Worse",
     "unclear": "Unclear",
 }
+TONES = {"better": "good", "same": "good", "worse": "bad", "unclear": "open"}
 TASK_HEAD = ("task", "weight", "samples", "difference")
 METRIC_HEAD = ("metric", "base", "new", "difference", "tolerance", "samples", "verdict")
 
@@ -38,12 +39,14 @@ METRIC_HEAD = ("metric", "base", "new", "difference", "tolerance", "samples", "v
 class ComparisonData:
     """Everything that is shown, as strings. flips_caption: how many moved, and which way.
 
+    tone: of the verdict, "good", "bad" or "open".
     tasks: where there are several.
     """
 
     base: str
     new: str
     headline: str
+    tone: str
     metric_head: tuple[str, ...]
     metrics: tuple[tuple[str, ...], ...]
     figures: tuple[tuple[str, ...], ...]
@@ -61,6 +64,7 @@ def comparison_data(it: Comparison) -> ComparisonData:
         base=_named(it.base),
         new=_named(it.new),
         headline=f"{VERDICTS[it.verdict]}. {it.reason}",
+        tone=TONES[it.verdict],
         metric_head=METRIC_HEAD,
         metrics=tuple(_metric(one) for one in it.metrics),
         figures=tuple(_figures(it)),

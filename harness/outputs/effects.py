@@ -81,7 +81,7 @@ def _told(record: RunRecord) -> int:
 def _line(level: SettingLevel, span: Span | None) -> LevelLine:
     known = level.quality
     return LevelLine(
-        value=_value(level),
+        value=level_words(level),
         trials=Cell(text=numbers.count(level.trials), order=level.trials),
         quality=Cell(text=TOO_FEW, order=None)
         if known is None
@@ -90,7 +90,8 @@ def _line(level: SettingLevel, span: Span | None) -> LevelLine:
     )
 
 
-def _value(level: SettingLevel) -> str:
+def level_words(level: SettingLevel) -> str:
+    """The value, or the range of values, as people read it."""
     if level.value is None:
         return "not sent"
     start = numbers.setting(level.value)

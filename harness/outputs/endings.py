@@ -67,9 +67,13 @@ def time_lines(record: RunRecord) -> tuple[TimeLine, ...]:
             total_p50=_seconds(trial.latency_p50_s),
             total_p95=_seconds(trial.latency_p95_s),
         )
-        for trial in _shown(record)
-        if trial.latency_p50_s is not None
+        for trial in timed(record)
     )
+
+
+def timed(record: RunRecord) -> Sequence[Trial]:
+    """The finalists, else the trials that saw most, whose calls were timed."""
+    return [trial for trial in _shown(record) if trial.latency_p50_s is not None]
 
 
 def ending_lines(record: RunRecord) -> tuple[EndingLine, ...]:

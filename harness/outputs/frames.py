@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from harness.errors import UsageError
 from harness.findings import AnswerRow, Breakdown, RunRecord, Trial
 from harness.outputs.files import encodable, replacing
-from harness.records import SENT_FIELDS, JsonValue, Score
+from harness.records import SENT_FIELDS, JsonValue, Score, Split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +99,26 @@ def read_scores(path: Path) -> pd.DataFrame:
     return pd.read_parquet(path, engine="pyarrow")
 
 
+def samples_table(path: Path, trial: int, split: Split) -> str | None:
+    """The lines of one trial on one split of the table that `write_scores` wrote, as MLflow reads tables.
+
+    JSON text of columns and data. `None`: there are none, or more than `MOST_LINES`.
+    """
+    import pandas as pd
+
+    wanted = [("trial", "==", trial), ("split", "==", split)]
+    lines = pd.read_parquet(path, engine="pyarrow", columns=list(SHOWN_COLUMNS), filters=wanted)
+    if not 0 < len(lines) <= MOST_LINES:
+        return None
+    return lines.to_json(orient="split", index=False, force_ascii=False, double_precision=6)
+
+
+# Of a table that people look at: what was asked and answered, what was made of it, what it cost.
+SHOWN_COLUMNS = (
+    *("sample_id", "repeat", "text", "target", "scorer", "value", "label", "reason"),
+    *("failure", "finish_reason", "price_usd", "latency_s"),
+)
+MOST_LINES = 10_000  # a page of MLflow holds all of them; scores.parquet has them without a limit
 FIGURES: Mapping[str, str] = {
     "number": "int64",
     "state": "str",

@@ -29,6 +29,7 @@ TITLES: Mapping[Outcome, str] = {
     "stale": "stale baseline: nothing was tested",
 }
 SIGNS: Mapping[Outcome, str] = {"passed": "✅", "failed": "❌", "unclear": "❔", "stale": "⌛"}
+TONES: Mapping[Outcome, str] = {"passed": "good", "failed": "bad", "unclear": "open", "stale": "open"}
 LEVELS: Mapping[Outcome, Literal["notice", "warning", "error"]] = {
     "passed": "notice",
     "failed": "error",
@@ -40,10 +41,14 @@ STANDINGS = {"keeps": "kept", "breaks": "broken", "unclear": "unclear"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateData:
-    """Everything that is shown, as strings. marker: by which a comment of this gate is found again."""
+    """Everything that is shown, as strings. marker: by which a comment of this gate is found again.
+
+    tone: of the verdict, "good", "bad" or "open".
+    """
 
     marker: str
     sign: str
+    tone: str
     title: str
     reasons: tuple[str, ...]
     comparison: ComparisonData | None
@@ -67,6 +72,7 @@ def gate_data(it: GateVerdict) -> GateData:
     return GateData(
         marker=Markup(marker(it.experiment)),  # noqa: S704 - a name of letters, digits, dots and dashes
         sign=SIGNS[it.outcome],
+        tone=TONES[it.outcome],
         title=f"{it.experiment}: {TITLES[it.outcome]}",
         reasons=it.reasons,
         comparison=None if it.comparison is None else comparison_data(it.comparison),

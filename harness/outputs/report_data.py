@@ -29,6 +29,7 @@ from harness.outputs.report_parts import (
     used_of_cap,
     worst_answer,
 )
+from harness.outputs.spans import Span, spans
 from harness.outputs.spend_roles import RoleLine, caps_line, spend_by_role
 from harness.outputs.verdict import reading, verdict
 from harness.plan.policy import form_of
@@ -126,6 +127,7 @@ class ReportData:
     finalists: tuple[TrialLine, ...]
     breakdown: BreakdownData | None
     top: tuple[TrialLine, ...]
+    top_spans: tuple[Span | None, ...]
     variety: tuple[alternatives.VarietyLine, ...]
     effects: EffectData | None
     times: tuple[TimeLine, ...]
@@ -167,12 +169,13 @@ def report_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> ReportDat
         state=record.state,
         unfinished=UNFINISHED.get(record.state, ""),
         verdict=verdict(record),
-        choice=None if choice is None else _choice(choice, record),
+        choice=None if choice is None else choice_data(choice, record),
         states=tuple(dict.fromkeys(trial.state for trial in record.trials)),
         trials=tuple(_trial_line(trial, record) for trial in record.trials),
         finalists=tuple(_trial_line(trial, record) for trial in finalists),
         breakdown=breakdown_data(record),
         top=tuple(_trial_line(trial, record) for trial in best[:TOP_TRIALS]),
+        top_spans=spans([trial.quality for trial in best[:TOP_TRIALS]]),
         variety=alternatives.variety(record.trials),
         effects=effect_data(record),
         times=time_lines(record),
@@ -207,7 +210,8 @@ def _rule(record: RunRecord) -> str:
     return aim if chosen_by in aim else f"{chosen_by} (the spec asks for {aim})"
 
 
-def _choice(choice: Recommendation, record: RunRecord) -> Choice:
+def choice_data(choice: Recommendation, record: RunRecord | None = None) -> Choice:
+    """The recommendation in words; without a record, neither further scorers nor rivals are told."""
     trial = choice.trial
     pairs = (("the untuned default", choice.versus_default), ("the runner-up", choice.versus_runner_up))
     return Choice(
@@ -226,11 +230,11 @@ def _choice(choice: Recommendation, record: RunRecord) -> Choice:
         reason=choice.reason,
         caveats=(*choice.caveats, *small_model(choice.trial)),
         versus=tuple(_versus(name, pair) for name, pair in pairs if pair is not None),
-        scorers=scorer_lines(record, trial),
+        scorers=() if record is None else scorer_lines(record, trial),
         ties=choice.ties,
         certainty=choice.certainty,
         separations=alternatives.separations(choice),
-        rivals=alternatives.rivals(choice, record.finalists),
+        rivals=() if record is None else alternatives.rivals(choice, record.finalists),
         champions=alternatives.champions(choice),
         class_gain=choice.class_gain,
         providers=alternatives.providers(choice),

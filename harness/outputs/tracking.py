@@ -1,60 +1,42 @@
-"""A finished run as MLflow runs: the door to mlflow.
+"""A run as MLflow runs: one parent for the sweep, one child for each trial.
 
-In: a run record and the files made from it. Out: one parent run for the sweep and one child run for each
-trial, in the user's tracking store or in one of our own. Must not decide or compute a figure, must not hold
-per-sample rows, and must not be needed: MLflow is a mirror, and a mirror that breaks loses nothing.
+In: a run record and the files made from it. Out: MLflow runs, in the user's tracking store or in one of our
+own. Must not decide or compute a figure, must not hold per-sample rows, and must not be needed: MLflow is a
+mirror, and a mirror that breaks loses nothing.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from harness.cards import DataCard
 from harness.clock import Clock, SystemClock
 from harness.errors import ProviderError
-from harness.findings import RunRecord
+from harness.findings import RunRecord, Trial
 from harness.fingerprint import file_fingerprint, fingerprint
+from harness.outputs.addresses import without_secrets
 from harness.outputs.files import encodable
+from harness.outputs.frames import samples_table
 from harness.outputs.mlflow_pages import (
-    LONGEST_TAG,
     NUMBER_TAG,
-    PARENT_TAG,
-    RUN_TAG,
     Page,
-    milliseconds,
+    padded,
     sweep_page,
     trial_pages,
+    with_comparisons,
+    with_tags,
 )
+from harness.outputs.mlflow_store import MlflowStore, Written, open_mlflow, own_store
 from harness.records import JsonValue
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
-
-OWN_STORE = Path(".harness/mlflow.db")
-OWN_ARTIFACTS = Path(".harness/mlartifacts")
-CONTENT_TAG = "harness.content"
-STALE_TAG = "harness.stale"
-LONGEST_DIGEST = 36
-CHILDREN_A_PAGE = 200
-# MLflow reads these when it is imported or at each request. Its own defaults print to standard output, ask
-# the network whether it may count users, and try a server that is down for minutes.
-ENVIRONMENT: Mapping[str, str] = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-}
-SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+SCORES, SAMPLES = "scores.parquet", "samples.json"
+SAMPLES_TAG, PROMPTS_TAG = "harness.samples", "harness.prompts"
+# By these, MLflow's pages find the tables of a run and its prompts.
+TABLES = json.dumps([{"path": SAMPLES, "type": "table"}])
+LINKED_TAG = "mlflow.linkedPrompts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,282 +55,193 @@ class TrackedRun:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptText:
+    """A prompt for MLflow's registry. config: what its `PromptModelConfig` takes, by name."""
+
+    name: str
+    template: str
+    config: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """All that MLflow is to hold of a run that is over: neither store nor spec is needed beside it.
+
+    files: artifacts of the parent run, files or folders; of one called scores.parquet, the lines of a
+    finalist go to its own run as well. prompts: the recommended one with its settings, one a task.
+    """
+
+    record: RunRecord
+    spec_text: str
+    files: tuple[Path, ...] = ()
+    prompts: tuple[PromptText, ...] = ()
+
+
+@dataclass(slots=True)
+class RunMirror:
+    """One run in an open store of MLflow, as far as it is known to be there.
+
+    It is of no use any more once MLflow has failed: a new one looks at what has arrived.
+    """
+
+    store: MlflowStore
+    parent: Written
+    children: dict[str, Written]
+    notes: list[str] = field(default_factory=list[str])
+
+    @classmethod
+    def of(cls, store: MlflowStore, record: RunRecord) -> RunMirror:
+        """The mirror of this run, with a parent made where there is none."""
+        parent = store.parent(sweep_page(record, {}))
+        return cls(store, parent, store.children(parent.run_id))
+
+    def trials(self, record: RunRecord) -> None:
+        """Bring the runs of trials of a run under way up to date."""
+        for page in trial_pages(record, self.parent.run_id):
+            self._write(page)
+
+    def fail(self, record: RunRecord) -> None:
+        """Say that the run broke off, before anything is known of it as a whole."""
+        page = sweep_page(replace(record, state="running"), {})
+        tags = {**page.tags, "harness.state": "failed"}
+        self.store.write(replace(page, tags=tags, status="FAILED"), self.parent)
+
+    def whole(self, parcel: Parcel) -> TrackedRun:
+        """Bring all of it up to date, files too, and say where it is."""
+        record, self.notes = parcel.record, []
+        present = [path for path in parcel.files if path.exists()]
+        self.notes += [
+            f"artifact {str(path)!r} does not exist" for path in parcel.files if path not in present
+        ]
+        scores = next((path for path in present if path.name == SCORES), None)
+        self._all_trials(record, scores)
+        page = with_tags(
+            sweep_page(record, self.run_ids), {"harness.files": _fingerprint_of(present, parcel.spec_text)}
+        )
+        page = with_tags(page, self._registered(parcel.prompts, record.run))
+        if record.verb == "eval" and record.trials:
+            page = self._with_samples(page, self.parent, record.trials[0], scores)
+        if not self.parent.holds(page):
+            self.store.log_data(self.parent, [task.data for task in record.tasks] or [record.data])
+            self._keep(present, parcel.spec_text)
+            self.notes += self.store.write(page, self.parent)
+        return self._place()
+
+    @property
+    def run_ids(self) -> dict[str, str]:
+        """The MLflow run of each trial, by its number as text."""
+        return {number: written.run_id for number, written in self.children.items()}
+
+    def _run_of(self, page: Page) -> Written:
+        number = page.identity[NUMBER_TAG]
+        if number not in self.children:
+            self.children[number] = self.store.create(page)
+        return self.children[number]
+
+    def _write(self, page: Page) -> None:
+        self.notes += self.store.write(page, self._run_of(page))
+
+    def _all_trials(self, record: RunRecord, scores: Path | None) -> None:
+        """The recommended one comes last: the others, with which it is compared, have their runs then."""
+        chosen = record.recommendation
+        best = None if chosen is None else padded(chosen.trial.number)
+        finalists = {padded(trial.number): trial for trial in record.finalists}
+        pages = {page.identity[NUMBER_TAG]: page for page in trial_pages(record, self.parent.run_id)}
+        for number in sorted(pages, key=lambda one: (one == best, one)):
+            page = pages[number]
+            if number in finalists:
+                page = self._with_samples(page, self._run_of(page), finalists[number], scores)
+            if chosen is not None and number == best:
+                page = with_comparisons(page, chosen, record.metric, self.run_ids)
+            self._write(page)
+
+    def _with_samples(self, page: Page, written: Written, trial: Trial, scores: Path | None) -> Page:
+        """The page with the tags of the trial's table by samples, which is in its run then."""
+        table = None if scores is None else samples_table(scores, trial.number, trial.split)
+        if table is None:
+            return page
+        tags = {SAMPLES_TAG: fingerprint(table), "mlflow.loggedArtifacts": TABLES}
+        if written.tags.get(SAMPLES_TAG) != tags[SAMPLES_TAG]:
+            self.store.log_text(written.run_id, table, SAMPLES)
+        return with_tags(page, tags)
+
+    def _registered(self, prompts: Sequence[PromptText], run: str) -> dict[str, str]:
+        """The tags of the parent that tell versions of these prompts, registered where they were not."""
+        if not prompts:
+            return {}
+        wanted = fingerprint([[one.name, one.template, one.config] for one in prompts])
+        linked = self.parent.tags.get(LINKED_TAG)
+        if linked is None or self.parent.tags.get(PROMPTS_TAG) != wanted:
+            versions: list[dict[str, str]] = []
+            for one in prompts:
+                made = self.store.register(one.name, one.template, one.config, run)
+                versions += [] if made.version is None else [{"name": made.name, "version": made.version}]
+                self.notes += [made.trouble] if made.trouble else []
+            linked = json.dumps(versions)
+        return {PROMPTS_TAG: wanted, LINKED_TAG: linked}
+
+    def _keep(self, files: Sequence[Path], spec_text: str) -> None:
+        if all(path.name != "spec.yaml" for path in files):
+            self.store.log_text(self.parent.run_id, encodable(spec_text), "spec.yaml")
+        for path in files:
+            self.store.log_file(self.parent.run_id, path)
+
+    def _place(self) -> TrackedRun:
+        uri, store = without_secrets(self.store.uri), self.store
+        address = f"{uri.rstrip('/')}/#/experiments/{store.experiment_id}/runs/{self.parent.run_id}"
+        return TrackedRun(
+            run_id=self.parent.run_id,
+            experiment_id=store.experiment_id,
+            tracking_uri=uri,
+            url=address if uri.startswith(("http://", "https://")) else None,
+            children=len(self.children),
+            notes=tuple(self.notes),
+        )
+
+
 def log_run(
-    record: RunRecord,
-    rows_file: Path | None,
-    artifacts: Sequence[Path],
+    parcel: Parcel,
     *,
-    tracking_uri: str | None,
-    spec_text: str,
-    data_file: str | None = None,
+    tracking_uri: str | None = None,
     clock: Clock | None = None,
+    on_step: Callable[[], None] = lambda: None,
 ) -> TrackedRun:
     """Mirror a run in MLflow and say where it is; may be called from any thread, and again for the same run.
 
     A second call completes the runs of the first one (found by the tag `harness.run`) and makes no others.
-    rows_file: table of per-sample scores; it goes with the artifacts, files or folders, to the parent run.
     tracking_uri: `None` means MLFLOW_TRACKING_URI, and without that a store of our own under `.harness`.
-    data_file: where the rows were read from: a path, an address, or "hf:owner/name"; `None`: what the data
-    set states as its source. Raises ProviderError when MLflow cannot be reached or refuses.
+    on_step: called after each thing done. Raises ProviderError when MLflow cannot be reached or refuses.
     """
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
-    files = (*artifacts, *(() if rows_file is None else (rows_file,)))
     try:
-        mirror = _open(uri, record, clock or SystemClock())
-        return _mirror_run(mirror, record, files, spec_text=spec_text, data_file=data_file)
+        store = open_mlflow(uri, parcel.record.experiment, clock or SystemClock(), on_step)
+        return RunMirror.of(store, parcel.record).whole(parcel)
     except ProviderError:
         raise
     except Exception as error:
         # Not narrower: MLflow passes on whatever its database, HTTP or cloud library raises.
-        raise ProviderError(
-            f"MLflow at {_without_secrets(uri or str(OWN_STORE))!r} did not take run {record.run!r}: "
-            f"{_without_secrets(str(error)) or type(error).__name__}; the results are safe: "
-            f"fill MLflow in later with `harness report {record.run} --mlflow`"
-        ) from error
+        raise refusal(parcel.record.run, uri, error) from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Written:
-    """What an earlier call left in one MLflow run."""
-
-    run_id: str
-    status: str = "RUNNING"
-    tags: Mapping[str, str] = field(default_factory=dict[str, str])
-    params: Mapping[str, str] = field(default_factory=dict[str, str])
-    metrics: frozenset[str] = frozenset()
-    datasets: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Mirror:
-    """An open MLflow store and the experiment in it. now_ms: time of writing, the same for all values."""
-
-    client: MlflowClient
-    uri: str
-    experiment_id: str
-    now_ms: int
-
-
-def tracking_target(environ: Mapping[str, str]) -> str:
-    """Where runs are mirrored: MLFLOW_TRACKING_URI, without its password, or the store of our own."""
-    return _without_secrets(environ.get("MLFLOW_TRACKING_URI") or _own_store())
-
-
-def _own_store() -> str:
-    # Absolute: MLflow keeps stores by address, and a notebook may change its folder between two runs.
-    return f"sqlite:///{OWN_STORE.resolve().as_posix()}"
-
-
-def prepare_environment() -> None:
-    """Set MLflow's environment variables where nobody did: quiet, no telemetry, soon done with retries."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-
-
-def _open(uri: str | None, record: RunRecord, clock: Clock) -> _Mirror:
-    prepare_environment()
-    # MLflow 3.17 builds its tables with a loader strategy that SQLAlchemy 2.1 deprecates. A filter that stays
-    # is safe beside other threads; `catch_warnings` is not.
-    warnings.filterwarnings("ignore", message="The ``noload`` loader strategy", category=DeprecationWarning)
-    from mlflow import MlflowClient
-
-    uri_or_own = uri or _own_store()
-    client = MlflowClient(tracking_uri=uri_or_own, registry_uri=uri_or_own)
-    place = None if uri else OWN_ARTIFACTS.resolve().as_uri()
-    return _Mirror(
-        client=client,
-        uri=uri_or_own,
-        experiment_id=_experiment_id(client, record.experiment, place),
-        now_ms=milliseconds(clock.now()),
+def refusal(run: str, uri: str | None, error: Exception) -> ProviderError:
+    """What to say when MLflow cannot be reached or refuses."""
+    place = without_secrets(uri or own_store())
+    cause = (without_secrets(str(error)).splitlines() or [""])[0] or type(error).__name__
+    return ProviderError(
+        f"MLflow at {place!r} did not take run {run!r}: {cause}; the results are safe: "
+        "fill MLflow in later with `harness mlflow sync`"
     )
 
 
-def _experiment_id(client: MlflowClient, name: str, artifact_location: str | None) -> str:
-    from mlflow.exceptions import MlflowException
-
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        try:
-            return client.create_experiment(name, artifact_location=artifact_location)
-        except MlflowException as error:
-            # Two runs of one experiment may begin together: the one that comes second takes the other's.
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            found = client.get_experiment_by_name(name)
-    if found is None or found.lifecycle_stage == "deleted":
-        raise ProviderError(
-            f"MLflow experiment {name!r} is deleted, expected an active one; restore it with "
-            f"`mlflow experiments restore`, then fill it in with `harness report RUN --mlflow`"
-        )
-    return found.experiment_id
+def target_of(uri: str | None = None, environ: Mapping[str, str] = os.environ) -> str:
+    """Where runs are mirrored, without credentials: this address, else MLFLOW_TRACKING_URI, else our own."""
+    return without_secrets(uri or environ.get("MLFLOW_TRACKING_URI") or own_store())
 
 
-def _mirror_run(
-    mirror: _Mirror, record: RunRecord, files: Sequence[Path], *, spec_text: str, data_file: str | None
-) -> TrackedRun:
-    parent = _find_parent(mirror, record)
-    children = _find_children(mirror, parent.run_id)
-    notes: list[str] = []
-    for page in trial_pages(record, parent.run_id):
-        number = page.identity[NUMBER_TAG]
-        written = children.get(number) or _create(mirror, page)
-        children[number] = written
-        notes += _write(mirror, page, written)
-    run_ids = {number: written.run_id for number, written in children.items()}
-    page, present = sweep_page(record, run_ids), [path for path in files if path.exists()]
-    notes += [f"artifact {str(path)!r} does not exist" for path in files if path not in present]
-    page = replace(page, tags={**page.tags, "harness.files": _files_fingerprint(present, spec_text)})
-    if not _is_complete(page, parent):
-        _log_data(mirror, parent, record.data, data_file)
-        _log_files(mirror, parent.run_id, present, spec_text)
-        notes += _write(mirror, page, parent)
-    uri = _without_secrets(mirror.uri)
-    address = f"{uri.rstrip('/')}/#/experiments/{mirror.experiment_id}/runs/{parent.run_id}"
-    return TrackedRun(
-        run_id=parent.run_id,
-        experiment_id=mirror.experiment_id,
-        tracking_uri=uri,
-        url=address if uri.startswith(("http://", "https://")) else None,
-        children=len(children),
-        notes=tuple(notes),
-    )
-
-
-def _find_parent(mirror: _Mirror, record: RunRecord) -> _Written:
-    runs = mirror.client.search_runs(
-        [mirror.experiment_id],
-        f"tags.`{RUN_TAG}` = '{record.run}'",
-        max_results=1,
-        order_by=["attributes.start_time ASC"],
-    )
-    return _written(runs[0]) if runs else _create(mirror, sweep_page(record, {}))
-
-
-def _find_children(mirror: _Mirror, parent_id: str) -> dict[str, _Written]:
-    children: dict[str, _Written] = {}
-    token: str | None = None
-    while True:
-        page = mirror.client.search_runs(
-            [mirror.experiment_id],
-            f"tags.`{PARENT_TAG}` = '{parent_id}'",
-            max_results=CHILDREN_A_PAGE,
-            page_token=token,
-        )
-        for run in page:
-            if number := run.data.tags.get(NUMBER_TAG):
-                children.setdefault(number, _written(run))
-        token = page.token
-        if not token:
-            return children
-
-
-def _written(run: Run) -> _Written:
-    return _Written(
-        run_id=run.info.run_id,
-        status=run.info.status,
-        tags=dict(run.data.tags),
-        params=dict(run.data.params),
-        metrics=frozenset(run.data.metrics),
-        datasets=tuple(i.dataset.digest for i in run.inputs.dataset_inputs) if run.inputs else (),
-    )
-
-
-def _create(mirror: _Mirror, page: Page) -> _Written:
-    run = mirror.client.create_run(
-        mirror.experiment_id, start_time=page.extent[0], tags=dict(page.identity), run_name=page.name
-    )
-    return _Written(run_id=run.info.run_id)
-
-
-def _is_complete(page: Page, written: _Written) -> bool:
-    return written.tags.get(CONTENT_TAG) == page.content() and written.status == (page.status or "RUNNING")
-
-
-def _write(mirror: _Mirror, page: Page, written: _Written) -> list[str]:
-    """Bring one MLflow run up to date in one batch; gives what could not be, in words."""
-    from mlflow.entities import Metric, Param, RunTag
-
-    if _is_complete(page, written):
-        return []
-    # MLflow neither overwrites a parameter nor forgets a metric: where advice has changed, a tag says so.
-    stale = [name for name, value in written.params.items() if page.params.get(name) != value]
-    stale = sorted({*stale, *(written.metrics - page.metrics.keys())})
-    emptied = {name: "" for name in written.tags if _is_ours(name) and name not in page.identity}
-    tags = {**emptied, **page.tags, CONTENT_TAG: page.content()}
-    if stale:
-        tags[STALE_TAG] = " ".join(stale)[:LONGEST_TAG]
-    mirror.client.log_batch(
-        written.run_id,
-        metrics=[Metric(name, value, mirror.now_ms, 0) for name, value in page.metrics.items()],
-        params=[Param(name, value) for name, value in page.params.items() if name not in written.params],
-        tags=[RunTag(name, value) for name, value in tags.items()],
-    )
-    if page.status:
-        mirror.client.set_terminated(written.run_id, page.status, end_time=page.extent[1])
-    elif written.status != "RUNNING":
-        mirror.client.update_run(written.run_id, status="RUNNING")
-    if not stale:
-        return []
-    return [
-        f"MLflow run {page.name!r} keeps outdated values of {', '.join(stale)}: MLflow cannot replace them"
-    ]
-
-
-def _is_ours(tag: str) -> bool:
-    return tag.startswith("harness.") or tag in (
-        "reason",
-        "model_class",
-        "best_run_id",
-        "mlflow.note.content",
-    )
-
-
-def _log_data(mirror: _Mirror, parent: _Written, data: DataCard, data_file: str | None) -> None:
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    digest = data.sha256[:LONGEST_DIGEST]
-    if not digest or digest in parent.datasets:
-        return
-    kind, source = _data_source(data_file or data.source)
-    rows = {"num_rows": data.n_search + data.n_confirm, "search": data.n_search, "confirm": data.n_confirm}
-    dataset = Dataset(data.name, digest, kind, json.dumps(source), profile=json.dumps(rows))
-    context = InputTag("mlflow.data.context", "evaluation")
-    mirror.client.log_inputs(parent.run_id, datasets=[DatasetInput(dataset, [context])])
-
-
-def _data_source(source: str) -> tuple[str, dict[str, JsonValue]]:
-    """MLflow's type of a data source and its description, in the form in which MLflow reads it back."""
-    if source.startswith(("http://", "https://")):
-        return "http", {"url": _without_secrets(source)}
-    if hub := re.fullmatch(r"hf:([\w.-]+/[\w.-]+)", source):
-        return "hugging_face", {"path": hub[1]}
-    # The description of a data set is a sentence, and a path is none.
-    if source and not re.search(r"\s", source):
-        return "local", {"uri": source}
-    return "code", {"tags": {"mlflow.source.name": source or "harness"}}
-
-
-def _log_files(mirror: _Mirror, run_id: str, files: Sequence[Path], spec_text: str) -> None:
-    if all(path.name != "spec.yaml" for path in files):
-        mirror.client.log_text(run_id, encodable(spec_text), "spec.yaml")
-    for path in files:
-        if path.is_dir():
-            mirror.client.log_artifacts(run_id, str(path), path.name)
-        else:
-            mirror.client.log_artifact(run_id, str(path))
-
-
-def _files_fingerprint(files: Iterable[Path], spec_text: str) -> str:
+def _fingerprint_of(files: Iterable[Path], spec_text: str) -> str:
     parts = [encodable(spec_text)]
     for path in files:
         inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         parts += [f"{file.relative_to(path.parent).as_posix()} {file_fingerprint(file)}" for file in inside]
     return fingerprint(parts)
-
-
-def _without_secrets(text: str) -> str:
-    """The text without user names and passwords in addresses, and without MLflow's own credentials."""
-    for name in SECRETS:
-        if value := os.environ.get(name):
-            text = text.replace(value, "***")
-    return re.sub(r"://[^/@\s]+@", "://***@", text)

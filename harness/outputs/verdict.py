@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.findings import RunRecord, RunState, Trial
+from harness.findings import Recommendation, RunRecord, RunState, Trial
 from harness.outputs import numbers
 from harness.outputs.embeddings import false_hits, shown_caches
 from harness.records import Estimate
@@ -36,7 +36,12 @@ def verdict(record: RunRecord) -> str:
     caches = shown_caches(record)
     if caches and caches[-1].threshold is None:
         return f"Leave the cache off: no threshold is recommended; {caches[-1].why}."
-    figures = "; ".join([_figures(choice.trial, record.metric), *(false_hits(one) for one in caches[-1:])])
+    return chosen(choice, record.metric, *(false_hits(one) for one in caches[-1:]))
+
+
+def chosen(choice: Recommendation, metric: str, *more: str) -> str:
+    """What to ship, in one sentence. more: said of it beside quality, price and latency."""
+    figures = "; ".join([_figures(choice.trial, metric), *more])
     if choice.trial.number == 0:
         return f"Keep the untuned default, {numbers.settings_line(choice.settings)}: {figures}."
     against = ""

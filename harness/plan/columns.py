@@ -17,12 +17,14 @@ from harness.records import JsonValue
 
 # 64 bits: among a million rows, two share an id by chance once in some 37 million data sets.
 ID_DIGITS = 16
+TARGET = "target"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """Names of the columns; `None` means the default.
 
+    target: the default may be missing, any other may not; missing and null are the same.
     id: default "id" where the first row has it, otherwise an id made from the row's content.
     group: default "group" if present; several: rows that share a text in any of them belong together.
     metadata: default the mapping "metadata" if present; a list names columns that are kept but not shown to
@@ -30,7 +32,7 @@ class Columns:
     """
 
     id: str | None = None
-    target: str = "target"
+    target: str = TARGET
     group: str | tuple[str, ...] | None = None
     inputs: tuple[str, ...] | None = None
     metadata: tuple[str, ...] | None = None
@@ -38,14 +40,26 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a row cannot be used, in words that follow its place."""
+    """Why a row cannot be used, in words that follow its place.
+
+    spec: the place in the spec that is to blame when no row at all can be used; empty for the data. What is
+    `columns` may stand in a data set definition instead.
+    """
 
     message: str
+    spec: tuple[str, ...] = ()
+
+
+# Where the spec says which column is what.
+COLUMNS = ("task", "columns")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A usable row. id: as written, or made from the content. shared: what others of its group have too."""
+    """A usable row. id: as written, or made from the content. shared: what others of its group have too.
+
+    target: `None` where there is none, which scorers may or may not need.
+    """
 
     id: str
     inputs: Mapping[str, JsonValue]
@@ -78,10 +92,9 @@ def shape(record: Mapping[str, JsonValue], columns: Columns, *, made_ids: bool) 
     if missing:
         listed = ", ".join(repr(name) for name in missing)
         have = ", ".join(repr(name) for name in record) or "none"
-        return Fault(f"has no {listed}; its columns are {have}. Add it, or name another under `columns`")
-    target = record[columns.target]
-    if target is None:
-        return Fault(f"has an empty target ({columns.target!r} is null); give a target or remove the row")
+        return Fault(
+            f"has no {listed}; its columns are {have}. Add it, or name another under `columns`", COLUMNS
+        )
     sample_id = fingerprint(record)[:ID_DIGITS] if made_ids else _id(record[columns.id or "id"])
     if isinstance(sample_id, Fault):
         return sample_id
@@ -91,14 +104,26 @@ def shape(record: Mapping[str, JsonValue], columns: Columns, *, made_ids: bool) 
     return Row(
         id=sample_id,
         inputs=_inputs(record, columns, made_ids=made_ids),
-        target=target,
+        target=record.get(columns.target),
         shared=_shared(record, columns),
         metadata=metadata,
     )
 
 
+def no_target(row: Row, who: str) -> Fault:
+    """That a row has no target, and who needs one."""
+    have = ", ".join(repr(name) for name in row.inputs) or "none"
+    return Fault(
+        f"has no target, which {who} needs: the column is missing or null; its inputs are {have}. Add it, or "
+        "name another under `columns.target`",
+        COLUMNS,
+    )
+
+
 def _missing_columns(record: Mapping[str, JsonValue], columns: Columns, *, made_ids: bool) -> list[str]:
-    wanted = [columns.target, *(columns.inputs or ()), *(columns.metadata or ())]
+    wanted = [*(columns.inputs or ()), *(columns.metadata or ())]
+    if columns.target != TARGET:
+        wanted.insert(0, columns.target)
     if not made_ids:
         wanted.insert(0, columns.id or "id")
     wanted += [columns.group] if isinstance(columns.group, str) else columns.group or ()

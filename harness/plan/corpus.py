@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from harness.errors import DataError, Problem
 from harness.fingerprint import fingerprint
 from harness.plan.columns import Fault
-from harness.plan.rows import LISTED_PROBLEMS, RowSource, records_of
+from harness.plan.row_faults import LISTED_PROBLEMS
+from harness.plan.rows import RowSource, records_of
 from harness.records import JsonValue
 
 Fields = Mapping[str, JsonValue]

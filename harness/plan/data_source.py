@@ -14,6 +14,8 @@ from pydantic import Field, model_validator
 from harness.errors import DataError, Problem, UsageError
 from harness.fingerprint import file_fingerprint, fingerprint
 from harness.plan.columns import Columns
+from harness.plan.columns_spec import ColumnsSpec
+from harness.plan.frames import FROM_PYTHON
 from harness.plan.hub import HubName, hub_rows, parquet_rows, parse_hub_name
 from harness.plan.problems import Problems, suggestion
 from harness.plan.ranges import Strict
@@ -26,26 +28,6 @@ from harness.plan.yaml_source import YamlSource, read_yaml
 CACHE_FOLDER = Path(".harness") / "data"
 ROW_FILES = (".jsonl", ".csv", ".parquet")
 DEFINITIONS = (".yaml", ".yml")
-
-
-class ColumnsSpec(Strict):
-    """Which column is what."""
-
-    id: str | None = Field(
-        default=None, description="Unique name of a row; default id, else made from content."
-    )
-    target: str = Field(default="target", description="What a good answer is.")
-    group: str | list[str] | None = Field(
-        default=None,
-        description="Rows that are alike share it, and stay together in a split; default group, if present. "
-        "Several: rows that share a text in any of them, as in [text_a, text_b] of pairs.",
-    )
-    inputs: list[str] | None = Field(
-        default=None, description="What templates see; default every other column."
-    )
-    metadata: list[str] | None = Field(
-        default=None, description="Kept, but not shown to templates; default the object metadata, if present."
-    )
 
 
 class DatasetSpec(Strict):
@@ -73,17 +55,27 @@ class DatasetSpec(Strict):
         return self
 
 
-def find_rows(dataset: str, folder: Path, cache: Path) -> RowSource:
+def find_rows(dataset: str, folder: Path, cache: Path, columns: ColumnsSpec | None = None) -> RowSource:
     """The rows that `task.dataset` means.
 
-    folder: that of the spec. cache: where converted files are kept.
+    folder: that of the spec. cache: where converted files are kept. columns: which column is what; a
+    definition says that by itself.
     Raises UsageError when the name means nothing, and DataError when what it means cannot be used.
     """
+    named = Columns() if columns is None else columns.read()
     if dataset.startswith("hf:"):
-        return _of_hub(parse_hub_name(dataset), cache)
+        try:
+            return replace(_of_hub(parse_hub_name(dataset, folder), cache), columns=named)
+        except DataError as error:
+            raise UsageError(f"cannot be used: {error}") from error
     path = folder / dataset
     if path.suffix in ROW_FILES and path.is_file():
-        return _of_file(path, cache)
+        return replace(_of_file(path, cache), columns=named)
+    if columns is not None:
+        raise UsageError(
+            f"names {dataset!r}, a data set definition, which says itself which column is what; move "
+            "task.columns there"
+        )
     if path.suffix not in (*DEFINITIONS, *ROW_FILES):
         path = _named(dataset, folder)
     if not path.is_file():
@@ -134,8 +126,7 @@ def _of_definition(path: Path, cache: Path) -> RowSource:
     if spec is None or not problems.none:
         raise DataError(problems.found)
     if spec.hub is not None:
-        hub = replace(parse_hub_name(spec.hub), config=spec.config, split=spec.split)
-        rows = replace(_of_hub(hub, cache), name=path.stem)
+        rows = replace(_defined_hub(spec, source, path, cache), name=path.stem)
     else:
         file = path.parent / str(spec.file)
         if file.suffix not in ROW_FILES:
@@ -151,25 +142,29 @@ def _of_definition(path: Path, cache: Path) -> RowSource:
             "that were pinned. Restore them, or, if the change is meant, write the new value here"
         )
         raise _at(source, "sha256", message)
-    names = spec.columns
+    line = source.line(("columns",)) if "columns" in spec.model_fields_set else 1
     return replace(
         rows,
-        columns=Columns(
-            id=names.id,
-            target=names.target,
-            group=tuple(names.group) if isinstance(names.group, list) else names.group,
-            inputs=None if names.inputs is None else tuple(names.inputs),
-            metadata=None if names.metadata is None else tuple(names.metadata),
-        ),
+        columns=spec.columns.read(),
+        columns_at=(source.file, line),
         source=spec.source or rows.source,
         licence=spec.licence,
         attribution=spec.attribution,
     )
 
 
+def _defined_hub(spec: DatasetSpec, source: YamlSource, path: Path, cache: Path) -> RowSource:
+    try:
+        hub = parse_hub_name(str(spec.hub), path.parent)
+        return _of_hub(replace(hub, config=spec.config, split=spec.split), cache)
+    except (UsageError, DataError) as error:
+        raise _at(source, "hub", str(error)) from error
+
+
 def _of_file(path: Path, cache: Path) -> RowSource:
     sha256 = file_fingerprint(path)
-    source = RowSource(path=path, shown=str(path), name=path.stem, sha256=sha256)
+    given = path.parent == cache.resolve() and path.name.startswith(FROM_PYTHON)
+    source = RowSource(path=path, shown="task.dataset" if given else str(path), name=path.stem, sha256=sha256)
     if path.suffix == ".jsonl":
         return source
     read = csv_rows if path.suffix == ".csv" else parquet_rows
@@ -183,8 +178,8 @@ def _of_file(path: Path, cache: Path) -> RowSource:
 def _of_hub(hub: HubName, cache: Path) -> RowSource:
     name = fingerprint([CONVERSION, hub])
     path = cache / f"{name}.jsonl"
-    # Without a revision the name means whatever is newest, so it is asked for again every time.
-    if hub.revision is None or not path.is_file():
+    # A branch, a tag or no revision means what may be other rows tomorrow: asked for again every time.
+    if not hub.is_pinned or not path.is_file():
         path = write_rows(hub_rows(hub), cache, name)
     return RowSource(
         path=path,
@@ -192,7 +187,7 @@ def _of_hub(hub: HubName, cache: Path) -> RowSource:
         name=hub.name,
         sha256=file_fingerprint(path),
         converted=True,
-        source=f"https://huggingface.co/datasets/{hub.name}",
+        source="" if hub.folder else f"https://huggingface.co/datasets/{hub.name}",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from harness.plan.columns_spec import ColumnsSpec
 from harness.plan.prompt_spec import PROMPT_TEXT, Prompts
 from harness.plan.ranges import (
     KIND,
@@ -47,6 +48,11 @@ class EmbeddingTaskSpec(Strict):
         "path to a .yaml, .jsonl, .csv or .parquet file relative to the spec, or hf:owner/name@revision. The "
         "target is, by kind: the id of a relevant document, a list of them, or grades from 0 by id; a "
         "number; same or different (true or false, 1 or 0); a label.",
+    )
+    columns: ColumnsSpec | None = Field(
+        default=None,
+        description="Which column is what, for rows of a path, a hub or Python; a data set definition says "
+        "it itself.",
     )
     corpus: str | None = Field(
         default=None,

@@ -6,13 +6,13 @@ not send anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from harness.catalogue.models import Model
 from harness.errors import DataError, UsageError
-from harness.plan.columns import Row
+from harness.plan.columns import Fault, Row, no_target
 from harness.plan.corpus import Corpus, Fields, open_corpus
 from harness.plan.data_source import find_rows
 from harness.plan.embedding import Embedding, target_fault
@@ -20,6 +20,7 @@ from harness.plan.embedding_spec import THE_TEXT, EmbeddingTaskSpec, VectorSearc
 from harness.plan.input_types import documented
 from harness.plan.lengths import LengthCheck, longest_prompts
 from harness.plan.problems import Problems, suggestion
+from harness.plan.rows import RowCheck
 from harness.plan.templates import ONLY_VARIANT, TemplateCheck, read_variants
 from harness.plan.yaml_source import YamlSource
 from harness.prompts import Prompt
@@ -76,13 +77,11 @@ class EmbeddingDraft:
             usd_per_answer=task.usd_per_answer,
         )
 
-    def row_check(
-        self, embedding: Embedding, models: Mapping[str, Model]
-    ) -> tuple[TemplateCheck, Callable[[Row], str | None]]:
+    def row_check(self, embedding: Embedding, models: Mapping[str, Model]) -> tuple[TemplateCheck, RowCheck]:
         """What tells of a row why it will not do, and the part of it that has to be finished."""
         check, lengths = TemplateCheck(self.prompts), self._lengths(self.prompts, models)
 
-        def fault(row: Row) -> str | None:
+        def fault(row: Row) -> str | Fault | None:
             for name in embedding.texts if embedding.of_pairs else ():
                 if not isinstance(row.inputs.get(name), str):
                     have = ", ".join(repr(one) for one in row.inputs) or "none"
@@ -95,6 +94,8 @@ class EmbeddingDraft:
                 message = _blank(self.prompts, inputs, name) or check.row(inputs) or lengths.row(inputs)
                 if message is not None:
                     return message
+            if row.target is None:
+                return no_target(row, f"a task of kind {embedding.kind}")
             return target_fault(embedding.kind, row.target, embedding.corpus)
 
         return check, fault

@@ -19,8 +19,10 @@ from harness.plan.hub import plain_rows
 from harness.records import JsonValue
 
 NAME_DIGITS = 12
+FROM_PYTHON = "rows-"  # how the names of such files begin: faults of their lines are those of `task.dataset`
 Changed: TypeAlias = Callable[[Mapping[str, object]], Mapping[str, object]]
 MISSING = ("NAType", "NaTType")  # of pandas: no value, whatever the column's type
+AS_TEXT = ("Timedelta", "Period", "Interval")  # of pandas: what JSON does not know, as pandas writes it
 
 
 def with_rows_written(spec: Mapping[str, object], cache: Path) -> Mapping[str, object]:
@@ -64,12 +66,20 @@ def _records(dataset: object) -> Iterator[Mapping[str, Any]]:
             yield cast("Mapping[str, Any]", row)
         return
     frame = cast("Any", dataset)
+    if hasattr(frame, "column_names") and hasattr(frame, "features") and not isinstance(dataset, Mapping):
+        yield from frame  # a split of the Hugging Face library
+        return
     if not hasattr(frame, "itertuples") or not hasattr(frame, "columns"):
         raise UsageError(
-            f"task.dataset is {type(dataset).__name__}; expected a name or path, a list of rows, or a data "
-            "frame of pandas"
+            f"task.dataset is {type(dataset).__name__}; expected a name or path, a list of rows, a data "
+            "frame of pandas, or one split of a Hugging Face data set"
         )
     names = [str(name) for name in frame.columns]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f"task.dataset has several columns called {', '.join(map(repr, twice))}; give each its own name"
+        )
     for values in cast("Iterable[tuple[Any, ...]]", frame.itertuples(index=False, name=None)):
         yield dict(zip(names, map(_known, values), strict=True))
 
@@ -77,8 +87,10 @@ def _records(dataset: object) -> Iterator[Mapping[str, Any]]:
 def _known(value: Any) -> Any:
     if type(value).__name__ in MISSING:
         return None
-    # Scalars of numpy, which a column of mixed types keeps.
-    return value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
+    if type(value).__name__ in AS_TEXT:
+        return str(value)
+    # Arrays of numpy, and scalars, which a column of mixed types keeps.
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _written(records: Iterable[Mapping[str, Any]], cache: Path) -> Path:
@@ -89,7 +101,7 @@ def _written(records: Iterable[Mapping[str, Any]], cache: Path) -> Path:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
             for _, row in plain_rows(records, "task.dataset"):
                 stream.write(json.dumps(cast("JsonValue", row), allow_nan=False) + "\n")
-        return part.replace(cache / f"rows-{file_fingerprint(part)[:NAME_DIGITS]}.jsonl")
+        return part.replace(cache / f"{FROM_PYTHON}{file_fingerprint(part)[:NAME_DIGITS]}.jsonl")
     except BaseException:
         part.unlink(missing_ok=True)
         raise

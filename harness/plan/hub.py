@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import socket
 import tempfile
 import urllib.request
@@ -21,13 +22,15 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from harness.errors import DataError, Problem
+from harness.errors import DataError, Problem, UsageError
 from harness.plan.tables import NumberedRow
 from harness.records import JsonValue
 
 # Seconds that the library waits in each of its six attempts, unless the user set it; its own default is 10.
 ETAG_TIMEOUT = ("HF_HUB_ETAG_TIMEOUT", "5")
 HUB = "https://huggingface.co"
+NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+COMMIT = re.compile(r"[0-9a-f]{40}")
 YES = ("1", "on", "true", "yes")
 
 
@@ -35,13 +38,20 @@ YES = ("1", "on", "true", "yes")
 class HubName:
     """A data set of the hub. revision: a tag, a branch, or best a commit; `None`: whatever is newest.
 
-    config, split: `None` where the data set has only one.
+    config, split: `None` where the data set has only one. folder: where a data set of this form stands on
+    this disk, named as `./path`, `../path` or `/path`; `None`: the hub is meant.
     """
 
     name: str
     revision: str | None = None
     config: str | None = None
     split: str | None = None
+    folder: str | None = None
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the name means the same rows for ever: a commit, by all its digits."""
+        return self.folder is None and COMMIT.fullmatch(self.revision or "") is not None
 
     @property
     def shown(self) -> str:
@@ -49,9 +59,24 @@ class HubName:
         return f"hf:{self.name}" + (f"@{self.revision}" if self.revision else "")
 
 
-def parse_hub_name(text: str) -> HubName:
-    """The name in `owner/name@revision`; a leading `hf:` is allowed."""
-    name, _, revision = text.removeprefix("hf:").partition("@")
+def parse_hub_name(text: str, home: Path = Path()) -> HubName:
+    """The name in `owner/name@revision`, or a folder that begins with `./`, `../` or `/`; `hf:` may lead.
+
+    home: what the path of a folder is relative to, the working folder if nothing is said.
+    Raises UsageError for anything else.
+    """
+    written = text.removeprefix("hf:")
+    if written.startswith(("./", "../", "/")):
+        folder = (home / written).absolute()
+        if not folder.is_dir():
+            raise UsageError(f"names {text!r}, but there is no folder {folder}; correct the path")
+        return HubName(name=written, folder=str(folder))
+    name, _, revision = written.partition("@")
+    if NAME.fullmatch(name) is None:
+        raise UsageError(
+            f"names {text!r}, expected owner/name@revision on the Hugging Face hub, or a folder, as in "
+            f"./{name or 'name'}"
+        )
     return HubName(name=name, revision=revision or None)
 
 
@@ -71,8 +96,9 @@ def parquet_rows(path: Path, shown: str) -> Iterator[NumberedRow]:
 
 def hub_rows(hub: HubName) -> Iterator[NumberedRow]:
     """Rows of a data set of the hub, numbered from 1. Raises DataError when it cannot be loaded."""
-    place, revision = hub.name, hub.revision
-    if not Path(hub.name).is_dir():
+    place, revision = hub.folder or hub.name, hub.revision
+    if hub.folder is None:
+        _refuse_shadow(hub)
         refuse_unreachable(hub, os.environ, urllib.request.getproxies())
         if _is_offline(os.environ):
             snapshot = _snapshot(hub)
@@ -93,6 +119,16 @@ def hub_rows(hub: HubName) -> Iterator[NumberedRow]:
             raise DataError([Problem(hub.shown, None, "split", message)])
         loaded = next(iter(splits.values()))
     yield from plain_rows(loaded, hub.shown)
+
+
+def _refuse_shadow(hub: HubName) -> None:
+    """The library takes a folder of this name in the working folder for the data set, without a word."""
+    if Path(hub.name).is_dir():
+        message = (
+            f"is also a folder, {Path(hub.name).absolute()}, which would be read in its place; write "
+            f"./{hub.name} if the folder is meant, or work in another folder"
+        )
+        raise DataError([Problem(hub.shown, None, "", message)])
 
 
 def refuse_unreachable(
@@ -157,6 +193,9 @@ def _library(shown: str) -> Any:
         message = "needs the Hugging Face package `datasets`, which is not installed; pip install datasets"
         raise DataError([Problem(shown, None, "", message)])
     datasets.disable_progress_bars()
+    if "DATASETS_VERBOSITY" not in os.environ:
+        # What it logs before it raises says nothing that our own error does not.
+        logging.getLogger("datasets").setLevel(logging.CRITICAL)
     if "HF_HUB_VERBOSITY" not in os.environ:
         # Its warnings about each attempt say nothing that our own error does not.
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)

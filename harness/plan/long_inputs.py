@@ -204,6 +204,11 @@ class LongInputsCheck:
             self._lost.append(lost)
         return self._reduce.row(self._long.reduce_inputs(inputs, ["an answer"]))
 
+    def parts(self, inputs: Inputs) -> Sequence[Inputs]:
+        """The inputs of each prompt of a row that was cut; nothing for others."""
+        pieces = () if self._long is None else self._long.pieces(inputs)
+        return () if pieces == (inputs,) else pieces
+
     def finish(self) -> tuple[Problem, ...]:
         """Faults of the prompt that combines answers."""
         return self._reduce.finish()

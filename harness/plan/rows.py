@@ -17,17 +17,16 @@ from harness.cards import DataCard
 from harness.errors import DataError, Problem
 from harness.fingerprint import canonical, fingerprint, share
 from harness.plan.columns import Columns, Fault, Row, parse_line, shape
+from harness.plan.row_faults import RowFaults
 from harness.plan.splits import Groups, Sharing, confirming, confirming_together
 from harness.records import JsonValue, Sample, Split
 
-# A file with one systematic mistake has it in every row: the first ones tell the story.
-LISTED_PROBLEMS = 20
 # One sample has no standard error, so it can neither choose nor confirm anything.
 SMALLEST_SPLIT = 2
 # How far the share of the confirm split may be from what was asked before groups are said to be too large.
 UNEVEN = 0.1
 
-RowCheck: TypeAlias = Callable[[Row], "str | None"]
+RowCheck: TypeAlias = Callable[[Row], "str | Fault | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +35,8 @@ class RowSource:
 
     path: the JSON Lines file that is read. shown: the file as errors name it (before conversion).
     converted: each line is `{"line": n, "row": {...}}` with the line of the original file.
-    sha256: of the original file; of `path` where the rows come from a hub.
+    sha256: of the original file; of `path` where the rows come from a hub. columns_at: file and line where
+    a definition says which column is what; `None` without one.
     """
 
     path: Path
@@ -44,6 +44,7 @@ class RowSource:
     name: str
     sha256: str
     columns: Columns = field(default_factory=Columns)
+    columns_at: tuple[str, int | None] | None = None
     converted: bool = False
     source: str = ""
     licence: str = ""
@@ -102,6 +103,7 @@ class Rows:
             source=source.source,
             licence=source.licence,
             attribution=source.attribution,
+            file=source.shown,
         )
 
     def __len__(self) -> int:
@@ -171,34 +173,22 @@ def open_rows(source: RowSource, selection: Selection, check: RowCheck | None = 
     """Read all rows once, check them, and give an index over them.
 
     check: called with each usable row, in file order; gives a message when it will not do.
-    Raises DataError with at most 20 bad rows listed, or when a split would hold fewer than 2 samples or
-    groups.
+    Raises DataError with at most 20 bad rows listed, EveryRowError when all are bad in the same way, and
+    DataError when a split would hold fewer than 2 samples or groups.
     """
-    index = _Index(selection.stratify)
-    faults: list[Problem] = []
-    count = 0
+    index, faults = _Index(selection.stratify), RowFaults(source.shown, source.columns_at)
     for line, offset, record in records_of(source):
         row = record if isinstance(record, Fault) else index.add(line, offset, record, source.columns)
-        fault = _fault(row, check)
-        if fault is not None:
-            count += 1
-            if count <= LISTED_PROBLEMS:
-                faults.append(Problem(source.shown, line, "", fault))
-    if count > LISTED_PROBLEMS:
-        faults.append(Problem(source.shown, None, "", f"and {count - LISTED_PROBLEMS} more rows like these"))
-    if not count and not index.ids:
-        faults.append(Problem(source.shown, None, "", "holds no rows; a data set needs at least 4"))
-    if faults:
-        raise DataError(faults)
+        faults.add(line, _fault(row, check))
+    faults.raise_any()
     rows = Rows(source, selection, index)
     _refuse_thin_splits(rows, source, selection)
     return rows
 
 
-def _fault(row: Row | Fault, check: RowCheck | None) -> str | None:
-    if isinstance(row, Fault):
-        return row.message
-    return check(row) if check else None
+def _fault(row: Row | Fault, check: RowCheck | None) -> Fault | None:
+    found = row if isinstance(row, Fault) else check(row) if check else None
+    return Fault(found) if isinstance(found, str) else found
 
 
 class _Index:
@@ -237,7 +227,13 @@ class _Index:
             return Fault(f"has the id {sample_id!r} of line {first}; ids are unique within a data set")
         if self._stratify is not None:
             if self._stratify != "target" and self._stratify not in row.metadata:
-                return Fault(f"has no metadata {self._stratify!r}, which task.stratify names; add it")
+                have = ", ".join(map(repr, row.metadata)) or "none"
+                message = (
+                    f"has no metadata {self._stratify!r}, which task.stratify names; its metadata are {have}"
+                )
+                return Fault(
+                    f"{message}. Add it, or name a column under `columns.metadata`", ("task", "stratify")
+                )
             value = row.target if self._stratify == "target" else row.metadata[self._stratify]
             self.strata.append(self._values.setdefault(canonical(value), len(self._values)))
         self._sharing.add(len(self.ids), row.shared)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from harness.errors import UsageError
 from harness.fingerprint import canonical
-from harness.plan.columns import Row
+from harness.plan.columns import Fault, Row
 from harness.plan.problems import Problems
 from harness.plan.spec import TaskSpec
 from harness.plan.targets import sample_of
@@ -75,7 +75,7 @@ class MetricCheck:
                 "or accuracy",
             )
 
-    def row(self, row: Row) -> str | None:
+    def row(self, row: Row) -> str | Fault | None:
         """Why this row has no share in the metric; `None` when it has."""
         self._fields.update(row.metadata)
         metric, scorer = self._metric, self._scorer
@@ -86,9 +86,10 @@ class MetricCheck:
             self._labels[key] = target_label(scorer, sample_of(row))
         label = self._labels[key]
         if label is None:
-            return (
-                f"metric {metric.name!r} compares labels, and scorer {scorer.name!r} reads none from the "
-                f"target {row.target!r:.80}; let a scorer that does (choice, number) come first"
+            return Fault(
+                f"has no label for metric {metric.name!r}: scorer {scorer.name!r} reads none from its "
+                "target; let a scorer that does (choice, number) come first, or take mean or accuracy",
+                ("task", "metric"),
             )
         if metric.of_marks and numbers_of([label]) not in ([0.0], [1.0]):
             return (
@@ -114,7 +115,9 @@ class MetricCheck:
         for place, name in enumerate(self._slices):
             if name not in self._fields:
                 self._problems.add(
-                    ("task", "slices", place), f"is {name!r}; the metadata fields of the rows are: {listed}"
+                    ("task", "slices", place),
+                    f"is {name!r}; the metadata fields of the rows are: {listed}. A column becomes one by "
+                    "its name under `columns.metadata`",
                 )
 
 

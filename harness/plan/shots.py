@@ -81,6 +81,10 @@ def shot_variants(
     pool = _pool(rows, max(numbers), seed)
     if SHOTS in rows.fields:
         problems.add(PLACE, "needs the variable `shots`, which is an input of the rows; rename that column")
+    if max(numbers) and any(one.target is None for one in pool):
+        problems.add(
+            PLACE, "shows examples with their targets, but rows have none; add targets, or remove it"
+        )
     fewest = len(pool) - _largest_kin(pool)
     if fewest < max(numbers):
         problems.add(

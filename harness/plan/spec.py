@@ -13,6 +13,7 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
 from harness.plan.aim_spec import AimSpec
+from harness.plan.columns_spec import ColumnsSpec
 from harness.plan.embedding_spec import EmbeddingTaskSpec, VectorSearchSpec
 from harness.plan.gate_spec import GateSpec
 from harness.plan.long_input_spec import LongInputsSpec
@@ -90,6 +91,11 @@ class TaskSpec(Strict):
         min_length=1,
         description="The examples: a name (datasets/NAME.yaml beside the spec or above it), a path to a "
         ".yaml, .jsonl, .csv or .parquet file relative to the spec, or hf:owner/name@revision.",
+    )
+    columns: ColumnsSpec | None = Field(
+        default=None,
+        description="Which column is what, for rows of a path, a hub or Python; a data set definition says "
+        "it itself.",
     )
     prompt: Prompts = Field(
         description=f"The prompt, or prompts by variant name, which are then searched. {PROMPT_TEXT}"

@@ -21,6 +21,7 @@ from harness.records import JsonValue
 CONVERSION = 1
 # The csv module stops at 128 KiB a cell; documents are longer.
 LONGEST_CELL = 1 << 28
+OTHER_SEPARATORS = (";", "\t", "|")
 
 NumberedRow: TypeAlias = tuple[int, dict[str, JsonValue]]
 
@@ -78,6 +79,10 @@ def _numbered(stream: Iterable[str], shown: str) -> Iterator[NumberedRow]:
 
 
 def _header(cells: list[str], shown: str, line: int) -> list[str]:
+    other = next((mark for mark in OTHER_SEPARATORS if len(cells) == 1 and mark in cells[0]), None)
+    if other is not None:
+        message = f"has one column, {cells[0]!r}: it is separated by {other!r}, expected commas"
+        raise DataError([Problem(shown, line, "", f"{message}; save it with commas, or as JSON Lines")])
     for place, name in enumerate(cells):
         if not name.strip() or name in cells[:place]:
             fault = f"names column {place + 1} {name!r}, which is empty or used twice"

@@ -7,9 +7,10 @@ nothing; what a scorer can judge is asked of the scorer itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.fingerprint import canonical
-from harness.plan.columns import Row
+from harness.plan.columns import Fault, Row, no_target
 from harness.records import JsonValue, Sample
 from harness.scores.answer import Scorer
 from harness.scores.combined import judges_in, part_fault
@@ -28,12 +29,12 @@ class TargetCheck:
 
     def __init__(self, scorers: Sequence[Scorer | Judge]) -> None:
         self._scorers = tuple(scorers)
-        self._known: dict[tuple[bool, str], str | None] = {}
+        self._known: dict[tuple[bool, str], str | Fault | None] = {}
 
-    def row(self, row: Row) -> str | None:
+    def row(self, row: Row) -> str | Fault | None:
         """Why the target of this row cannot be judged; `None` when every scorer can."""
         # A judge looks at the inputs as well, so that a target alone tells nothing about its row.
-        if any(judges_in(scorer) for scorer in self._scorers):
+        if row.target is None or any(judges_in(scorer) for scorer in self._scorers):
             return self._fault(row)
         key = _key(row.target)
         if key in self._known:
@@ -43,13 +44,20 @@ class TargetCheck:
             self._known[key] = fault
         return fault
 
-    def _fault(self, row: Row) -> str | None:
+    def _fault(self, row: Row) -> str | Fault | None:
         sample = sample_of(row)
         for scorer in self._scorers:
             fault = part_fault(scorer, sample)
+            if fault is not None and row.target is None and _about_target(scorer, sample, fault):
+                return no_target(row, f"scorer {scorer.name!r}")
             if fault is not None:
                 return f"{fault}; correct the row, or scorer {scorer.name!r}"
         return None
+
+
+def _about_target(scorer: Scorer | Judge, sample: Sample, fault: str) -> bool:
+    """Whether this fault of a sample without target would be another one with a target."""
+    return part_fault(scorer, replace(sample, target="x")) != fault
 
 
 def sample_of(row: Row) -> Sample:

@@ -7,14 +7,14 @@ become one that is made of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 from harness.catalogue.models import Catalogue, Model
-from harness.errors import DataError, UsageError
-from harness.plan.columns import Row
+from harness.errors import DataError, Problem, UsageError
+from harness.plan.columns import COLUMNS, Fault, Row
 from harness.plan.data_source import find_rows
 from harness.plan.embedding import Embedding
 from harness.plan.embedding_spec import EmbeddingTaskSpec
@@ -23,7 +23,8 @@ from harness.plan.judging import Panel, find_panel
 from harness.plan.lengths import LengthCheck, longest_prompts
 from harness.plan.long_inputs import LongInputs, LongInputsCheck, find_long_inputs
 from harness.plan.problems import Problems
-from harness.plan.rows import LISTED_PROBLEMS, RowCheck, Rows, Selection, open_rows
+from harness.plan.row_faults import LISTED_PROBLEMS, EveryRowError
+from harness.plan.rows import RowCheck, Rows, Selection, open_rows
 from harness.plan.scoring import MetricCheck, find_scorers
 from harness.plan.shots import Shots, shot_variants
 from harness.plan.spec import SearchSpec, TaskSpec, task_weight
@@ -139,14 +140,16 @@ class TaskDraft:
         metric: MetricCheck,
         models: Mapping[str, Model],
         least: int,
-    ) -> Callable[[Row], str | None]:
+    ) -> RowCheck:
         targets = TargetCheck(self.scorers)
         longest = longest_prompts(models, least, self.spec.max_input_tokens)
         lengths = self.lengths = LengthCheck(self.prompts, list(models.values()), longest, self.long)
 
-        def fault(row: Row) -> str | None:
+        def fault(row: Row) -> str | Fault | None:
             inputs = row.inputs
             of_inputs = check.row(inputs) or long.row(inputs) or lengths.row(inputs)
+            for piece in long.parts(inputs) if of_inputs is None else ():
+                of_inputs = of_inputs or check.row(piece)
             return of_inputs or targets.row(row) or metric.row(row)
 
         return fault
@@ -167,14 +170,28 @@ def read_rows(
     """
     selection = replace(selection, limit=spec.limit, stratify=spec.stratify)
     try:
-        return open_rows(find_rows(spec.dataset, *find), selection, fault)
+        return open_rows(find_rows(spec.dataset, *find, spec.columns), selection, fault)
     except UsageError as error:
         problems.add(("task", "dataset"), str(error))
+    except EveryRowError as error:
+        _note_every_row(error, spec, problems)
     except DataError as error:
         problems.extend(error.problems)
     finally:
         problems.extend(check.finish())
     return None
+
+
+def _note_every_row(error: EveryRowError, spec: TaskSpec | EmbeddingTaskSpec, problems: Problems) -> None:
+    """Note once what is wrong with all rows, where it is to be mended."""
+    fault, place = error.fault, error.columns_at
+    message = f"fits none of the {error.count} rows of {error.problems[0].file}: each {fault.message}"
+    if fault.spec == COLUMNS and place is not None:
+        problems.extend([Problem(*place, "columns", message)])
+    elif fault.spec and (fault.spec != COLUMNS or spec.columns is not None):
+        problems.add(fault.spec, message)
+    else:
+        problems.extend(error.problems)
 
 
 def vector_task(

@@ -6,8 +6,9 @@ arguments and their types. It knows no scorer by name.
 
 from __future__ import annotations
 
+import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -26,6 +27,14 @@ WORDS: Mapping[object, str] = {
 }
 
 
+# What a list of a spec becomes, by how the type of a field is written.
+LISTS: Mapping[object, Callable[[tuple[object, ...]], object]] = {
+    tuple: tuple,
+    Sequence: tuple,
+    list: list,
+    set: set,
+    frozenset: frozenset,
+}
 Makers: TypeAlias = Mapping[object, Callable[[JsonValue], object]]
 NO_MAKERS: Makers = {}
 REQUIRED = "required"
@@ -39,7 +48,7 @@ def build(kind: str, cls: type[T], arguments: Mapping[str, JsonValue], makers: M
     ill-typed argument, and passes on the one that the class raises for a value it cannot use.
     """
     accepted = {field.name: field for field in _arguments(cls)}
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     hint = f" ({kind} accepts: {describe(cls)})"
     for name in arguments:
         if name not in accepted:
@@ -72,12 +81,28 @@ def describe(cls: type) -> str:
 
 def described(cls: type) -> list[tuple[str, str, str]]:
     """Name, type in words and default of each accepted argument; the default is empty where there is none."""
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     return [(field.name, _words(hints[field.name]), _default(field)) for field in _arguments(cls)]
 
 
 def _arguments(cls: type) -> list[Field[Any]]:
     return [field for field in fields(cls) if field.init]
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    """The types of its fields; `Any` for one that is named under `if TYPE_CHECKING:` alone."""
+    try:
+        return get_type_hints(cls)
+    except NameError:
+        return {field.name: _hint(cls, field.type) for field in fields(cls)}
+
+
+def _hint(cls: type, written: Any) -> Any:
+    holder = types.SimpleNamespace(__annotations__={"it": written})
+    try:
+        return get_type_hints(holder, globalns=vars(sys.modules[cls.__module__]))["it"]
+    except NameError:
+        return Any
 
 
 def _required(field: Field[Any]) -> bool:
@@ -105,21 +130,22 @@ def _fitted(value: JsonValue, hint: Any, makers: Makers) -> tuple[bool, object]:
         return next((result for result in tried if result[0]), (False, None))
     if origin is Literal:
         return any(value == option and type(value) is type(option) for option in get_args(hint)), value
-    if origin is tuple:
-        return _fitted_list(value, get_args(hint)[0], makers)
-    if origin is not None and issubclass(origin, Mapping):
+    if origin in LISTS:
+        fits, parts = _fitted_list(value, get_args(hint)[0], makers)
+        return fits, LISTS[origin](parts) if fits else None
+    if isinstance(origin, type) and issubclass(origin, Mapping):
         return _fitted_mapping(value, get_args(hint)[1], makers)
-    if hint is Any:
-        return True, value
+    if hint is Any or not isinstance(hint, type):
+        return True, value  # Any, and what cannot be checked
     # To Python, true is a whole number; to whoever writes a spec it is not.
     if isinstance(value, bool) and hint in (int, float):
         return False, None
     return isinstance(value, int | float if hint is float else hint), value
 
 
-def _fitted_list(value: JsonValue, hint: Any, makers: Makers) -> tuple[bool, object]:
+def _fitted_list(value: JsonValue, hint: Any, makers: Makers) -> tuple[bool, tuple[object, ...]]:
     if not isinstance(value, list):
-        return False, None
+        return False, ()
     parts = [_fitted(part, hint, makers) for part in value]
     return all(fits for fits, _ in parts), tuple(part for _, part in parts)
 
@@ -140,8 +166,8 @@ def _words(hint: Any) -> str:
         return " or ".join(_words(option) for option in get_args(hint))
     if origin is Literal:
         return " or ".join(repr(option) for option in get_args(hint))
-    if origin is tuple:
+    if origin in LISTS:
         return f"list of ({_words(get_args(hint)[0])})"
-    if origin is not None and issubclass(origin, Mapping):
+    if isinstance(origin, type) and issubclass(origin, Mapping):
         return f"mapping of text to ({_words(get_args(hint)[1])})"
     return WORDS.get(hint, getattr(hint, "__name__", str(hint)).lower())

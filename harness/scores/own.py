@@ -21,8 +21,8 @@ from typing import Any, cast
 
 from harness.errors import UsageError
 from harness.fingerprint import fingerprint
-from harness.records import JsonValue, Score
-from harness.scores.answer import Answer, AnyScorer, judged
+from harness.records import JsonValue, Sample, Score
+from harness.scores.answer import Answer, AnyScorer, ChecksSamples, judged, target_texts
 from harness.scores.arguments import Makers, build, first_argument
 
 # What stands in a spec for an object that was handed over in Python.
@@ -43,17 +43,31 @@ class Permission:
 class Own:
     """A scorer of a user's own. judge: what gives a truth value, a number from 0 to 1, or a `Score`.
 
+    checks: what says by itself which samples it can judge, and how it names targets. `None`: every sample is
+    judged, for a target need not have the form of an answer, which such a scorer may read as it likes.
     code: fingerprint of the module it was loaded from; empty where its form has one.
     """
 
     judge: Callable[[Answer], object]
     name: str
     version: int = 1
+    checks: ChecksSamples | None = None
     code: str = ""
 
     def score(self, answer: Answer) -> Score:
         """The judgement, under the name and version of the scorer; unscored when there is none."""
         return _guarded(self, answer, lambda: self.judge(answer))
+
+    def fault(self, sample: Sample) -> str | None:
+        """Why no answer to this sample could be judged, if `checks` says so."""
+        return None if self.checks is None else self.checks.fault(sample)
+
+    def target_label(self, sample: Sample) -> str | None:
+        """The label that it reads from the target, given as an answer; `None` for none."""
+        if self.checks is not None:
+            return self.checks.target_label(sample)
+        texts = target_texts(sample.target)
+        return self.score(Answer(sample=sample, text=texts[0])).label if texts else None
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,7 @@ def named(path: str, given: JsonValue | Mapping[str, JsonValue], makers: Makers)
         try:
             module = importlib.import_module(module_name)
             found = getattr(module, attribute)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(
                 f"scorer {path!r} cannot be loaded: {type(error).__name__}: {error}; expected module:name of "
                 "something that Python can import from here"
@@ -98,7 +112,16 @@ def named(path: str, given: JsonValue | Mapping[str, JsonValue], makers: Makers)
         arguments = cast("Mapping[str, JsonValue]", given)
     else:
         arguments = {} if given is None else {first_argument(found): given}
-    return _coded(wrapped(build(f"scorer {path!r}", cast("type[object]", found), arguments, makers)), module)
+    try:
+        made = build(f"scorer {path!r}", cast("type[object]", found), arguments, makers)
+    except UsageError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"scorer {path!r} cannot be made with {arguments!r:.80}: {type(error).__name__}: {error}; "
+            "correct its arguments, or the class"
+        ) from error
+    return _coded(wrapped(made), module)
 
 
 def _coded(scorer: Own | OwnRepeats, module: ModuleType) -> Own | OwnRepeats:
@@ -111,18 +134,40 @@ def _coded(scorer: Own | OwnRepeats, module: ModuleType) -> Own | OwnRepeats:
 def wrapped(thing: object) -> Own | OwnRepeats:
     """The object as a scorer: a function of an answer, or an instance with `score` or `score_repeats`.
 
-    Its name is `name`, else that of the function; its version `version`, else 1. Raises UsageError for
-    anything else.
+    Its name is `name`, else that of the function; its version `version`, else 1. With `fault` and
+    `target_label` it says itself what it can judge, see `ChecksSamples`. Raises UsageError for anything else.
     """
-    name, version = name_of(thing), int(getattr(thing, "version", 1))
-    for method, kind in (("score", Own), ("score_repeats", OwnRepeats)):
-        if callable(getattr(thing, method, None)):
-            return kind(cast("Any", thing).__getattribute__(method), name, version)
+    name, version = name_of(thing), getattr(thing, "version", 1)
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise UsageError(f"scorer {name!r} has the version {version!r}; expected a whole number, as in 2")
+    checks = thing if isinstance(thing, ChecksSamples) else None
+    for method in ("score", "score_repeats"):
+        judge = getattr(thing, method, None)
+        if callable(judge):
+            _require_one_argument(judge, f"{name}.{method}")
+            return (
+                Own(judge, name, version, checks) if method == "score" else OwnRepeats(judge, name, version)
+            )
     if not callable(thing):
         raise UsageError(
             f"{thing!r:.80} is no scorer; expected a function of an answer, or an object with `score`"
         )
-    return Own(cast("Callable[[Answer], object]", thing), name, version)
+    _require_one_argument(thing, name)
+    return Own(thing, name, version, checks)
+
+
+def _require_one_argument(judge: Callable[..., object], name: str) -> None:
+    try:
+        signature = inspect.signature(judge)
+    except (TypeError, ValueError):
+        return  # of code that is not Python's
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        raise UsageError(
+            f"scorer {name!r} is {name}{signature}, expected one argument, the answer: its `text`, and "
+            "`sample` with `inputs`, `target` and `metadata`"
+        ) from error
 
 
 def is_own(thing: object) -> bool:
@@ -167,7 +212,7 @@ def _checksum(thing: object) -> str | None:
 def _guarded(scorer: AnyScorer, answer: Answer, judge: Callable[[], object]) -> Score:
     try:
         found = judge()
-    except Exception as error:  # noqa: BLE001 - somebody else's code may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody else's code may raise anything
         reason = f"it raised {type(error).__name__}: {error}"[:LONGEST_REASON]
         return judged(scorer, answer, None, reason=reason)
     known = found if isinstance(found, Score) else judged(scorer, answer, _number(found))

@@ -21,6 +21,7 @@ from harness.scores.combined import may_be_silent
 from harness.scores.metrics import Metric, passes
 from harness.stats.bounds import mean_bounds, percentile_bounds, share_bounds, two_sided
 from harness.trials.board import Board, Part
+from harness.trials.duel import checkpoints
 from harness.trials.quality import Measured, measure
 from harness.trials.variety import Variety
 from harness.trials.vector_quality import Whole, cache_figures, values_of, whole_of
@@ -264,7 +265,18 @@ class Arm:
             queue_p95_s=queue_p95,
             endings=dict(self.endings.most_common()),
             by_task=self.measure().by_task,
+            course={} if level is None else self._course(),
         )
+
+    def _course(self) -> dict[int, float]:
+        """The quality after the samples at which races look, as far as there were more."""
+        if self.board.of_the_whole or len(self.board.parts) > 1:
+            return {}
+        values = self.quality_values()
+        known = np.cumsum(~np.isnan(values))
+        sums = np.cumsum(np.nan_to_num(values))
+        marks = [mark for mark in checkpoints(len(values))[:-1] if mark < self.samples() and known[mark - 1]]
+        return {mark: float(sums[mark - 1] / known[mark - 1]) for mark in marks}
 
     def _truncates(self) -> bool:
         return any(

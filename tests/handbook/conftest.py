@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from ruamel.yaml import YAML
+from traitlets.config import Config
 
 from handbook.blocks import Block
 from harness.errors import HarnessError
@@ -121,12 +123,20 @@ class Reader:
             with warnings.catch_warnings():
                 warnings.simplefilter("default")  # as for a reader
                 exec(code, self.space)
+        elif block.language == "ipython":
+            self.cell(block.text)
         elif block.language == "yaml":
             self.plan(block)
         elif block.language == "json":
             assert all(json.loads(line) for line in block.text.splitlines())
         else:
             self.expect(block.text)
+
+    def cell(self, text: str) -> None:
+        """In a notebook: lines, or a whole cell, that begin with the signs of magics."""
+        shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+        shell.user_ns.update(self.space)
+        shell.run_cell(text).raise_error()
 
     def keep(self, block: Block, excepted: Callable[[str], bool]) -> None:
         """Write the file that a block is.

@@ -1,27 +1,53 @@
-"""Cards, plain text and the progress bar."""
+"""Cards and plain text: what a notebook keeps of a run, and what a terminal shows."""
 
 from __future__ import annotations
 
-import io
+from html.parser import HTMLParser
 
-from harness.findings import Progress, Spend
-from harness.outputs import display
+import pytest
+
+from harness.outputs import display, plan_words
+from harness.plan.estimate import estimate_plan
+from harness.plan.planner import make_plan
+from harness.testing.finished import a_finished_run
+from harness.testing.naughty import naughty_texts
+from harness.testing.simulator import simulated_experiment
 
 HOSTILE = "<script>alert(1)</script>"
+MOST_BYTES = 100_000
+# What a card is made of; a host that strips styles and pictures still has tables, lists and bold text.
+OURS = {
+    *("div", "strong", "ul", "li", "table", "caption", "thead", "tbody", "tr", "th", "td"),
+    *("details", "summary", "svg", "line", "circle"),
+}
 
 
-def progress(make, done, **fields):
-    """A snapshot after this many calls."""
-    given = {
-        "run": "r1",
-        "phase": "search",
-        "trials": make.record().trials,
-        "done": done,
-        "planned": 100,
-        "spend": Spend(usd=0.5, cap_usd=5.0),
-        "elapsed_s": 3.0,
+class Elements(HTMLParser):
+    """The names of all elements of a page, and of their attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes.update(name for name, _ in attrs)
+
+
+@pytest.fixture(scope="module")
+def cards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Each card of a search of 200 trials whose models, prompts and notes attackers named."""
+    run = a_finished_run(trials=200, hostile=naughty_texts())
+    choice = run.record.recommendation
+    experiment = simulated_experiment(tmp_path_factory.mktemp("plan"), description=HOSTILE)
+    plan = make_plan(experiment.spec)
+    return {
+        "run": display.card(run.record),
+        "choice": display.choice_card(choice),
+        "plan": plan_words.card(plan_words.plan_data(plan, estimate_plan(plan))),
     }
-    return Progress(**(given | fields))
 
 
 def test_card_shows_verdict_settings_and_best_trials(make):
@@ -72,49 +98,38 @@ def test_plain_text_says_the_same(make):
     assert "<" not in text
 
 
-def test_progress_bar_follows_the_snapshots(make):
-    """Calls done and planned, the best quality with its interval, and the money against the cap."""
-    stream = io.StringIO()
-    bar = display.NotebookProgress(stream=stream)
-    bar(progress(make, 10))
-    bar(progress(make, 130, planned=120, phase="confirm", note="resumed"))
-    bar.close()
-    last = stream.getvalue()
-    assert "confirm" in last
-    assert "130/130" in last
-    assert "best 0.87 [0.82, 0.91], n=196 (trial 2)" in last
-    assert "$0.50 of $5.00" in last
+@pytest.mark.parametrize("kind", ["run", "choice", "plan"])
+def test_cards_hold_nothing_but_text_in_our_own_elements(cards, kind):
+    """Whatever models and users wrote: no script, no handler, no address, and colours of the host."""
+    found = Elements(cards[kind])
+    assert found.tags <= OURS
+    assert not {
+        name for name in found.attributes if name.startswith("on") or name in ("src", "href", "class")
+    }
+    assert "<style" not in cards[kind]
 
 
-def test_progress_bar_follows_judges_that_are_measured(make):
-    """Verdicts of how many, and money: there is no trial yet."""
-    stream = io.StringIO()
-    bar = display.NotebookProgress(stream=stream)
-    bar(progress(make, 20, planned=40, phase="judges", trials=()))
-    bar.close()
-    last = stream.getvalue()
-    assert "judges" in last
-    assert "20/40" in last
-    assert "$0.50 of $5.00" in last
-    assert "trial" not in last
+@pytest.mark.parametrize("kind", ["run", "choice", "plan"])
+def test_cards_of_a_large_search_are_small(cards, kind):
+    """A notebook keeps every output for ever."""
+    assert len(cards[kind].encode()) < MOST_BYTES
 
 
-def test_progress_bar_of_an_evaluation_shows_its_quality(make):
-    """There is one set of settings: neither a number of trials nor a best one."""
-    stream = io.StringIO()
-    bar = display.NotebookProgress(stream=stream)
-    bar(progress(make, 40, phase="eval", trials=(make.trial(0),)))
-    bar.close()
-    last = stream.getvalue()
-    assert "eval" in last
-    assert "0.84 [0.76, 0.90], n=84, $0.50 of $5.00" in last
-    assert "trial" not in last
+def test_the_best_trials_have_their_intervals_drawn(make):
+    """Each with its place on one scale, so that a look tells which overlap."""
+    assert display.card(make.record()).count("<svg") == 4
 
 
-def test_closing_twice_or_early_is_harmless(make):
-    """A run that ends before its first snapshot leaves no bar and no error."""
-    bar = display.NotebookProgress(stream=io.StringIO())
-    bar.close()
-    bar(progress(make, 1, trials=()))
-    bar.close()
-    bar.close()
+def test_a_choice_alone_has_a_card_and_a_text(make):
+    """As another policy makes it: what to ship, why, and by which policy."""
+    choice = make.recommendation(policy="best")
+    for shown in (display.choice_card(choice), display.choice_text(choice)):
+        assert "Ship openai/gpt-4.1-mini" in shown
+        assert "the cheapest of two that cannot be told apart" in shown
+        assert "Policy: best" in shown
+
+
+def test_a_plan_says_in_a_sentence_what_it_takes(cards):
+    """How much is tried on how many samples, and the bill as an interval."""
+    assert "20 sets of settings at most on 200 samples:" in cards["plan"]
+    assert "nothing is spent yet" in cards["plan"]

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from harness.findings import Paid, Spend, Trial, TrialState
-from harness.outputs.mlflow_pages import LONGEST_TAG, Page, sweep_page, trial_pages
+from harness.outputs.mlflow_pages import LONGEST_TAG, Page, sweep_page, trial_pages, with_comparisons
 
 Make: TypeAlias = Any  # the builders of conftest.py, whose keywords are the fields of the records
 
@@ -28,6 +28,64 @@ def test_only_settings_that_are_sent_are_parameters(make: Make) -> None:
         "stop": '["END","."]',
         "top_k": "40",
     }
+
+
+def test_every_trial_has_the_same_parameters(make: Make) -> None:
+    """A setting that one trial sends and another does not is a column with a value for both."""
+    plain = make.trial(0, settings=make.settings(temperature=None))
+    warm = make.trial(1, settings=make.settings(top_p=0.9))
+    pages = list(trial_pages(make.record(trials=(plain, warm), finalists=()), "parent"))
+    assert [page.params["temperature"] for page in pages] == ["not sent", "0.2"]
+    assert [page.params["top_p"] for page in pages] == ["not sent", "0.9"]
+    (page,) = trial_pages(make.record(trials=(plain,), finalists=(), setting_names=("top_p",)), "parent")
+    assert page.params["top_p"] == "not sent"
+
+
+def test_names_and_numbers_sort_as_text(make: Make) -> None:
+    """MLflow sorts names and tags as text: trial 10 comes after trial 2."""
+    trials = tuple(make.trial(number) for number in (2, 10, 300))
+    pages = list(trial_pages(make.record(trials=trials, finalists=()), "parent"))
+    assert [page.name for page in pages] == sorted(page.name for page in pages)
+    assert [page.identity["trial_number"] for page in pages] == ["0002", "0010", "0300"]
+
+
+def test_the_race_is_a_curve_of_quality(make: Make) -> None:
+    """Quality has a step for each look of the race, and its last one is what it ends with."""
+    page = page_of(make, make.trial(0, samples=40, course={8: 0.5, 16: 0.75}))
+    curve = [(point.step, point.value) for point in page.points if point.name == "quality"]
+    assert curve == [(8, 0.5), (16, 0.75), (40, 0.84)]
+    assert page.metrics["quality"] == 0.84
+
+
+def test_a_comparison_has_mlflows_own_keys(make: Make) -> None:
+    """The recommended trial is compared with each finalist under the keys of MLflow's comparisons."""
+    record = make.record()
+    page = list(trial_pages(record, "parent"))[2]
+    ids = {"0003": "0123456789abcdef"}
+    compared = with_comparisons(page, record.recommendation, record.metric, ids)
+    metrics = {name: v for name, v in compared.metrics.items() if name not in page.metrics}
+    prefix = "compare/01234567/accuracy"
+    assert metrics == {
+        f"{prefix}/diff": 0.01,
+        f"{prefix}/ci_low": -0.02,
+        f"{prefix}/ci_high": 0.04,
+        f"{prefix}/n_paired": 84.0,
+    }
+
+
+def test_the_description_says_what_is_recommended(make: Make) -> None:
+    """Whoever opens the run in MLflow reads the choice and its reason first."""
+    note = sweep_page(make.record(), {}).tags["mlflow.note.content"]
+    question, choice, reason = note.split("\n\n")[:3]
+    assert question == "Which settings label support tickets well enough?"
+    assert choice.startswith("**Recommended:** openai/gpt-4.1-mini, prompt plain")
+    assert "On fresh samples: 0.84 [0.76, 0.90], n=84" in reason
+    assert "Trial 2 is the cheapest" in reason
+
+
+def test_a_run_under_way_has_no_figures(make: Make) -> None:
+    """MLflow keeps every value for ever, and what was spent so far is no result."""
+    assert sweep_page(make.record(state="running", recommendation=None), {}).points == ()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import os
 import shutil
 import socket
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +17,10 @@ import pytest
 
 from harness.errors import ProviderError
 from harness.findings import RunRecord
+from harness.outputs.frames import write_scores
 from harness.outputs.mlflow_pages import LONGEST_PARAM
-from harness.outputs.tracking import ENVIRONMENT, OWN_STORE, TrackedRun, log_run, prepare_environment
+from harness.outputs.mlflow_store import ENVIRONMENT, OWN_STORE, prepare_environment
+from harness.outputs.tracking import Parcel, PromptText, TrackedRun, log_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,20 +29,6 @@ if TYPE_CHECKING:
 Log: TypeAlias = Callable[..., TrackedRun]
 Make: TypeAlias = Any  # the builders of conftest.py, whose keywords are the fields of the records
 SPEC = "experiment: ticket-triage\n"
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with MLflow's tables and nothing in them: making it takes seconds, copying it none."""
-    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        for name, value in ENVIRONMENT.items():
-            patch.setenv(name, value)
-        warnings.simplefilter("ignore")
-        from mlflow import MlflowClient
-
-        MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
-    return path
 
 
 @pytest.fixture(autouse=True)
@@ -53,11 +40,11 @@ def quiet_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mlflow_tables: Path) -> Path:
     """A working folder whose own store has its tables already."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / OWN_STORE).parent.mkdir()
-    shutil.copy(empty_store, OWN_STORE)
+    shutil.copy(mlflow_tables, OWN_STORE)
     return tmp_path
 
 
@@ -69,11 +56,16 @@ def log(home: Path) -> Log:
         record: RunRecord,
         rows_file: Path | None = None,
         artifacts: Sequence[Path] = (),
-        data_file: str | None = None,
     ) -> TrackedRun:
-        return log_run(record, rows_file, artifacts, tracking_uri=None, spec_text=SPEC, data_file=data_file)
+        files = (*artifacts, *(() if rows_file is None else (rows_file,)))
+        return log_run(Parcel(record=record, spec_text=SPEC, files=files))
 
     return call
+
+
+def with_file(record: RunRecord, file: str) -> RunRecord:
+    """The record of a run whose rows were read from here."""
+    return replace(record, data=replace(record.data, file=file))
 
 
 def client_of(tracked: TrackedRun) -> MlflowClient:
@@ -107,7 +99,7 @@ def test_one_parent_and_one_child_a_trial(log: Log, make: Make) -> None:
     assert len(all_runs(tracked)) == 5
     assert parent_of(tracked).info.run_name == "r1"
     names = {number: run.info.run_name for number, run in children_of(tracked).items()}
-    assert names == {0: "trial 000", 1: "trial 001", 2: "trial 002", 3: "trial 003"}
+    assert names == {0: "trial 0000", 1: "trial 0001", 2: "trial 0002", 3: "trial 0003"}
     assert tracked.children == 4
     assert tracked.notes == ()
 
@@ -218,7 +210,7 @@ def test_files_are_artifacts_of_the_parent(log: Log, make: Make, tmp_path: Path)
     (folder / "eliza.json").write_text("{}")
     report, scores = folder.parent / "report.html", folder.parent / "scores.parquet"
     report.write_text("<p>")
-    scores.write_bytes(b"PAR1")
+    write_scores([], scores)
     tracked = log(make.record(), scores, [report, folder])
     client = client_of(tracked)
     logged = {file.path for file in client.list_artifacts(tracked.run_id)}
@@ -240,14 +232,14 @@ def test_a_missing_file_is_told(log: Log, make: Make, tmp_path: Path) -> None:
         ("datasets/support-tickets.jsonl", "local", {"uri": "datasets/support-tickets.jsonl"}),
         ("https://u:p@example.org/rows.csv", "http", {"url": "https://***@example.org/rows.csv"}),
         ("hf:owner/name", "hugging_face", {"path": "owner/name"}),
-        (None, "code", {"tags": {"mlflow.source.name": "harness"}}),
+        ("", "code", {"tags": {"mlflow.source.name": "harness"}}),
     ],
 )
 def test_the_data_set_is_an_input(
-    log: Log, make: Make, data_file: str | None, kind: str, source: dict[str, object]
+    log: Log, make: Make, data_file: str, kind: str, source: dict[str, object]
 ) -> None:
     """The parent run names its data set, by our fingerprint, and where the rows came from."""
-    (given,) = parent_of(log(make.record(), data_file=data_file)).inputs.dataset_inputs
+    (given,) = parent_of(log(with_file(make.record(), data_file))).inputs.dataset_inputs
     assert given.dataset.name == "support-tickets"
     assert given.dataset.digest == "d" * 36
     assert given.dataset.source_type == kind
@@ -260,8 +252,69 @@ def test_mlflow_reads_the_data_source_back(log: Log, make: Make) -> None:
     """A source that we describe is one that MLflow can open."""
     import mlflow.data
 
-    (given,) = parent_of(log(make.record(), data_file="hf:owner/name")).inputs.dataset_inputs
+    (given,) = parent_of(log(with_file(make.record(), "hf:owner/name"))).inputs.dataset_inputs
     assert mlflow.data.get_source(given).path == "owner/name"
+
+
+def test_a_finalist_has_its_samples_as_a_table(log: Log, make: Make, tmp_path: Path) -> None:
+    """MLflow's pages show the answers of a finalist, one line a score, and those of nobody else."""
+    rows = [make.row(trial=number, split="confirm", sample_id=f"s{number}") for number in (0, 2)]
+    tracked = log(make.record(), write_scores(rows, tmp_path / "scores.parquet"))
+    child, client = children_of(tracked)[2], client_of(tracked)
+    table = json.loads(Path(client.download_artifacts(child.info.run_id, "samples.json")).read_text())
+    assert table["columns"][:3] == ["sample_id", "repeat", "text"]
+    assert [line[:3] for line in table["data"]] == [["s2", 0, "bug"]]
+    assert json.loads(child.data.tags["mlflow.loggedArtifacts"]) == [
+        {"path": "samples.json", "type": "table"}
+    ]
+    assert client.list_artifacts(children_of(tracked)[1].info.run_id) == []
+
+
+def test_the_recommended_prompt_is_registered_with_its_settings(home: Path, make: Make) -> None:
+    """One version a recommendation: mirrored twice, and recommended again by another run, it stays one."""
+    config = {
+        "provider": "openai",
+        "model_name": "gpt-4.1-mini",
+        "temperature": 0.2,
+        "extra_params": {"x": 1},
+    }
+    prompts = (PromptText(name="ticket triage", template="Label: {{ text }}", config=config),)
+    parcels = [
+        Parcel(record=make.record(run=run), spec_text=SPEC, prompts=prompts) for run in ("r1", "r1", "r2")
+    ]
+    tracked = [log_run(parcel) for parcel in parcels]
+    client = client_of(tracked[0])
+    newest = client.get_prompt_version_by_alias("ticket-triage", "latest")
+    assert (newest.version, newest.template) == (1, "Label: {{ text }}")
+    assert newest.model_config == {
+        "provider": "openai",
+        "model_name": "gpt-4.1-mini",
+        "temperature": 0.2,
+        "x": 1,
+    }
+    linked = [json.loads(parent_of(one).data.tags["mlflow.linkedPrompts"]) for one in tracked]
+    assert linked == [[{"name": "ticket-triage", "version": "1"}]] * 3
+
+
+def test_a_prompt_that_the_registry_refuses_is_told(home: Path, make: Make) -> None:
+    """A name that a registered model has already stops nothing: the run is there, and the note says why."""
+    tracked = log_run(Parcel(record=make.record(), spec_text=SPEC))
+    client_of(tracked).create_registered_model("taken")
+    prompts = (PromptText(name="taken", template="Label", config={"model_name": "m"}),)
+    again = log_run(Parcel(record=make.record(), spec_text=SPEC, prompts=prompts))
+    assert again.run_id == tracked.run_id
+    assert "registry did not take the prompt 'taken'" in again.notes[0]
+
+
+def test_a_run_that_was_made_twice_is_one_again(log: Log, make: Make) -> None:
+    """An answer that was lost leaves a second run behind; the next mirror deletes what is too many."""
+    tracked = log(make.record())
+    client = client_of(tracked)
+    client.create_run(tracked.experiment_id, tags={"harness.run": "r1"})
+    tags = {"mlflow.parentRunId": tracked.run_id, "trial_number": "0002"}
+    client.create_run(tracked.experiment_id, tags=tags)
+    assert log(make.record()) == tracked
+    assert len(all_runs(tracked)) == 5
 
 
 def test_logging_again_changes_nothing(log: Log, make: Make) -> None:
@@ -347,7 +400,7 @@ def test_the_environment_names_the_store(home: Path, make: Make, monkeypatch: py
     """MLFLOW_TRACKING_URI is respected, and our own store is left alone."""
     shutil.copy(OWN_STORE, home / "team.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/team.db")
-    tracked = log_run(make.record(), None, (), tracking_uri=None, spec_text=SPEC)
+    tracked = log_run(Parcel(record=make.record(), spec_text=SPEC))
     assert tracked.tracking_uri.endswith("/team.db")
     assert len(all_runs(tracked)) == 5
     assert tracked.url is None
@@ -359,7 +412,7 @@ def test_an_argument_goes_before_the_environment(
     """The address that is given wins."""
     shutil.copy(OWN_STORE, home / "mine.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/team.db")
-    tracked = log_run(make.record(), None, (), tracking_uri=f"sqlite:///{home}/mine.db", spec_text=SPEC)
+    tracked = log_run(Parcel(record=make.record(), spec_text=SPEC), tracking_uri=f"sqlite:///{home}/mine.db")
     assert tracked.tracking_uri.endswith("/mine.db")
 
 
@@ -372,8 +425,8 @@ def test_a_server_that_is_down_is_told_with_the_next_step(
         closed.bind(("127.0.0.1", 0))
         uri = f"http://user:secret@127.0.0.1:{closed.getsockname()[1]}"
         with pytest.raises(ProviderError) as error:
-            log_run(make.record(), None, (), tracking_uri=uri, spec_text=SPEC)
-    assert "harness report r1 --mlflow" in str(error.value)
+            log_run(Parcel(record=make.record(), spec_text=SPEC), tracking_uri=uri)
+    assert "harness mlflow sync" in str(error.value)
     assert "the results are safe" in str(error.value)
     assert "127.0.0.1" in str(error.value)
     assert "secret" not in str(error.value)

@@ -40,8 +40,8 @@ def test_each_duplicate_key_is_told_with_the_line_of_the_first(project):
         ('{"id": "a", "text": "x", "target": "bug"}\nnope\n', 2, "is not JSON"),
         ('{"id": "a", "text": "x", "target": "bug"}\n[1]\n', 2, "a list, not an object"),
         ('{"id": "a", "text": "x", "target": "bug"}\n\n{"text": "x", "target": "bug"}\n', 3, "has no 'id'"),
-        ('{"id": "a", "text": "x"}\n', 1, "has no 'target'"),
-        ('{"id": "a", "text": "x", "target": null}\n', 1, "empty target"),
+        ('{"id": "a", "text": "x"}\n', 1, "has no target, which scorer 'choice' needs"),
+        ('{"id": "a", "text": "x", "target": null}\n', 1, "has no target, which"),
         ('{"id": "a", "text": "x", "target": NaN}\n', 1, "NaN"),
         ('{"id": "a", "text": 1e999, "target": "bug"}\n', 1, "too large"),
         (
@@ -65,7 +65,7 @@ def test_rows_that_cannot_be_used_are_told_with_file_and_line(project, rows, lin
 
 def test_at_most_twenty_bad_rows_are_listed(project):
     """One systematic mistake does not fill the screen."""
-    project.write("tickets.jsonl", '{"id": "a"}\n' * 33)
+    project.write("tickets.jsonl", '{"id": "a", "text": "x"}\n' * 33)
     found = project.faults()
     assert [one.line for one in found] == [*range(1, 21), None]
     assert "and 13 more" in found[-1].message

@@ -47,6 +47,9 @@ def test_values_of_a_frame_become_plain_ones(tmp_path):
             "at": pd.to_datetime(["2026-03-01", None]),
             "mixed": pd.Series([np.int64(3), "x"], dtype="object"),
             "tags": [["x", "y"], []],
+            "took": pd.to_timedelta(["90s", None]),
+            "month": pd.PeriodIndex(["2026-03", "2026-04"], freq="M"),
+            "scores": [np.array([1, 2]), np.array([0.5])],
         }
     )
     assert written(tmp_path, frame) == [
@@ -58,8 +61,18 @@ def test_values_of_a_frame_become_plain_ones(tmp_path):
             "at": "2026-03-01T00:00:00",
             "mixed": 3,
             "tags": ["x", "y"],
+            "took": "0 days 00:01:30",
+            "month": "2026-03",
+            "scores": [1, 2],
         },
-        {"text": None, "n": None, "share": None, "flag": False, "at": None, "mixed": "x", "tags": []},
+        {
+            **dict.fromkeys(["text", "n", "share", "at", "took"]),
+            "flag": False,
+            "mixed": "x",
+            "tags": [],
+            "month": "2026-04",
+            "scores": [0.5],
+        },
     ]
 
 
@@ -76,6 +89,7 @@ def test_equal_rows_have_one_file(tmp_path):
     [
         (7, UsageError, "task.dataset is int"),
         (["text"], UsageError, "expected a mapping a row"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), UsageError, "several columns called 'a'"),
         ([{"text": b"x"}], DataError, "holds bytes in column 'text'"),
         ([{"text": object()}], DataError, "holds object in column 'text'"),
     ],
@@ -91,5 +105,27 @@ def test_faults_of_rows_are_told_as_those_of_a_file(tmp_path):
     """The second row of a list is line 2."""
     made = simulated_experiment(tmp_path / "e", n_samples=10)
     rows = [*made.rows[:1], {"text": "no target"}, *made.rows[2:]]
-    with pytest.raises(SpecError, match=r"rows-.*\.jsonl:2: has no 'id', 'target'"):
+    with pytest.raises(SpecError, match=r"task\.dataset:2: has no 'id'; its columns are 'text'"):
         make_plan({**made.spec, "task": {**made.spec["task"], "dataset": rows}}, cache=tmp_path)
+
+
+def test_columns_of_a_frame_are_named_in_the_task(tmp_path):
+    """Without a definition file: target, and metadata to slice by."""
+    made = simulated_experiment(tmp_path / "e", n_samples=40)
+    frame = pd.DataFrame(made.rows).rename(columns={"target": "label"})
+    frame["lang"] = ["de", "en"] * 20
+    task = {**made.spec["task"], "dataset": frame, "slices": ["lang"]}
+    with pytest.raises(SpecError, match=r"slices\[0\].*under `columns.metadata`"):
+        make_plan({**made.spec, "task": {**task, "columns": {"target": "label"}}}, cache=tmp_path / "c")
+    columns = {"target": "label", "metadata": ["lang"]}
+    rows = make_plan({**made.spec, "task": {**task, "columns": columns}}, cache=tmp_path / "c").task.rows
+    sample = rows.sample(rows.ids("all")[0])
+    assert sample.target in set(frame["label"])
+    assert set(sample.metadata) == {"lang"}
+
+
+def test_a_split_of_the_hugging_face_library_is_a_list_of_rows(tmp_path):
+    """As it comes from `load_dataset`."""
+    datasets = pytest.importorskip("datasets")
+    rows = [{"text": "a", "target": "b"}, {"text": "c", "target": "d"}]
+    assert written(tmp_path, datasets.Dataset.from_list(rows)) == rows

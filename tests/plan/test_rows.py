@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from harness.errors import DataError
 from harness.plan.columns import Columns
+from harness.plan.row_faults import EveryRowError
 from harness.plan.rows import RowSource, Selection, open_rows
 
 IDS = st.lists(
@@ -212,9 +213,17 @@ def test_rows_without_groups_are_split_as_before_there_were_any(tmp_path):
 
 
 def test_a_stratum_that_rows_do_not_have_is_told(tmp_path):
-    """With the line of each of them."""
-    with pytest.raises(DataError, match=r"rows\.jsonl:1: has no metadata 'tone', which task.stratify names"):
-        rows(tmp_path, records("abcdefgh"), stratify="tone")
+    """Once when it is all of them, else with the line of each."""
+    made = records("abcdefgh")
+    with pytest.raises(
+        EveryRowError, match=r"rows\.jsonl:1: has no metadata 'tone'.*so it is with all 8 rows"
+    ):
+        rows(tmp_path, made, stratify="tone")
+    for record in made[2:]:
+        record["metadata"] = {"tone": "dry"}
+    with pytest.raises(DataError) as caught:
+        rows(tmp_path, made, stratify="tone")
+    assert [one.line for one in caught.value.problems] == [1, 2]
 
 
 def test_a_seed_gives_a_permutation_of_its_own(tmp_path):

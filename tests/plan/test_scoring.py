@@ -136,9 +136,9 @@ def test_a_metric_and_slices_that_the_rows_cannot_serve_are_told(project, jsonl,
 
 
 def test_a_metric_over_labels_needs_a_scorer_that_reads_some(project):
-    """Each row says so, and what to do."""
+    """Once, with what to do."""
     found = project.faults((CHOICE, "scorers: [exact]"), ("metric: accuracy", "metric: macro_f1"))
-    assert "metric 'macro_f1' compares labels, and scorer 'exact' reads none" in found[0].message
+    assert "no label for metric 'macro_f1': scorer 'exact' reads none" in found[0].message
     assert (
         project.plan(("metric: accuracy", "metric: recall:bug"), (CHOICE, CHOICE)).task.metric == "recall:bug"
     )

@@ -100,7 +100,7 @@ def test_csv_cells_may_be_longer_than_the_module_allows(tmp_path):
 def test_rows_of_csv_are_named_by_their_own_lines(tmp_path):
     """Errors lead to the file that people edit, not to the converted one."""
     path = tmp_path / "a.csv"
-    path.write_text('id,text,target\na,"1\n2",x\na,3,y\nb,4\n')
+    path.write_text('id,text,target\na,"1\n2",x\na,3,y\na,4\n')
     with pytest.raises(DataError) as caught:
         opened(find_rows("a.csv", tmp_path, tmp_path / "cache"))
     assert [(one.file, one.line) for one in caught.value.problems] == [(str(path), 4), (str(path), 5)]
@@ -193,31 +193,61 @@ def test_a_hub_name_has_a_revision():
 
 @pytest.fixture
 def hub_folder(tmp_path, monkeypatch, jsonl, rows_of, library):
-    """The library reads a folder of this name before it asks the hub."""
+    """A data set in the hub's form, on this disk."""
     (tmp_path / "owner" / "name").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     jsonl(tmp_path / "owner/name/train.jsonl", rows_of(20))
     return tmp_path
 
 
-def test_hub_rows_are_kept_when_a_revision_pins_them(hub_folder, jsonl):
-    """A pinned data set is read once; one without a revision is asked for every time."""
+def test_a_folder_is_read_anew_every_time(hub_folder, jsonl):
+    """What it holds may change, as what a branch or a tag of the hub means."""
     cache = hub_folder / "cache"
-    pinned = find_rows("hf:owner/name@v1", hub_folder, cache)
-    loose = find_rows("hf:owner/name", hub_folder, cache)
-    assert opened(pinned).sample("t2").inputs == {"text": "ticket 2"}
-    assert pinned.source == "https://huggingface.co/datasets/owner/name"
+    first = find_rows("hf:./owner/name", hub_folder, cache)
+    assert opened(first).sample("t2").inputs == {"text": "ticket 2"}
+    assert first.source == ""
     jsonl(hub_folder / "owner/name/train.jsonl", [{"id": "new", "target": "x"}])
-    assert find_rows("hf:owner/name@v1", hub_folder, cache).sha256 == pinned.sha256
-    assert find_rows("hf:owner/name", hub_folder, cache).sha256 != loose.sha256
+    assert find_rows("hf:./owner/name", hub_folder, cache).sha256 != first.sha256
+
+
+def test_a_folder_is_named_from_where_it_is_written(hub_folder, monkeypatch):
+    """From the spec, or from the definition, wherever the command is given."""
+    (hub_folder / "sets").mkdir()
+    (hub_folder / "sets/d.yaml").write_text("hub: ../owner/name\n")
+    monkeypatch.chdir("/")
+    for name in ("hf:./owner/name", "sets/d.yaml"):
+        assert len(opened(find_rows(name, hub_folder, hub_folder / "cache"))) == 20
+    with pytest.raises(UsageError, match=r"names 'hf:\./owner/no', but there is no folder"):
+        find_rows("hf:./owner/no", hub_folder, hub_folder / "cache")
+
+
+def test_a_folder_does_not_pass_for_the_hubs_data_set(hub_folder):
+    """The library would read it without a word."""
+    with pytest.raises(UsageError, match=r"hf:owner/name: is also a folder.*write \./owner/name"):
+        find_rows("hf:owner/name", hub_folder, hub_folder / "cache")
+
+
+def test_a_name_that_is_none_is_told_with_its_place(hub_folder):
+    """In a definition, with the line of the key."""
+    with pytest.raises(UsageError, match="names 'hf:', expected owner/name@revision"):
+        find_rows("hf:", hub_folder, hub_folder / "cache")
+    (hub_folder / "d.yaml").write_text("source: x\nhub: a b\n")
+    with pytest.raises(DataError, match=r"d\.yaml:2: hub: names 'a b', expected owner/name@revision"):
+        find_rows("d.yaml", hub_folder, hub_folder / "cache")
+
+
+def test_only_a_commit_means_the_same_rows_for_ever():
+    """A branch or a tag may be moved."""
+    names = ["hf:o/n", "hf:o/n@main", "hf:o/n@v1", "hf:o/n@" + "1f" * 20]
+    assert [parse_hub_name(name).is_pinned for name in names] == [False, False, False, True]
 
 
 def test_a_hub_data_set_with_several_splits_needs_one_named(hub_folder, jsonl, rows_of):
     """The message lists them; a definition names one."""
     jsonl(hub_folder / "owner/name/test.jsonl", rows_of(8))
     with pytest.raises(DataError, match="has the splits train, test"):
-        list(hub_rows(parse_hub_name("owner/name")))
-    (hub_folder / "d.yaml").write_text("hub: owner/name\nsplit: test\nsource: elsewhere\nlicence: MIT\n")
+        list(hub_rows(parse_hub_name("./owner/name")))
+    (hub_folder / "d.yaml").write_text("hub: ./owner/name\nsplit: test\nsource: elsewhere\nlicence: MIT\n")
     source = find_rows("d.yaml", hub_folder, hub_folder / "cache")
     assert (source.name, source.source, source.licence) == ("d", "elsewhere", "MIT")
     assert len(opened(source)) == 8
@@ -225,7 +255,7 @@ def test_a_hub_data_set_with_several_splits_needs_one_named(hub_folder, jsonl, r
 
 def test_a_hub_data_set_out_of_reach_is_told(hub_folder):
     """Offline, the message says what can be done."""
-    with pytest.raises(DataError, match=r"hf:owner/other: cannot be read: .*without network"):
+    with pytest.raises(UsageError, match=r"hf:owner/other: cannot be read: .*without network"):
         find_rows("hf:owner/other", hub_folder, hub_folder / "cache")
 
 
@@ -311,3 +341,13 @@ def test_converted_files_are_plain_json_lines(tmp_path):
     """Each line carries its row and the line it came from."""
     path = write_rows([(7, {"id": "ä"})], tmp_path / "new", "name")
     assert json.loads(path.read_text()) == {"line": 7, "row": {"id": "ä"}}
+
+
+def test_a_table_with_other_separators_is_told_once(tmp_path):
+    """As Excel writes them in half of Europe."""
+    path = tmp_path / "a.csv"
+    path.write_text("id;text;target\n1;a;b\n2;c;d\n")
+    with pytest.raises(
+        DataError, match=r"a\.csv:1: has one column, 'id;text;target': .*';', expected commas"
+    ):
+        list(csv_rows(path, "a.csv"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from harness.plan import targets
 from harness.plan.columns import Row
 from harness.plan.targets import TargetCheck
+from harness.prompts import Prompt
 from harness.records import Score
+from harness.scores.own import wrapped
 from harness.scores.scorer import Answer, build_scorer, judged
 
 CHOICE = "choice: {labels: [billing, bug]}"
@@ -108,3 +111,93 @@ def test_free_texts_fill_no_memory():
     check.row(a_row("t3"))
     check.row(a_row(f"t{targets.MOST_REMEMBERED + 4}"))
     assert len(counting.asked) == targets.MOST_REMEMBERED + 6
+
+
+@pytest.mark.parametrize("form", ["json", {"length": 20}, "refusal", {"all": ["json", "complete"]}])
+def test_a_scorer_that_needs_no_target_takes_rows_without(project, jsonl, rows_of, form):
+    """What an answer is like says enough; the sample then has none."""
+    rows = [{"id": row["id"], "text": row["text"]} for row in rows_of(40)]
+    jsonl(project.folder / "tickets.jsonl", rows)
+    text = json.dumps(form)
+    found = project.plan((CHOICE, text), ("metric: accuracy", "metric: mean")).task.rows
+    assert found.sample("t1").target is None
+
+
+def test_a_scorer_that_needs_a_target_is_named_once(project, jsonl, rows_of):
+    """Not with every row: what is missing is one column."""
+    jsonl(project.folder / "tickets.jsonl", [{"id": row["id"], "text": row["text"]} for row in rows_of(40)])
+    (problem,) = project.faults((CHOICE, "exact"), ("metric: accuracy", "metric: mean"))
+    assert str(problem).startswith(
+        "tickets.jsonl:1: has no target, which scorer 'exact' needs: the column is missing or null; its "
+        "inputs are 'text'. Add it, or name another under `columns.target`"
+    )
+    assert problem.message.endswith("so it is with all 40 rows")
+
+
+def test_a_wrong_column_is_told_where_the_definition_names_it(project):
+    """With the line of the definition, once."""
+    project.write("datasets/tickets.yaml", "file: ../tickets.jsonl\n\ncolumns: {target: lable}\n")
+    (problem,) = project.faults(("tickets.jsonl", "tickets"))
+    assert (problem.file, problem.line, problem.key) == ("datasets/tickets.yaml", 3, "columns")
+    assert "fits none of the 40 rows" in problem.message
+    assert "has no 'lable'; its columns are 'id', 'text', 'target'" in problem.message
+
+
+def test_a_metric_that_the_scorer_gives_no_labels_for_is_told_once(project):
+    """At its line in the spec."""
+    (problem,) = project.faults((CHOICE, "exact"), ("metric: accuracy", "metric: macro_f1"))
+    assert (problem.file, problem.key) == ("triage.yaml", "task.metric")
+    assert "scorer 'exact' reads none from its target" in problem.message
+
+
+def test_columns_of_a_definition_are_not_said_twice(project):
+    """A task that names a definition leaves its columns to it."""
+    project.write("datasets/tickets.yaml", "file: ../tickets.jsonl\n")
+    (problem,) = project.faults(("dataset: tickets.jsonl", "dataset: tickets\n  columns: {target: text}"))
+    assert problem.key == "task.dataset"
+    assert "move task.columns there" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("prompt", "field", "value", "message"),
+    [
+        ("{{ text }}", "text", "", "the user message is empty for this row"),
+        ("About {{ tags[0] }}", "tags", [], "list object has no element 0"),
+        ("Half: {{ price / 2 }}", "price", "much", "the template fails on this row: TypeError"),
+    ],
+)
+def test_a_template_that_fails_on_one_row_is_told_with_the_row(
+    project, jsonl, rows_of, prompt, field, value, message
+):
+    """Whatever the row, for its answers would be paid before the failure."""
+    rows = [{**row, "tags": ["a"], "price": 3} for row in rows_of(40)]
+    rows[37][field] = value
+    jsonl(project.folder / "tickets.jsonl", rows)
+    project.write("prompts/ask.jinja", prompt)
+    (problem,) = project.faults()
+    assert (problem.file, problem.line) == ("tickets.jsonl", 38)
+    assert f"prompts/ask.jinja:1: {message}" in problem.message
+
+
+def test_a_template_of_text_and_fields_is_not_rendered_for_every_row():
+    """200,000 rows cost nothing: no value makes it fail."""
+    plain = ["Label: {{ text }}", "system:\nBe brief.\nuser:\nHi {{ text }}"]
+    others = [
+        "{{ text }}",
+        "A {{ text | trim }}",
+        "A {{ text.x }}",
+        "A {% if text %}b{% endif %}",
+        "A {{ f() }}",
+    ]
+    assert [Prompt.parse(one, file="p").is_plain for one in plain] == [True, True]
+    assert not any(Prompt.parse(one, file="p").is_plain for one in others)
+
+
+def test_a_form_that_answers_have_is_not_looked_for_in_targets():
+    """A reader of JSON answers takes a plain label as its target."""
+
+    def reads(answer):
+        return json.loads(answer.text)["label"] == answer.sample.target
+
+    assert TargetCheck([wrapped(reads)]).row(a_row("billing")) is None
+    assert TargetCheck([build_scorer("exact"), wrapped(lambda _: None)]).row(a_row("billing")) is None

@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.records import Score
-from harness.scores.answer import RepeatScorer
+from harness.scores.answer import RepeatScorer, sample_fault, target_label
 from harness.scores.own import Own, form_of, handed_over, is_own, wrapped
 from harness.scores.scorer import Permission, build_scorer, judged
 
@@ -43,7 +43,46 @@ class Plain:
 def short(answer):
     return len(answer.text) < 5
 
+@dataclass(frozen=True)
+class Lists:
+    words: list[str]
+    kinds: set[str] = field(default_factory=set)
+    name: str = "lists"
+
+    def score(self, answer):
+        return answer.text in self.words + sorted(self.kinds)
+
+@dataclass(frozen=True)
+class Strict:
+    least: int
+
+    def __post_init__(self):
+        raise ValueError("least is odd")
+
+def with_target(answer, target):
+    return True
+
+def versioned(answer):
+    return True
+
+versioned.version = "1.2"
 broken = 3
+"""
+LATER = """
+from __future__ import annotations
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from nowhere import Model
+
+@dataclass(frozen=True)
+class Later:
+    words: list[str]
+    model: Model | None = None
+    name: str = "later"
+
+    def score(self, answer):
+        return answer.text in self.words
 """
 
 
@@ -102,6 +141,14 @@ def test_code_of_a_spec_is_not_even_imported_without_permission(module):
         ("{module}:Plain", None, "is a class, but no dataclass"),
         ("{module}:Politeness", {"wrods": []}, "did you mean 'words'"),
         (":x", None, "cannot be loaded: ValueError"),
+        ("{module}:Lists", {"words": "a"}, r"words is 'a', expected list of \(text\)"),
+        ("{module}:Strict", {"least": 3}, "cannot be made with .*: ValueError: least is odd"),
+        (
+            "{module}:with_target",
+            None,
+            r"is with_target\(answer, target\), expected one argument, the answer",
+        ),
+        ("{module}:versioned", None, "has the version '1.2'; expected a whole number"),
     ],
 )
 def test_what_is_no_scorer_is_refused(module, path, given, message):
@@ -210,3 +257,46 @@ def test_a_lambda_has_a_name_that_can_be_written():
 def test_objects_are_told_from_plain_values(value, own):
     """A spec in Python may hold both."""
     assert is_own(value) is own
+
+
+def test_fields_may_be_lists_and_sets(answer, module):
+    """As people write them first."""
+    scorer = build_scorer({f"{module}:Lists": {"words": ["a"], "kinds": ["b"]}}, permission=ALLOWED)
+    assert [scorer.score(answer(text)).value for text in "abc"] == [1, 1, 0]
+
+
+def test_types_for_type_checkers_alone_are_not_looked_up(answer, module, tmp_path):
+    """They are not there when the code runs."""
+    (tmp_path / f"{module}.py").write_text(LATER)
+    scorer = build_scorer({f"{module}:Later": ["a"]}, permission=ALLOWED)
+    assert [scorer.score(answer(text)).value for text in "ab"] == [1, 0]
+
+
+def test_a_module_that_ends_the_process_is_refused(module, tmp_path):
+    """Its exit code is not ours."""
+    (tmp_path / f"{module}.py").write_text("raise SystemExit(1)")
+    with pytest.raises(UsageError, match="cannot be loaded: SystemExit: 1"):
+        build_scorer(f"{module}:x", permission=ALLOWED)
+
+
+class Checking:
+    """Says itself what it can judge."""
+
+    name = "checking"
+
+    def score(self, answer):
+        return True
+
+    def fault(self, sample):
+        return "no key" if "key" not in sample.metadata else None
+
+    def target_label(self, sample):
+        return str(sample.target).upper()
+
+
+def test_an_own_scorer_may_say_what_it_can_judge(answer):
+    """A fault is told before money is spent; without the method, every sample is judged."""
+    sample = answer("x", target="a").sample
+    assert sample_fault(wrapped(Checking()), sample) == "no key"
+    assert target_label(wrapped(Checking()), sample) == "A"
+    assert sample_fault(wrapped(polite), sample) is None

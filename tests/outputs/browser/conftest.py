@@ -75,6 +75,12 @@ def visit(chromium: Any) -> Iterator[Callable[..., Visit]]:
 
 
 @pytest.fixture(scope="session")
+def axe(install_npm: Callable[..., Path]) -> Path:
+    """The script of axe-core."""
+    return install_npm("axe", ("axe-core@4.10.2",)) / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture(scope="session")
 def write_page(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Writes the report of a run that was made up, with all that keywords say; gives its page."""
 

@@ -36,6 +36,18 @@ def test_pages_ask_nobody_and_fit_a_phone(site: Path, visit: Callable[..., Any])
     assert seen.said == []
 
 
+@pytest.mark.packages
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_barrier(site: Path, visit: Callable[..., Any], axe: Path, scheme: str) -> None:
+    """A page of each kind: prose with code, and a long reference."""
+    seen = visit(site / "tutorial" / "first-recommendation.html", color_scheme=scheme)
+    for page in ("tutorial/first-recommendation.html", "reference/spec.html"):
+        seen.page.goto((site / page).as_uri())
+        seen.page.evaluate(axe.read_text(encoding="utf-8"))
+        found = seen.page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        assert [one["id"] for one in found if one["impact"] in {"serious", "critical"}] == []
+
+
 def test_the_search_finds_a_page_without_a_server(site: Path, visit: Callable[..., Any]) -> None:
     """Opened from a folder, too."""
     seen = visit(site / "index.html")

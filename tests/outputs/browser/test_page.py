@@ -41,12 +41,6 @@ def violations(page, axe, rules=None):
 
 
 @pytest.fixture(scope="session")
-def axe(install_npm):
-    """The script of axe-core."""
-    return install_npm("axe", ("axe-core@4.10.2",)) / "node_modules" / "axe-core" / "axe.min.js"
-
-
-@pytest.fixture(scope="session")
 def few(write_page):
     """A page with every part and few rows in each: axe-core looks at every one of them."""
     return write_page(trials=7, search=40, confirm=30)
