@@ -40,10 +40,9 @@ class Trial:
     Rates are shares of the calls made; latencies are those of real calls. told: what the sampler was told it
     is worth, on one scale for short and long trials of a run; `None`: nothing. bounds: of the figures, by
     their names here, on the confirm split good for all finalists together; empty while a run is under way.
-    queue: waiting on our side, which is no part of the latency. endings: calls by how they ended: finish
-    reasons of answers, "" for none that was told, and kinds of failures.
-    by_task: of several tasks, the quality of each by its own metric, each interval at its own level.
-    course: quality by a smaller number of samples; empty for one under way, or that is no mean of samples.
+    queue: waiting on our side, no part of the latency. endings: calls by how they ended: finish reasons of
+    answers, "" for none, and kinds of failures. by_task: of several tasks, the quality of each, by its own
+    metric and level. course: quality by a smaller number of samples; empty where it is no mean of samples.
     """
 
     number: int
@@ -265,9 +264,8 @@ class JudgeReport:
 class Progress:
     """A picture of a run between two blocks, for whoever watches: terminal, notebook, or a test.
 
-    done and planned: logical calls, cached ones included. phase: what is under way; "judges" is their
-    measurement on labelled answers, whose calls are counted apart from those of the trials. note: the last
-    thing to know. news: what happened so far that whoever watches is to hear at once, oldest first.
+    done, planned: calls, cached ones included. phase: "judges" is their measurement, whose calls are counted
+    apart. note: the last thing to know. news: of an evaluation, what is to be heard at once.
     """
 
     run: str
@@ -285,10 +283,9 @@ class Progress:
 class AnswerRow:
     """One call of one trial with all that was made of it: a line of the per-sample table.
 
-    failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
-    reused: see `Completion`. inputs: of the sample, what a template may show. chunks: in how many a long
-    input was asked about, each a call of its own. lost_tokens: of the input that no prompt showed.
-    near_cosine, near_sample: see `Completion`; `None` for an answer of its own.
+    failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer. inputs: of the
+    sample, what a template may show. chunks: in how many a long input was asked about, each its own call.
+    lost_tokens: of the input that no prompt showed. reused, near_cosine, near_sample: see `Completion`.
     """
 
     trial: int
@@ -362,15 +359,13 @@ RunState = Literal["running", "complete", "stopped", "inconclusive", "failed"]
 class RunRecord:
     """Everything one run found out, in memory-sized form; per-sample rows stay in the store.
 
-    trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers
-    on the confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words.
-    breakdowns: of the finalists, or of the one trial of an evaluation; sheets: of the same, sample by sample.
-    effects: of what was searched. verb: "eval" for one set of settings that was measured, the only trial.
-    origin: where its settings come from, in words; empty for a search. judges: those that were measured.
-    references: what embedding models are held against. caches: thresholds of a semantic cache, the
-    recommended one first. tasks: where there are several; data is then all of them together. presets: their
-    names by the number of the trial that has them. unfit: why nothing of it may be shipped; empty but for a
-    development run. setting_names: of all settings that trials may hold.
+    trials: on the search split, by number; trial 0 is the untuned default. finalists: the same numbers on the
+    confirm split. metric: name of the quality shown. aim: the spec's policy and limits in words. breakdowns
+    and sheets (sample by sample): of the finalists, or of the one trial of an evaluation, whose verb is
+    "eval". effects: of what was searched. origin: where the settings of an evaluation come from. judges:
+    those that were measured. references: what embedding models are held against. caches: thresholds of a
+    semantic cache, the recommended first. tasks: several ones; data is all of them. presets: names by number
+    of the trial. unfit: why nothing may ship, in a development run. setting_names: all that trials hold.
     """
 
     run: str

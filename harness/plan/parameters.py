@@ -54,6 +54,14 @@ def there(dimension: Dimension, settings: Settings) -> bool:
     return dimension.when is None or value_of(settings, dimension.when[0]) in dimension.when[1]
 
 
+def setting_names(space: Space) -> tuple[str, ...]:
+    """All settings that something of the space may hold, known ones first, besides model and prompt."""
+    held = {name for one in (*space.defaults.values(), *space.fixed, *space.warm) for name in one.held()}
+    searched = {one.name for dimensions in space.dimensions.values() for one in dimensions}
+    there = {*held, *(name for name in searched if not rivals_of(name))}
+    return tuple(name for name in (*SENT_FIELDS, *sorted(there.difference(SENT_FIELDS))) if name in there)
+
+
 def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
     """The settings with these values by name.
 

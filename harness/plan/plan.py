@@ -139,14 +139,6 @@ class Space:
         return {number: name for number, name in names.items() if name}
 
     @property
-    def setting_names(self) -> tuple[str, ...]:
-        """All settings that something of the space may hold, known ones first, besides model and prompt."""
-        held = {name for one in (*self.defaults.values(), *self.fixed, *self.warm) for name in one.held()}
-        searched = {one.name for dimensions in self.dimensions.values() for one in dimensions}
-        there = {*held, *(name for name in searched if not rivals_of(name))}
-        return tuple(name for name in (*SENT_FIELDS, *sorted(there.difference(SENT_FIELDS))) if name in there)
-
-    @property
     def distinct(self) -> int | None:
         """How many different settings the space holds; `None` when they cannot be counted."""
         total = 0
