@@ -87,7 +87,7 @@ def cache_picture(record: RunRecord) -> Curves | None:
             Upright(
                 x=across.at(point.cosine),
                 y=TOP + 12 + LABEL_HEIGHT * place,
-                text=f"{point.name.partition(',')[0]}: {point.cosine:.3f}",
+                text=f"{point.name.partition(',')[0]}: {point.cosine:.4f}",
                 ours=report.threshold == point.cosine,
             )
             for place, point in enumerate(known)

@@ -176,8 +176,8 @@ def test_the_picture_holds_both_curves_and_every_threshold():
     assert [line.colour for line in picture.lines] == ["complete", "failed", "chosen"]
     assert picture.legend[2].label == "saved / 1k requests, 100%: $1.80"
     assert [(one.text, one.ours) for one in picture.uprights] == [
-        ("chosen: 0.720", True),
-        ("0.85 as a cosine: 0.850", False),
+        ("chosen: 0.7200", True),
+        ("0.85 as a cosine: 0.8500", False),
     ]
     assert "0.85 as a cosine (0.8500): 30% of same" in picture.alt
 
