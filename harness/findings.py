@@ -264,9 +264,8 @@ class JudgeReport:
 class Progress:
     """A picture of a run between two blocks, for whoever watches: terminal, notebook, or a test.
 
-    done and planned: logical calls, cached ones included. phase: what is under way; "judges" is their
-    measurement on labelled answers, whose calls are counted apart from those of the trials. note: the last
-    thing to know. news: what happened so far that whoever watches is to hear at once, oldest first.
+    done, planned: calls, cached ones included. phase: "judges" is their measurement, whose calls are counted
+    apart. note: the last thing to know. news: of an evaluation, what is to be heard at once.
     """
 
     run: str
@@ -284,10 +283,9 @@ class Progress:
 class AnswerRow:
     """One call of one trial with all that was made of it: a line of the per-sample table.
 
-    failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer.
-    reused: see `Completion`. inputs: of the sample, what a template may show. chunks: in how many a long
-    input was asked about, each a call of its own. lost_tokens: of the input that no prompt showed.
-    near_cosine, near_sample: see `Completion`; `None` for an answer of its own.
+    failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer. inputs: of the
+    sample, what a template may show. chunks: in how many a long input was asked about, each its own call.
+    lost_tokens: of the input that no prompt showed. reused, near_cosine, near_sample: see `Completion`.
     """
 
     trial: int

@@ -102,6 +102,7 @@ def recorded(
             *_self_chosen(plan),
             *plan.notes,
         ),
+        origin=_origin(plan, work),
         judges=with_corrected(judges, work.arms if plan.evaluated else confirmed),
         references=references(plan, _reported(plan)) if any(arm.samples() for arm in work.arms) else (),
         caches=_caches(plan, work, confirmed),
@@ -110,6 +111,15 @@ def recorded(
         presets=plan.space.named({arm.number: arm.settings for arm in work.arms}),
     )
     return record if plan.evaluated else replace(record, effects=setting_effects(record, plan))
+
+
+def _origin(plan: Plan, work: Work) -> str:
+    """Where the settings of an evaluation come from; of a fallback, whose place it took."""
+    evaluated = plan.evaluated
+    if evaluated is None:
+        return ""
+    moved = evaluated.settings.model not in {arm.settings.model for arm in work.arms}
+    return f"fallback of {evaluated.settings.model}, {evaluated.origin}" if moved else evaluated.origin
 
 
 def ended_trials(work: Work, level: float, known: Collection[int]) -> list[Trial]:

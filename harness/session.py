@@ -158,7 +158,8 @@ class Session:
             spend=self.engine.spend(),
             elapsed_s=self.clock.monotonic() - self.began,
             note=([*near_notes(self.plan, (*work.arms, *work.finalists)), *work.notes] or [""])[-1],
-            news=tuple(work.notes),
+            # What a search notes explains its figures, and can wait for them.
+            news=() if self.plan.evaluated is None else tuple(work.notes),
         )
 
     def planned(self, work: Work) -> int:

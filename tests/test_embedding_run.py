@@ -432,7 +432,8 @@ def test_an_endpoint_stopped_in_mid_run_leaves_a_run_of_the_fallback_alone(desk)
     (trial,) = result.record.trials
     assert result.record.state == "complete"
     assert (trial.settings.model, trial.samples, trial.failure_rate) == ("spare/m", len(QUESTIONS), 0.0)
-    assert sum("fallback spare/m" in note for note in result.record.notes) == 1
+    assert sum("goes on with its fallback spare/m" in note for note in result.record.notes) == 1
+    assert result.record.origin == "fallback of primary/m, the untuned default"
 
 
 def test_half_an_outage_moves_the_run_as_well(desk):

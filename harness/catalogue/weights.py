@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, cast
@@ -58,8 +59,9 @@ def models_folder(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("HARNESS_MODELS") or ".harness/models")
 
 
+@cache
 def load_weights() -> tuple[WeightsFile, ...]:
-    """All weight files that the package knows, in the order of `weights.yaml`."""
+    """All weight files that the package knows, in the order of `weights.yaml`; read once a process."""
     text = resources.files("harness.catalogue").joinpath("weights.yaml").read_text(encoding="utf-8")
     return read_weights(text, file="weights.yaml")
 

@@ -63,9 +63,9 @@ class Measurement:
         """Begin anew with the next model: vectors of two models cannot be compared, so none is kept."""
         (arm,), settings = self.arms, self.left.pop(0)
         self.notes.append(
-            f"the run moved as a whole from {arm.settings.model} to its fallback {settings.model}: "
-            f"{str(error).partition('; mend it')[0]}. Every text was embedded anew, and no vector of "
-            f"{arm.settings.model} is in any figure"
+            f"{str(error).partition('; mend it')[0]}. The whole run goes on with its fallback "
+            f"{settings.model}: every text is embedded anew, and no vector of {arm.settings.model} is in any "
+            "figure"
         )
         self._begin(settings)
         self.on_block(self)  # whoever watches hears of it now, not at the end

@@ -51,6 +51,11 @@ def test_default_weights_are_found_by_name() -> None:
     assert weights.context_tokens == 2048
 
 
+def test_what_ships_is_read_once() -> None:
+    """Every text that is cut asks for the tokenizer beside its model's weights."""
+    assert load_weights() is load_weights()
+
+
 def test_weights_that_are_not_open_source_show_terms() -> None:
     """A licence that is not open source comes with a sentence to show before the first pull."""
     assert all(w.terms for w in load_weights() if w.licence != "Apache-2.0")

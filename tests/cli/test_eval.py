@@ -70,7 +70,7 @@ def test_progress_shows_the_quality_so_far() -> None:
 def test_what_happens_on_the_way_is_told_once_and_stays(terminal: bool) -> None:
     """A notice is a line of its own, at once; the lines after it count anew."""
     console = Console(force_terminal=terminal, file=io.StringIO(), width=120, height=40)
-    moved = "the run moved as a whole from a/one to its fallback b/two"
+    moved = "a/one cannot be asked (connection): no connection. The whole run goes on with its fallback b/two"
     with LiveView(shown=True, console=console) as view:
         for done, news in ((300, ()), (0, (moved,)), (10, (moved,))):
             view(a_progress(phase="eval", trials=(a_trial(0),), done=done, planned=572, news=news))
