@@ -62,7 +62,8 @@ def _verdict(made: Plan, estimate: PlanEstimate) -> str:
     tried = f"{numbers.counted(estimate.trials, 'set')} of settings" if made.evaluated is None else "One set"
     calls = _span(*(numbers.count(one) for one in estimate.likely_calls))
     time = "" if estimate.duration_s is None else f", {_duration(estimate.duration_s)}"
-    return f"{tried} at most on {samples}: {calls} calls, {_bill(estimate)}{time}."
+    bill = "free" if estimate.bill_usd[1] == 0 else _bill(estimate)
+    return f"{tried} at most on {samples}: {calls} calls, {bill}{time}."
 
 
 def _lines(made: Plan, estimate: PlanEstimate) -> list[tuple[str, str]]:

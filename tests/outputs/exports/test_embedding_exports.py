@@ -243,3 +243,19 @@ def test_a_character_cannot_be_made_of_an_embedding_model_alone(write, target):
     """It says which model is missing, before anything about providers."""
     with pytest.raises(UsageError, match=r"an Eliza character needs a text model.*--embedding local/minilm"):
         write(target, recommended(INSIDE), prompt_text=TEMPLATE)
+
+
+def test_a_character_of_a_text_model_says_why_such_an_embedding_stays_out(write):
+    """The export is made all the same, with the reason and what to do as the fate of the embedding model."""
+    settings = Settings(model="openai/gpt-4.1", prompt="plain", temperature=0.5)
+    trial = a_trial(1, settings=settings, model_class="LARGE", split="confirm")
+    made = write(
+        "eliza-1", a_recommendation(settings=settings, trial=trial, by_class=()), embedding="local/minilm"
+    )
+    (fate,) = [
+        one
+        for one in json.loads(made.paths[-1].read_text())["settings"]
+        if one.get("requested") == "local/minilm"
+    ]
+    assert fate["effective"] == "not expressible"
+    assert "serve it with `harness models serve`" in fate["reason"]
