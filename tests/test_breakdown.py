@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 
 import harness
 from harness.calls.provider import ProviderFault
+from harness.cli.live import show_evaluation
+from harness.outputs import numbers
+from harness.outputs.evaluation import evaluation_data
 from harness.past import load_run
 from harness.stats.bounds import shared
 from harness.stats.intervals import wilson
@@ -140,3 +144,60 @@ def test_a_search_breaks_down_each_finalist_and_shows_the_choice(experiment, tmp
     assert "| Mean of length | 1.00" in short
     loaded = load_run(result.run_id, store=f"sqlite:///{tmp_path}/store.db")
     assert loaded.record.breakdowns == record.breakdowns
+
+
+def raises_on_short(answer: Any) -> bool:
+    """A scorer of one's own with a bug."""
+    return len(answer.text) > 2 or bool({}["half"])
+
+
+def test_what_could_not_be_judged_is_told_with_its_reasons_and_its_line(experiment, tmp_path):
+    """In the terminal and the report: how many, why, and what that means for the quality."""
+    result = harness.evaluate(
+        {**experiment.spec, "task": {**experiment.spec["task"], "scorers": [raises_on_short]}},
+        SETTINGS,
+        store=f"sqlite:///{tmp_path}/store.db",
+        reports=tmp_path / "reports",
+        providers={"sim": ScriptedProvider(answer)},
+        mlflow=False,
+        environ={},
+    )
+    (found,) = result.record.breakdowns[0].unscored
+    wrong = N - REFUSED - RIGHT
+    assert (found.decides, found.answers, found.of) == (True, wrong, N - REFUSED)
+    stream = io.StringIO()
+    show_evaluation(result, stream)
+    told = stream.getvalue()
+    assert f"{wrong} x it raised KeyError: 'half'" in told
+    assert "what failed counts as wrong" in told
+    assert (
+        f"; {wrong} x it raised KeyError" in dict(evaluation_data(result.record).figures)["Unscored answers"]
+    )
+
+
+def test_a_rate_stands_with_its_bounds(experiment, tmp_path):
+    """5 of 40 failed: no more is known of the next calls than the bounds say."""
+    result = evaluated(experiment, tmp_path, "leave_out")
+    bounds = result.trial.bounds["failure_rate"]
+    shown = f"12.5% [{numbers.share(bounds.low)}, {numbers.share(bounds.high)}]"
+    assert dict(evaluation_data(result.record).figures)["Failed calls"] == shown
+
+
+def test_a_quality_that_cannot_be_told_is_inconclusive(experiment, tmp_path):
+    """One of three calls to each sample failed, and failures are left out: nobody has the three of pass@3."""
+    spec: Any = {
+        **experiment.spec,
+        "failures": "leave_out",
+        "task": {**experiment.spec["task"], "metric": "pass@3", "repeats": 3},
+    }
+    result = harness.evaluate(
+        spec,
+        SETTINGS,
+        store=f"sqlite:///{tmp_path}/store.db",
+        reports=tmp_path / "reports",
+        providers={"sim": ScriptedProvider(lambda call: DOWN if call.repeat == 1 else "yes")},
+        mlflow=False,
+        environ={},
+    )
+    assert (result.record.state, result.quality) == ("inconclusive", None)
+    assert any("pass@3 cannot be told: 0 of 40 samples count for it" in note for note in result.record.notes)

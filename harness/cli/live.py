@@ -160,6 +160,7 @@ def show_evaluation(result: EvalResult, stream: IO[str]) -> None:
         ("Price", numbers.price_phrase(result.trial.usd_per_1k_calls)),
         ("Latency", f"p50 / p95 {it.latency}{first}"),
         ("Answers", it.rates),
+        *(("Scorer", text) for text in it.silence),
         *(("Judged", f"{name}: {text}") for name, text in it.judges),
         *(("Note", note) for note in it.notes),
     ]

@@ -124,6 +124,12 @@ def _reasons(one: Unscored) -> str:
     return ", ".join(told)
 
 
+def silent_lines(record: RunRecord, trial: Trial) -> tuple[str, ...]:
+    """What each scorer could not judge, and why."""
+    found = _breakdown(record, trial)
+    return () if found is None else tuple(f"{one.scorer}, {_unscored(one)}" for one in found.unscored)
+
+
 def _breakdown(record: RunRecord, trial: Trial) -> Breakdown | None:
     known = (one for one in record.breakdowns if (one.trial, one.split) == (trial.number, trial.split))
     return next(known, None)

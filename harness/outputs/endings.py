@@ -20,6 +20,10 @@ FAILED: tuple[str, ...] = get_args(FailureKind)
 # What providers call an answer that their own filter or model refused to give.
 REFUSED = ("content_filter", "refusal", "safety", "SAFETY", "filtered")
 CUT = ("length", "max_tokens", "MAX_TOKENS")
+COUNTED: Mapping[str, str] = {
+    "count_as_wrong": "what failed counts as wrong",
+    "leave_out": "what failed or is unscored is left out of the quality",
+}
 WORDS: Mapping[str, str] = {"": "no reason told", "stop": "finished"}
 
 
@@ -149,11 +153,16 @@ def rate(trial: Trial, name: Rate) -> str:
     return numbers.between(numbers.share, getattr(trial, name), trial.bounds.get(name))
 
 
-def rates_line(trial: Trial) -> str:
-    """Shares of calls without an answer that counts in full, and of inputs that were cut down, in words."""
+def rates_line(trial: Trial, failures: str) -> str:
+    """Shares of calls without an answer that counts in full, and of inputs that were cut down, in words.
+
+    failures: the spec's line on what failed, which is told where something did.
+    """
     cut = trial.input_truncation_rate
+    lost = trial.failure_rate + trial.unscored_rate > 0
     return (
         f"{rate(trial, 'failure_rate')} failed, {rate(trial, 'unscored_rate')} unscored, "
         f"{rate(trial, 'truncation_rate')} truncated"
         f"{'' if cut is None else f', {numbers.share(cut)} of inputs cut down'}"
+        f"{f'; {COUNTED[failures]}' if lost else ''}"
     )

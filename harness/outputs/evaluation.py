@@ -18,6 +18,7 @@ from harness.outputs.breakdowns import (
     breakdown_document,
     scorer_lines,
     silence,
+    silent_lines,
 )
 from harness.outputs.embeddings import EmbeddingData, embedding_data
 from harness.outputs.endings import EndingLine, TimeLine, ending_lines, rate, rates_line, time_lines
@@ -73,6 +74,7 @@ class EvaluationData:
     latency: str
     first_token: str
     rates: str
+    silence: tuple[str, ...]
     figures: tuple[tuple[str, str], ...]
     breakdown: BreakdownData | None
     times: tuple[TimeLine, ...]
@@ -116,7 +118,8 @@ def evaluation_data(record: RunRecord, worst: Sequence[AnswerRow] = ()) -> Evalu
         price=numbers.price(trial.usd_per_1k_calls),
         latency=f"{numbers.seconds(trial.latency_p50_s)} / {numbers.seconds(trial.latency_p95_s)}",
         first_token=first_token_phrase(trial),
-        rates=rates_line(trial),
+        rates=rates_line(trial, record.failures),
+        silence=silent_lines(record, trial),
         figures=_figures(record, trial),
         breakdown=breakdown_data(record),
         times=time_lines(record),

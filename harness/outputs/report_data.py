@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from harness.findings import AnswerRow, PairedDifference, Recommendation, RunRecord, Trial
 from harness.outputs import alternatives, numbers
-from harness.outputs.breakdowns import BreakdownData, breakdown_data, scorer_lines
+from harness.outputs.breakdowns import BreakdownData, breakdown_data, scorer_lines, silent_lines
 from harness.outputs.effects import EffectData, effect_data
 from harness.outputs.embeddings import EmbeddingData, embedding_data
 from harness.outputs.endings import EndingLine, TimeLine, ending_lines, rates_line, time_lines
@@ -226,9 +226,13 @@ def choice_data(choice: Recommendation, record: RunRecord | None = None) -> Choi
         price=numbers.price(trial.usd_per_1k_calls),
         latency=f"{numbers.seconds(trial.latency_p50_s)} / {numbers.seconds(trial.latency_p95_s)}",
         first_token=first_token_phrase(trial),
-        rates=rates_line(trial),
+        rates=rates_line(trial, record.failures),
         reason=choice.reason,
-        caveats=(*choice.caveats, *small_model(choice.trial)),
+        caveats=(
+            *choice.caveats,
+            *(f"Scorer {line}." for line in silent_lines(record, trial)),
+            *small_model(choice.trial),
+        ),
         versus=tuple(_versus(name, pair) for name, pair in pairs if pair is not None),
         scorers=() if record is None else scorer_lines(record, trial),
         ties=choice.ties,

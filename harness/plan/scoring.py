@@ -6,6 +6,7 @@ with its place.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from harness.errors import UsageError
@@ -21,6 +22,10 @@ from harness.scores.judges import build_judge
 from harness.scores.metrics import Metric, find_metric, numbers_of
 from harness.scores.own import Permission
 from harness.scores.scorer import build_scorer, target_label
+
+OF_EACH_LABEL = ("macro_f1", "f1", "precision", "recall")
+ENOUGH = 10  # rows of a label from which on intervals of macro F1 cover as often as stated
+MOST_FEW = 10  # labels that a note names
 
 
 def find_scorers(
@@ -65,6 +70,7 @@ class MetricCheck:
         first = scorers[0] if scorers else None
         self._problems, self._scorer = problems, None if isinstance(first, Judge) else first
         self._labels: dict[str, str | None] = {}
+        self._rows = Counter[str]()
         self._fields: set[str] = set()
         self._slices = task.slices or []
         self._metric = _metric(task, problems)
@@ -85,6 +91,7 @@ class MetricCheck:
         if key not in self._labels:
             self._labels[key] = target_label(scorer, sample_of(row))
         label = self._labels[key]
+        self._rows[label or ""] += 1
         if label is None:
             return Fault(
                 f"has no label for metric {metric.name!r}: scorer {scorer.name!r} reads none from its "
@@ -97,6 +104,19 @@ class MetricCheck:
                 f"is {row.target!r:.80}"
             )
         return None
+
+    def notes(self) -> list[str]:
+        """Labels that too few rows have for what the metric says of each, as a sentence."""
+        metric = self._metric
+        if metric is None or (metric.kind or metric.name) not in OF_EACH_LABEL:
+            return []
+        asked = [metric.argument] if metric.argument else sorted(self._rows)
+        few = [f"{label!r} ({self._rows[label]})" for label in asked if self._rows[label] < ENOUGH]
+        note = (
+            f"metric {metric.name!r} rests on labels that few rows have: {', '.join(few[:MOST_FEW])}; with "
+            f"fewer than {ENOUGH} of each its interval is less sure than it says"
+        )
+        return [note] if few else []
 
     def finish(self) -> None:
         """Note a label or a field that no row has."""

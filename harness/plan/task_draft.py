@@ -91,6 +91,7 @@ class TaskDraft:
         self.notes += [f"task {self.name}: {note}" if self.name else note for note in long.notes()]
         if self.rows is not None:
             metric.finish()
+            self.notes += [f"task {self.name}: {note}" if self.name else note for note in metric.notes()]
 
     def further_scorers(self) -> list[str]:
         """What scorers beside the first one are called in a record."""

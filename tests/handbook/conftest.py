@@ -163,8 +163,8 @@ class Reader:
         """One command: in this process where it is one of harness and needs no shell."""
         if line.startswith("harness simulate"):
             self.background.append(started(line))
-        elif line.startswith("harness ") and not SHELL & set(line):
-            done = self.desk.cli(*shlex.split(line, comments=True)[1:])
+        elif (words := shlex.split(line, comments=True))[0] == "harness" and not SHELL & set("".join(words)):
+            done = self.desk.cli(*words[1:])
             self.printed.append(done.out)
             assert done.code == 0, f"{line}\n{done.out}{done.err}"
         else:
@@ -300,7 +300,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, address: str) -> tuple[Pa
             ).run_id
             for prompt in ("plain", "careful")
         )
-        chat = tune("experiments/tickets.yaml").run_id
+        chat = tune("experiments/tickets.yaml", mlflow=False).run_id
     shutil.copytree(folder / "reports" / chat, folder / "reports" / "old")
     return folder, {
         "chat-run": chat,

@@ -65,3 +65,17 @@ def test_every_exception_is_needed() -> None:
     """One whose command is on no page any more is taken out."""
     code = "\n".join(block.text for page in ("../README.md", *pages()) for block in blocks(DOCS / page))
     assert [line for line in COMMANDS if f"\n{line}" not in f"\n{code}"] == []
+
+
+def test_nobody_is_told_to_install_a_stranger() -> None:
+    """On the public index the name of our distribution is another project's."""
+    told = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *DOCS.rglob("*.md"),
+        *ROOT.glob("experiments/**/*.ipynb"),
+    ]
+    told += ROOT.glob("harness/**/*.py")
+    installs = re.compile(r"pip install [^\n`]*llm-harness")
+    found = {str(path) for path in told if installs.search(path.read_text("utf-8"))}
+    assert found - {str(DOCS / "decisions.md")} == set()

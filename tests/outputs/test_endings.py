@@ -30,6 +30,13 @@ def test_calls_are_counted_by_how_they_ended(make):
     assert second.kinds == "finished 80, length 10, content filter 4, timeout 3, filtered 3"
 
 
+def test_calls_of_an_evaluation_are_of_its_own_split(make):
+    """On all samples there is no search split, and nothing of both."""
+    (only,) = (make.trial(0, split="all", endings={"stop": 60}),)
+    every, _ = ending_lines(make.record(verb="eval", trials=(only,), finalists=(), recommendation=None))
+    assert every.split == "all"
+
+
 def test_a_record_of_an_earlier_version_has_no_endings(make):
     """What was not counted is not shown as zero."""
     assert ending_lines(make.record()) == ()

@@ -51,6 +51,15 @@ def test_scorers_that_do_not_fit_are_told_with_their_place(project, scorers, key
     assert problem.line == (2 if key == "task.repeats" else 5)
 
 
+def test_labels_that_few_rows_have_are_a_note_of_their_metric(project, jsonl, rows_of):
+    """Three bugs among 40 tell little of the F1 of bugs; accuracy does not ask for labels."""
+    rows = [row | {"target": "bug" if number < 3 else "billing"} for number, row in enumerate(rows_of(40))]
+    jsonl(project.folder / "tickets.jsonl", rows)
+    notes = project.plan(("metric: accuracy", "metric: macro_f1")).notes
+    assert any("rests on labels that few rows have: 'bug' (3); with fewer than 10" in one for one in notes)
+    assert not any("few rows have" in note for note in project.plan().notes)
+
+
 def test_tests_that_are_no_python_are_told_by_row(project, jsonl, rows_of):
     """They are read, and not run."""
     rows = [row | {"target": "raise SystemExit"} for row in rows_of(40)]
