@@ -6,6 +6,7 @@ What the gate can see, and whether the baseline is stale, is known before anythi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Literal
 
 from harness.advice.compare import Question
 from harness.advice.compare import compare as compare_sides
-from harness.advice.gate import check_floors, decide, moved, power, stale_verdict
+from harness.advice.gate import check_floors, decide, expected_power, moved, power, stale_verdict
 from harness.comparing import side_of
 from harness.errors import InconclusiveError, SpecError, StatsError, UsageError
 from harness.outputs import baseline as baselines
@@ -22,6 +23,7 @@ from harness.plan.gate_spec import QUALITY, Gate
 from harness.plan.given import Given, settings_form
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
+from harness.plan.resolution import PAIRED_SD, Resolution
 from harness.records import Split
 from harness.result import EvalResult
 from harness.run import evaluate
@@ -31,6 +33,10 @@ from harness.verdicts import Comparison, GateVerdict, Power, Side
 
 OnUnclear = Literal["stop", "fail", "pass"]
 EXIT_CODES = {"passed": 0, "failed": 1, "stale": 2, "unclear": 4}
+NO_BASELINE = (
+    "Gate: there is no baseline yet, so that differences are assumed to have a standard deviation of "
+    f"{PAIRED_SD:g} as above; `harness gate SPEC --baseline FILE --update-baseline` measures one."
+)
 ON_UNCLEAR: Mapping[str, int] = {"stop": 4, "fail": 1, "pass": 0}
 
 
@@ -190,6 +196,40 @@ def prepare(
         overrides=kept,
         settings=given,
     )
+
+
+def foretell(plan: Plan, resolution: tuple[Resolution, Resolution]) -> tuple[tuple[Power, ...], str]:
+    """What the gate of this plan can see, and in a sentence what that rests on; nothing without a gate.
+
+    resolution: of the plan's splits, for the number of independent samples. Raises UsageError for a baseline
+    that cannot be read.
+    """
+    asked = plan.gate
+    if asked == Gate():
+        return (), ""
+    question = _question(asked, plan, tolerance=None, alpha=None)
+    if asked.baseline is not None and asked.baseline.is_file():
+        base = baselines.read(asked.baseline)
+        return tuple(_power(base, question)), f"Gate: from the scores of the baseline {asked.baseline.name}."
+    card = plan.task.rows.card
+    n, alone = card.n_search + card.n_confirm, sum(one.n for one in resolution)
+    names = question.metrics or ()
+    found: list[Power] = []
+    for name in names:
+        try:
+            one = expected_power(
+                name,
+                n=n,
+                clusters=min(n, alone),
+                # Of so many single samples with the standard error of the independent ones.
+                sd=PAIRED_SD * math.sqrt(n / max(1, min(n, alone))),
+                tolerance=question.tolerance_of(name),
+                level=shared(1 - question.alpha, len(names)),
+            )
+        except StatsError:  # fewer than two samples
+            continue
+        found.append(one)
+    return tuple(found), NO_BASELINE
 
 
 def _question(asked: Gate, plan: Plan, *, tolerance: float | None, alpha: float | None) -> Question:

@@ -1,6 +1,6 @@
 """Runs that are over, or were cut off: read back from the store. Nothing is sent here.
 
-In: the name of a run. Out: its record, its evidence filled in again, its recommendation, its report.
+In: the name of a run. Out: its record, its evidence filled in again, its recommendation.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from harness.clock import Clock, SystemClock
 from harness.errors import InconclusiveError, UsageError
 from harness.findings import AnswerRow, Recommendation, RunRecord, Trial, TrialState
 from harness.outputs.exports.selection import PolicyLabel
-from harness.outputs.report import write_report
 from harness.plan.plan import Plan
 from harness.plan.planner import data_fingerprint, make_plan
 from harness.plan.provenance import provenance_of, task_cards
 from harness.plan.yaml_source import parse_yaml, read_yaml
 from harness.records import Split, Verb
-from harness.result import EvalResult, TuneResult, selected
+from harness.result import EvalResult, TuneResult
 from harness.store.health import missing_file
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.board import Board
@@ -66,14 +65,14 @@ def load_run(
     database = open_store(store)
     try:
         row = database.run(run)
-        record, folder = _record_of(row), Path(reports) / row.run
+        record, folder = ended_record(row), Path(reports) / row.run
         plan = plan_of(row, {"scorers": scorers})
         if row.verb == "eval":
-            return EvalResult(record, plan, folder)
+            return EvalResult(record, row.spec_text, folder, plan=plan)
         with open_engine(plan, row.run, database, {}, clock, use_cache=True) as engine:
             arms = arms_of(record, plan, engine, database)
         finalists, searched = finalists_of(record, arms), searched_of(record, arms[0])
-        return TuneResult(record, plan, folder, finalists=finalists, searched=searched)
+        return TuneResult(record, row.spec_text, folder, plan=plan, finalists=finalists, searched=searched)
     finally:
         database.close()
 
@@ -82,12 +81,13 @@ def record_of(run: str = "latest", *, store: str | None = None) -> RunRecord:
     """The record of a finished run, whatever became of its spec. Raises UsageError when it is not there."""
     database = open_store(store)
     try:
-        return _record_of(database.run(run))
+        return ended_record(database.run(run))
     finally:
         database.close()
 
 
-def _record_of(row: RunRow) -> RunRecord:
+def ended_record(row: RunRow) -> RunRecord:
+    """The record of this run. Raises UsageError when it has not ended."""
     if row.record is None:
         raise UsageError(
             f"run {row.run!r} has not ended; finish it with `harness {row.verb} --resume {row.run}`"
@@ -99,12 +99,10 @@ def _record_of(row: RunRow) -> RunRecord:
 class Chosen:
     """What a finished run recommends.
 
-    prompt_text: the template of its prompt, as it was measured; `None` for a run of several tasks, each of
-    which has its own. templates: of all its prompts, by variant. labelled: the choice under every policy.
+    templates: of all its prompts, as they were measured, by variant. labelled: the choice under every policy.
     """
 
     recommendation: Recommendation
-    prompt_text: str | None
     templates: Mapping[str, str]
     labelled: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
 
@@ -127,7 +125,7 @@ def chosen(
         row = find_run(database, run, "tune")
     finally:
         database.close()
-    record = _record_of(row)
+    record = ended_record(row)
     recommendation = record.recommendation
     labelled: tuple[tuple[PolicyLabel, Recommendation], ...] = ()
     if policy is not None or policies:
@@ -138,8 +136,7 @@ def chosen(
     if recommendation is None:
         why = "; ".join(record.notes) or "it ended before a decision"
         raise InconclusiveError(f"run {row.run!r} recommends nothing: {why}")
-    prompt = row.prompts.get(recommendation.settings.prompt)
-    return Chosen(recommendation, prompt, row.prompts, labelled)
+    return Chosen(recommendation, row.prompts, labelled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,43 +193,27 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
-def rebuild_report(
-    run: str = "latest",
-    *,
-    store: str | None = None,
-    reports: str | Path = REPORTS,
-    scorers: Sequence[Any] = (),
-) -> TuneResult | EvalResult:
-    """Write the report of a finished run anew, from the store alone. scorers: as for `load_run`."""
-    database = open_store(store)
-    try:
-        row = database.run(run)
-        result = load_run(row.run, store=store, reports=reports, scorers=scorers)
-        with open_engine(result.plan, row.run, database, {}, SystemClock(), use_cache=True) as engine:
-            arms = arms_of(result.record, result.plan, engine, database)
-            rows, choice = rows_of(arms, engine), result.record.recommendation
-            selection = None if choice is None else selected(choice, result.plan)
-            result.files = tuple(write_report(result.record, rows, result.folder, selection))
-        return result
-    finally:
-        database.close()
-
-
 def plan_of(row: RunRow, overrides: Mapping[str, Any] | None = None) -> Plan:
     """The plan of this run, made again. Raises UsageError when it is not the plan that the run began with."""
+    plan = plan_again(row, overrides)
+    if plan.fingerprint() != row.plan:
+        raise UsageError(
+            f"the spec of run {row.run!r} has changed since it began, or its data, prompts or prices have, "
+            "or harness itself; put them back, or begin a new run (answers to unchanged calls are not paid "
+            "again)"
+        )
+    return plan
+
+
+def plan_again(row: RunRow, overrides: Mapping[str, Any] | None = None) -> Plan:
+    """What this run's spec and files make today, whether or not it is the plan that the run began with."""
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
     kept = dict(row.overrides)
     # Code was allowed for the spec as it was, and not for what somebody may have made of it since.
     if row.spec_file is not None and not _unchanged(Path(row.spec_file), row.spec_text):
         kept.pop("allow_code", None)
     spec = json.loads(row.spec_text) if row.spec_file is None else Path(row.spec_file)
-    plan = make_plan(spec, **{**kept, **given})
-    if plan.fingerprint() != row.plan:
-        raise UsageError(
-            f"the spec of run {row.run!r} has changed since it began, or its data, prompts or prices have; "
-            "put them back, or begin a new run (answers to unchanged calls are not paid again)"
-        )
-    return plan
+    return make_plan(spec, **{**kept, **given})
 
 
 def _unchanged(spec: Path, text: str) -> bool:

@@ -10,24 +10,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.gating import foretell
 from harness.outputs import plan_words
 from harness.plan import planner
 from harness.plan.estimate import PlanEstimate, estimate_plan
 from harness.plan.plan import Plan
+from harness.verdicts import Power
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PlanResult:
-    """A plan and what it is likely to take, shown as text and, in a notebook, as a card."""
+    """A plan and what it is likely to take, shown as text and, in a notebook, as a card.
+
+    gate: what a gate on this spec can see, where it asks for one; gate_basis: what that rests on.
+    """
 
     plan: Plan
     estimate: PlanEstimate
+    gate: tuple[Power, ...] = ()
+    gate_basis: str = ""
+
+    def _data(self) -> plan_words.PlanData:
+        gate = [one.sentence for one in self.gate]
+        return plan_words.plan_data(self.plan, self.estimate, gate, self.gate_basis)
 
     def _repr_html_(self) -> str:
-        return plan_words.card(self.plan, self.estimate)
+        return plan_words.card(self._data())
 
     def __repr__(self) -> str:
-        return plan_words.text(self.plan, self.estimate)
+        return plan_words.text(self._data())
 
 
 def make_plan(
@@ -40,4 +51,5 @@ def make_plan(
     UsageError for a senseless override.
     """
     made = planner.make_plan(Path(spec) if isinstance(spec, str) else spec, store=store, **overrides)
-    return PlanResult(made, estimate_plan(made))
+    estimate = estimate_plan(made)
+    return PlanResult(made, estimate, *foretell(made, estimate.resolution))

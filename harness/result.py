@@ -7,7 +7,7 @@ asks of it. Sends nothing and writes only what is asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,10 +34,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, repr=False)
 class RunResult:
-    """What every run hands back. folder: of its report. tracked: its place in MLflow, `None` without one."""
+    """What every run hands back.
+
+    spec_text: what its spec said. folder: of its report. tracked: its place in MLflow, `None` without one.
+    """
 
     record: RunRecord
-    plan: Plan
+    spec_text: str = field(repr=False)
     folder: Path
     files: tuple[Path, ...] = ()
     tracked: TrackedRun | None = None
@@ -96,6 +99,7 @@ class RunResult:
 class TuneResult(RunResult):
     """What a sweep found. finalists and searched: the evidence to choose again under another policy."""
 
+    plan: Plan = field(kw_only=True)
     finalists: tuple[Finalist, ...] = ()
     searched: tuple[Searched, ...] = ()
 
@@ -221,6 +225,8 @@ class TuneResult(RunResult):
 class EvalResult(RunResult):
     """How good, how dear and how fast one set of settings is."""
 
+    plan: Plan = field(kw_only=True)
+
     @property
     def trial(self) -> Trial:
         """All figures of the settings."""
@@ -241,15 +247,20 @@ class EvalResult(RunResult):
         return self.samples_dataframe()
 
 
+@dataclass(slots=True, repr=False)
+class RebuiltResult(RunResult):
+    """A finished run of which the report was written anew. lacking: why the report is not whole.
+
+    selection: the recommended settings with their templates; `None`: nothing is recommended.
+    """
+
+    lacking: str = ""
+    selection: Selection | None = None
+
+
 def selected(choice: Recommendation, plan: Plan, **given: Any) -> Selection:
     """What exports of this choice are made from, with what its plan knows. given: as for `selection_of`."""
-    templates = plan.task.templates()
-    return selection_of(
-        [choice],
-        prompt_text=templates.get(choice.settings.prompt),
-        templates={choice.run: templates},
-        **given,
-    )
+    return selection_of([choice], templates={choice.run: plan.task.templates()}, **given)
 
 
 def choose(

@@ -19,12 +19,13 @@ from harness.clock import Clock, SystemClock
 from harness.environment import environment
 from harness.errors import InconclusiveError, UsageError
 from harness.outputs.exports.mlflow_export import model_config
+from harness.outputs.exports.selection import Selection
 from harness.outputs.outbox import send
 from harness.outputs.tracking import Parcel, PromptText
 from harness.past import REPORTS, finalists_of, searched_of
 from harness.plan.given import Given
 from harness.records import Split
-from harness.result import EvalResult, RunResult, TuneResult, choose, goal_of, selected
+from harness.result import EvalResult, RebuiltResult, RunResult, TuneResult, choose, goal_of, selected
 from harness.session import Means, Session, Watcher, open_session
 from harness.trials.escalate import Escalation
 from harness.trials.measure import Measurement
@@ -129,7 +130,7 @@ def track(result: RunResult, session: Session | None = None) -> None:
 def _parcel(result: RunResult) -> Parcel:
     return Parcel(
         record=result.record,
-        spec_text=result.plan.spec_text,
+        spec_text=result.spec_text,
         files=tuple(path.resolve() for path in result.files),
         prompts=_prompts(result),
     )
@@ -137,15 +138,22 @@ def _parcel(result: RunResult) -> Parcel:
 
 def _prompts(result: RunResult) -> tuple[PromptText, ...]:
     """What MLflow's registry is given: the recommended prompt of each task with its settings."""
-    choice = result.record.recommendation
-    if choice is None or result.plan.task.embedding is not None:
+    choice, selection = result.record.recommendation, _selection(result)
+    if choice is None or selection is None or selection.is_embedding:
         return ()
-    selection = selected(choice, result.plan)
     config = model_config(selection.settings)
     texts = {f"{choice.experiment}-{task}": text for task, text in (selection.task_templates or {}).items()}
     if not texts and selection.prompt_text:
         texts = {choice.experiment: selection.prompt_text}
     return tuple(PromptText(name=name, template=text, config=config) for name, text in texts.items())
+
+
+def _selection(result: RunResult) -> Selection | None:
+    """The recommended settings with their templates; `None`: nothing is recommended."""
+    if isinstance(result, RebuiltResult):
+        return result.selection
+    choice = result.record.recommendation
+    return selected(choice, result.plan) if choice is not None and isinstance(result, TuneResult) else None
 
 
 def _search(session: Session) -> TuneResult:
@@ -166,7 +174,12 @@ def _search(session: Session) -> TuneResult:
         except InconclusiveError as error:
             record = replace(record, state="inconclusive", notes=(*record.notes, str(error)))
     files = session.conclude(search, record)
-    return TuneResult(record, plan, session.folder, files, finalists=finalists, searched=searched)
+    return TuneResult(
+        *(record, plan.spec_text, session.folder, files),
+        plan=plan,
+        finalists=finalists,
+        searched=searched,
+    )
 
 
 def _work(session: Session) -> Search | Escalation:
@@ -199,7 +212,8 @@ def _measure(session: Session) -> EvalResult:
     record = session.record(measurement, state)
     said = caveats(record.trials[0], plan.aim.limits, evaluated.chosen_by)
     record = replace(record, notes=(*record.notes, *said))
-    return EvalResult(record, plan, session.folder, session.conclude(measurement, record))
+    files = session.conclude(measurement, record)
+    return EvalResult(record, plan.spec_text, session.folder, files, plan=plan)
 
 
 def _means(

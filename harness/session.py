@@ -36,7 +36,7 @@ from harness.trials.evaluate import Ask, Pipeline
 from harness.trials.evidence import Arm
 from harness.trials.measured_judge import measure_judges, measuring, require_telling
 from harness.trials.mirror import Mirror, mirrored
-from harness.trials.stored import RecallAll, StoredAnswers
+from harness.trials.stored import RecallAll, StoredAnswers, StoredVectors
 from harness.trials.vectors import VectorPipeline
 
 JUDGES_QUIET_S = 2.0  # of a judge's measurement, before its first progress snapshot
@@ -96,10 +96,11 @@ class Session:
 
     def asks(self, watch: Callable[[], None]) -> Ask:
         """A way to let arms answer samples; `watch` is called after each outcome."""
+        of_vectors = self.plan.task.embedding is not None
         if self.offline:
-            return StoredAnswers(self.engine, watch).ask
-        if self.plan.task.embedding is not None:
-            return VectorPipeline(self.engine, watch).ask
+            return (StoredVectors if of_vectors else StoredAnswers)(self.engine, watch).ask
+        if of_vectors:
+            return VectorPipeline(self.engine.run, watch).ask
         return Pipeline(self.engine, watch).ask
 
     def on_answer(self, work: Work) -> None:
@@ -256,8 +257,6 @@ def open_session(
             row = _row_again(verb, spec, resume, database)
             plan = plan_of(row, overrides)
         require_folder(means.reports)
-        if means.offline and plan.task.embedding is not None:
-            raise UsageError("offline is for tasks of texts; leave it out for one of embedding models")
         if plan.near is not None and (means.offline or not means.use_cache):
             raise UsageError(
                 "semantic_cache gives answers not asked for, and --offline and --no-cache refuse them; "

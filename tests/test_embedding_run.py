@@ -18,7 +18,8 @@ from harness.errors import HarnessError, ProviderError
 from harness.gating import gate
 from harness.outputs.frames import read_scores
 from harness.outputs.spend_roles import spend_by_role
-from harness.past import load_run, rebuild_report
+from harness.past import load_run
+from harness.rebuilding import rebuild_report
 from harness.records import Reply, Usage
 from harness.run import evaluate, tune
 from harness.scores.ranking import ranking_figure
@@ -204,6 +205,42 @@ def test_a_budget_that_does_not_cover_the_corpus_ends_the_run_clearly(desk):
     result = desk.evaluate(desk.spec(budget={"calls": 4}))
     assert result.record.state == "inconclusive"
     assert result.record.trials[0].quality is None
+
+
+# -- offline
+
+
+def test_offline_a_retrieval_is_measured_from_the_store_alone(desk):
+    """Corpus and queries are read back without a key: the same figures, and nothing is sent."""
+    first = desk.evaluate(desk.spec())
+    sent = len(desk.sent)
+    spec = desk.spec()
+    spec["providers"]["mine"]["api_key_env"] = "NOBODY_HAS_THIS_KEY"
+    again = evaluate(spec, offline=True, environ={}, **desk.where)
+    assert again.quality == first.quality
+    assert again.record.spend.calls == 0
+    assert len(desk.sent) == sent
+
+
+def test_offline_missing_vectors_are_counted_and_named(desk):
+    """Of queries, of documents, and of pairs: the run ends with the first of them, and with what to do."""
+    desk.evaluate(desk.spec())
+    spec = desk.spec()
+    more = [{"id": name, "text": text} for name, text in {**ARTICLES, "gift": "A gift is wrapped"}.items()]
+    spec["task"]["corpus"] = desk.rows("more", more)
+    with pytest.raises(
+        ProviderError, match=r"1 of 7 vectors are not in the store.*mine/one for the texts of gift;"
+    ):
+        evaluate(spec, offline=True, environ={}, **desk.where)
+    spec = desk.spec()
+    asked = [
+        {"id": f"q{n}", "text": f"{text}, please", "target": "size"} for n, (text, _) in enumerate(QUESTIONS)
+    ]
+    spec["task"]["dataset"] = desk.rows("asked", asked)
+    with pytest.raises(ProviderError, match=r"10 of 16 vectors.*and 5 more; run it once where keys are"):
+        evaluate(spec, offline=True, environ={}, **desk.where)
+    with pytest.raises(ProviderError, match=r"48 of 48 vectors.*for the texts of p\d+, .* and 19 more"):
+        evaluate(pairs(desk, "similarity", graded()), offline=True, environ={}, **desk.where)
 
 
 # -- other kinds

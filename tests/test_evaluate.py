@@ -16,7 +16,8 @@ import harness
 from harness.calls.provider import ProviderFault
 from harness.errors import ProviderError, UsageError
 from harness.findings import Progress, Trial
-from harness.past import chosen, load_run, rebuild_report
+from harness.past import chosen, load_run
+from harness.rebuilding import rebuild_report
 from harness.records import Settings
 from harness.result import EvalResult, TuneResult
 from harness.run import evaluate, tune

@@ -14,9 +14,10 @@ from harness.calls.provider import ProviderFault
 from harness.cli import main
 from harness.errors import SpecError
 from harness.fingerprint import share
-from harness.past import load_run, rebuild_report
+from harness.past import load_run
 from harness.plan.estimate import estimate_plan
 from harness.plan.planner import make_plan
+from harness.rebuilding import rebuild_report
 from harness.result import EvalResult, TuneResult
 from harness.run import evaluate, tune
 from harness.testing.fake_clock import FakeClock

@@ -15,9 +15,10 @@ from harness.comparing import compare
 from harness.errors import InconclusiveError, SpecError, UsageError
 from harness.gating import gate
 from harness.outputs.frames import read_scores
-from harness.past import chosen, rebuild_report
+from harness.past import chosen
 from harness.plan.estimate import estimate_plan
 from harness.plan.planner import make_plan
+from harness.rebuilding import rebuild_report
 from harness.records import Reply, Usage
 from harness.run import evaluate, tune
 from harness.testing.scripted import ScriptedProvider

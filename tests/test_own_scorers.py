@@ -14,7 +14,8 @@ import pytest
 import harness
 from harness.errors import SpecError
 from harness.findings import Progress
-from harness.past import load_run, rebuild_report
+from harness.past import load_run
+from harness.rebuilding import rebuild_report
 from harness.records import Call
 from harness.testing.fake_clock import BusyClock
 from harness.testing.scripted import ScriptedProvider

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InconclusiveError, UsageError
-from harness.past import load_run, rebuild_report
+from harness.past import load_run
 from harness.plan.policy import Policy
+from harness.rebuilding import rebuild_report
 from harness.result import TuneResult, goal_of
 from harness.run import tune
 from harness.testing.simulator import Simulator, simulated_experiment

@@ -20,9 +20,10 @@ from harness.fingerprint import share
 from harness.outputs.exports.registry import made_for
 from harness.outputs.exports.selection import selection_of
 from harness.outputs.numbers import quality
-from harness.past import chosen, load_run, rebuild_report
+from harness.past import chosen, load_run
 from harness.plan.estimate import estimate_plan
 from harness.plan.planner import make_plan
+from harness.rebuilding import rebuild_report
 from harness.stats.intervals import wilson
 from harness.testing.scripted import ScriptedProvider
 from harness.testing.simulator import simulated_experiment
@@ -192,8 +193,8 @@ def test_an_export_from_the_store_holds_the_template_of_each_task(tmp_path):
     """A run that is loaded again has no one prompt, and those of all its tasks."""
     result = run(harness.tune, the_spec(tmp_path), tmp_path)
     found = chosen(result.run_id, store=f"sqlite:///{tmp_path}/store.db")
-    assert found.prompt_text is None
     selection = selection_of([found.recommendation], templates={result.run_id: found.templates})
+    assert selection.prompt_text is None
     assert selection.task_templates == TEMPLATES
 
 

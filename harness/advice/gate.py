@@ -76,15 +76,29 @@ def power(base: Sheet, metric: str, *, tolerance: float, level: float) -> Power:
     error rate of one metric. Raises StatsError with fewer than two independent samples.
     """
     pairs = Matched.of(base, base).column(metric)
-    parts = _spreads(pairs)
-    n, clusters = len(pairs.base), sum(part.clusters for part in parts) - len(parts) + 1
+    return _power(metric, _spreads(pairs), by_task=pairs.strata is not None, tolerance=tolerance, level=level)
+
+
+def expected_power(metric: str, *, n: int, clusters: int, sd: float, tolerance: float, level: float) -> Power:
+    """What a gate can see with so many samples, before there is a baseline to go by.
+
+    clusters: how many of them are independent. sd: assumed of the differences, as for `power`. Raises
+    StatsError as it does.
+    """
+    part = _Spread(weight=1.0, n=n, clusters=clusters, sd=sd, binary=False)
+    return _power(metric, [part], by_task=False, tolerance=tolerance, level=level)
+
+
+def _power(metric: str, parts: Sequence[_Spread], *, by_task: bool, tolerance: float, level: float) -> Power:
+    """by_task: whether the parts are tasks that count by weights."""
+    n, clusters = sum(part.n for part in parts), sum(part.clusters for part in parts) - len(parts) + 1
     binary = all(part.binary for part in parts)
 
     def spread(drop: float) -> float:
         return math.sqrt(n) * math.hypot(*(part.weight * part.error(drop) for part in parts))
 
     # Exact tests of right and wrong answers see less than t: about what half a sample of each task is worth.
-    steps = [part.weight / (2 * part.n) for part in parts if part.binary and pairs.strata is not None]
+    steps = [part.weight / (2 * part.n) for part in parts if part.binary and by_task]
 
     def chance(drop: float, threshold: float) -> float:
         return margin_power(
@@ -93,7 +107,7 @@ def power(base: Sheet, metric: str, *, tolerance: float, level: float) -> Power:
             n=n,
             sd=spread(drop),
             level=level,
-            clusters=None if binary and pairs.strata is None else clusters,
+            clusters=None if binary and not by_task else clusters,
             right_or_wrong=binary,
         )
 

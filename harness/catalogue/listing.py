@@ -6,7 +6,10 @@ In: a catalogue. Out: lines of text, and JSON-like values. It decides nothing an
 from __future__ import annotations
 
 import dataclasses
+import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from harness.catalogue.models import Accepts, Catalogue, Model, Prices
@@ -15,7 +18,10 @@ from harness.records import MODEL_CLASSES, JsonValue
 UNIT = "USD per million tokens"
 HEAD = ("class", "model", "$/M in", "cached", "$/M out", "prompt", "answer", "settings that it takes")
 FREE = Prices(input=0.0, output=0.0)
+NAME, CACHED, SETTINGS = 1, 3, 7  # columns of these
 TO_THE_RIGHT = range(2, 7)  # columns of figures
+GAP, INDENT = "  ", "  "
+UNBROKEN = "\N{NO-BREAK SPACE}"
 MOST_LISTED = 5  # choices of a setting that are written out
 SHORT: Mapping[str, str] = {
     "temperature": "temp",
@@ -31,27 +37,46 @@ LEGEND = (
 )
 
 
-def table(catalogue: Catalogue, *, retired: bool = False) -> Iterator[str]:
-    """Lines for people: a part for each provider, its models by class. retired: with those that ended."""
-    for name, facts in catalogue.providers.items():
-        models = [model for model in catalogue.models if model.provider == name]
-        current = sorted((m for m in models if not m.retired), key=_by_class)
-        ended = [model for model in models if model.retired]
-        key = f", key in {facts.api_key_env}" if facts.api_key_env else ""
-        dates = sorted({model.as_of for model in current if model.as_of})
-        free = facts.free or (current and all(model.prices == FREE for model in current))
-        prices = "free" if free else f"prices of {dates[0]}" if dates else "no prices"
-        served = "runs on this machine" if facts.wire == "embedded" else "address known to litellm"
-        yield f"{name}: {facts.api_base or served}{key}, {prices}"
-        yield from (f"  {line}".rstrip() for line in _aligned([HEAD, *map(_row, current)] if current else []))
-        if not current:
-            yield f"  serves what you start it with: declare it under providers.{name}.models"
+def table(catalogue: Catalogue, *, retired: bool = False, width: int | None = None) -> Iterator[str]:
+    """Lines for people: a part for each provider, its models by class. retired: with those that ended.
+
+    width: columns of the terminal. Where lines would be longer, settings stand below their model; where
+    figures alone would be, the price of cached input is left out, and a long name has a line of its own.
+    `None`: one line a model, however long.
+    """
+    rows = {name: [HEAD, *map(_row, _current(catalogue, name))] for name in catalogue.providers}
+    fits = width is None or max(map(len, chain.from_iterable(map(_aligned, rows.values())))) <= width
+    for name, of_provider in rows.items():
+        yield from _wrapped(_heading(catalogue, name), width)
+        if len(of_provider) == 1:
+            own = f"{INDENT}serves what you start it with: declare it under providers.{name}.models"
+            yield from _wrapped(own, width)
+        else:
+            yield from _aligned(of_provider) if fits or width is None else _folded(of_provider, width)
+        ended = [model for model in catalogue.models if model.provider == name and model.retired]
         if retired:
-            yield from (f"  retired  {_ending(model)}" for model in ended)
+            for model in ended:
+                yield from _wrapped(f"{INDENT}retired  {_ending(model)}", width)
         elif ended:
-            yield f"  {len(ended)} retired name{'' if len(ended) == 1 else 's'}: --all lists them"
+            yield f"{INDENT}{len(ended)} retired name{'' if len(ended) == 1 else 's'}: --all lists them"
         yield ""
-    yield LEGEND
+    yield from _wrapped(LEGEND, width, indent="")
+
+
+def _current(catalogue: Catalogue, provider: str) -> list[Model]:
+    models = (model for model in catalogue.models if model.provider == provider and not model.retired)
+    return sorted(models, key=_by_class)
+
+
+def _heading(catalogue: Catalogue, provider: str) -> str:
+    """Where the provider is asked, the variable of its key, and how old its prices are."""
+    facts, current = catalogue.providers[provider], _current(catalogue, provider)
+    key = f", key in {facts.api_key_env}" if facts.api_key_env else ""
+    dates = sorted({model.as_of for model in current if model.as_of})
+    free = facts.free or (current and all(model.prices == FREE for model in current))
+    prices = "free" if free else f"prices of {dates[0]}" if dates else "no prices"
+    served = "runs on this machine" if facts.wire == "embedded" else "address known to litellm"
+    return f"{provider}: {facts.api_base or served}{key}, {prices}"
 
 
 def values(catalogue: Catalogue) -> list[dict[str, JsonValue]]:
@@ -116,15 +141,50 @@ def _by_class(model: Model) -> tuple[int, bool, str]:
     return MODEL_CLASSES.index(model.model_class), not model.default_of_class, model.name
 
 
-def _aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    every = list(rows)
-    widths = [max(len(row[place]) for row in every) for place in range(len(HEAD))] if every else []
-    for row in every:
-        cells = [
-            cell.rjust(width) if place in TO_THE_RIGHT else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[place]) for row in rows) for place in range(len(HEAD))]
+    return (_line(row, dict(enumerate(widths))) for row in rows)
+
+
+def _line(row: Sequence[str], widths: Mapping[int, int]) -> str:
+    """The cells of these columns, figures to the right."""
+    cells = (
+        row[place].rjust(width) if place in TO_THE_RIGHT else row[place].ljust(width)
+        for place, width in widths.items()
+    )
+    return f"{INDENT}{GAP.join(cells)}".rstrip()
+
+
+def _folded(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+    """The same with settings below, within so many columns."""
+    widths = {place: max(len(row[place]) for row in rows) for place in range(SETTINGS)}
+    if _taken_by(widths) > width:
+        del widths[CACHED]
+    widths[NAME] -= max(0, _taken_by(widths) - width)
+    below = INDENT + (widths[0] + len(GAP)) * " "
+    for row in rows:
+        cells = list(row)
+        if len(row[NAME]) > widths[NAME]:
+            yield _line(row, {0: widths[0], NAME: 0})
+            cells[:2] = "", ""
+        yield _line(cells, widths)
+        words = " ".join(part.replace(" ", UNBROKEN) for part in re.split(r"(?<=[,;]) ", row[SETTINGS]))
+        for line in textwrap.wrap(
+            words, width, initial_indent=below, subsequent_indent=below, break_on_hyphens=False
+        ):
+            yield line.replace(UNBROKEN, " ")
+
+
+def _taken_by(widths: Mapping[int, int]) -> int:
+    return len(INDENT) + sum(widths.values()) + len(GAP) * (len(widths) - 1)
+
+
+def _wrapped(line: str, width: int | None, indent: str = 2 * INDENT) -> Iterable[str]:
+    return (
+        [line]
+        if width is None
+        else textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False)
+    )
 
 
 def _values(model: Model) -> dict[str, JsonValue]:

@@ -56,7 +56,8 @@ def export(
 ) -> int:
     """Write the recommended settings of RUN for TARGET (json, eliza-1, openai, ...).
 
-    Model classes that RUN did not study are filled in from further runs. A manifest beside the files says
+    Model classes that RUN did not study are filled in from further runs; one of embedding models may stand
+    anywhere among them. A manifest beside the files says
     what becomes of each setting there.
     """
     from harness.outputs.exports.registry import export as write_export
@@ -77,7 +78,7 @@ def _list() -> int:
     from harness.outputs.exports.targets import TARGETS
 
     for name, known in sorted(TARGETS.items()):
-        click.echo(f"{name:<14} {known.description}")
+        click.echo(f"{name:<15} {known.description}")
     return 0
 
 
@@ -103,7 +104,6 @@ def _selection(
     return selection_of(
         [one.recommendation for one in found],
         labelled=[pair for one in found for pair in one.labelled],
-        prompt_text=found[0].prompt_text,
         templates={one.recommendation.run: one.templates for one in found},
         embedding=embedding,
         max_input_tokens=max_input_tokens,
@@ -164,9 +164,10 @@ def _still_holds(path: Path, catalogue: Catalogue, today: date, store: str | Non
 
 
 def _show(written: Written) -> None:
+    from harness.cli.terminal import columns
     from harness.outputs.exports.manifest import by_design, changed, table
 
-    for line in table(written.export.fates):
+    for line in table(written.export.fates, columns()):
         click.echo(line)
     for remark in written.export.remarks:
         click.echo(f"note: {remark}")

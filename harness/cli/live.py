@@ -22,7 +22,7 @@ from harness.outputs.judges import judge_lines
 
 if TYPE_CHECKING:
     from harness.findings import Progress, Spend, Trial
-    from harness.result import EvalResult, RunResult, TuneResult
+    from harness.result import RunResult
 
 SHOWN_TRIALS = 12  # the best ones and those still running; more would scroll away
 QUIET_STEP = 0.05  # share of the planned calls between two lines off a terminal
@@ -119,7 +119,7 @@ def picture(progress: Progress) -> Group:
     return Group(*lines, _spend_line(progress))
 
 
-def show_recommendation(result: TuneResult, stream: IO[str]) -> None:
+def show_recommendation(result: RunResult, stream: IO[str]) -> None:
     """Four lines at the end: what to ship, why, what it ties with, and how to export it."""
     console = Console(file=stream, highlight=False, soft_wrap=True)
     choice = result.record.recommendation
@@ -148,16 +148,16 @@ def show_recommendation(result: TuneResult, stream: IO[str]) -> None:
     _places(console, result)
 
 
-def show_evaluation(result: EvalResult, stream: IO[str]) -> None:
+def show_evaluation(result: RunResult, stream: IO[str]) -> None:
     """What was measured, how good, dear and fast it is, and what to know about it."""
-    it = evaluation_data(result.record)
+    it, trial = evaluation_data(result.record), result.record.trials[0]
     console = Console(file=stream, highlight=False, soft_wrap=True)
     first = f", {it.first_token}" if it.first_token else ""
     lines = [
         ("Measured", f"{it.line} ({it.origin}), on {it.samples}"),
         ("Quality", f"{it.metric} {it.quality}"),
-        *(("Task", f"{name}: {text}") for name, text in task_lines(result.trial)),
-        ("Price", numbers.price_phrase(result.trial.usd_per_1k_calls)),
+        *(("Task", f"{name}: {text}") for name, text in task_lines(trial)),
+        ("Price", numbers.price_phrase(trial.usd_per_1k_calls)),
         ("Latency", f"p50 / p95 {it.latency}{first}"),
         ("Answers", it.rates),
         *(("Scorer", text) for text in it.silence),

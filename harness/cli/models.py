@@ -53,6 +53,7 @@ def _show(*, retired: bool, as_json: bool, files: tuple[Path, ...]) -> None:
     from harness.catalogue.listing import table, values
     from harness.catalogue.models import load_catalogue
     from harness.catalogue.reader import with_file
+    from harness.cli.terminal import columns
 
     catalogue = load_catalogue()
     for file in files:
@@ -60,7 +61,7 @@ def _show(*, retired: bool, as_json: bool, files: tuple[Path, ...]) -> None:
     if as_json:
         click.echo(json.dumps(values(catalogue), indent=2))
         return
-    for line in table(catalogue, retired=retired):
+    for line in table(catalogue, retired=retired, width=columns()):
         click.echo(line)
 
 

@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from harness.records import Verb
-    from harness.result import EvalResult, TuneResult
+    from harness.result import EvalResult, RunResult, TuneResult
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 INCONCLUSIVE = 4
@@ -114,7 +114,7 @@ def _given(
 
 
 def _carry_out(
-    act: Callable[..., TuneResult | EvalResult], verb: Verb, *, as_json: bool, quiet: bool, **options: Any
+    act: Callable[..., RunResult], verb: Verb, *, as_json: bool, quiet: bool, **options: Any
 ) -> int:
     from harness.cli.interrupts import stop_on_second_interrupt
     from harness.cli.live import LiveView
@@ -131,23 +131,25 @@ def _carry_out(
 @REPORTS
 def report(run: str, mlflow: bool, store: str | None, output: Path) -> int:
     """Write the report of RUN (default: the latest) anew from the store; nothing is sent."""
-    from harness.past import rebuild_report
+    from harness.rebuilding import rebuild_report
     from harness.run import track
 
     result = rebuild_report(run, store=store, reports=output)
+    if result.lacking:
+        click.echo(f"note: {result.lacking}", err=True)
+        click.echo("note: the report is that of the record alone, without answers and samples", err=True)
     if mlflow:
         track(result)
     return _show(result, as_json=False)
 
 
-def _show(result: TuneResult | EvalResult, *, as_json: bool) -> int:
+def _show(result: RunResult, *, as_json: bool) -> int:
     from harness.cli.live import show_evaluation, show_recommendation
     from harness.outputs import evaluation
-    from harness.result import TuneResult
     from harness.store.codec import encode
 
     people = sys.stderr if as_json else sys.stdout
-    if isinstance(result, TuneResult):
+    if result.record.verb == "tune":
         choice = result.record.recommendation
         if as_json:
             click.echo(encode(choice, indent=2) if choice else "null")

@@ -72,7 +72,8 @@ def plan(as_json: bool, **options: Any) -> None:
     if as_json:
         from dataclasses import asdict
 
-        click.echo(json.dumps(asdict(it.estimate), indent=2))
+        gate = {"gate": [asdict(one) for one in it.gate]} if it.gate else {}
+        click.echo(json.dumps(asdict(it.estimate) | gate, indent=2))
         return
     click.echo(repr(it))
 

@@ -153,10 +153,10 @@ def rate(trial: Trial, name: Rate) -> str:
     return numbers.between(numbers.share, getattr(trial, name), trial.bounds.get(name))
 
 
-def rates_line(trial: Trial, failures: str) -> str:
+def rates_line(trial: Trial, failures: str | None) -> str:
     """Shares of calls without an answer that counts in full, and of inputs that were cut down, in words.
 
-    failures: the spec's line on what failed, which is told where something did.
+    failures: the spec's line on what failed, which is told where something did; `None`: not known here.
     """
     cut = trial.input_truncation_rate
     lost = trial.failure_rate + trial.unscored_rate > 0
@@ -164,5 +164,5 @@ def rates_line(trial: Trial, failures: str) -> str:
         f"{rate(trial, 'failure_rate')} failed, {rate(trial, 'unscored_rate')} unscored, "
         f"{rate(trial, 'truncation_rate')} truncated"
         f"{'' if cut is None else f', {numbers.share(cut)} of inputs cut down'}"
-        f"{f'; {COUNTED[failures]}' if lost else ''}"
+        f"{f'; {COUNTED[failures]}' if lost and failures else ''}"
     )

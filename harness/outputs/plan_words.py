@@ -5,6 +5,7 @@ In: a plan and its estimate. Out: text in its final wording. Must not estimate a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.outputs import numbers
@@ -30,30 +31,29 @@ class PlanData:
     notes: tuple[str, ...]
 
 
-def plan_data(made: Plan, estimate: PlanEstimate) -> PlanData:
-    """The whole plan in words."""
+def plan_data(made: Plan, estimate: PlanEstimate, gate: Sequence[str] = (), gate_basis: str = "") -> PlanData:
+    """The whole plan in words. gate: what a gate can see of each metric; gate_basis: what that rests on."""
     return PlanData(
         experiment=made.experiment,
         description=made.description,
         verdict=_verdict(made, estimate),
-        lines=tuple(_lines(made, estimate)),
+        lines=(*_lines(made, estimate), *(("gate", sentence) for sentence in gate)),
         warning=estimate.too_small,
-        basis=tuple(estimate.basis.splitlines()),
+        basis=(*estimate.basis.splitlines(), *([gate_basis] if gate_basis else [])),
         notes=made.notes,
     )
 
 
-def text(made: Plan, estimate: PlanEstimate) -> str:
+def text(data: PlanData) -> str:
     """The plan as plain lines."""
-    data = plan_data(made, estimate)
     lines = [f"{name:<11} {value}" for name, value in data.lines]
     lines += ["", data.warning] if data.warning else []
     return "\n".join([*lines, "", *data.basis, *(f"note: {note}" for note in data.notes)])
 
 
-def card(made: Plan, estimate: PlanEstimate) -> str:
+def card(data: PlanData) -> str:
     """The plan as HTML for `_repr_html_`: no script, readable on light and dark pages."""
-    return render("plan_card.html.jinja", it=plan_data(made, estimate), clip=numbers.clipped)
+    return render("plan_card.html.jinja", it=data, clip=numbers.clipped)
 
 
 def _verdict(made: Plan, estimate: PlanEstimate) -> str:

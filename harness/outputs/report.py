@@ -34,22 +34,25 @@ SCRIPTS = ("tables.js", "copy.js", "select.js", "samples.js")
 
 
 def write_report(
-    record: RunRecord, rows: Iterable[AnswerRow], folder: Path, selection: Selection | None = None
+    record: RunRecord, rows: Iterable[AnswerRow] | None, folder: Path, selection: Selection | None = None
 ) -> list[Path]:
     """Write the files of the report into the folder; rows are read once.
 
-    selection: what exports of the choice are made from; `None`: the page shows their commands alone.
+    rows: `None`: they cannot be had, and scores.parquet is left as it is. selection: what exports of the
+    choice are made from; `None`: the page shows their commands alone.
     Of a sweep: report.html, report.md, recommendation.json, trials.parquet and scores.parquet. Of an
     evaluation: report.html, report.md, evaluation.json and scores.parquet. Where samples fall into slices,
-    slices.parquet as well. Files of an earlier report are
-    replaced; without a recommendation, an earlier recommendation.json goes, for it would contradict the page
-    beside it. Raises UsageError when the folder cannot be written.
+    slices.parquet as well. Files of an earlier report are replaced; without a recommendation, an earlier
+    recommendation.json goes, for it would contradict the page beside it. Raises UsageError when the folder
+    cannot be written.
     """
     worst = Worst(record)
     if record.verb == "eval":
         return _write_evaluation(record, worst, rows, folder)
-    samples = Samples(record)
-    scores = write_scores(samples.watching(worst.watching(rows)), folder / "scores.parquet")
+    samples = None if rows is None else Samples(record)
+    scores: list[Path] = []
+    if samples is not None and rows is not None:
+        scores = [write_scores(samples.watching(worst.watching(rows)), folder / "scores.parquet")]
     trials = write_trials(record, folder / "trials.parquet")
     slices = write_slices(record, folder / "slices.parquet")
     chosen = folder / "recommendation.json"
@@ -57,13 +60,15 @@ def write_report(
         chosen.unlink(missing_ok=True)
     else:
         write_text(chosen, encode(record.recommendation, indent=2) + "\n")
-    page = write_text(folder / PAGE, html(record, worst.rows(), samples.packed(), selection))
+    page = write_text(folder / PAGE, html(record, worst.rows(), samples and samples.packed(), selection))
     short = write_text(folder / "report.md", markdown(record))
-    return [page, short, *([chosen] if record.recommendation is not None else []), trials, *slices, scores]
+    return [page, short, *([chosen] if record.recommendation is not None else []), trials, *slices, *scores]
 
 
-def _write_evaluation(record: RunRecord, worst: Worst, rows: Iterable[AnswerRow], folder: Path) -> list[Path]:
-    scores = write_scores(worst.watching(rows), folder / "scores.parquet")
+def _write_evaluation(
+    record: RunRecord, worst: Worst, rows: Iterable[AnswerRow] | None, folder: Path
+) -> list[Path]:
+    scores = [] if rows is None else [write_scores(worst.watching(rows), folder / "scores.parquet")]
     slices = write_slices(record, folder / "slices.parquet")
     facts = write_text(folder / "evaluation.json", evaluation.text(record))
     it = evaluation.evaluation_data(record, worst.rows())
@@ -77,7 +82,7 @@ def _write_evaluation(record: RunRecord, worst: Worst, rows: Iterable[AnswerRow]
         ),
     )
     short = write_text(folder / "report.md", render("evaluation.md.jinja", it=it))
-    return [page, short, facts, *slices, scores]
+    return [page, short, facts, *slices, *scores]
 
 
 def html(

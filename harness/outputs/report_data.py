@@ -226,11 +226,11 @@ def choice_data(choice: Recommendation, record: RunRecord | None = None) -> Choi
         price=numbers.price(trial.usd_per_1k_calls),
         latency=f"{numbers.seconds(trial.latency_p50_s)} / {numbers.seconds(trial.latency_p95_s)}",
         first_token=first_token_phrase(trial),
-        rates=rates_line(trial, record.failures),
+        rates=rates_line(trial, None if record is None else record.failures),
         reason=choice.reason,
         caveats=(
             *choice.caveats,
-            *(f"Scorer {line}." for line in silent_lines(record, trial)),
+            *(f"Scorer {line}." for line in (() if record is None else silent_lines(record, trial))),
             *small_model(choice.trial),
         ),
         versus=tuple(_versus(name, pair) for name, pair in pairs if pair is not None),

@@ -14,6 +14,7 @@ from harness.records import Call, Outcome
 from harness.trials.evaluate import NOTHING, Answered, Asked, Due, calls_of, take
 from harness.trials.evidence import Arm
 from harness.trials.judging import Arrived, judge_each
+from harness.trials.vectors import VectorPipeline
 
 NAMED = 5  # samples that the message lists
 
@@ -42,6 +43,23 @@ class StoredAnswers:
         return Answered()
 
 
+class StoredVectors:
+    """The same for arms of embedding models. `watch` is called after each sample."""
+
+    def __init__(self, engine: Engine, watch: Callable[[], None] | None = None) -> None:
+        self._send = RecallAll(engine)
+        self._pipeline = VectorPipeline(self._send, watch)
+
+    def ask(self, arms: Sequence[Arm], positions: Sequence[int], ahead: Due = NOTHING) -> Answered:
+        """Fill these arms at these positions, from the vectors of texts and of the whole corpus.
+
+        Raises ProviderError when vectors are missing, with how many and the first of their texts.
+        """
+        answered = self._pipeline.ask(arms, positions, ahead)
+        self._send.require_all()
+        return answered
+
+
 class RecallAll:
     """Sends calls to the store, and remembers which it does not know."""
 
@@ -51,13 +69,19 @@ class RecallAll:
         self._asked = 0
 
     def __call__(self, calls: Iterable[Call]) -> Iterator[Outcome]:
-        """What the store knows of these calls, in order."""
-        wanted = list(calls)
-        self._asked += len(wanted)
-        found = list(self._engine.stored(wanted))
-        known = {id(outcome.call) for outcome in found}
-        self._missing += [call for call in wanted if id(call) not in known]
-        yield from found
+        """What the store knows of these calls, in order, as it is read: a corpus of vectors is large."""
+        waiting: dict[int, Call] = {}
+
+        def noted() -> Iterator[Call]:
+            for call in calls:
+                self._asked += 1
+                waiting[id(call)] = call
+                yield call
+
+        for outcome in self._engine.stored(noted()):
+            del waiting[id(outcome.call)]
+            yield outcome
+        self._missing += waiting.values()
 
     def require_all(self) -> None:
         """Raise ProviderError when the store did not know a call."""
@@ -67,9 +91,10 @@ class RecallAll:
         more = f" and {len(samples) - NAMED} more" if len(samples) > NAMED else ""
         judges = sum(call.purpose == "judge" for call in self._missing)
         of_judges = f", {judges} of them of judges" if judges else ""
-        model = self._missing[0].settings.model
+        model, vectors = self._missing[0].settings.model, all(call.texts for call in self._missing)
+        what, where = ("vectors", "for the texts of") if vectors else ("answers", "on samples")
         raise ProviderError(
-            f"{len(self._missing)} of {self._asked} answers are not in the store{of_judges}, and --offline "
-            f"asks nobody: {model} on samples {', '.join(samples[:NAMED])}{more}; run it once where keys "
-            "are, with the same store (HARNESS_STORE), or without --offline"
+            f"{len(self._missing)} of {self._asked} {what} are not in the store{of_judges}, and --offline "
+            f"asks nobody: {model} {where} {', '.join(samples[:NAMED])}{more}; run it once where keys are, "
+            "with the same store (HARNESS_STORE), or without --offline"
         )

@@ -68,19 +68,20 @@ class _Told:
 
 @dataclass(slots=True)
 class VectorPipeline:
-    """Asks arms of embedding models through an engine; see `evaluate.Pipeline`.
+    """Asks arms of embedding models; see `evaluate.Pipeline`.
 
-    watch: called after each sample. Nothing is asked ahead: texts travel many in a request.
+    send: `Engine.run`, or what asks in its place. watch: called after each sample. Nothing is asked ahead:
+    texts travel many in a request.
     """
 
-    engine: Engine
+    send: Send
     watch: Callable[[], None] | None = None
     _shelf: Shelf | None = field(default=None, init=False)
 
     def ask(self, arms: Sequence[Arm], positions: Sequence[int], _ahead: Due = NOTHING, /) -> Answered:
         """Let all these arms answer the samples at these positions, except what they answered before."""
         answered = Answered()
-        self._shelf = self._shelf or Shelf(arms[0].board.plan, self.engine.run)
+        self._shelf = self._shelf or Shelf(arms[0].board.plan, self.send)
         able: list[Arm] = []
         for arm in arms:
             index = _index(arm, self._shelf) if _owes(arm, positions) else None
@@ -89,7 +90,7 @@ class VectorPipeline:
             elif not self._noted(index.failure, answered, arms) and not _ends(index.failure, arm):
                 self._fail(arm, positions, index.failure)
         asked = _samples(able, positions, without=answered.gone)
-        for one in _told(asked, self.engine.run, self._shelf):
+        for one in _told(asked, self.send, self._shelf):
             if isinstance(one.outcome, CallFailure) and self._noted(one.outcome, answered, arms):
                 continue
             one.asked.arm.take(one.asked.position, one.outcome, one.scores)

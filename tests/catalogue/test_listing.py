@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from harness.catalogue.listing import table, takes, values
 from harness.catalogue.models import Accepts, load_catalogue
 
@@ -38,6 +40,33 @@ def test_retired_models_are_counted_or_listed_with_their_successor() -> None:
     assert not any("claude-3-haiku" in line for line in short)
     assert any("retired names: --all lists them" in line for line in short)
     assert "  retired  o3-mini (SMALL, since 2026-10-23): use gpt-5.4-mini" in long
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_the_table_fits_a_terminal_and_says_the_same(width: int) -> None:
+    """No line is longer than the terminal, and every model keeps its figures and settings."""
+    catalogue = load_catalogue()
+    whole, narrow = list(table(catalogue, retired=True)), list(table(catalogue, retired=True, width=width))
+    assert max(map(len, narrow)) <= width
+    said = " ".join(" ".join(narrow).split())
+    for model in catalogue.models:
+        if not model.retired:
+            assert f" {model.name} " in said
+            assert takes(model.settings) in said
+    assert len(narrow) < 2.6 * len(whole)
+    if width == 200:
+        assert narrow[:-2] == whole[:-1]
+
+
+def test_a_narrow_table_puts_settings_below_and_long_names_above() -> None:
+    """Nothing is cut off: a name that does not fit its column has a line of its own."""
+    lines = list(table(load_catalogue(), width=80))
+    place = next(n for n, line in enumerate(lines) if "claude-haiku-4-5-20251001" in line)
+    assert lines[place : place + 3] == [
+        "  MEDIUM      anthropic.claude-haiku-4-5-20251001-v1:0",
+        "                                                     1        5  200 000  64 000",
+        "              temp 0..1, top_p 0..1 or temp, stop",
+    ]
 
 
 def test_conditions_are_written_beside_the_setting() -> None:

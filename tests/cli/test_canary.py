@@ -50,16 +50,17 @@ aim:"""
 
 
 class Careless:
-    """A simulator whose provider repeats the key in its errors. refuses: every request, or one in four."""
+    """A simulator whose provider repeats the key in its errors. refuses: every request; busy: one in four."""
 
     def __init__(self) -> None:
-        self.refuses = False
+        self.refuses, self.busy = False, True
         self.http = SimulatorServer(FixedAnswers("positive"), faults=self._fault)
 
     def _fault(self, moment: Moment) -> Fault | None:
         if self.refuses:
             return Fault("401")
-        return Fault("429", retry_after_s=0.0) if moment.attempt == 1 and moment.number % 4 == 0 else None
+        late = self.busy and moment.attempt == 1 and moment.number % 4 == 0
+        return Fault("429", retry_after_s=0.0) if late else None
 
 
 @pytest.fixture
@@ -143,6 +144,18 @@ def test_a_run_that_fails_leaves_no_key_behind(
     monkeypatch.setenv("HARNESS_STORE", f"postgresql://me:{IN_URL}@127.0.0.1:9/harness")
     outcomes.append(planted.harness("list"))
     assert outcomes[-1].code != 0
+    assert found_in(planted.folder, tuple(f"{o.out}{o.err}" for o in outcomes)) == []
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_doctor_that_asks_shows_and_leaves_no_key(planted: Any, provider: Careless, refuses: bool) -> None:
+    """Each model is sent its key, and a provider that refuses it sends it back; as text and as JSON."""
+    provider.refuses, provider.busy = refuses, False
+    outcomes = [planted.cli("doctor", "words.yaml", "--live", *more) for more in ((), ("--json",))]
+    assert provider.http.stats().requests >= 6
+    assert [outcome.code for outcome in outcomes] == ([2, 2] if refuses else [0, 0])
+    assert all(("401" in outcome.out or "credentials" in outcome.out) == refuses for outcome in outcomes)
+    (planted.folder / "filler").write_bytes(b"x" * 200_000)  # a doctor leaves nothing else
     assert found_in(planted.folder, tuple(f"{o.out}{o.err}" for o in outcomes)) == []
 
 

@@ -6,7 +6,9 @@ import io
 import json
 import os
 import re
+import sqlite3
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -213,6 +215,57 @@ def test_too_small_a_budget_is_inconclusive(desk: Any) -> None:
     assert (tuned.code, tuned.out) == (4, "null\n")
     assert "No recommendation (inconclusive)" in tuned.err
     assert "the budget does not cover" in tuned.err
+
+
+def change_run(desk: Any, column: str, value: str) -> None:
+    """Write this into the run's row, as another version or another machine would have."""
+    with closing(sqlite3.connect(desk.folder / ".harness" / "harness.db")) as database:
+        database.execute(f"UPDATE runs SET {column} = ?", (value,))
+        database.commit()
+
+
+def test_the_report_of_a_run_of_an_older_version_is_whole(desk: Any, archive: Path, finished: str) -> None:
+    """The same figures are found, with a price that was corrected since: the plan's name is no matter."""
+    page = (desk.folder / "reports" / finished / "report.md").read_text()
+    change_run(desk, "plan", "of a version that fingerprinted plans otherwise")
+    desk.write("words.yaml", (archive / "words.yaml").read_text().replace("input: 1.0", "input: 2.0"))
+    change_run(desk, "spec_file", str(desk.folder / "words.yaml"))
+    again = desk.cli("report", finished, "-o", "again")
+    assert (again.code, again.err) == (0, "")
+    assert (desk.folder / "again" / finished / "report.md").read_text() == page
+    assert (desk.folder / "again" / finished / "scores.parquet").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("prompts/careful.jinja", "Think", "Ponder"), "began with other prompts"),
+        (("words.jsonl", "day 7 was", "day 7 is"), "began with other data"),
+        (("words.yaml", "seed: 3", "seed: 4"), "began with another spec"),
+        (("words.yaml", "metric: accuracy", "metric: acuracy"), "cannot be planned any more"),
+    ],
+)
+def test_where_files_have_moved_the_record_is_still_reported(
+    desk: Any, archive: Path, finished: str, change: tuple[str, str, str], told: str
+) -> None:
+    """What the run found stands in the store; what cannot be had is said, and the old table stays."""
+    desk.write("words.yaml", (archive / "words.yaml").read_text())
+    change_run(desk, "spec_file", str(desk.folder / "words.yaml"))
+    written = desk.folder / "reports" / finished
+    before = (written / "scores.parquet").read_bytes()
+    name, old, new = change
+    text = (desk.folder / name).read_text()
+    assert old in text
+    desk.write(name, text.replace(old, new))
+    again = desk.cli("report", finished)
+    assert again.code == 0
+    assert told in again.err
+    assert "without answers and samples" in again.err
+    assert again.out.startswith("Recommended  ")
+    page = (written / "report.html").read_text()
+    assert 'id="trials"' in page
+    assert 'id="samples"' not in page
+    assert (written / "scores.parquet").read_bytes() == before
 
 
 def test_report_is_made_anew_from_the_store(desk: Any, finished: str) -> None:

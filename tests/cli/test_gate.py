@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -124,6 +125,30 @@ def test_power_is_said_before_anything_is_asked(gated: Any, answers: Any) -> Non
     assert answers.requests == sent
     loud = gated.cli("gate", "words.yaml", "--baseline", BASE, "--settings", "careful.yaml")
     assert loud.err.startswith("power: accuracy: with 60 samples")
+
+
+def test_a_plan_says_what_its_gate_can_see(gated: Any, answers: Any) -> None:
+    """The figures of the gate itself, from its baseline; without one, from a spread that is assumed aloud."""
+    gate = f"seed: 3\ngate: {{baseline: {BASE}, tolerance: 0.05}}"
+    gated.spec(("seed: 3", gate), api_base=answers.url)
+    foretold = gated.cli("gate", "words.yaml", "--dry-run").out.removeprefix("Power        ").splitlines()[0]
+    planned = gated.cli("plan", "words.yaml").out
+    assert f"gate        {foretold}\n" in planned
+    assert "Gate: from the scores of the baseline words.json." in planned
+    (gated.folder / BASE).unlink()
+    planned = gated.cli("plan", "words.yaml").out
+    assert re.search(
+        r"gate  +accuracy: with 60 samples.* a drop of 18 points is called worse in 80%", planned
+    )
+    assert "Gate: there is no baseline yet" in planned
+    (one,) = json.loads(gated.cli("plan", "words.yaml", "--json").out)["gate"]
+    assert (one["metric"], one["n"], one["tolerance"]) == ("accuracy", 60, 0.05)
+
+
+def test_a_plan_without_a_gate_speaks_of_none(gated: Any) -> None:
+    """A search is no gate."""
+    assert "gate" not in gated.cli("plan", "words.yaml").out
+    assert "gate" not in json.loads(gated.cli("plan", "words.yaml", "--json").out)
 
 
 def test_a_baseline_is_made_anew(gated: Any) -> None:

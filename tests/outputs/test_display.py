@@ -46,7 +46,7 @@ def cards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {
         "run": display.card(run.record),
         "choice": display.choice_card(choice),
-        "plan": plan_words.card(plan, estimate_plan(plan)),
+        "plan": plan_words.card(plan_words.plan_data(plan, estimate_plan(plan))),
     }
 
 

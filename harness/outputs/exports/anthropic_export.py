@@ -9,7 +9,15 @@ from __future__ import annotations
 import json
 
 from harness.errors import UsageError
-from harness.outputs.exports.frameworks import ADAPTIVE, CLIENT, SAMPLING_HEADERS, UNASKED, named
+from harness.outputs.exports.frameworks import (
+    ADAPTIVE,
+    CLIENT,
+    OPENAI_TARGET,
+    OWN_TARGETS,
+    SAMPLING_HEADERS,
+    UNASKED,
+    named,
+)
 from harness.outputs.exports.manifest import Export, Fate, plain_fates
 from harness.outputs.exports.selection import Selection
 from harness.records import JsonValue, Settings
@@ -71,7 +79,7 @@ def write(selection: Selection) -> Export:
     if settings.provider != "anthropic":
         raise UsageError(
             f"the recommended model is {settings.model}, and Anthropic's package asks its own only; export "
-            "another target"
+            f"{OWN_TARGETS.get(settings.provider, OPENAI_TARGET)}, or any other target"
         )
     if settings.max_output_tokens is None:
         raise UsageError(f"{settings.model} was measured without max_output_tokens, and Anthropic needs one")

@@ -33,6 +33,7 @@ NO_KEY = "none"  # stands where a library would otherwise send the key of OpenAI
 SERVED = 8899  # a port for the sake of an example
 WITHOUT_ADDRESS = ("json", "yaml", "toml", "dotenv", "recommendation")  # targets that ask nobody
 OWN_TARGETS: Mapping[str, str] = {"anthropic": "anthropic", "google": "gemini"}
+OPENAI_TARGET = "openai"
 
 # What scripts share. {file} may name an address and the variable of a key; {client} is the package's client.
 CLIENT = '''
@@ -184,6 +185,40 @@ def _effort(fate: Fate, held: Mapping[str, JsonValue], provider: str, within: st
     if provider.startswith("anthropic") and fate.requested == "none":
         return replace(fate, effect="effective", changes=False, exported=None, key="", reason=UNASKED)
     return fate
+
+
+def unasked(
+    setting: str,
+    client: str,
+    said: str,
+    *,
+    exported: JsonValue = None,
+    model_class: ModelClass | None = None,
+) -> Fate:
+    """The fate of what a client sends by itself, and was not sent when it was measured.
+
+    said: what it sends, in words. exported: the value of it, where there is one.
+    """
+    return Fate(
+        setting=setting,
+        requested=None,
+        exported=exported,
+        effect="not expressible",
+        reason=f"{client} sends {said} where nothing is set, and nothing was set when it was measured",
+        model_class=model_class,
+        changes=True,
+    )
+
+
+def unasked_limit(settings: Settings, client: str, said: str | None) -> tuple[Fate, ...]:
+    """The fate of an output limit that a client sends by itself. said: as for `unasked`; `None`: none is.
+
+    Only a model that is declared without max_output_tokens is measured without one; litellm then sends a
+    limit of its own to Anthropic, which takes no request without one.
+    """
+    if settings.max_output_tokens is not None or said is None:
+        return ()
+    return (unasked("max_output_tokens", client, f"{said} (longer answers are cut off there)"),)
 
 
 def of_vendor(provider: str, address: str | None) -> Reach:

@@ -9,7 +9,15 @@ import json
 from dataclasses import replace
 
 from harness.errors import UsageError
-from harness.outputs.exports.frameworks import AS_MEASURED, CLIENT, efforts, google_thinking, named
+from harness.outputs.exports.frameworks import (
+    AS_MEASURED,
+    CLIENT,
+    OPENAI_TARGET,
+    OWN_TARGETS,
+    efforts,
+    google_thinking,
+    named,
+)
 from harness.outputs.exports.manifest import Export, Fate, plain_fates
 from harness.outputs.exports.selection import Selection
 from harness.records import SENT_FIELDS, JsonValue, Settings
@@ -94,7 +102,7 @@ def write(selection: Selection) -> Export:
     if settings.provider != "google":
         raise UsageError(
             f"the recommended model is {settings.model}, and google-genai asks Google's models only; export "
-            "another target"
+            f"{OWN_TARGETS.get(settings.provider, OPENAI_TARGET)}, or any other target"
         )
     where = named(selection, settings, {"google": "google"}, "google")
     embeds = selection.is_embedding

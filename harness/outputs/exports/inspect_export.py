@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from harness.catalogue.wire import reasons
@@ -13,10 +13,12 @@ from harness.outputs.exports.frameworks import (
     budgeted,
     named,
     put,
+    unasked,
+    unasked_limit,
     wire_name,
     with_effort,
 )
-from harness.outputs.exports.manifest import Export, plain_fates
+from harness.outputs.exports.manifest import Export, Fate, plain_fates
 from harness.outputs.exports.selection import Selection
 from harness.outputs.exports.yaml_export import yaml_text
 from harness.records import JsonValue, Settings
@@ -38,6 +40,10 @@ UNSENT: Mapping[str, tuple[str, ...]] = {
     "anthropic": ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty"),
     "google": ("seed",),
 }
+LIMITS = {"anthropic": "32000 tokens or more, by model and effort", "together": "2048 tokens"}
+SAFETY = "BLOCK_NONE for every category of harm, so that it refuses less"
+BLOCKS = "Inspect says what becomes of thoughts of earlier turns, of which a question alone has none"
+THOUGHTS = "Inspect asks for a summary of the thoughts too, which leaves the answer as it is"
 
 
 def write(selection: Selection) -> Export:
@@ -61,7 +67,7 @@ def write(selection: Selection) -> Export:
     variables, remarks = _variables(settings, where, name)
     files = {"inspect.yaml": yaml_text(config), ".env": "\n".join(variables) + "\n"}
     own = where.fates(".env INSPECT_EVAL_MODEL_BASE_URL")
-    return Export(files=files, fates=(*fates, *own), remarks=remarks)
+    return Export(files=files, fates=(*fates, *_unasked(settings, where), *own), remarks=remarks)
 
 
 def generate_config(settings: Settings, where: Named) -> dict[str, JsonValue]:
@@ -72,11 +78,24 @@ def generate_config(settings: Settings, where: Named) -> dict[str, JsonValue]:
         if name in places:
             put(config, places[name], value)
     effort = settings.reasoning_effort
+    if where.provider == "anthropic":
+        config["cache_prompt"] = False  # left alone, it asks for a cache, of which each write is billed
     if where.provider == "google" and budgeted(where.model) and effort is not None and effort in BUDGETS:
         # Its own budgets for the same word are others.
         del config["reasoning_effort"]
         config["reasoning_tokens"] = BUDGETS[effort]
     return config
+
+
+def _unasked(settings: Settings, where: Named) -> Iterator[Fate]:
+    """What Inspect sends by itself, and was not sent when it was measured."""
+    yield from unasked_limit(settings, "Inspect", LIMITS.get(where.provider))
+    if where.provider == "google":
+        yield unasked("safety_settings", "Inspect", SAFETY, exported="BLOCK_NONE")
+        if settings.reasoning_effort is None:
+            yield Fate(setting="include_thoughts", requested=None, exported=True, reason=THOUGHTS)
+    if where.provider == "anthropic" and settings.reasoning_effort not in (None, "none"):
+        yield Fate(setting="block_binding", requested=None, exported="drop_block", reason=BLOCKS)
 
 
 def _places(settings: Settings, where: Named) -> dict[str, str]:

@@ -17,6 +17,8 @@ from harness.outputs.exports.frameworks import (
     named,
     put,
     samples,
+    unasked,
+    unasked_limit,
     wire_name,
     with_effort,
 )
@@ -62,7 +64,8 @@ EMBEDDING_KEYS: Mapping[str, Mapping[str, str]] = {
         "taskType": "task_type",
     },
 }
-TASKS = "LangChain then sends RETRIEVAL_QUERY for queries and RETRIEVAL_DOCUMENT for documents"
+TASKS = "RETRIEVAL_QUERY for queries and RETRIEVAL_DOCUMENT for documents"
+LIMITS = {"anthropic": "the most that it knows of the model, or 4096"}
 
 HEAD = (
     '''"""{does}: python langchain_example.py "Hello"
@@ -214,7 +217,8 @@ def _fates(settings: Settings, where: Named) -> tuple[Fate, ...]:
     keys = {"model": "model", **_places(settings, where)}
     reason = f"LangChain's model of {where.provider} has no such argument"
     fates = plain_fates(settings, keys, reason, model=where.model)
-    return with_effort(fates, _effort(settings, where), where.provider)
+    fates = with_effort(fates, _effort(settings, where), where.provider)
+    return (*fates, *unasked_limit(settings, "LangChain", LIMITS.get(where.provider)))
 
 
 def _embedding_fates(settings: Settings, where: Named) -> tuple[Fate, ...]:
@@ -224,8 +228,5 @@ def _embedding_fates(settings: Settings, where: Named) -> tuple[Fate, ...]:
         keys = {name: f"model_kwargs.extra_body.{name}" for name in settings.extra} | keys
     fates = plain_fates(settings, keys, "LangChain has no such argument for embeddings", model=where.model)
     if where.provider == "google_genai" and not {"task_type", "taskType"} & set(settings.extra):
-        unasked = Fate(
-            setting="task_type", requested=None, effect="not expressible", reason=TASKS, changes=True
-        )
-        fates = (*fates, unasked)
+        fates = (*fates, unasked("task_type", "LangChain", TASKS))
     return fates

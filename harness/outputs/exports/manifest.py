@@ -6,6 +6,7 @@ Must not know any target.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,6 +16,7 @@ from harness.records import JsonValue, ModelClass, Settings
 
 Effect = Literal["effective", "not sent by provider", "not expressible"]
 LOCAL = "no part of a request: the application does it; json, yaml, toml and dotenv hold it"
+BELOW = 4 * " "  # before a reason that stands below its setting
 TEXTS = ("prompt", "document")  # settings that name what is said to the model
 # With these a setting does what leaving it out does, so that it may be lost without harm.
 NEUTRAL: Mapping[str, JsonValue] = {"frequency_penalty": 0, "presence_penalty": 0, "top_p": 1, "stop": []}
@@ -148,8 +150,11 @@ def fate_documents(fates: Sequence[Fate]) -> list[JsonValue]:
     ]
 
 
-def table(fates: Sequence[Fate]) -> Iterator[str]:
-    """The fates as lines of equal columns, a heading first, for a terminal."""
+def table(fates: Sequence[Fate], width: int | None = None) -> Iterator[str]:
+    """The fates as lines of equal columns, a heading first, for a terminal.
+
+    width: columns of the terminal; where lines would be longer, reasons stand below. `None`: they never do.
+    """
     rows = [("class", "setting", "requested", "exported", "effective", "reason")]
     rows += [
         (
@@ -163,10 +168,24 @@ def table(fates: Sequence[Fate]) -> Iterator[str]:
         for fate in fates
     ]
     classless = all(not row[0] for row in rows[1:])
-    columns = list(zip(*(row[1:] if classless else row for row in rows), strict=True))
-    widths = [max(len(cell) for cell in column) for column in columns]
-    for cells in zip(*columns, strict=True):
-        yield "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    cells = [row[1:] if classless else row for row in rows]
+    whole = list(_aligned(cells))
+    if width is None or max(map(len, whole)) <= width:
+        yield from whole
+        return
+    head, *lines = _aligned([row[:-1] for row in cells])
+    yield head
+    for line, (*_, reason) in zip(lines, cells[1:], strict=True):
+        yield line
+        yield from textwrap.wrap(
+            reason, width, initial_indent=BELOW, subsequent_indent=BELOW, break_on_hyphens=False
+        )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _shown(value: JsonValue) -> str:

@@ -11,6 +11,7 @@ from harness.outputs.exports.frameworks import (
     named,
     put,
     samples,
+    unasked,
     wire_name,
     with_effort,
 )
@@ -136,16 +137,7 @@ def _unasked(selection: Selection, settings: Settings, model_class: ModelClass |
 
 
 def _sent(setting: str, value: int, model_class: ModelClass | None) -> Fate:
-    reason = f"promptfoo sends {value} where nothing is set; nothing was measured"
-    return Fate(
-        setting=setting,
-        requested=None,
-        exported=value,
-        effect="not expressible",
-        reason=reason,
-        model_class=model_class,
-        changes=True,
-    )
+    return unasked(setting, "promptfoo", str(value), exported=value, model_class=model_class)
 
 
 def camel(name: str) -> str:

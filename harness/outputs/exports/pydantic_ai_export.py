@@ -15,6 +15,7 @@ from harness.outputs.exports.frameworks import (
     named,
     put,
     samples,
+    unasked_limit,
     wire_name,
     with_effort,
 )
@@ -35,6 +36,7 @@ KEYS = {
 }
 # Left out by Pydantic AI for models that reason.
 SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
+LIMITS = {"anthropic": "the most that it knows of the model, or 16384"}
 
 SCRIPT = (
     '''"""Ask the recommended settings one question: python pydantic_ai_example.py "Hello"
@@ -91,6 +93,7 @@ def write(selection: Selection) -> Export:
     reason = f"Pydantic AI's model of {where.provider} takes no such setting"
     fates = plain_fates(settings, keys, reason, model=_model(where))
     fates = with_effort(fates, _effort(settings, where), where.provider, within="model_settings.")
+    fates = (*fates, *unasked_limit(settings, "Pydantic AI", LIMITS.get(where.provider)))
     files = {"pydantic_ai.json": text + "\n", "pydantic_ai_example.py": SCRIPT}
     return Export(files=files, fates=(*fates, *where.fates("base_url")))
 

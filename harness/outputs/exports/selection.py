@@ -33,11 +33,11 @@ class Selection:
     """The settings to export.
 
     choice: the recommendation; targets without model classes get it alone. runs: one recommendation of each
-    run that was given, the choice first. by_class: settings of each class that was studied, the choice's own
-    among them. choices: all recommendations, each with the label of its policy; empty: those of the runs,
-    under their specs' own. prompt_text: source of the choice's template, `None` where it is not known, and in
-    a run of several tasks, each of which has its own. templates: sources of all templates, by run and
-    variant; of several tasks, by run and `TASK/VARIANT`.
+    run that was given, the choice first, those of embedding models last. by_class: settings of each class
+    that was studied, the choice's own among them. choices: all recommendations, each with the label of its
+    policy; empty: those of the runs, under their specs' own. prompt_text: source of the choice's template,
+    `None` where it is not known, and in a run of several tasks, each of which has its own. templates: sources
+    of all templates, by run and variant; of several tasks, by run and `TASK/VARIANT`.
     endpoints: where the runs asked their models, by provider. embedding: an embedding model that no run
     studied was named. max_input_tokens: where the target is to cut its input; `None`: not asked for.
     character: name and text of a file that the settings are to be written into; `None`: a new file.
@@ -82,9 +82,7 @@ class Selection:
     @property
     def is_embedding(self) -> bool:
         """Whether the choice is an embedding model."""
-        known = self.known(self.settings)
-        classes = (self.choice.trial.model_class, None if known is None else known.model_class)
-        return "EMBEDDING" in classes
+        return _of_vectors(self.choice, self.catalogue)
 
     def address(self, provider: str) -> str | None:
         """Where this provider was asked, if that is not where everybody asks it; `None`: there."""
@@ -123,10 +121,7 @@ class Selection:
 
     def known(self, settings: Settings) -> Model | None:
         """What the catalogue says of the model of these settings; `None`: nothing."""
-        try:
-            return self.catalogue.find(settings.model)
-        except CatalogueError:
-            return None
+        return _known(settings, self.catalogue)
 
 
 def selection_of(
@@ -142,10 +137,16 @@ def selection_of(
 ) -> Selection:
     """The first recommendation, with the classes that it did not study filled in from the others.
 
-    labelled: the same and others under each policy. embedding: "provider/name" of an embedding model that no
-    run studied. Raises UsageError when it is none of the catalogue's, or is retired.
+    One of an embedding model gives way to those of text models, wherever it stands. labelled: the same and
+    others under each policy. prompt_text: `None`: among templates, if it is known. embedding:
+    "provider/name" of an embedding model that no run studied. Raises UsageError when it is none of the
+    catalogue's, or is retired.
     """
     catalogue = catalogue or load_catalogue()
+    choices = sorted(choices, key=lambda choice: _of_vectors(choice, catalogue))
+    templates = templates or {}
+    if prompt_text is None:
+        prompt_text = templates.get(choices[0].run, {}).get(choices[0].settings.prompt)
     by_class: dict[ModelClass, Settings] = {}
     endpoints: dict[str, Endpoint] = {}
     for choice in choices:
@@ -161,7 +162,7 @@ def selection_of(
         by_class=ordered,
         choices=tuple(labelled) or tuple(("own", choice) for choice in choices),
         prompt_text=prompt_text,
-        templates=templates or {},
+        templates=templates,
         endpoints=endpoints,
         embedding=embedding is not None,
         max_input_tokens=max_input_tokens,
@@ -196,6 +197,19 @@ def idle_runs(selection: Selection, *, embeds: bool) -> list[str]:
             idle.append(choice.run)
         filled |= own
     return idle
+
+
+def _of_vectors(choice: Recommendation, catalogue: Catalogue) -> bool:
+    """Whether this recommends an embedding model."""
+    known = _known(choice.settings, catalogue)
+    return "EMBEDDING" in (choice.trial.model_class, None if known is None else known.model_class)
+
+
+def _known(settings: Settings, catalogue: Catalogue) -> Model | None:
+    try:
+        return catalogue.find(settings.model)
+    except CatalogueError:
+        return None
 
 
 def _same(address: str, other: str) -> bool:

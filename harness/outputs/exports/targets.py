@@ -151,9 +151,10 @@ def _refuse_idle(name: str, target: Target, selection: Selection) -> None:
     """Raise UsageError when a further run fills in nothing: the export would rest on it in vain."""
     idle = idle_runs(selection, embeds=target.embeds)
     if idle:
+        held = "" if target.embeds else f", and {name} holds no embedding model"
         raise UsageError(
             f"{', '.join(idle)} would add nothing to {name}: the runs before fill in all model classes that "
-            "it studied; leave it out, or name it first"
+            f"it studied{held}; leave it out, or name it first"
         )
 
 

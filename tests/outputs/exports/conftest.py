@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from harness.catalogue.models import load_catalogue
+from harness.catalogue.wire import limit_name
 from harness.findings import Champion, Recommendation
 from harness.outputs.exports import registry
 from harness.outputs.exports.registry import Written
@@ -90,32 +91,55 @@ class Loaded:
         return sent(self.requests[model_class], setting)
 
 
-NAMES: Mapping[str, Sequence[str]] = {
-    "temperature": ("temperature",),
-    "max_output_tokens": (
-        "max_tokens",
-        "max_output_tokens",
-        "max_completion_tokens",
-        "maxOutputTokens",
-        "num_predict",
-    ),
-    "frequency_penalty": ("frequency_penalty", "frequencyPenalty"),
-    "presence_penalty": ("presence_penalty", "presencePenalty"),
-    "top_p": ("top_p", "topP"),
-    "seed": ("seed",),
-    "stop": ("stop", "stop_sequences", "stopSequences"),
+SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "stop")
+# What each format calls a setting, by the end of the address; a dot leads into an object.
+FORMATS: Mapping[str, Mapping[str, str]] = {
+    "/chat/completions": {name: name for name in SAMPLING},
+    "/responses": {name: name for name in (*SAMPLING, "max_output_tokens")},
+    "/messages": {
+        "temperature": "temperature",
+        "top_p": "top_p",
+        "max_output_tokens": "max_tokens",
+        "stop": "stop_sequences",
+    },
+    "/api/chat": {"max_output_tokens": "options.num_predict"}
+    | {name: f"options.{name}" for name in SAMPLING},
+    ":generateContent": {
+        "temperature": "generationConfig.temperature",
+        "top_p": "generationConfig.topP",
+        "max_output_tokens": "generationConfig.maxOutputTokens",
+        "frequency_penalty": "generationConfig.frequencyPenalty",
+        "presence_penalty": "generationConfig.presencePenalty",
+        "seed": "generationConfig.seed",
+        "stop": "generationConfig.stopSequences",
+    },
+    "local": {"max_output_tokens": "max_tokens"} | {name: name for name in SAMPLING},
 }
 
 
 def sent(request: Mapping[str, Any], setting: str) -> Any:
-    """The value of a setting in a captured request; `None`: absent."""
-    body = request["body"]
+    """The value of a setting in a captured request, under the name that its format has; `None`: absent.
+
+    Fails where it stands under a name that another format has for it, which nobody there reads.
+    """
+    path, body = request["to"].partition("?")[0], request["body"]
     if setting == "model":
-        return body.get("model") or request["to"].partition("/models/")[2].partition(":")[0]
-    places = (body, body.get("options", {}), body.get("generationConfig", {}))
-    found = [place[name] for place in places for name in NAMES[setting] if name in place]
-    assert len(found) <= 1, found
-    return found[0] if found else None
+        return body.get("model") or path.partition("/models/")[2].partition(":")[0]
+    (names,) = [names for end, names in FORMATS.items() if path.endswith(end)]
+    if path.endswith("/chat/completions"):
+        names = {**names, "max_output_tokens": limit_name(body["model"])}
+    known = {one[setting].rpartition(".")[2] for one in FORMATS.values() if setting in one}
+    known |= {"max_completion_tokens"} if setting == "max_output_tokens" else set()
+    own = names.get(setting, "")
+    places = {"": body, "options": body.get("options"), "generationConfig": body.get("generationConfig")}
+    found = {
+        f"{place}.{name}".strip("."): held[name]
+        for place, held in places.items()
+        for name in known
+        if held and name in held
+    }
+    assert set(found) <= {own}, f"{setting} is called {own!r} at {path}, found {found}"
+    return found.get(own)
 
 
 @pytest.fixture
@@ -236,6 +260,24 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+def streamed(message: Mapping[str, Any]) -> bytes:
+    """An answer of Anthropic as the events in which it comes when a client asks for a stream."""
+    (block,) = message["content"]
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {**message, "content": [], "stop_reason": None}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": block["text"]}},
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": message["stop_reason"], "stop_sequence": None},
+            "usage": message["usage"],
+        },
+        {"type": "message_stop"},
+    ]
+    return b"".join(f"event: {one['type']}\ndata: {json.dumps(one)}\n\n".encode() for one in events)
+
+
 class Upstream:
     """Every provider at once, on 127.0.0.1: keeps what it was asked, and answers "bug"."""
 
@@ -255,9 +297,11 @@ class Upstream:
                 upstream.asked.append({**asked, "headers": dict(self.headers)})
                 path = self.path.partition("?")[0]
                 found = [text for end, text in ANSWERS.items() if path.endswith(end)]
-                said = json.dumps(found[0] if found else {}).encode()
+                said, kind = json.dumps(found[0] if found else {}).encode(), "application/json"
+                if body.get("stream") and path.endswith("/messages"):
+                    said, kind = streamed(found[0]), "text/event-stream"
                 self.send_response(200 if found else 404)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(said)))
                 self.end_headers()
                 self.wfile.write(said)
@@ -322,6 +366,108 @@ def python_with(installed: Callable[..., Path]) -> Callable[..., Path]:
 def clients() -> Sequence[str]:
     """The environment with the providers' own packages, and those of frameworks, for `python_with`."""
     return ("clients", *CLIENTS)
+
+
+LOADED: Mapping[str, Sequence[str]] = {
+    "openai": ("openai",),
+    "anthropic": ("anthropic",),
+    "gemini": ("google.genai",),
+    "langchain": (
+        "langchain.chat_models",
+        "langchain.embeddings",
+        "langchain_openai",
+        "langchain_anthropic",
+        "langchain_google_genai",
+    ),
+    "pydantic-ai": (
+        "pydantic_ai",
+        "pydantic_ai.models.openai",
+        "pydantic_ai.models.anthropic",
+        "pydantic_ai.models.google",
+    ),
+    "inspect": ("inspect_ai._cli.main", "openai", "anthropic", "google.genai"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a file of Python ended, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="session")
+def run_client(
+    python_with: Callable[..., Path], clients: Sequence[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Ran]]:
+    """Runs a file of Python with the packages of a target, as `python FILE ARGUMENTS` would.
+
+    In a fork of a process that has loaded them once for all tests. folder: to work in; `None`: the file's.
+    """
+    python, running = python_with(*clients), dict[str, subprocess.Popen[str]]()
+    printed = tmp_path_factory.mktemp("printed")
+
+    def run(
+        target: str, file: Path, *arguments: str, environment: Mapping[str, str], folder: Path | None = None
+    ) -> Ran:
+        if target not in running:
+            quiet = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+            running[target] = subprocess.Popen(
+                [python, HERE / "forks.py", *LOADED[target]],
+                env=quiet,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        server = running[target]
+        assert server.stdin is not None
+        assert server.stdout is not None
+        job = {
+            "arguments": [str(file), *arguments],
+            "folder": str(folder or file.parent),
+            "environment": dict(environment),
+            "out": str(printed / "out"),
+            "err": str(printed / "err"),
+        }
+        server.stdin.write(json.dumps(job) + "\n")
+        server.stdin.flush()
+        code = server.stdout.readline()
+        assert code, f"the packages of {target} cannot be loaded"
+        return Ran(int(code), (printed / "out").read_text(), (printed / "err").read_text())
+
+    yield run
+    for server in running.values():
+        server.communicate()
+
+
+TASK = """\
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.scorer import includes
+from inspect_ai.solver import generate
+
+
+@task
+def tickets():
+    return Task(dataset=[Sample(input="It crashes", target="bug")], solver=generate(), scorer=includes())
+"""
+
+
+@pytest.fixture(scope="session")
+def run_inspect(
+    run_client: Callable[..., Ran], python_with: Callable[..., Path], clients: Sequence[str]
+) -> Callable[..., Ran]:
+    """Runs `inspect eval` on a small task in the folder of an export, which has its config and its .env."""
+    program = python_with(*clients).with_name("inspect")
+
+    def run(folder: Path, environment: Mapping[str, str]) -> Ran:
+        (folder / "tickets.py").write_text(TASK)
+        command = ("eval", "tickets.py", "--generate-config", "inspect.yaml", "--display", "plain")
+        return run_client("inspect", program, *command, environment=environment, folder=folder)
+
+    return run
 
 
 @pytest.fixture(scope="session")

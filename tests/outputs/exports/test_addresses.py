@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 import pytest
 from ruamel.yaml import YAML
@@ -179,7 +178,7 @@ RUNS = [
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("target", "provider", "script"), RUNS)
 def test_scripts_ask_at_the_own_address_with_the_own_key(
-    write, study, python_with, clients, upstream, target, provider, script
+    write, study, run_client, upstream, target, provider, script
 ):
     """The real package, without a word in the environment but the key that the spec names."""
     address = f"{upstream.url}/gateway{BASES[provider]}"
@@ -190,17 +189,13 @@ def test_scripts_ask_at_the_own_address_with_the_own_key(
         key_variables={provider: "GATEWAY_KEY"},
     )
     elsewhere = {f"{name}_BASE_URL": "http://127.0.0.1:9" for name in ("OPENAI", "ANTHROPIC")}
-    done = subprocess.run(
-        [python_with(*clients), written.paths[0].parent / script],
-        env=upstream.environment()
+    environment = (
+        upstream.environment()
         | elsewhere
         | {"GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9", "GATEWAY_KEY": "the-key-of-the-gateway"}
-        | {"OPENAI_ORG_ID": "org-of-openai", "OPENAI_PROJECT_ID": "project-of-openai"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+        | {"OPENAI_ORG_ID": "org-of-openai", "OPENAI_PROJECT_ID": "project-of-openai"}
     )
+    done = run_client(target, written.paths[0].parent / script, environment=environment)
     assert (done.returncode, done.stdout.strip()) == (0, "bug"), done.stderr[-2000:]
     (asked,) = upstream.asked
     assert asked["to"].partition("?")[0] == f"/gateway{PATHS[provider]}"
@@ -211,23 +206,17 @@ def test_scripts_ask_at_the_own_address_with_the_own_key(
 @pytest.mark.packages
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("provider", list(PATHS))
-def test_langchain_takes_the_file_as_it_is(write, study, python_with, clients, upstream, provider):
+def test_langchain_takes_the_file_as_it_is(write, study, run_client, upstream, provider):
     """No key has to be taken out first, and that of OpenAI is not sent to others."""
     address = f"{upstream.url}/gateway{BASES[provider]}"
     written = write("langchain", study(LARGE=settings(provider)), addresses={provider: address})
-    code = (
+    bare = written.paths[0].with_name("bare.py")
+    bare.write_text(
         "import json; from langchain.chat_models import init_chat_model\n"
         "print(init_chat_model(**json.load(open('langchain.json'))).invoke('It crashes').text)"
     )
-    done = subprocess.run(
-        [python_with(*clients), "-c", code],
-        cwd=written.paths[0].parent,
-        env=upstream.environment() | {"OPENAI_API_KEY": "the-key-of-openai"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    environment = upstream.environment() | {"OPENAI_API_KEY": "the-key-of-openai"}
+    done = run_client("langchain", bare, environment=environment)
     assert (done.returncode, done.stdout.strip()) == (0, "bug"), done.stderr[-2000:]
     (asked,) = upstream.asked
     assert asked["to"].partition("?")[0] == f"/gateway{PATHS[provider]}"
@@ -236,64 +225,43 @@ def test_langchain_takes_the_file_as_it_is(write, study, python_with, clients, u
 
 @pytest.mark.packages
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("provider", list(PATHS))
-def test_promptfoo_asks_at_the_own_address(write, study, promptfoo, upstream, provider):
+def test_promptfoo_asks_at_the_own_address(write, study, promptfoo, upstream, tmp_path):
     """Each of its providers has its own word for an address."""
-    written = write(
-        "promptfoo",
-        study(LARGE=settings(provider)),
-        addresses={provider: f"{upstream.url}/gateway{BASES[provider]}"},
-    )
-    folder = written.paths[0].parent
-    (folder / "promptfooconfig.yaml").write_text(
-        'prompts: ["Label this: It crashes"]\nproviders: ["file://promptfoo.yaml"]\n'
+    for provider in PATHS:
+        address = f"{upstream.url}/gateway{BASES[provider]}"
+        written = write("promptfoo", study(LARGE=settings(provider)), addresses={provider: address})
+        written.paths[0].parent.rename(tmp_path / provider)
+    files = ", ".join(f'"file://{provider}/promptfoo.yaml"' for provider in PATHS)
+    (tmp_path / "promptfooconfig.yaml").write_text(
+        f'prompts: ["Label this: It crashes"]\nproviders: [{files}]\n'
         "tests: [{assert: [{type: equals, value: bug}]}]\n"
     )
-    promptfoo(folder, upstream.environment())
-    (asked,) = upstream.asked
-    assert asked["to"].partition("?")[0] == f"/gateway{PATHS[provider]}"
+    promptfoo(tmp_path, upstream.environment())
+    asked = [one["to"].partition("?")[0] for one in upstream.asked]
+    assert asked == [f"/gateway{path}" for path in PATHS.values()]
 
 
 @pytest.mark.packages
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("provider", list(PATHS))
-def test_inspect_asks_at_the_own_address(write, study, python_with, clients, upstream, provider):
+def test_inspect_asks_at_the_own_address(write, study, run_inspect, upstream, provider):
     """By its own variable in the exported .env; an own provider is named by a variable for its key."""
     written = write(
         "inspect",
         study(LARGE=settings(provider)),
         addresses={provider: f"{upstream.url}/gateway{BASES[provider]}"},
+        key_variables={provider: "GATEWAY_KEY"},
     )
-    folder = written.paths[0].parent
-    (folder / "tickets.py").write_text(TASK)
-    done = subprocess.run(
-        [
-            python_with(*clients).with_name("inspect"),
-            *("eval", "tickets.py", "--generate-config", "inspect.yaml", "--display", "plain"),
-        ],
-        cwd=folder,
-        env=upstream.environment() | {"SHED_API_KEY": "the-key-of-the-shed"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    environment = upstream.environment() | {"GATEWAY_KEY": "the-key-of-the-gateway"}
+    own = {"openai": "OPENAI", "anthropic": "ANTHROPIC", "google": "GOOGLE", "shed": "SHED"}[provider]
+    environment.pop(f"{own}_API_KEY", None)
+    done = run_inspect(written.paths[0].parent, environment)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     (asked,) = upstream.asked
     assert asked["to"].partition("?")[0] == f"/gateway{PATHS[provider]}"
+    assert asked["key"].removeprefix("Bearer ") == "the-key-of-the-gateway"
 
 
-TASK = """\
-from inspect_ai import Task, task
-from inspect_ai.dataset import Sample
-from inspect_ai.scorer import includes
-from inspect_ai.solver import generate
-
-
-@task
-def tickets():
-    return Task(dataset=[Sample(input="It crashes", target="bug")], solver=generate(), scorer=includes())
-"""
 HOSTS = [
     ("eliza-0.25", "openai", "/gateway.example/openai/v1/chat/completions"),
     ("eliza-0.25", "shed", "/shed.example:8080/v1/chat/completions"),

@@ -75,7 +75,7 @@ def arrived(upstream, read_sent):
         (asked,) = upstream.asked
         assert read_sent(asked, "model") == settings.model_name
         for fate in written.export.fates:
-            if fate.setting in ("model", "prompt", "address"):
+            if fate.setting in ("model", "prompt", "address", "safety_settings", "include_thoughts"):
                 continue
             if fate.setting in settings.extra:
                 wire = asked["body"].get(fate.setting)
@@ -90,15 +90,25 @@ def arrived(upstream, read_sent):
 
 @pytest.mark.parametrize(("target", "name"), RUNS)
 def test_the_exported_script_asks_what_was_measured(
-    write, study, python_with, clients, upstream, arrived, target, name
+    write, study, run_client, upstream, arrived, target, name
 ):
     """It runs as it is, prints the answer, and each effective value is on the wire, zeros included."""
     settings = SETTINGS[name]
     addresses = {"together": f"{upstream.url}/v1"}
     written = write(target, study(LARGE=settings), addresses=addresses)
     script = written.paths[0].parent / EXAMPLES[target]
+    done = run_client(target, script, "It crashes", environment=upstream.environment())
+    assert (done.returncode, done.stdout.strip()) == (0, "bug"), done.stderr[-2000:]
+    arrived(written, settings)
+
+
+@pytest.mark.parametrize("target", list(EXAMPLES))
+def test_an_exported_script_runs_by_itself(write, study, python_with, clients, upstream, target):
+    """In a process of its own, as whoever exported it starts it."""
+    name = {"anthropic": "anthropic", "gemini": "google"}.get(target, "openai")
+    written = write(target, study(LARGE=SETTINGS[name]))
     done = subprocess.run(
-        [python_with(*clients), script, "It crashes"],
+        [python_with(*clients), written.paths[0].parent / EXAMPLES[target], "It crashes"],
         env=upstream.environment(),
         capture_output=True,
         text=True,
@@ -106,7 +116,7 @@ def test_the_exported_script_asks_what_was_measured(
         check=False,
     )
     assert (done.returncode, done.stdout.strip()) == (0, "bug"), done.stderr[-2000:]
-    arrived(written, settings)
+    assert "It crashes" in json.dumps(upstream.asked[0]["body"])
 
 
 @pytest.mark.parametrize("target", ["langchain", "pydantic-ai"])
@@ -119,63 +129,25 @@ def test_the_exported_script_asks_what_was_measured(
         ("barn/llama", "the-key-of-the-barn"),
     ],
 )
-def test_each_provider_is_sent_its_own_key(write, study, python_with, clients, upstream, target, model, key):
+def test_each_provider_is_sent_its_own_key(write, study, run_client, upstream, target, model, key):
     """The request has the key of that provider, or none; that of OpenAI stays here."""
     settings = Settings(model=model, prompt="plain", max_output_tokens=64)
     addresses = dict.fromkeys(("together", "groq", "shed", "barn"), f"{upstream.url}/v1")
     written = write(target, study(LARGE=settings), addresses=addresses, key_variables={"barn": "BARN_KEY"})
     own = {f"{name}_API_KEY": f"the-key-of-{name.lower()}" for name in ("OPENAI", "TOGETHER", "GROQ")}
     elsewhere = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "BARN_KEY": "the-key-of-the-barn"}
-    done = subprocess.run(
-        [python_with(*clients), written.paths[0].parent / EXAMPLES[target]],
-        env=upstream.environment() | own | elsewhere,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    script = written.paths[0].parent / EXAMPLES[target]
+    done = run_client(target, script, environment=upstream.environment() | own | elsewhere)
     assert (done.returncode, done.stdout.strip()) == (0, "bug"), done.stderr[-2000:]
     assert [asked["key"] for asked in upstream.asked] == [f"Bearer {key}"]
 
 
-TASK = """\
-from inspect_ai import Task, task
-from inspect_ai.dataset import Sample
-from inspect_ai.scorer import includes
-from inspect_ai.solver import generate
-
-
-@task
-def tickets():
-    return Task(dataset=[Sample(input="It crashes", target="bug")], solver=generate(), scorer=includes())
-"""
-
-
 @pytest.mark.parametrize("name", ["openai", "anthropic", "google"])
-def test_inspect_runs_with_the_exported_config(write, study, python_with, clients, upstream, arrived, name):
+def test_inspect_runs_with_the_exported_config(write, study, run_inspect, upstream, arrived, name):
     """Its own reader takes the file, its own .env names the model, and the request has the values."""
     settings = SETTINGS[name]
     written = write("inspect", study(LARGE=settings))
-    folder = written.paths[0].parent
-    (folder / "tickets.py").write_text(TASK)
-    python = python_with(*clients)
-    done = subprocess.run(
-        [
-            python.with_name("inspect"),
-            "eval",
-            "tickets.py",
-            "--generate-config",
-            "inspect.yaml",
-            "--display",
-            "plain",
-        ],
-        cwd=folder,
-        env=upstream.environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_inspect(written.paths[0].parent, upstream.environment())
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     arrived(written, settings)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 import pytest
 from ruamel.yaml import YAML
@@ -100,6 +99,27 @@ def test_eliza_takes_it_beside_a_run_of_texts(write, study, target):
     assert "text-embedding-3-large" in env
 
 
+@pytest.mark.parametrize("target", ["eliza-0.1", "eliza-1", "litellm-proxy"])
+def test_a_run_of_embedding_models_may_be_named_first(write, study, target):
+    """The text model is the choice, and its prompt the one that is exported, in whatever order."""
+    texts = study(LARGE=Settings(model="openai/gpt-4.1", prompt="plain", max_output_tokens=64))
+    vectors = recommended(OPENAI)
+    templates = {texts.run: {"plain": "Label {{ text }}"}, "vectors": {"query": TEMPLATE}}
+    first, last = (
+        {path.name: path.read_bytes() for path in write(target, *runs, force=True, templates=templates).paths}
+        for runs in ((vectors, texts), (texts, vectors))
+    )
+    assert first == last
+    assert json.loads(last[f"{target}.manifest.json"])["run"] == texts.run
+
+
+def test_a_target_without_embedding_models_refuses_their_run_by_name(write, study):
+    """Wherever it stands, for nothing of it would be in the files."""
+    texts = study(LARGE=Settings(model="openai/gpt-4.1", prompt="plain", max_output_tokens=64))
+    with pytest.raises(UsageError, match=r"vectors would add nothing.*promptfoo holds no embedding model"):
+        write("promptfoo", recommended(OPENAI), texts)
+
+
 def test_a_proxy_answers_by_the_name_of_the_class(write):
     """litellm translates the length for every provider, and is told what kind of model it is."""
     written = write("litellm-proxy", recommended(GOOGLE))
@@ -187,31 +207,22 @@ SCRIPTS = [
 @pytest.mark.parametrize(
     ("target", "settings", "script"), SCRIPTS, ids=[f"{one[0]}-{one[1].provider}" for one in SCRIPTS]
 )
-def test_scripts_ask_for_the_vector_that_was_measured(
-    write, python_with, clients, upstream, target, settings, script
-):
+def test_scripts_ask_for_the_vector_that_was_measured(write, run_client, upstream, target, settings, script):
     """The real package prints a vector, and the request has model, text and every parameter."""
     choice = recommended(settings)
     if settings is OWN:
         choice = asked_at(choice, "shed", f"{upstream.url}/v1", api_key_env=None)
     written = write(target, choice)
-    done = subprocess.run(
-        [python_with(*clients), written.paths[0].parent / script, "It crashes"],
-        env=upstream.environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    file = written.paths[0].parent / script
+    done = run_client(target, file, "It crashes", environment=upstream.environment())
     assert (done.returncode, done.stdout.strip()) == (0, "[0.5, 0.25]"), done.stderr[-2000:]
     (asked,) = upstream.asked
     body = json.dumps(asked["body"])
     assert "It crashes" in body
     assert settings.model_name in body
-    wanted = {"dimensions": ("dimensions", "outputDimensionality", "output_dimensionality")}
+    names = {"dimensions": "outputDimensionality", "task_type": "taskType"} if settings is GOOGLE else {}
     for name, value in settings.extra.items():
-        names = wanted.get(name, (name, "taskType" if name == "task_type" else name))
-        assert any(f'"{one}": {json.dumps(value)}' in body for one in names), (name, body)
+        assert f'"{names.get(name, name)}": {json.dumps(value)}' in body, (name, body)
     if settings is OWN:
         assert asked["key"] == "Bearer none"
 

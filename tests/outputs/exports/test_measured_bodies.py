@@ -6,7 +6,6 @@ Reasoning models, models of an own server, and settings left out, are where libr
 from __future__ import annotations
 
 import asyncio
-import subprocess
 
 import pytest
 
@@ -49,7 +48,9 @@ SETTINGS = {
     "an own server of old names": of("shed/deepseek-r1", temperature=0.3, top_p=0.5, max_output_tokens=200),
     "claude": of("anthropic/claude-haiku-4-5", temperature=0.0, max_output_tokens=80, stop=("END",)),
     "claude with a limit alone": of("anthropic/claude-haiku-4-5", max_output_tokens=80),
+    "a claude that nobody knows, without a limit": of("anthropic/claude-of-tomorrow", stop=("END",)),
     "claude with an effort": of("anthropic/claude-opus-5-5", max_output_tokens=200, reasoning_effort="low"),
+    "gemini with nothing set": of("google/gemini-2.5-flash"),
     "gemini that does not think": of(
         "google/gemini-2.5-flash", temperature=0.3, top_p=0.5, max_output_tokens=96, reasoning_effort="none"
     ),
@@ -65,36 +66,33 @@ EXAMPLES = {
 }
 OWN = {"anthropic": "anthropic", "gemini": "google"}  # what the packages of vendors ask
 MANY = ("langchain", "pydantic-ai", "inspect", "promptfoo")
-TASK = """\
-from inspect_ai import Task, task
-from inspect_ai.dataset import Sample
-from inspect_ai.scorer import includes
-from inspect_ai.solver import generate
-
-
-@task
-def tickets():
-    return Task(dataset=[Sample(input="It crashes", target="bug")], solver=generate(), scorer=includes())
-"""
 CONFIG = """\
 prompts: ["Label this: {{text}}"]
-providers: ["file://promptfoo.yaml"]
+providers: [PROVIDERS]
 tests: [{vars: {text: It crashes}, assert: [{type: equals, value: bug}]}]
 """
 # What the service does anyway: LangChain, Pydantic AI, and for Gemini 3 litellm, say it aloud.
 DEFAULTS = {"candidate_count": 1, "response_modalities": ["TEXT"]}
 # What a library sends otherwise than our lane, each of it a fate that changes what was measured.
+NEW = "a claude that nobody knows, without a limit"
 EXCEPTIONS = {
+    ("pydantic-ai", NEW): {"max_tokens"},
     ("promptfoo", "claude with a limit alone"): {"temperature"},
+    ("promptfoo", NEW): {"max_tokens", "temperature"},
+    ("inspect", NEW): {"max_tokens"},
+    ("inspect", "claude"): {"temperature"},
+    **{("inspect", name): {"safety_settings"} for name in SETTINGS if name.startswith("gemini")},
 }
+# What is the same by chance: both have 4096 for a model that they do not know.
+SAME = {("langchain", NEW): {"max_tokens"}}
+# What a manifest calls otherwise than the wire does.
+FATES = {"max_output_tokens": "max_tokens"}
 
 
 def asks(target, settings):
     """Whether this target asks models of this provider."""
-    if target in OWN:
-        return settings.provider == OWN[target]
-    if target == "inspect":  # to others it sends less, which its fates say
-        return settings.provider == "openai"
+    if target in OWN:  # of which Anthropic's takes no request without a limit
+        return settings.provider == OWN[target] and (target == "gemini" or settings.max_output_tokens)
     return target in MANY or settings.provider not in OWN.values()
 
 
@@ -111,8 +109,7 @@ def parameters(asked):
     body = dict(asked["body"])
     for name in ("messages", "contents", "system", "systemInstruction"):
         body.pop(name, None)
-    if body.get("stream") is False:
-        del body["stream"]
+    body.pop("stream", None)  # in what pieces the answer comes
     options = body.pop("generationConfig", {})
     flat = {**body, **options}
     thinking = flat.pop("thinkingConfig", {})
@@ -159,47 +156,77 @@ def measured(upstream):
     return ask
 
 
-@pytest.fixture
-def ask_by(python_with, clients, promptfoo, upstream):
-    """Runs what was exported for this target as its user would, and gives what was asked."""
+@pytest.fixture(scope="module")
+def kept():
+    """What promptfoo asked, by name of the settings: its start takes seconds, and one run asks all."""
+    return {}
 
-    def ask(target, folder):
-        python = python_with(*clients)
+
+@pytest.fixture
+def export(write, study, upstream):
+    """Writes these settings for a target, their provider at the stand-in."""
+
+    def export(target, settings):
+        addresses = {"together": f"{upstream.url}/v1", "shed": f"{upstream.url}/v1"}
+        if target == "promptfoo":  # takes no address of Google's from the environment
+            addresses["google"] = f"{upstream.url}/v1beta"
+        return write(target, study(LARGE=settings), addresses=addresses)
+
+    return export
+
+
+@pytest.fixture
+def ask_promptfoo(promptfoo, upstream, export, kept, tmp_path):
+    """Gives what promptfoo asks for the settings of this name."""
+
+    def ask(name):
+        if not kept:
+            names = [one for target, one in RUNS if target == "promptfoo"]
+            for number, one in enumerate(names):
+                export("promptfoo", SETTINGS[one]).paths[0].parent.rename(tmp_path / f"of{number}")
+            files = ", ".join(f'"file://of{number}/promptfoo.yaml"' for number in range(len(names)))
+            (tmp_path / "promptfooconfig.yaml").write_text(CONFIG.replace("PROVIDERS", files))
+            results = promptfoo(tmp_path, upstream.environment())
+            assert results["stats"]["successes"] == len(names)
+            kept.update(zip(names, map(parameters, upstream.asked), strict=True))
+            upstream.asked.clear()
+        return kept[name]
+
+    return ask
+
+
+@pytest.fixture
+def ask_by(run_client, run_inspect, ask_promptfoo, export, upstream):
+    """Exports for this target, and runs it as its user would: what it was, and what was asked."""
+
+    def ask(target, name):
+        settings, environment = SETTINGS[name], upstream.environment()
         if target == "promptfoo":
-            (folder / "promptfooconfig.yaml").write_text(CONFIG)
-            promptfoo(folder, upstream.environment())
+            asked = ask_promptfoo(name)
+            return export(target, settings), asked
+        written = export(target, settings)
+        folder = written.paths[0].parent
+        if target == "inspect":
+            done = run_inspect(folder, environment)
         else:
-            command = [python, folder / EXAMPLES.get(target, ""), "It crashes"]
-            if target == "inspect":
-                (folder / "tickets.py").write_text(TASK)
-                options = ["--generate-config", "inspect.yaml", "--display", "plain"]
-                command = [python.with_name("inspect"), "eval", "tickets.py", *options]
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                env=upstream.environment(),
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-            )
-            assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+            done = run_client(target, folder / EXAMPLES[target], "It crashes", environment=environment)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
         (asked,) = upstream.asked
-        return parameters(asked)
+        return written, parameters(asked)
 
     return ask
 
 
 @pytest.mark.parametrize(("target", "name"), RUNS)
-def test_a_library_asks_what_was_measured(write, study, measured, ask_by, upstream, target, name):
+def test_a_library_asks_what_was_measured(measured, ask_by, target, name):
     """What differs is listed here by name, and the manifest says of each that it changes the request."""
-    settings = SETTINGS[name]
-    own = measured(settings)
-    addresses = {"together": f"{upstream.url}/v1", "shed": f"{upstream.url}/v1"}
-    if target == "promptfoo":  # takes no address of Google's from the environment
-        addresses["google"] = f"{upstream.url}/v1beta"
-    written = write(target, study(LARGE=settings), addresses=addresses)
-    sent = ask_by(target, written.paths[0].parent)
+    own = measured(SETTINGS[name])
+    written, sent = ask_by(target, name)
+    if target == "inspect":  # what changes no answer, as its fates say
+        sent.pop("thinking.include_thoughts", None)
+        own.pop("thinking.include_thoughts", None)
+        sent.get("thinking", {}).pop("block_binding", None)
     differing = {key for key in {*own, *sent} if own.get(key) != sent.get(key)}
     assert differing == EXCEPTIONS.get((target, name), set()), (own, sent)
-    assert differing == {fate.setting for fate in written.export.fates if fate.changes} - {"prompt"}
+    changes = {FATES.get(fate.setting, fate.setting) for fate in written.export.fates if fate.changes}
+    assert differing == changes - {"prompt"} - SAME.get((target, name), set())
