@@ -19,14 +19,43 @@ from IPython.core.inputtransformer2 import TransformerManager
 from jinja2 import meta
 from ruamel.yaml import YAML
 
+from harness.errors import SpecError
 from harness.plan.planner import make_plan
 
 ROOT = Path(__file__).resolve().parent.parent
 CARDS = sorted((ROOT / "datasets").glob("*.yaml"))
+# Whether the solution of each row, and one that gives nothing, passes its tests.
+CHECKED = """
+import json, re, sys
+def passes(code, tests):
+    names = {}
+    try:
+        for text in (code, *tests):
+            exec(text, names)
+    except Exception:
+        return False
+    return True
+print(json.dumps([
+    [passes(row["metadata"]["solution"], row["target"]),
+     passes("def " + re.search(r"`(\\w+)", row["text"])[1] + "(*_): pass", row["target"])]
+    for row in json.load(sys.stdin)
+]))
+"""
 SPECS = sorted((ROOT / "experiments").glob("*.yaml"))
 NOTEBOOKS = sorted((ROOT / "experiments/notebooks").glob("*.ipynb"))
 CARD_KEYS = {"file", "sha256", "columns", "source", "licence", "attribution", "description"}
-TASK_KEYS = {"dataset", "prompt", "scorers", "metric", "repeats", "limit", "stratify", "output", "weight"}
+TASK_KEYS = {
+    "dataset",
+    "prompt",
+    "scorers",
+    "metric",
+    "repeats",
+    "slices",
+    "stratify",
+    "limit",
+    "output",
+    "weight",
+}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -163,11 +192,32 @@ def test_the_ready_task_sets_are_large_and_varied() -> None:
             assert float(printed.stdout) == target, program
 
 
+def test_the_functions_can_be_written_and_their_tests_tell() -> None:
+    """The solution of each row passes its tests, and a function that does nothing does not."""
+    rows = rows_of(ROOT / "datasets/functions.yaml")
+    assert Counter(row["metadata"]["topic"] for row in rows) == dict.fromkeys(
+        ("text", "numbers", "lists", "dates"), 4
+    )
+    assert all("solution" not in row["text"] for row in rows)
+    checked = subprocess.run(
+        [sys.executable, "-c", CHECKED], input=json.dumps(rows), capture_output=True, text=True, check=True
+    )
+    assert json.loads(checked.stdout) == [[True, False]] * 16
+
+
+def test_code_is_run_only_with_permission() -> None:
+    """The spec that has models write code plans with it, and says how to give it."""
+    with pytest.raises(SpecError, match="--allow-code"):
+        make_plan(ROOT / "experiments/code.yaml")
+    plan = make_plan(ROOT / "experiments/code.yaml", allow_code=True)
+    assert [len(part.rows.ids("all")) for part in plan.task.parts] == [16, 44]
+
+
 def test_the_labelled_answers_are_half_good_and_none_is_among_the_tasks() -> None:
     """A judge is not measured with what it will judge."""
     lines = (ROOT / "datasets/general-labelled.jsonl").read_text(encoding="utf-8").splitlines()
     labelled = [json.loads(line) for line in lines]
-    assert Counter(row["good"] for row in labelled) == {True: 12, False: 12}
+    assert Counter(row["good"] for row in labelled) == {True: 20, False: 20}
     tasks = {row["text"] for row in rows_of(ROOT / "datasets/general.yaml")}
     assert not tasks & {row["text"] for row in labelled}
 
@@ -215,8 +265,8 @@ def test_a_task_names_things_that_exist(task: dict[str, Any]) -> None:
 @each_task
 def test_the_labels_of_a_task_are_those_of_its_data(task: dict[str, Any]) -> None:
     """A label that no row has, or a row whose label the scorer does not know, would be scored in vain."""
-    targets = {row["target"] for row in rows_of(card_of(task))}
     for labels in labels_of(task):
+        targets = {row["target"] for row in rows_of(card_of(task))}
         assert set(labels) == targets
         assert len(labels) == len(targets)
 

@@ -168,7 +168,7 @@ def _task(card: TaskCard, trial: Trial, default: Trial | None) -> TaskLine:
 def _slice(one: Slice, trial: Trial) -> SliceLine:
     return SliceLine(
         field=one.field,
-        value=one.value,
+        value=numbers.ends(one.value),
         samples=Cell(text=numbers.count(one.samples), order=one.samples),
         quality=_cell(one.quality),
         reading=_reading(one.quality, trial.quality),

@@ -71,7 +71,11 @@ def comparison_data(it: Comparison) -> ComparisonData:
         flips=tuple((one.sample_id, _score(one.base), _score(one.new)) for one in shown_flips(it)),
         flips_caption=_flips_caption(it),
         slices=tuple(
-            (f"{one.field}: {one.value}", numbers.count(one.n_pairs), numbers.difference(one.difference))
+            (
+                f"{one.field}: {numbers.ends(one.value)}",
+                numbers.count(one.n_pairs),
+                numbers.difference(one.difference),
+            )
             for one in it.slices
         ),
         task_head=TASK_HEAD,

@@ -19,6 +19,7 @@ NOT_MEASURED = "not measured"
 THIN = "\u202f"
 SMALLEST_USD = 1e-6
 LONGEST_SETTING = 200
+LONGEST_VALUE = 60  # of a slice
 
 
 def quality(estimate: Estimate | None) -> str:
@@ -168,6 +169,14 @@ def parameters_line(settings: Settings) -> str:
 def clipped(text: str, longest: int) -> str:
     """The text, cut to at most this many characters; a cut is shown by an ellipsis inside that length."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def ends(text: str, longest: int = LONGEST_VALUE) -> str:
+    """Both ends of a text, at most this many characters: what has a common beginning can be told apart."""
+    if len(text) <= longest:
+        return text
+    last = longest // 2
+    return f"{text[: longest - 1 - last]}…{text[-last:]}"
 
 
 def _after_model(settings: Settings) -> list[str]:

@@ -5,6 +5,7 @@ In: the scorers of a task. Out: a `Panel`. Must not ask anybody.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from harness.catalogue.models import Catalogue, Model
 from harness.errors import CatalogueError, DataError, UsageError
 from harness.plan.labelled import Labelled, read_labelled
 from harness.plan.lookup import find_model
-from harness.plan.problems import Problems
+from harness.plan.problems import Place, Problems
 from harness.scores.combined import judges_in, with_judges
 from harness.scores.judge import Judge
 from harness.scores.scorer import Scorer
@@ -53,9 +54,16 @@ class Panel:
 
 
 def find_panel(
-    scorers: Sequence[Scorer | Judge], catalogue: Catalogue, folder: Path, problems: Problems
+    scorers: Sequence[Scorer | Judge],
+    forms: Sequence[object],
+    catalogue: Catalogue,
+    folder: Path,
+    problems: Problems,
 ) -> Panel:
-    """The panel of these scorers; faults are noted at `task.scorers`."""
+    """The panel of these scorers; faults are noted at the entry of `task.scorers` that makes the judge.
+
+    forms: these entries.
+    """
     models: dict[str, Model] = {}
     judges: dict[str, Judge] = {}
     labelled: dict[str, tuple[Labelled, ...]] = {}
@@ -67,10 +75,16 @@ def find_panel(
             if known := read_labelled(judge, folder):
                 labelled[judge.name] = known
         except (CatalogueError, UsageError) as error:
-            problems.add(("task", "scorers"), f"judge {judge.name!r}: {error}")
+            problems.add(_entry(judge, forms), f"judge {judge.name!r}: {error}")
         except DataError as error:
             problems.extend(error.problems)
     return Panel(models=models, judges=judges, labelled=labelled)
+
+
+def _entry(judge: Judge, forms: Sequence[object]) -> Place:
+    """The place of the entry in which this judge is named, by its kind or a name of its own."""
+    named = [number for number, form in enumerate(forms) if json.dumps(judge.name) in json.dumps(form)]
+    return ("task", "scorers", *named[:1])
 
 
 def _fitting_model(name: str, judge: Judge, catalogue: Catalogue) -> Model:

@@ -161,9 +161,9 @@ class _Draft:
         self._open_rows()
         if search is not None:
             seed = self.reading.spec.seed if self.reading.spec else 0
-            shown = any(task.takes_shots for task in self.tasks)
+            shown = {name for task in self.tasks for name in task.shows_examples}
             for task in self.tasks:
-                task.show_examples(search, seed, silent=shown and not task.takes_shots)
+                task.show_examples(search, seed, shown)
             self.prompts = dict(self.tasks[0].prompts) if self.tasks else {}
             self.fitting = beside_prompts(self.tasks, self.models, search, self.notes)
             self.space = make_space(search, self.fitting, tuple(self.prompts), problems)

@@ -56,11 +56,15 @@ def find_scorers(
         )
     if together and task.repeats < 2:
         problems.add(
-            ("task", "repeats"),
-            f"is {task.repeats}, but scorer {together[0].name!r} compares the answers to one sample; "
-            "write at least 2",
+            ("task", "repeats" if "repeats" in task.model_fields_set else "scorers"),
+            f"needs several answers to each sample for scorer {together[0].name!r}, but task.repeats is "
+            f"{task.repeats}; write at least 2",
         )
     return tuple(scorer for scorer in scorers if not isinstance(scorer, RepeatScorer)), together
+
+
+# A field with more values than these is an identifier, not a group, even where the spec names it.
+MOST_NAMED = 200
 
 
 class MetricCheck:
@@ -72,7 +76,7 @@ class MetricCheck:
         self._labels: dict[str, str | None] = {}
         self._rows = Counter[str]()
         self._fields: set[str] = set()
-        self._slices = task.slices or []
+        self._slices = {name: set[str]() for name in task.slices or []}
         self._metric = _metric(task, problems)
         if self._metric is not None and self._metric.of_labels and isinstance(first, Judge):
             problems.add(
@@ -84,6 +88,9 @@ class MetricCheck:
     def row(self, row: Row) -> str | Fault | None:
         """Why this row has no share in the metric; `None` when it has."""
         self._fields.update(row.metadata)
+        for name, values in self._slices.items():
+            if name in row.metadata and len(values) <= MOST_NAMED:
+                values.add(canonical(row.metadata[name]))
         metric, scorer = self._metric, self._scorer
         if metric is None or scorer is None or not metric.of_labels:
             return None
@@ -106,6 +113,16 @@ class MetricCheck:
         return None
 
     def notes(self) -> list[str]:
+        """What to say of labels that too few rows have, and of slices that will not be there."""
+        few = [name for name, values in self._slices.items() if len(values) == 1]
+        many = [name for name, values in self._slices.items() if len(values) > MOST_NAMED]
+        return [
+            *self._rare_labels(),
+            *(f"slices: all rows have the same {name!r}, which divides nothing" for name in few),
+            *(f"slices: {name!r} has more than {MOST_NAMED} values, and is not shown" for name in many),
+        ]
+
+    def _rare_labels(self) -> list[str]:
         """Labels that too few rows have for what the metric says of each, as a sentence."""
         metric = self._metric
         if metric is None or (metric.kind or metric.name) not in OF_EACH_LABEL:
@@ -149,8 +166,8 @@ def _metric(task: TaskSpec, problems: Problems) -> Metric | None:
         return None
     if metric.k > task.repeats:
         problems.add(
-            ("task", "repeats"),
-            f"is {task.repeats}, but metric {metric.name!r} needs {metric.k} answers to each sample; "
-            f"write at least {metric.k}",
+            ("task", "repeats" if "repeats" in task.model_fields_set else "metric"),
+            f"needs {metric.k} answers to each sample for metric {metric.name!r}, but task.repeats is "
+            f"{task.repeats}; write at least {metric.k}",
         )
     return metric

@@ -7,7 +7,7 @@ sample takes its examples from. The confirm split is never looked at.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.fingerprint import canonical, share
@@ -55,18 +55,18 @@ def shot_variants(
     seed: int,
     problems: Problems,
     *,
-    silent: bool = False,
+    shown: Collection[str],
 ) -> ShotVariants:
     """Every prompt with every number of examples; faults are noted.
 
-    silent: these prompts show no examples, and are the same in all variants.
+    shown: the prompts that show examples, in this task or in another one, where a prompt without a place for
+    them is the same in all variants. Others are asked without, and have one variant.
 
     Variants are called `prompt-4-shots`, and keep their name where there is one number only. Targets take
     turns among the examples, so that no label is missing where there is room for all.
     """
     numbers = _numbers(setting)
-    if not silent:
-        _require_places(setting, prompts, problems)
+    _require_places(setting, prompts, shown, problems)
     if len(numbers) > MOST_NUMBERS or min(numbers) < 0:
         problems.add(
             PLACE, f"asks for {len(numbers)} numbers from {min(numbers)}; give 1 to 8 of them, from 0"
@@ -74,9 +74,9 @@ def shot_variants(
         return ShotVariants(prompts=prompts)
     if setting is None or rows is None or not problems.none:
         return ShotVariants(prompts=prompts)
-    if silent:
+    if not any(prompt.takes_shots for prompt in prompts.values()):
         return ShotVariants(
-            prompts={_named(name, n, numbers): prompts[name] for name in prompts for n in numbers}
+            prompts={one: prompts[name] for name in prompts for one, _ in _variants(name, numbers, shown)}
         )
     pool = _pool(rows, max(numbers), seed)
     if SHOTS in rows.fields:
@@ -95,10 +95,10 @@ def shot_variants(
     variants: dict[str, Prompt] = {}
     shots: dict[str, Shots] = {}
     for name, prompt in prompts.items():
-        for n in numbers:
-            variant = _named(name, n, numbers)
+        for variant, n in _variants(name, numbers, shown):
             variants[variant] = prompt
-            shots[variant] = Shots(n, pool)
+            if prompt.takes_shots:
+                shots[variant] = Shots(n, pool)
     return ShotVariants(prompts=variants, shots=shots)
 
 
@@ -110,16 +110,23 @@ def _numbers(setting: WholeSetting | None) -> tuple[int, ...]:
     return (setting or 0,)
 
 
-def _named(prompt: str, n: int, numbers: Sequence[int]) -> str:
-    return prompt if len(numbers) == 1 else f"{prompt}-{n}-shots"
+def _variants(prompt: str, numbers: Sequence[int], shown: Collection[str]) -> list[tuple[str, int]]:
+    """What the variants of a prompt are called, and how many examples each of them shows."""
+    if prompt not in shown:
+        return [(prompt, 0)]
+    return [(prompt if len(numbers) == 1 else f"{prompt}-{n}-shots", n) for n in numbers]
 
 
-def _require_places(setting: WholeSetting | None, prompts: Mapping[str, Prompt], problems: Problems) -> None:
+def _require_places(
+    setting: WholeSetting | None, prompts: Mapping[str, Prompt], shown: Collection[str], problems: Problems
+) -> None:
+    if setting is not None and prompts and not shown:
+        problems.add(
+            PLACE,
+            f"is given, but prompt {next(iter(prompts))!r} has no place for examples; write a line `shots:` "
+            "in it",
+        )
     for name, prompt in prompts.items():
-        if setting is not None and not prompt.takes_shots:
-            problems.add(
-                PLACE, f"is given, but prompt {name!r} has no place for examples; write a line `shots:` in it"
-            )
         if setting is None and prompt.shots_at is not None:
             problems.add(
                 ("task", "prompt"),

@@ -60,6 +60,8 @@ _WANTED = {
     "model_attributes_type": "a mapping of keys to values",
     "finite_number": "a finite number",
 }
+# What pydantic calls the branches of a JSON value.
+JSON_KINDS = ("dict", "list", "str", "bool", "int", "float", "nullable")
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
@@ -145,7 +147,7 @@ def read_model(
         try:
             return model.model_validate(rest), rest
         except ValidationError as error:
-            found = [_Found(_place(one["loc"]), one["type"], dict(one)) for one in error.errors()]
+            found = [_Found(_place(one["loc"], rest), one["type"], dict(one)) for one in error.errors()]
         # A key that is missing only now was cut out, or never called for.
         cutter.tell([one for one in found if first or one.kind != "missing"])
         if not cutter.cut(found):
@@ -253,11 +255,22 @@ class _Cutter:
         return (*place[:-1], did_you_mean(str(place[-1]), _fields(self._model, place[:-1])))
 
 
-def _place(loc: tuple[str | int, ...]) -> Place:
-    """Where it is in the file: without pydantic's names for the branches of unions."""
-    return tuple(
-        part for part in loc if not (isinstance(part, str) and (part.startswith(KIND) or part == "[key]"))
-    )
+def _place(loc: tuple[str | int, ...], values: JsonValue) -> Place:
+    """Where it is in the file: without pydantic's names for the branches of unions, and for kinds of JSON."""
+    place: list[str | int] = []
+    holder: Any = values
+    for part in loc:
+        if isinstance(part, str) and (part.startswith(KIND) or part == "[key]"):
+            continue
+        held = isinstance(holder, dict) and part in holder
+        if part in JSON_KINDS and not held:
+            continue
+        place.append(part)
+        inside = held or (
+            isinstance(holder, list) and isinstance(part, int) and part < len(cast("list[Any]", holder))
+        )
+        holder = cast("Any", holder)[part] if inside else None
+    return tuple(place)
 
 
 def _cut(values: JsonValue, place: Place) -> Place:
@@ -291,7 +304,8 @@ def _message(model: type[BaseModel], found: _Found) -> str:
     if kind == "value_error":
         return str(context["error"])
     # What stands where the name of a key should be may be the key itself, of a form nobody foresaw.
-    what = "" if "api_key_env" in place else f"found {shown(error['input'])}, "
+    input_ = "nothing" if error["input"] is None else shown(error["input"])
+    what = "" if "api_key_env" in place else f"found {input_}, "
     return f"{what}expected {_expected(error, context)}"
 
 
@@ -309,6 +323,9 @@ def _expected(error: Mapping[str, Any], context: Mapping[str, Any]) -> str:
         return _PATTERNS[context["pattern"]]
     if kind == "string_too_long":
         return f"at most {context['max_length']} characters"
+    if kind == "too_long":
+        most = context["max_length"]
+        return "one entry alone; write each on its own" if most == 1 else f"at most {most} entries"
     if kind in ("too_short", "string_too_short"):
         return "at least one entry" if kind == "too_short" else "text that is not empty"
     return cast("str", error["msg"]).lower()

@@ -7,7 +7,7 @@ become one that is made of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -66,7 +66,7 @@ class TaskDraft:
         problems, spec = reading.problems.of_task(name), (reading.tasks or {})[name]
         draft = cls(name, spec, problems)
         draft.scorers, draft.repeat_scorers = find_scorers(spec, permission, problems)
-        draft.panel = find_panel(draft.scorers, catalogue, folder, problems)
+        draft.panel = find_panel(draft.scorers, spec.scorers, catalogue, folder, problems)
         draft.scorers = draft.panel.named(draft.scorers)
         home = ("tasks", name) if name else ("task",)
         draft.prompts = read_prompts(spec, reading.source, folder, problems, home)
@@ -99,13 +99,16 @@ class TaskDraft:
         return [f"{prefix_of(self.name)}{name}" if self.name else name for name in names]
 
     @property
-    def takes_shots(self) -> bool:
-        """Whether a prompt has a place for examples."""
-        return any(prompt.takes_shots for prompt in self.prompts.values())
+    def shows_examples(self) -> list[str]:
+        """The prompts that have a place for examples."""
+        return [name for name, prompt in self.prompts.items() if prompt.takes_shots]
 
-    def show_examples(self, search: SearchSpec, seed: int, *, silent: bool) -> None:
-        """Make every prompt a variant for each number of examples. silent: another task shows them."""
-        found = shot_variants(search.n_shots, self.prompts, self.rows, seed, self.problems, silent=silent)
+    def show_examples(self, search: SearchSpec, seed: int, shown: Collection[str]) -> None:
+        """Make every prompt a variant for each number of examples. shown: that show them in any task."""
+        found = shot_variants(search.n_shots, self.prompts, self.rows, seed, self.problems, shown=shown)
+        bare = [repr(name) for name in self.prompts if name not in shown]
+        if search.n_shots is not None and bare:
+            self.notes.append(f"no place for examples in prompt {', '.join(bare)}: it is asked without any")
         if self.rows is not None and self.lengths is not None:
             self.problems.extend(tuple(islice(self.lengths.with_shots(found, self.rows), LISTED_PROBLEMS)))
         self.prompts, self.shots = dict(found.prompts), found.shots

@@ -65,6 +65,7 @@ class Length:
     at_most, at_least: both ends count; `None`: no such limit, but one is needed. unit: words (single
     characters in scripts without spaces), characters (Unicode code points without white space at both ends),
     or lines (that are not blank).
+    Source: our own rule; IFEval (Zhou et al. 2023, arXiv 2311.07911) checks instructions on length likewise.
     """
 
     at_most: int | None = None
@@ -102,6 +103,7 @@ class Complete:
 
     With `empty_counts`, an empty answer is complete as well. Unscored when the provider did not say why it
     ended.
+    Source: our own rule, of the reason that providers give for the end: "length" or their own word for it.
     """
 
     empty_counts: bool = False

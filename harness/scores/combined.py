@@ -68,6 +68,7 @@ class AllOf(Composition):
 
     scorers: the parts, in the forms that a task takes. Unscored when a part is and none gives 0. The label is
     that of the first part that has one.
+    Source: the minimum, the "and" of many values of truth (Zadeh 1965); of 0 and 1, the plain one.
     """
 
     scorers: tuple[Scorer | Judge, ...]
@@ -93,6 +94,7 @@ class AnyOf(Composition):
 
     scorers: the parts, in the forms that a task takes. Unscored when a part is and none gives 1. The label is
     that of the first part that has one.
+    Source: the maximum, the "or" of many values of truth (Zadeh 1965); of 0 and 1, the plain one.
     """
 
     scorers: tuple[Scorer | Judge, ...]
@@ -120,6 +122,7 @@ class Weighted(Composition):
     scorers: the parts, in the forms that a task takes. weights: one number from 0 up for each, equal without
     them; only their proportions matter. at_least: the score is then 1 when the mean is this high, else 0.
     Unscored when a part with a weight is. The label is that of the first part that has one.
+    Source: the weighted arithmetic mean.
     """
 
     scorers: tuple[Scorer | Judge, ...]

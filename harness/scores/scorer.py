@@ -122,7 +122,7 @@ class _Builder:
                 "scorers, or in all, any or weighted"
             )
         if name not in self._registry:
-            raise unknown_name("scorer", name, self._registry)
+            raise unknown_name("scorer", name, [*self._registry, *JUDGES], ", or module:name of your own")
         scorer_class = self._registry[name]
         if getattr(scorer_class, "runs_code", False) and not self._permission.allow_code:
             raise UsageError(f"scorer {name!r} runs code that models write; {ALLOW}")

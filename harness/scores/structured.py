@@ -38,6 +38,7 @@ class Json:
 
     strict: JSON and nothing around it; else one fenced block of Markdown may hold it. As in RFC 8259: NaN and
     infinities are no JSON; a key that occurs twice is refused too, since readers disagree on what it means.
+    Source: RFC 8259 (Bray 2017), sections 2 to 8; of names that are not unique, section 4.
     """
 
     strict: bool = False

@@ -184,6 +184,7 @@ class Regex:
     its first and its last 5,000 with a line end between them. Several open repeats in a row, as in
     `.*a.*b.*c`, stay the writer's to avoid: their time grows with a power of the length.
     Unscored when there is a group and the sample has no usable target.
+    Source: the syntax of Python's module `re`.
     """
 
     pattern: str

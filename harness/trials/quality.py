@@ -135,14 +135,18 @@ def _unscored(arm: Arm) -> Iterator[Unscored]:
 
 
 def _slices(arm: Arm, level: float) -> tuple[Slice, ...]:
-    """The slices of all tasks; their intervals hold together at this level."""
-    values = arm.quality_values()
-    listed = [(part, *one) for part in arm.board.parts for one in part.groupings.slices()]
+    """The slices of all tasks; intervals of those with two samples or more hold together at this level."""
+    known = ~np.isnan(arm.quality_values())
+    listed: list[tuple[Part, str, str, Marks]] = []
+    for part in arm.board.parts:
+        of_samples = {name: part.groupings.of(name) for name, _ in part.groupings.slices()}
+        for name, value in part.groupings.slices():
+            listed.append((part, name, value, np.array([one == value for one in of_samples[name]])))
+    sizes = [int((members & known).sum()) for *_, members in listed]
+    measured = sum(size > 1 for size in sizes)
     found: list[Slice] = []
-    for part, name, value in listed:
-        members = np.array([one == value for one in part.groupings.values[name]])
-        quality = measure_part(arm, part, shared(level, len(listed)), members)
-        samples = int((members & ~np.isnan(values)).sum())
+    for (part, name, value, members), samples in zip(listed, sizes, strict=True):
+        quality = measure_part(arm, part, shared(level, max(1, measured)), members)
         found.append(Slice(field=part.shown(name), value=value, samples=samples, quality=quality))
     return tuple(found)
 
@@ -219,7 +223,7 @@ def _worst(arm: Arm, part: Part, level: float, values: Floats, known: Marks) -> 
     Source: the minimum of means that all lie in their intervals lies between the minima of their ends; the
     intervals by Bonferroni.
     """
-    of_samples = part.groupings.values.get(part.metric.argument, [None] * len(values))
+    of_samples = part.groupings.of(part.metric.argument)
     names = sorted(
         {name for name, counts in zip(of_samples, known, strict=True) if counts and name is not None}
     )

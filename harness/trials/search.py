@@ -117,10 +117,12 @@ class Search:
                 f"finalists: it is {self.plan.budget.words()}; raise it, or search fewer models or prompts"
             )
         if all_of_them + (warm := len(space.warm) + fixed) > most:
-            what = f" and {warm} settings to start from" if warm else ""
+            what = f"{all_of_them} combinations of model and prompt"
+            if warm:
+                what = f"{all_of_them + warm} starting points ({what}, {warm} sets of settings)"
             self.notes.append(
-                f"{most} of {all_of_them} combinations of model and prompt{what} were tried: n_trials is "
-                f"{self.plan.n_trials} and the budget {self.plan.budget.words()}"
+                f"{most} of {what} were tried: n_trials is {self.plan.n_trials} and the budget "
+                f"{self.plan.budget.words()}"
             )
         # A space that fits into one race needs no proposals.
         pool = proposals.whole(most) or proposals.defaults(most)

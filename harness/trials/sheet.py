@@ -57,7 +57,8 @@ def _slices(board: Board, places: Sequence[int]) -> dict[str, tuple[str | None, 
     found: dict[str, tuple[str | None, ...]] = {}
     for part in board.parts:
         for name in sorted({name for name, _ in part.groupings.slices()}):
-            found[part.shown(name)] = tuple(part.groupings.values[name][place] for place in places)
+            values = part.groupings.of(name)
+            found[part.shown(name)] = tuple(values[place] for place in places)
     return found
 
 

@@ -32,7 +32,7 @@ def test_scorers_of_answers_and_of_repeats_are_kept_apart(project):
     ("scorers", "key", "message"),
     [
         ("[consistency, exact]", "task.scorers[0]", "the first one gives the quality of each answer"),
-        ("[exact, consistency]", "task.repeats", "is 1, but scorer 'consistency' compares the answers"),
+        ("[exact, consistency]", "task.scorers", "several answers to each sample for scorer 'consistency'"),
         ("[exact, {all: [exat]}]", "task.scorers[1]", "did you mean 'exact'"),
         (
             "[my_team.scorers:Politeness]",
@@ -48,7 +48,7 @@ def test_scorers_that_do_not_fit_are_told_with_their_place(project, scorers, key
     found = project.faults((CHOICE, f"scorers: {scorers}"))
     (problem,) = [one for one in found if one.key == key]
     assert message in problem.message
-    assert problem.line == (2 if key == "task.repeats" else 5)
+    assert problem.line == 5
 
 
 def test_labels_that_few_rows_have_are_a_note_of_their_metric(project, jsonl, rows_of):
@@ -124,7 +124,7 @@ def test_specs_without_objects_are_left_alone(spec):
     [
         ("recall:refund", "task.metric", "asks for the label 'refund'; the targets are billing, bug"),
         ("worst_group:lang", "task.metric", "'lang'; the fields of the rows are: language, length"),
-        ("pass@3", "task.repeats", "is 1, but metric 'pass@3' needs 3 answers to each sample"),
+        ("pass@3", "task.metric", "needs 3 answers to each sample for metric 'pass@3'"),
         ("acuracy", "task.metric", "did you mean 'accuracy'"),
         (
             "accuracy\n  slices: [language, lenght]",
@@ -164,3 +164,12 @@ def test_a_metric_over_marks_takes_targets_of_1_and_0(project, jsonl):
     (problem,) = project.faults(number, metric)
     assert problem.line == 41
     assert "takes targets of 1, for what belongs together, and of 0; this one is '0.5'" in problem.message
+
+
+def test_a_named_slice_that_divides_nothing_is_noted(project, jsonl, rows_of):
+    """The report will not have it."""
+    rows = [{**row, "metadata": {"lang": "de", "n": n}} for n, row in enumerate(rows_of(240))]
+    jsonl(project.folder / "tickets.jsonl", rows)
+    plan = project.plan(("metric: accuracy", "metric: accuracy\n  slices: [lang, n]"))
+    assert "slices: all rows have the same 'lang', which divides nothing" in plan.notes
+    assert "slices: 'n' has more than 200 values, and is not shown" in plan.notes

@@ -199,3 +199,21 @@ def test_a_prompt_error_names_the_line():
     """Also below a marker for examples."""
     with pytest.raises(PromptError, match="p:5"):
         Prompt.parse("system:\nx\nshots:\nuser:\n{{ text", file="p")
+
+
+def test_a_prompt_without_a_place_is_asked_without_examples(tmp_path):
+    """Zero-shot against few-shot is the usual comparison; the plan says which is which."""
+    plan = a_plan(tmp_path, {"plain": "{{ text }} ?", "shown": TURNS}, n_shots={"choices": [2, 4]})
+    assert list(plan.task.prompts) == ["plain", "shown-2-shots", "shown-4-shots"]
+    assert list(plan.task.shots) == ["shown-2-shots", "shown-4-shots"]
+    assert "no place for examples in prompt 'plain': it is asked without any" in plan.notes
+
+
+def test_examples_need_targets(tmp_path):
+    """An example without an answer shows nothing."""
+    rows = [{"id": f"r{n}", "text": f"row {n}"} for n in range(80)]
+    made = simulated_experiment(tmp_path / "e", n_samples=80)
+    task = {**made.spec["task"], "prompt": TURNS, "dataset": rows, "scorers": ["json"], "metric": "mean"}
+    spec = {**made.spec, "task": task, "search": {**made.spec["search"], "n_shots": 2}}
+    with pytest.raises(SpecError, match="shows examples with their targets, but rows have none"):
+        make_plan(spec, cache=tmp_path)

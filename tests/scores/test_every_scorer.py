@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import random
 from dataclasses import replace
@@ -127,3 +128,9 @@ def test_repeats_of_a_megabyte_are_compared(name):
     answers = [Answer(sample=sample, text=text * 10_000) for text in ("billing " * 13, "(" * 100, "猫" * 100)]
     score = build_scorer(FORMS[name][0]).score_repeats(answers)
     assert 0 <= score.value <= 1
+
+
+@pytest.mark.parametrize("scorer", BUILT_IN, ids=lambda scorer: scorer.name)
+def test_every_scorer_names_its_source(scorer):
+    """The reference is made of these docstrings."""
+    assert "Source:" in inspect.getdoc(scorer)

@@ -97,3 +97,18 @@ def test_a_budget_that_does_not_reach_for_all_presets_is_told(tmp_path):
     )
     assert result.record.state == "inconclusive"
     assert any("6 settings of presets" in note for note in result.record.notes)
+
+
+def test_starting_points_that_were_not_tried_are_counted_together(tmp_path):
+    """Two prompts and two presets are four, of which three trials leave one out."""
+    made = an_experiment(tmp_path, n_trials=3)
+    result = harness.tune(
+        made.spec,
+        store=f"sqlite:///{tmp_path}/store.db",
+        reports=tmp_path / "reports",
+        providers={"sim": made.simulator()},
+        mlflow=False,
+        environ={},
+    )
+    said = "3 of 4 starting points (2 combinations of model and prompt, 2 sets of settings) were tried: "
+    assert any(note.startswith(f"{said}n_trials is 3") for note in result.record.notes)

@@ -309,6 +309,18 @@ def test_fields_of_many_values_are_no_groups_unless_they_are_named():
         auto.note(position, metadata)
         named.note(position, metadata)
     assert auto.slices() == [("vip", "false"), ("vip", "true")]
-    assert auto.values["vip"][:4] == ["true", "true", "true", "false"]
+    assert auto.of("vip")[:4] == ["true", "true", "true", "false"]
     assert len(named.slices()) == 20
-    assert "vip" not in named.values
+    assert named.of("vip") == [None] * 20
+
+
+def test_values_with_a_common_beginning_are_two_slices():
+    """Also a number and its text, which are two values of JSON."""
+    found, long = Groupings(4, None), "a customer of the wholesale business in the north of the country, "
+    for position, (segment, code) in enumerate(
+        [(f"{long}by mail", 1), (f"{long}by phone", "1"), (f"{long}by mail", "x"), (f"{long}by mail", 1)]
+    ):
+        found.note(position, {"segment": segment, "code": code})
+    assert found.of("segment") == [f"{long}by mail", f"{long}by phone", f"{long}by mail", f"{long}by mail"]
+    assert found.of("code") == ["1", '"1"', "x", "1"]
+    assert found.slices()[:3] == [("code", '"1"'), ("code", "1"), ("code", "x")]
