@@ -190,7 +190,9 @@ def test_a_text_that_is_too_long_for_a_model_is_told_unless_it_is_cut(project):
     """Without chunk_tokens a document above the model's limit is a fault; with them it is cut."""
     rows = [ARTICLES[0] | {"text": "long winded " * 400}, *ARTICLES[1:]]
     (project.folder / "articles.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    assert "mine/m takes 400" in project.fault()
+    fault = project.fault()
+    assert "mine/m takes 400; let search.chunk_tokens: 400 cut it" in fault
+    assert "long_inputs" not in fault
     assert project.plan(search={"chunk_tokens": 128}).task.embedding.corpus.ids[0] == "a0"
 
 
