@@ -155,6 +155,11 @@ def test_the_headline_names_false_hits_and_their_limit():
         "; 1 of 180 of different texts hit, at most 2.6% with 95% confidence on the confirm split, limit 1%: "
         "not confirmed"
     ) in verdict(record)
+    grouped = replace(record, caches=(a_cache(split="confirm", different=552, high=0.00541, groups=18),))
+    assert (
+        "0 of 552 of different texts hit, at most 0.6% with 95% confidence on the confirm split "
+        "(counting pairs of 18 groups as independent), limit 1%"
+    ) in verdict(grouped)
     off = replace(record, caches=(a_cache(threshold=None, why="40 pairs are too few"),))
     assert cache_line(off) == "cache off: 40 pairs are too few"
     assert cache_line(a_record()) == ""
