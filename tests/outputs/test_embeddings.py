@@ -116,7 +116,7 @@ def test_the_guarantee_is_a_sentence_and_its_check_another():
             {"allowed": 1, "needed": 473},
             (
                 "1 of 310 does not show a limit of 1% with 95% confidence (at most 1 would); these pairs do "
-                "show 1.5%. Leave the cache off until it is settled: at the share seen it takes some 473 "
+                "show 1.6%. Leave the cache off until it is settled: at the share seen it takes some 473 "
                 "different pairs on the confirm split; label more, or raise aim.confirm."
             ),
         ),
