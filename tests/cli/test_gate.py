@@ -264,3 +264,39 @@ def test_github_gets_annotations_and_a_summary(gated: Any, monkeypatch: pytest.M
     assert "::error title=harness gate words::accuracy went from" in done.err
     text = summary.read_text()
     assert text.startswith("before\n<!-- harness gate: words -->")
+
+
+@pytest.mark.parametrize("fault", ["missing answers", "broken spec", "broken syntax"])
+def test_a_gate_without_a_verdict_says_so_in_its_place(
+    gated: Any, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Comment, JUnit, summary and annotation, under the marker of the verdict that they take the place of."""
+    if fault != "missing answers":
+        path = gated.folder / "words.yaml"
+        old, new = (
+            ("metric: accuracy", "metric: acuracy") if fault == "broken spec" else ("seed: 3", "seed: [")
+        )
+        path.write_text(path.read_text().replace(old, new, 1))
+    summary = gated.write("summary.md", "before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    done = gated.cli(
+        *(*GATE, "--settings", "plain.yaml", "--offline"),
+        *("--junit", "out/gate.xml", "--markdown", "out/gate.md"),
+    )
+    code, told = (3, "60 of 60 answers") if fault == "missing answers" else (2, "words.yaml:")
+    assert (done.code, told in done.err) == (code, True)
+    assert "::error title=harness gate words::" in done.err
+    comment = (gated.folder / "out/gate.md").read_text()
+    assert comment.startswith("<!-- harness gate: words -->\n### ⚠️ words: not measured\n")
+    assert f"ended with code {code}" in comment
+    assert summary.read_text() == f"before\n{comment}\n"
+    (case,) = ET.parse(gated.folder / "out/gate.xml").getroot().iter("testcase")
+    assert told in case.find("error").get("message")
+
+
+def test_a_file_that_cannot_be_written_does_not_hide_why_there_is_no_verdict(gated: Any) -> None:
+    """The first error is the one that counts."""
+    gated.write("out", "a file")
+    done = gated.cli(*GATE, "--settings", "plain.yaml", "--offline", "--markdown", "out/gate.md")
+    assert (done.code, "60 of 60 answers" in done.err) == (3, True)
