@@ -95,6 +95,7 @@ def text(it: GateVerdict) -> str:
             f"Compared     {name} {base} to {new}, {difference}, n={n}, tolerance {tolerance}: {verdict}"
             for name, base, new, difference, tolerance, n, verdict in data.comparison.metrics
         ]
+        lines += [f"Changed      {data.comparison.changes}"]
         lines += [f"Task         {line}" for line in task_lines(data.comparison)]
         if data.comparison.flips:
             lines += [f"Flips        {data.comparison.flips_caption}"]

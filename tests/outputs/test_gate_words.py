@@ -141,6 +141,7 @@ def test_the_comment_tells_what_a_reviewer_asks():
         "| accuracy &gt;= 0.9 | 0.85 | \\[0.79, 0.89\\] | broken |",
         "<summary>20 samples dropped and 0 gained in accuracy",
         "What this gate can see",
+        "Changed: temperature 0.3 to 0.9",
         "Tested: sim/small, prompt plain, temperature 0.9",
     ):
         assert part in text, part
