@@ -77,7 +77,8 @@ class CacheReport:
     the split. high: upper bound of the share at `level`. verdict: "kept", "broken" or "unclear"; empty on the
     split that chose the threshold. allowed: the most false hits of so many that would show the limit kept;
     `None`: too few for any. needed: how many would show it at the share seen; `None`: no number. curve: from
-    the highest threshold down. landmarks: thresholds of others.
+    the highest threshold down. landmarks: thresholds of others. groups: which the different pairs come from;
+    `None` where every pair stands alone.
     """
 
     trial: int
@@ -95,6 +96,7 @@ class CacheReport:
     verdict: str = ""
     allowed: int | None = None
     needed: int | None = None
+    groups: int | None = None
     curve: tuple[CachePoint, ...] = ()
     landmarks: tuple[CachePoint, ...] = ()
 

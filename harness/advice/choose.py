@@ -39,10 +39,7 @@ def recommend(
     """
     able = [f for f in finalists if _answered(f.search) and _answered(f.confirm)]
     if not able:
-        raise InconclusiveError(
-            "no trial has enough scored answers on both splits; look at the failure rates, then raise the "
-            "budget or the number of samples"
-        )
+        raise InconclusiveError(_nobody_answered(finalists))
     keeping = [f for f in able if keeps(check(f.confirm, goal.limits))]
     if not keeping:
         raise InconclusiveError(nobody_keeps([f.confirm for f in able], goal.limits))
@@ -89,6 +86,17 @@ def recommend(
 def _answered(trial: Trial) -> bool:
     # Where failures count as wrong, silence has a quality too: 0, which nobody would ship.
     return trial.quality is not None and trial.failure_rate + trial.unscored_rate < 1
+
+
+def _nobody_answered(finalists: Sequence[Finalist]) -> str:
+    """That there is nothing to choose from, and the cause where calls failed throughout."""
+    told = "no trial has enough scored answers on both splits"
+    sides = (side for f in finalists for side in (f.search, f.confirm))
+    silent = next((side for side in sides if side.failure_rate == 1 and side.reason), None)
+    if silent is None:
+        return f"{told}; look at the failure rates, then raise the budget or the number of samples"
+    cause = f"trial {silent.number} on the {silent.split} split: {silent.reason}"
+    return f"{told}: {cause}; mend that and run again, for what was answered is kept"
 
 
 def _runner_up(chosen: Finalist, feasible: Sequence[Finalist]) -> Finalist | None:

@@ -141,12 +141,19 @@ def false_hits(report: CacheReport) -> str:
     if report.threshold is None:
         return "cache off"
     among = report.different if report.of == "different" else report.hits
-    high = "" if report.high is None else f", at most {numbers.share(report.high)}"
+    high = "" if report.high is None else f", at most {numbers.most(report.high)}"
     return (
         f"{numbers.count(report.false)} of {numbers.count(among)} {OF[report.of]}{high} with "
-        f"{numbers.share(report.level)} confidence on the {report.split} split, limit "
+        f"{numbers.share(report.level)} confidence on the {report.split} split{_independent(report)}, limit "
         f"{numbers.share(report.limit)}{HELD.get(report.verdict, '')}"
     )
+
+
+def _independent(report: CacheReport) -> str:
+    """What a binomial bound takes for granted, where the data gives reason to doubt it."""
+    if report.groups is None:
+        return ""
+    return f" (counting pairs of {numbers.count(report.groups)} groups as independent)"
 
 
 def _cache(report: CacheReport) -> CacheData:
@@ -166,9 +173,14 @@ def _cache(report: CacheReport) -> CacheData:
             sentence = f"To be confirmed: from a cosine of {report.threshold:.4f} up, {limit}, {sure}."
     among = report.different if report.of == "different" else report.hits
     seen = f"{numbers.count(report.false)} of {numbers.count(among)}"
-    high = "" if report.high is None else f", {sure} at most {numbers.share(report.high)}"
+    high = "" if report.high is None else f", {sure} at most {numbers.most(report.high)}"
     checks = [f"Seen on the {report.split} split: {seen}{high}."] if report.threshold is not None else []
     checks += [VERDICTS.get(report.verdict) or _unclear(report)] if report.verdict else []
+    if report.threshold is not None and report.groups is not None:
+        checks.append(
+            f"The different pairs come from {numbers.count(report.groups)} groups and are counted as "
+            "independent: where pairs of one group go wrong together, the confidence is lower than stated."
+        )
     priced = any(point.saved_usd_per_1k is not None for point in report.landmarks)
     if priced:
         share = numbers.share(report.same / max(1, report.same + report.different))
@@ -194,7 +206,7 @@ def _unclear(report: CacheReport) -> str:
     room = (
         "even none would not" if report.allowed is None else f"at most {numbers.count(report.allowed)} would"
     )
-    shown = "" if report.high is None else f"; these pairs do show {numbers.share(report.high)}"
+    shown = "" if report.high is None else f"; these pairs do show {numbers.most(report.high)}"
     more = (
         "the share of false hits seen is no lower than the limit; choose the threshold anew on more pairs"
         if report.needed is None

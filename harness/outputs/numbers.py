@@ -102,6 +102,11 @@ def between(show: Callable[[float | None], str], value: float | None, bounds: Bo
     return f"{show(value)} [{show(bounds.low)}, {show(bounds.high)}]"
 
 
+def most(part: float) -> str:
+    """An upper bound of a share, in percent, never below it: 0.00541 is "0.6%"."""
+    return share(min(1.0, math.ceil(1000 * part - 1e-9) / 1000))
+
+
 def share(part: float | None) -> str:
     """A share from 0 to 1 in percent: "0%", "2.5%", "100%"; a trace is "<0.1%", nearly all ">99.9%"."""
     if part is None:

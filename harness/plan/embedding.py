@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, cast
 from harness.plan.corpus import Corpus, Fields
 from harness.plan.embedding_spec import OF_PAIRS, Kind
 from harness.prompts import Prompt
-from harness.records import JsonValue, Sample, Settings
+from harness.records import JsonValue, Sample, Settings, Split
 from harness.scores.metrics import Metric
 
 if TYPE_CHECKING:
+    from harness.plan.joined import JoinedRows
+    from harness.plan.rows import Rows
     from harness.stats.threshold import Of
 
 SAME = ("same", "yes", "true", "1")
@@ -140,6 +142,22 @@ def gold(kind: Kind, target: JsonValue) -> float | None:
         return number(target)
     found = same(target)
     return None if found is None else float(found)
+
+
+def alike(embedding: Embedding, rows: Rows | JoinedRows, split: Split) -> str | None:
+    """The target that all samples of a split have, quoted, by which no model is told from another.
+
+    `None` where they differ, in an empty split, and in retrieval, whose queries each have their own.
+    """
+    if embedding.kind == "retrieval":
+        return None
+    seen: dict[JsonValue, JsonValue] = {}
+    for sample_id in rows.ids(split):
+        target = rows.sample(sample_id).target
+        seen.setdefault(gold(embedding.kind, target) if embedding.of_pairs else str(target), target)
+        if len(seen) > 1:
+            return None
+    return next((repr(target) for target in seen.values()), None)
 
 
 def target_fault(kind: Kind, target: JsonValue, corpus: Corpus | None) -> str | None:

@@ -15,12 +15,13 @@ from harness.errors import DataError, UsageError
 from harness.plan.columns import Fault, Row, no_target
 from harness.plan.corpus import Corpus, Fields, open_corpus
 from harness.plan.data_source import find_rows
-from harness.plan.embedding import Embedding, target_fault
+from harness.plan.embedding import Embedding, alike, target_fault
 from harness.plan.embedding_spec import THE_TEXT, EmbeddingTaskSpec, VectorSearchSpec
 from harness.plan.input_types import documented
 from harness.plan.lengths import LengthCheck, longest_prompts
 from harness.plan.problems import Problems, suggestion
-from harness.plan.rows import RowCheck
+from harness.plan.rows import RowCheck, Rows, Selection
+from harness.plan.task_draft import read_rows
 from harness.plan.templates import ONLY_VARIANT, TemplateCheck, read_variants
 from harness.plan.yaml_source import YamlSource
 from harness.prompts import Prompt
@@ -77,7 +78,22 @@ class EmbeddingDraft:
             usd_per_answer=task.usd_per_answer,
         )
 
-    def row_check(self, embedding: Embedding, models: Mapping[str, Model]) -> tuple[TemplateCheck, RowCheck]:
+    def rows(self, embedding: Embedding, models: Mapping[str, Model], selection: Selection) -> Rows | None:
+        """The rows, read and checked; `None` when something is wrong with one, or with all together."""
+        check, fault = self._row_check(embedding, models)
+        find, problems = (self._folder, self._cache), self._problems
+        rows = read_rows(self.task, selection, find, problems, check=check, fault=fault)
+        target = None if rows is None else alike(embedding, rows, "all")
+        if target is None:
+            return rows
+        problems.add(
+            ("task", "dataset"),
+            f"names rows that all have the target {target}: whatever the model, there is nothing to tell "
+            "apart; add rows with other targets",
+        )
+        return None
+
+    def _row_check(self, embedding: Embedding, models: Mapping[str, Model]) -> tuple[TemplateCheck, RowCheck]:
         """What tells of a row why it will not do, and the part of it that has to be finished."""
         check, lengths = TemplateCheck(self.prompts), self._lengths(self.prompts, models)
 

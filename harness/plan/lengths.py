@@ -198,6 +198,9 @@ class LengthCheck:
 def count_tokens(model: Model, messages: Sequence[Message], own: Vocabularies) -> Count:
     """The tokens of these messages for this model, counted on this machine. own: of models that run here."""
     exactly = own.count(model, messages)
+    beside = _beside(model) if model.model_class == "EMBEDDING" else None
+    if beside is not None:
+        exactly = sum(beside(message.content) for message in messages)
     if exactly is not None:
         return Count(exactly, exact=True)
     encoding = encoding_of(model)
@@ -217,8 +220,13 @@ def token_count(model: Model) -> Callable[[str], int]:
     encoding = encoding_of(model)
     if encoding is not None:
         return counter(encoding)
-    beside = None if model.weights is None else tokenizer_of(model.weights)
-    return _other_tokens if beside is None else tokenizer_count(beside)
+    return _beside(model) or _other_tokens
+
+
+def _beside(model: Model) -> Callable[[str], int] | None:
+    """Who counts a text by the tokenizer beside the model's weights; `None`: there is none here."""
+    file = None if model.weights is None else tokenizer_of(model.weights)
+    return None if file is None else tokenizer_count(file)
 
 
 def _other_tokens(text: str) -> int:
@@ -232,10 +240,12 @@ def _too_long(model: Model, what: str, count: Count, limit: int) -> str:
         else f"about {count.tokens} tokens (estimated with OpenAI's tokenizer and {MARGIN:.0%} on top: that "
         "of the model is not here)"
     )
+    made, ways = "prompt", "shorten the row, let task.long_inputs cut it"
+    if model.model_class == "EMBEDDING":
+        made, ways = "text", f"let search.chunk_tokens: {limit} cut it, shorten it"
     return (
-        f"makes a prompt of {counted} with {what}, and {model.full_name} takes {limit}; shorten the "
-        "row, let task.long_inputs cut it, leave it out, search models that take longer prompts, or, "
-        "if the model does take it, say so under "
+        f"makes a {made} of {counted} with {what}, and {model.full_name} takes {limit}; {ways}, leave it "
+        f"out, search models that take longer {made}s, or, if the model does take it, say so under "
         f"providers.{model.provider}.models.{model.name}.max_input_tokens"
     )
 

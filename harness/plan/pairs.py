@@ -1,4 +1,4 @@
-"""What the pairs of a semantic cache can show, told before anything is spent.
+"""What the rows of a task of vectors cannot show, told before anything is spent.
 
 In: a plan. Out: notes for its readers. Must not send anything, and chooses no threshold.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.plan.embedding import Embedding, same
+from harness.plan.embedding import Embedding, alike, same
 
 if TYPE_CHECKING:
     from harness.plan.plan import Plan
@@ -20,16 +20,28 @@ SHARES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # of the confirm split that are propose
 
 
 def pair_notes(plan: Plan) -> list[str]:
-    """What the splits of a search cannot show of a threshold; nothing where they can, or none is chosen."""
+    """What the splits of a search cannot show: of a threshold, or where all targets of one are alike."""
     embedding = plan.task.embedding
-    if embedding is None or embedding.kind != "semantic_cache" or plan.evaluated is not None:
+    if embedding is None or plan.evaluated is not None:
         return []
     names: tuple[Split, ...] = ("search", "confirm")
+    if embedding.kind != "semantic_cache":
+        return [note for one in names if (note := _alike(plan, embedding, one))]
     splits = {one: _Split(plan, embedding, one) for one in names}
     notes = [_few(plan, embedding, one, splits[one].different) for one in names if splits[one].pairs]
     if not any(notes):
         notes.append(_unsure(plan, embedding, splits["search"].different, splits["confirm"].different))
     return [*(note for note in notes if note), *_repeated(splits["search"].texts, splits["confirm"].texts)]
+
+
+def _alike(plan: Plan, embedding: Embedding, split: Split) -> str:
+    target = alike(embedding, plan.task.rows, split)
+    if target is None:
+        return ""
+    return (
+        f"all samples of the {split} split have the target {target}: nothing is told apart there; add rows, "
+        "or another seed divides them otherwise"
+    )
 
 
 class _Split:

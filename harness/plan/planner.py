@@ -39,7 +39,7 @@ from harness.plan.space import absences, answers_asked, asking_for, caveats, lim
 from harness.plan.spec import SearchSpec, Spec
 from harness.plan.spec_reader import SpecReading, read_spec
 from harness.plan.task import Task
-from harness.plan.task_draft import TaskDraft, agree, joined, one_panel, read_rows, row_notes, vector_task
+from harness.plan.task_draft import TaskDraft, agree, joined, one_panel, row_notes, vector_task
 from harness.plan.vector_space import make_vector_space, unasked, unshortened
 from harness.plan.warm_start import Sources, find_presets, find_warm, from_pinned, pinned_form
 from harness.prompts import Prompt
@@ -189,11 +189,10 @@ class _Draft:
             self.notes += [*unshortened(search, self.models), *untold(search, self.models, task.kind)]
         fallback = self.reading.spec.fallback if self.reading.spec else ()
         self.fallback = find_models(fallback, self.catalogue, problems, ("fallback",))
-        self.embedding = draft.found({**self.models, **self.fallback})
+        asked = {**self.models, **self.fallback}
+        self.embedding = draft.found(asked)
         if self.embedding is not None:
-            check, fault = draft.row_check(self.embedding, {**self.models, **self.fallback})
-            find = (self.folder, self.cache)
-            self.rows = read_rows(task, self._selection, find, problems, check=check, fault=fault)
+            self.rows = draft.rows(self.embedding, asked, self._selection)
 
     def _refuse_untimed(self) -> None:
         """Note a limit on the first token for a provider that answers in one piece."""

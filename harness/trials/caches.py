@@ -15,7 +15,7 @@ from harness.stats.bounds import shared
 from harness.stats.hit_curve import Point, Traffic, eliza_landmarks, hit_curve, point_at
 from harness.stats.threshold import Pairs, Threshold, check, most_false, pairs_to_confirm
 from harness.trials.evidence import Arm
-from harness.trials.vector_quality import BEYOND, pairs_of, whole_of
+from harness.trials.vector_quality import BEYOND, different_groups, pairs_of, whole_of
 
 MOST_POINTS = 200  # of a curve: more cannot be told apart in a picture
 CHOSEN = "chosen"
@@ -69,6 +69,7 @@ def _report(arm: Arm, chosen_by: Arm | None, level: float) -> CacheReport | None
         verdict=_verdict(arm, pairs, threshold, level) if confirming and threshold is not None else "",
         allowed=most_false(among, **limits) if confirming else None,
         needed=pairs_to_confirm(counts.false / among, **limits) if confirming and among else None,
+        groups=different_groups(arm),
         curve=tuple(_point(one, priced) for one in _thinned(hit_curve(pairs, traffic))),
         landmarks=tuple(_point(point_at(pairs, at, traffic), priced, name) for name, at in marks.items()),
     )

@@ -252,7 +252,7 @@ class Arm:
             cached_rate=self.cached / calls if calls else 0.0,
             input_truncation_rate=self.cut / calls if calls and self._truncates() else None,
             spent_usd=self.spent_usd,
-            reason=self.reason,
+            reason=self.reason or self._why_silent(),
             metrics={
                 **self.variety.metrics(),  # a scorer of the same name has the last word
                 **{name: self._mean(name, values) for name, values in self.others.items()},
@@ -277,6 +277,11 @@ class Arm:
         sums = np.cumsum(np.nan_to_num(values))
         marks = [mark for mark in checkpoints(len(values))[:-1] if mark < self.samples() and known[mark - 1]]
         return {mark: float(sums[mark - 1] / known[mark - 1]) for mark in marks}
+
+    def _why_silent(self) -> str:
+        """That there is no answer at all, and the newest cause; empty where some call was answered."""
+        silent = 0 < self.failed == int(self.seen.sum())
+        return f"every call failed, the last one with {self.failure}" if silent else ""
 
     def _truncates(self) -> bool:
         return any(

@@ -139,6 +139,15 @@ def pairs_of(arm: Arm) -> Pairs | None:
     return Pairs.of(likeness[known], gold[known] == 1.0) if known.any() else None
 
 
+def different_groups(arm: Arm) -> int | None:
+    """How many groups the different pairs come from; `None` where every pair stands alone."""
+    groups = arm.groups()
+    if groups is None:
+        return None
+    places = np.flatnonzero(~np.isnan(arm.value[:, 0]) & (_gold(arm) == 0.0)).tolist()
+    return len({groups[place] for place in places})
+
+
 def cache_figures(arm: Arm) -> dict[str, float]:
     """What a cache with this arm's threshold does on its pairs, by name; nothing without one."""
     whole, pairs = whole_of(arm), pairs_of(arm)

@@ -51,6 +51,17 @@ def test_what_never_answered_cannot_be_chosen(side, change):
         a_choice([mute])
 
 
+def test_where_every_call_failed_the_cause_is_told():
+    """Not the number of samples is to be mended then, but what the last call failed with."""
+    mute = case(1, 0.9)
+    why = "every call failed, the last one with bad_request: document 'd39' is too long"
+    mute = replace(mute, confirm=replace(mute.confirm, failure_rate=1.0, reason=why))
+    with pytest.raises(InconclusiveError) as error:
+        a_choice([mute])
+    assert f"trial 1 on the confirm split: {why}; mend that" in str(error.value)
+    assert "number of samples" not in str(error.value)
+
+
 def test_without_finalists_there_is_no_choice():
     """Nothing was confirmed, so nothing is recommended."""
     with pytest.raises(InconclusiveError, match="raise the budget or the number of samples"):

@@ -116,7 +116,7 @@ def test_the_guarantee_is_a_sentence_and_its_check_another():
             {"allowed": 1, "needed": 473},
             (
                 "1 of 310 does not show a limit of 1% with 95% confidence (at most 1 would); these pairs do "
-                "show 1.5%. Leave the cache off until it is settled: at the share seen it takes some 473 "
+                "show 1.6%. Leave the cache off until it is settled: at the share seen it takes some 473 "
                 "different pairs on the confirm split; label more, or raise aim.confirm."
             ),
         ),
@@ -155,6 +155,11 @@ def test_the_headline_names_false_hits_and_their_limit():
         "; 1 of 180 of different texts hit, at most 2.6% with 95% confidence on the confirm split, limit 1%: "
         "not confirmed"
     ) in verdict(record)
+    grouped = replace(record, caches=(a_cache(split="confirm", different=552, high=0.00541, groups=18),))
+    assert (
+        "0 of 552 of different texts hit, at most 0.6% with 95% confidence on the confirm split "
+        "(counting pairs of 18 groups as independent), limit 1%"
+    ) in verdict(grouped)
     off = replace(record, caches=(a_cache(threshold=None, why="40 pairs are too few"),))
     assert cache_line(off) == "cache off: 40 pairs are too few"
     assert cache_line(a_record()) == ""

@@ -190,8 +190,38 @@ def test_a_text_that_is_too_long_for_a_model_is_told_unless_it_is_cut(project):
     """Without chunk_tokens a document above the model's limit is a fault; with them it is cut."""
     rows = [ARTICLES[0] | {"text": "long winded " * 400}, *ARTICLES[1:]]
     (project.folder / "articles.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    assert "mine/m takes 400" in project.fault()
+    fault = project.fault()
+    assert "mine/m takes 400; let search.chunk_tokens: 400 cut it" in fault
+    assert "long_inputs" not in fault
     assert project.plan(search={"chunk_tokens": 128}).task.embedding.corpus.ids[0] == "a0"
+
+
+@pytest.mark.parametrize(
+    ("kind", "targets"),
+    [
+        ("pairs", ["same", True, "1"]),
+        ("semantic_cache", ["different", 0]),
+        ("similarity", [3, 3.0, "3"]),
+        ("classification", ["refund"]),
+        ("clustering", ["refund"]),
+    ],
+)
+def test_rows_with_nothing_to_tell_apart_are_refused(project, kind, targets):
+    """However a target is written: where all mean the same, every model has the same quality."""
+    rows = [row | {"text": "t", "target": targets[n % len(targets)]} for n, row in enumerate(PAIRS)]
+    (project.folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    fault = project.fault(kind=kind)
+    assert any(f"all have the target {target!r}: whatever the model" in fault for target in targets)
+
+
+def test_a_split_with_nothing_to_tell_apart_is_a_note(project):
+    """One pair that differs is on one side, and the other side says nothing."""
+    rows = [row | {"target": "same"} for row in PAIRS]
+    rows[0]["target"] = "different"
+    (project.folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    notes = [note for note in project.plan(kind="pairs").notes if "told apart" in note]
+    assert len(notes) == 1
+    assert "split have the target 'same'" in notes[0]
 
 
 def test_vectors_are_searched_in_tasks_with_a_kind_alone(project):

@@ -23,6 +23,7 @@ def notes(tmp_path):
             }
             for n in range(different)
         ]
+        rows.append({"id": "s", "text_a": "may I pay", "text_b": "can I pay", "target": "same"})
         (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
         stated = {"class": "EMBEDDING", "prices": {"input": 0.1, "output": 0}}
         spec = {
@@ -78,6 +79,6 @@ def test_the_more_settings_may_choose_the_more_pairs_it_takes(notes):
 
 def test_texts_that_stand_in_both_splits_are_told(notes):
     """A text of the search split that returns on the confirm split confirms little."""
-    assert "1 of 40 texts of the confirm split stand in pairs of the search split too" in notes(
+    assert "1 of 42 texts of the confirm split stand in pairs of the search split too" in notes(
         80, repeated=True
     )

@@ -28,8 +28,9 @@ def test_another_model_is_counted_from_above():
     assert token_count(MODEL)("free of charge") == 4
 
 
-def test_the_tokenizer_beside_weights_counts_exactly(tmp_path, monkeypatch):
-    """The frame around every text is counted too, so that no piece is longer than was asked for."""
+@pytest.fixture
+def beside(tmp_path, monkeypatch):
+    """Puts a tokenizer of words, with a frame of two tokens, beside the weights of MiniLM."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     words = {"[CLS]": 0, "[SEP]": 1, "[UNK]": 2}
@@ -38,13 +39,26 @@ def test_the_tokenizer_beside_weights_counts_exactly(tmp_path, monkeypatch):
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 1), ("[CLS]", 0))
     tokenizer.enable_truncation(8)
     monkeypatch.setenv("HARNESS_MODELS", str(tmp_path))
+    return lambda: tokenizer.save(str(tmp_path / "all-MiniLM-L6-v2.tokenizer.json"))
+
+
+def test_the_tokenizer_beside_weights_counts_exactly(beside):
+    """The frame around every text is counted too, so that no piece is longer than was asked for."""
     assert tokenizer_of("minilm") is None
-    tokenizer.save(str(tmp_path / "all-MiniLM-L6-v2.tokenizer.json"))
+    beside()
     count = token_count(replace(MODEL, weights="minilm"))
     assert count("one two three") == 5
     pieces = cut(TEXT, size=40, count=count)
     assert max(count(piece.text) for piece in pieces) <= 40
     assert len(pieces) > 1
+
+
+def test_a_text_is_held_against_a_limit_by_the_same_tokenizer(beside):
+    """Ten words of two tokens each by OpenAI's encoding are twelve tokens here, and from above without it."""
+    model, text = replace(MODEL, weights="minilm"), [Message("user", "Donaudampfschiff " * 10)]
+    assert not count_tokens(model, text, Vocabularies()).exact
+    beside()
+    assert count_tokens(model, text, Vocabularies()) == Count(12, exact=True)
 
 
 @pytest.mark.parametrize("weights", ["smollm2-135m-instruct", "no such weights"])

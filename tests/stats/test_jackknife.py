@@ -49,3 +49,9 @@ def test_one_cluster_tells_no_error():
     """Rows of a single cluster have no interval."""
     with pytest.raises(StatsError, match="fewer than two"):
         jackknife_interval(0.15, np.array([0.1]), n=2, level=0.9)
+
+
+def test_a_figure_that_nothing_changes_is_not_certain():
+    """Of 43 clusters that are all in order, one in 15 more may be out of it: the bound of 0 events of 43."""
+    found = jackknife_interval(1.0, np.ones(43), n=43, level=0.95)
+    assert (found.low, found.high) == (pytest.approx(0.05 ** (1 / 43)), 1.0)

@@ -99,6 +99,17 @@ def test_rates_are_shares_of_calls(bench):
     assert trial.samples == 5
 
 
+def test_where_every_call_failed_the_trial_says_why(bench):
+    """The newest cause; with a single answer the rates say enough."""
+    made = bench()
+    made.failed(0)
+    made.failed(1)
+    told = made.arm.trial().reason
+    assert told == f"every call failed, the last one with {made.arm.failure}"
+    made.right(2)
+    assert made.arm.trial().reason == ""
+
+
 def test_an_arm_that_has_seen_nothing_knows_nothing(bench):
     """Unknown figures are None, and rates of no calls are 0."""
     trial = bench().arm.trial()
