@@ -7,6 +7,7 @@ What the gate can see, and whether the baseline is stale, is known before anythi
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from harness.plan.given import Given, settings_form
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.resolution import PAIRED_SD, Resolution
+from harness.plan.yaml_source import read_yaml
 from harness.records import Split
 from harness.result import EvalResult
 from harness.run import evaluate
@@ -196,6 +198,16 @@ def prepare(
         overrides=kept,
         settings=given,
     )
+
+
+def experiment_of(spec: Path) -> str:
+    """The name of the experiment as far as a spec can be read that may be broken; else that of its file."""
+    source = read_yaml(spec)
+    named = source.value.get("experiment") if isinstance(source.value, dict) else None
+    if isinstance(named, str) and named:
+        return named
+    line = re.search(r"^experiment: *([\w.-]+)", source.text, re.MULTILINE)
+    return line[1] if line else spec.stem
 
 
 def foretell(plan: Plan, resolution: tuple[Resolution, Resolution]) -> tuple[tuple[Power, ...], str]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from harness.advice.finalist import percent
 from harness.advice.matched import Floats, Matched, Pairs
 from harness.errors import InconclusiveError, StatsError, UsageError
+from harness.plan.resolution import more_samples
 from harness.records import Estimate
 from harness.stats.bounds import shared
 from harness.stats.margins import margin_bounds, margin_p, paired_spread
@@ -110,7 +111,7 @@ def compare(base: Side, new: Side, question: Question) -> Comparison:
         tasks=tasks,
         price=_price(both, question),
         latency=_latency(both, question),
-        notes=tuple(_notes(base, new, both)),
+        notes=tuple(_notes(base, new, both, names[0])),
     )
 
 
@@ -323,8 +324,10 @@ def _shift(base: Floats, new: Floats, groups: list[str] | None, *, level: float,
     return Shift(base=float(np.median(base)), new=float(np.median(new)), change=factor)
 
 
-def _notes(base: Side, new: Side, both: Matched) -> list[str]:
+def _notes(base: Side, new: Side, both: Matched, quality: str) -> list[str]:
     found: list[str] = []
+    if base.experiment != new.experiment:
+        found.append(f"{base.name} is of another experiment, {base.experiment!r}, than {new.experiment!r}")
     old, now = base.sheet.basis, new.sheet.basis
     if old.data != now.data:
         found.append("the data are not the same: samples are paired by their ids alone")
@@ -332,10 +335,19 @@ def _notes(base: Side, new: Side, both: Matched) -> list[str]:
         found.append("the two were not scored alike (scorers, metric, repeats or the line on failures)")
     lost = max(len(base.sheet.samples), len(new.sheet.samples)) - len(both.samples)
     if lost:
-        found.append(f"{lost} samples are not in both and are left out")
+        found.append(f"{_samples(lost, 'is', 'are')} not in both, and left out")
+    for side, places in ((base, both.base_at), (new, both.new_at)):
+        column = side.sheet.scores[quality]
+        unscored = sum(column[place] is None for place in places)
+        if unscored:
+            found.append(f"{_samples(unscored, 'has', 'have')} no {quality} in {side.name}: left out")
     if old.prices != now.prices and base.settings.model == new.settings.model:
         found.append("prices of the model have changed in between")
     return found
+
+
+def _samples(number: int, one: str, more: str) -> str:
+    return f"1 sample {one}" if number == 1 else f"{number} samples {more}"
 
 
 def _reason(verdict: Verdict, metrics: Sequence[Versus]) -> str:
@@ -366,7 +378,7 @@ def _sentence(one: Versus, sure: str, by_task: str) -> str:
         most = f"{max(0.0, -low):.1f}"
         return f"{moved}: with {sure} confidence no drop of more than {most}, the tolerance is {tolerance}."
     settle = (
-        f"about {one.more} more samples would settle it, if the difference stays"
+        f"{more_samples(one.more)} would settle it, if the difference stays"
         if one.more is not None
         else "the difference is so near the tolerance that no number of samples would settle it"
     )

@@ -19,7 +19,7 @@ from harness.errors import StatsError
 from harness.findings import Trial
 from harness.plan.gate_spec import QUALITY, Floor
 from harness.plan.limits import FIGURES, digits
-from harness.plan.resolution import points
+from harness.plan.resolution import more_samples, points
 from harness.records import Bounds
 from harness.sheets import Basis, Sheet
 from harness.stats.bounds import two_sided
@@ -45,7 +45,7 @@ def moved(base: Sheet, basis: Basis, samples: Sequence[str], prices: Mapping[str
     old, found = base.basis, list[str]()
     gone, new = _apart(base.samples, samples), _apart(samples, base.samples)
     if gone or new:
-        found.append(f"the data moved: {_listed(gone)} of the baseline are gone, {_listed(new)} are new")
+        found.append(f"the data moved: {_listed(gone)} gone from the baseline, {_listed(new)} new")
     elif old.data != basis.data:
         found.append("the data moved: the samples have the same ids, and other contents")
     versions = [
@@ -308,7 +308,7 @@ def _words(
     upper = (floor.sign == "<=") == (standing != "breaks")
     end = bounds.high if upper else bounds.low
     told = "" if end is None else f", {sure} {'at most' if upper else 'at least'} {digits(end)}"
-    settle = f"; about {more} more samples would settle it, if it stays" if more is not None else ""
+    settle = f"; {more_samples(more)} would settle it, if it stays" if more is not None else ""
     return f"it is {digits(value)}{told}{settle}"
 
 

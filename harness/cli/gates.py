@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.runs import ALLOW_CODE, REPORTS, STORE, option
+from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.gating import GateResult, Prepared
@@ -71,24 +73,29 @@ def gate(
     from harness.cli.live import LiveView
     from harness.gating import gate as run_gate
     from harness.gating import prepare
+    from harness.outputs.gate_words import workflow_commands
 
     given = {name: value for name, value in options.items() if value is not None and value is not False}
     if dry_run:
         given.pop("offline", None)
         return _foretell(prepare(spec, given.pop("baseline", None), **given))
-    with stop_on_second_interrupt("eval", quiet=quiet), LiveView(shown=not quiet) as view:
-        result = run_gate(
-            spec,
-            given.pop("baseline", None),
-            reports=output,
-            on_progress=view,
-            on_prepared=lambda prepared: None if quiet else _show_power(prepared),
-            use_cache=not no_cache,
-            mlflow=not no_mlflow,
-            **given,
-        )
-    _write(result, junit, markdown, on_unclear)
-    _tell_github(result, os.environ)
+    try:
+        with stop_on_second_interrupt("eval", quiet=quiet), LiveView(shown=not quiet) as view:
+            result = run_gate(
+                spec,
+                given.pop("baseline", None),
+                reports=output,
+                on_progress=view,
+                on_prepared=lambda prepared: None if quiet else _show_power(prepared),
+                use_cache=not no_cache,
+                mlflow=not no_mlflow,
+                **given,
+            )
+    except HarnessError as error:
+        _tell_fault(spec, error, junit, markdown, os.environ)
+        raise
+    _write((junit, result.junit(on_unclear)), (markdown, result.markdown()))
+    _tell_github(workflow_commands(result.verdict), result.markdown(), os.environ)
     _show(result, as_json=as_json)
     return result.exit_code(on_unclear)
 
@@ -118,27 +125,39 @@ def _show(result: GateResult, *, as_json: bool) -> None:
     click.echo(repr(result), err=as_json)
 
 
-def _write(result: GateResult, junit: Path | None, markdown: Path | None, on_unclear: Any) -> None:
+def _tell_fault(
+    spec: Path, error: HarnessError, junit: Path | None, markdown: Path | None, environ: Mapping[str, str]
+) -> None:
+    """A gate without a verdict says so wherever one would stand: an older one there must not be believed."""
+    from harness.gating import experiment_of
+    from harness.outputs import gate_faults
+
+    fault = gate_faults.GateFault(experiment_of(spec), type(error).__name__, str(error), error.exit_code)
+    page = gate_faults.markdown(fault)
+    _tell_github([gate_faults.workflow_command(fault)], page, environ)
+    # Why there is no verdict matters more than that a file cannot be written.
+    with suppress(UsageError):
+        _write((junit, gate_faults.junit_text(fault)), (markdown, page))
+
+
+def _write(*files: tuple[Path | None, str]) -> None:
     from harness.outputs.files import write_text
 
-    if junit is not None:
-        write_text(junit, result.junit(on_unclear))
-    if markdown is not None:
-        write_text(markdown, result.markdown())
+    for path, text in files:
+        if path is not None:
+            write_text(path, text)
 
 
-def _tell_github(result: GateResult, environ: Mapping[str, str]) -> None:
+def _tell_github(commands: Sequence[str], page: str, environ: Mapping[str, str]) -> None:
     """Annotations and the summary of the step, where GitHub runs this."""
-    from harness.outputs.gate_words import workflow_commands
-
     if environ.get("GITHUB_ACTIONS") != "true":
         return
-    for line in workflow_commands(result.verdict):
+    for line in commands:
         click.echo(line, err=True)
     summary = environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         with Path(summary).open("a", encoding="utf-8") as stream:
-            stream.write(result.markdown() + "\n")
+            stream.write(page + "\n")
 
 
 COMMANDS = (gate,)

@@ -95,14 +95,28 @@ def read(path: Path) -> Side:
             "--update-baseline` measures and writes one"
         ) from None
     names = sorted(found.scores)
-    wrong = next((name for name in names if len(found.scores[name]) != len(found.columns)), None)
-    if wrong is not None or not found.columns or not names:
-        raise UsageError(
-            f"{path}: {'it holds no scores' if wrong is None else f'sample {wrong!r} has not one for each'}; "
-            f"expected scores of {', '.join(found.columns) or 'at least one column'} for each sample; write "
-            "it again with --update-baseline"
-        )
+    fault = _fault(found, names)
+    if fault:
+        raise UsageError(f"{path}: {fault}; write it again with --update-baseline")
     return _side(found, names)
+
+
+def _fault(found: Baseline, names: list[str]) -> str:
+    """The first fault of its numbers, and what was expected; "" without one."""
+    expected = f"expected scores of {', '.join(found.columns) or 'at least one column'} for each sample"
+    if not found.columns or not names:
+        return f"it holds no scores; {expected}"
+    for name in names:
+        if len(found.scores[name]) != len(found.columns):
+            return f"sample {name!r} has not one for each; {expected}"
+        for column, score in zip(found.columns, found.scores[name], strict=True):
+            if score is not None and not 0 <= score <= 1:
+                found_one = f"sample {name!r} has a score of {score:g} in {column}"
+                return f"{found_one}; expected a number from 0 to 1, or null"
+    for name, weight in found.weights.items():
+        if not 0 < weight <= 1:
+            return f"task {name!r} has a weight of {weight:g}; expected a number above 0, up to 1"
+    return ""
 
 
 def _side(found: Baseline, names: list[str]) -> Side:

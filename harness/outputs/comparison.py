@@ -16,6 +16,7 @@ from harness.records import JsonValue
 from harness.verdicts import Comparison, Flip, Shift, Side, Versus
 
 MOST_FLIPS = 20  # shown to people; JSON has them all
+DIGEST = 7  # characters of a sha256 that tell two texts apart for people
 NAMES = {
     "usd_per_1k_calls": "price per 1,000 calls",
     "latency_p50_s": "latency p50",
@@ -40,11 +41,12 @@ class ComparisonData:
     """Everything that is shown, as strings. flips_caption: how many moved, and which way.
 
     tone: of the verdict, "good", "bad" or "open".
-    tasks: where there are several.
+    tasks: where there are several. changes: of settings and prompt, base to new.
     """
 
     base: str
     new: str
+    changes: str
     headline: str
     tone: str
     metric_head: tuple[str, ...]
@@ -63,6 +65,7 @@ def comparison_data(it: Comparison) -> ComparisonData:
     return ComparisonData(
         base=_named(it.base),
         new=_named(it.new),
+        changes=_changes(it.base, it.new),
         headline=f"{VERDICTS[it.verdict]}. {it.reason}",
         tone=TONES[it.verdict],
         metric_head=METRIC_HEAD,
@@ -95,7 +98,7 @@ def comparison_data(it: Comparison) -> ComparisonData:
 def text(it: Comparison) -> str:
     """The comparison as plain lines."""
     data = comparison_data(it)
-    lines = [data.headline, f"  base: {data.base}", f"  new:  {data.new}"]
+    lines = [data.headline, f"  base: {data.base}", f"  new:  {data.new}", f"Changed: {data.changes}"]
     lines += [
         f"  {name}: {base} to {new}, {difference} on {n} samples, tolerance {tolerance}: {verdict}"
         for name, base, new, difference, tolerance, n, verdict in data.metrics
@@ -169,12 +172,27 @@ def _side_document(side: Side) -> dict[str, JsonValue]:
         "split": side.sheet.split,
         "samples": len(side.sheet.samples),
         "settings": settings_form(side.settings),
+        "prompt_sha256": side.sheet.basis.prompt,
         "figures": dict(side.figures),
     }
 
 
 def _named(side: Side) -> str:
     return f"{side.name} ({numbers.settings_line(side.settings)})"
+
+
+def _changes(base: Side, new: Side) -> str:
+    """What is asked otherwise: a text of a prompt may change where its name stays, and no name shows it."""
+    before, after = (dict(numbers.setting_lines(side.settings)) for side in (base, new))
+    found = [
+        f"{name} {before.get(name, 'not set')} to {after.get(name, 'not set')}"
+        for name in dict.fromkeys((*before, *after))
+        if before.get(name) != after.get(name)
+    ]
+    old, now = base.sheet.basis.prompt, new.sheet.basis.prompt
+    if base.settings.prompt == new.settings.prompt and old != now:
+        found.append(f"the text of prompt {new.settings.prompt} ({old[:DIGEST]} to {now[:DIGEST]})")
+    return "; ".join(found) or "nothing in settings and prompt"
 
 
 def _metric(one: Versus) -> tuple[str, ...]:

@@ -95,6 +95,7 @@ def text(it: GateVerdict) -> str:
             f"Compared     {name} {base} to {new}, {difference}, n={n}, tolerance {tolerance}: {verdict}"
             for name, base, new, difference, tolerance, n, verdict in data.comparison.metrics
         ]
+        lines += [f"Changed      {data.comparison.changes}"]
         lines += [f"Task         {line}" for line in task_lines(data.comparison)]
         if data.comparison.flips:
             lines += [f"Flips        {data.comparison.flips_caption}"]
@@ -150,7 +151,12 @@ def json_text(it: GateVerdict) -> str:
 def workflow_commands(it: GateVerdict) -> list[str]:
     """Workflow commands of GitHub, one a reason: what its page of the run shows at the top."""
     level, title = LEVELS[it.outcome], f"harness gate {it.experiment}"
-    return [f"::{level} title={_property(title)}::{_data(reason)}" for reason in it.reasons[:10]]
+    return [workflow_command(level, title, reason) for reason in it.reasons[:10]]
+
+
+def workflow_command(level: str, title: str, message: str) -> str:
+    """One workflow command of GitHub, on one line. level: "notice", "warning" or "error"."""
+    return f"::{level} title={_property(title)}::{_data(message)}"
 
 
 def _floor(one: FloorCheck) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ not decide anything or write a file.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from harness.plan.resolution import points
@@ -18,7 +19,20 @@ FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 def text(it: GateVerdict, *, unclear_passes: bool = False) -> str:
     """The verdict as XML text, with a line break at its end. unclear_passes: skip what is unclear."""
+    properties = (("outcome", it.outcome), ("run", it.run), ("model", it.settings.model))
     cases = _cases(it, unclear_passes=unclear_passes)
+    return _document(it.experiment, properties, cases, "\n".join((*it.reasons, *it.notes)))
+
+
+def error_text(experiment: str, kind: str, reason: str) -> str:
+    """XML text of a gate that came to no verdict: one case, with an error of this kind."""
+    case = _case(experiment, "measured", "error", kind, reason)
+    return _document(experiment, (("outcome", "error"),), [case], reason)
+
+
+def _document(
+    experiment: str, named: Sequence[tuple[str, str]], cases: Sequence[ET.Element], said: str
+) -> str:
     counts = {
         "tests": str(len(cases)),
         "failures": str(sum(case.find("failure") is not None for case in cases)),
@@ -26,13 +40,13 @@ def text(it: GateVerdict, *, unclear_passes: bool = False) -> str:
     }
     root = ET.Element("testsuites", {"name": "harness gate", **counts})
     skipped = str(sum(case.find("skipped") is not None for case in cases))
-    suite = ET.SubElement(root, "testsuite", {"name": _clean(it.experiment), **counts, "skipped": skipped})
+    suite = ET.SubElement(root, "testsuite", {"name": _clean(experiment), **counts, "skipped": skipped})
     properties = ET.SubElement(suite, "properties")
-    for name, value in (("outcome", it.outcome), ("run", it.run), ("model", it.settings.model)):
+    for name, value in named:
         ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
     suite.extend(cases)
     out = ET.SubElement(suite, "system-out")
-    out.text = _clean("\n".join((*it.reasons, *it.notes)))
+    out.text = _clean(said)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

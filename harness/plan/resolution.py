@@ -79,6 +79,11 @@ def basis(sampled: Sequence[Sample]) -> str:
     )
 
 
+def more_samples(number: int) -> str:
+    """So many further samples, of which one is one: "about 1 more sample", "about 40 more samples"."""
+    return f"about {number} more sample{'' if number == 1 else 's'}"
+
+
 def points(difference: float) -> str:
     """A difference of quality in points of a hundred, with two digits: "1 point", "9.9 points"."""
     size = 100 * difference

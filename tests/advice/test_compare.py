@@ -10,6 +10,7 @@ import pytest
 
 from harness.advice.compare import Question, compare
 from harness.errors import InconclusiveError, UsageError
+from harness.plan.resolution import more_samples
 from harness.stats.power import pairs_needed
 from harness.testing.sheets import a_sheet, a_side
 
@@ -132,7 +133,7 @@ def test_samples_are_paired_by_id_and_those_of_one_side_are_counted():
     found = compare(base, replace(new, sheet=some), Question())
     lost = sum(20 <= place < 60 for place in order)
     assert (found.n_pairs, len(found.flips)) == (150, lost)
-    assert "50 samples are not in both and are left out" in found.notes
+    assert "50 samples are not in both, and left out" in found.notes
 
 
 def test_flips_stand_worst_first():
@@ -293,3 +294,30 @@ def test_senseless_questions_are_refused(fields, message):
     """An error rate of a half, a negative tolerance, one of everything."""
     with pytest.raises(UsageError, match=message):
         Question(**fields)
+
+
+def test_samples_without_a_score_are_counted_by_side():
+    """What drops out of a comparison is told, one sample as one."""
+    columns = [(None, 1.0, 1.0, 0.0, 1.0), (1.0, None, None, 0.0, 1.0)]
+    base, new = (
+        a_side(a_sheet(scores={"accuracy": column}), name=name)
+        for column, name in zip(columns, ("old", "now"), strict=True)
+    )
+    found = compare(base, new, Question())
+    assert found.n_pairs == 2
+    assert found.notes == (
+        "1 sample has no accuracy in old: left out",
+        "2 samples have no accuracy in now: left out",
+    )
+
+
+def test_another_experiment_is_a_note():
+    """Its samples may have the same ids by chance alone."""
+    base, new = sides(right(20), right(20))
+    found = compare(replace(base, experiment="tone-of-voice"), new, Question())
+    assert found.notes == ("base is of another experiment, 'tone-of-voice', than 'ticket-triage'",)
+
+
+def test_one_sample_is_one():
+    """The number that would settle an unclear verdict has a noun that agrees."""
+    assert [more_samples(number) for number in (1, 40)] == ["about 1 more sample", "about 40 more samples"]

@@ -52,7 +52,7 @@ def test_what_scores_rest_on_makes_a_baseline_stale(change, told):
 def test_samples_that_came_and_went_are_named():
     """The first of them."""
     (reason,) = moved(SHEET, SHEET.basis, ("s0", "s1", "t1", "t2"), None)
-    assert reason == "the data moved: 2 samples (s2, s3) of the baseline are gone, 2 samples (t1, t2) are new"
+    assert reason == "the data moved: 2 samples (s2, s3) gone from the baseline, 2 samples (t1, t2) new"
 
 
 def test_prices_that_moved_are_named_and_unknown_ones_are_not():

@@ -65,7 +65,7 @@ def test_a_broken_floor_fails(desk: Any, answers: Any) -> None:
     [
         (
             ("words.jsonl", '"w1"', '"w1b"'),
-            "the data moved: 1 sample (w1) of the baseline are gone, 1 sample (w1b)",
+            "the data moved: 1 sample (w1) gone from the baseline, 1 sample (w1b) new",
         ),
         (("words.jsonl", "day 7 was", "day 7 is"), "the data moved: the samples have the same ids"),
         (("words.yaml", "metric: accuracy", "metric: mean"), "the scoring moved"),
@@ -264,3 +264,67 @@ def test_github_gets_annotations_and_a_summary(gated: Any, monkeypatch: pytest.M
     assert "::error title=harness gate words::accuracy went from" in done.err
     text = summary.read_text()
     assert text.startswith("before\n<!-- harness gate: words -->")
+
+
+@pytest.mark.parametrize("fault", ["missing answers", "broken spec", "broken syntax"])
+def test_a_gate_without_a_verdict_says_so_in_its_place(
+    gated: Any, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Comment, JUnit, summary and annotation, under the marker of the verdict that they take the place of."""
+    if fault != "missing answers":
+        path = gated.folder / "words.yaml"
+        old, new = (
+            ("metric: accuracy", "metric: acuracy") if fault == "broken spec" else ("seed: 3", "seed: [")
+        )
+        path.write_text(path.read_text().replace(old, new, 1))
+    summary = gated.write("summary.md", "before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    done = gated.cli(
+        *(*GATE, "--settings", "plain.yaml", "--offline"),
+        *("--junit", "out/gate.xml", "--markdown", "out/gate.md"),
+    )
+    code, told = (3, "60 of 60 answers") if fault == "missing answers" else (2, "words.yaml:")
+    assert (done.code, told in done.err) == (code, True)
+    assert "::error title=harness gate words::" in done.err
+    comment = (gated.folder / "out/gate.md").read_text()
+    assert comment.startswith("<!-- harness gate: words -->\n### ⚠️ words: not measured\n")
+    assert f"ended with code {code}" in comment
+    assert summary.read_text() == f"before\n{comment}\n"
+    (case,) = ET.parse(gated.folder / "out/gate.xml").getroot().iter("testcase")
+    assert told in case.find("error").get("message")
+
+
+def test_a_file_that_cannot_be_written_does_not_hide_why_there_is_no_verdict(gated: Any) -> None:
+    """The first error is the one that counts."""
+    gated.write("out", "a file")
+    done = gated.cli(*GATE, "--settings", "plain.yaml", "--offline", "--markdown", "out/gate.md")
+    assert (done.code, "60 of 60 answers" in done.err) == (3, True)
+
+
+def test_a_prompt_that_kept_its_name_is_told_as_changed(gated: Any) -> None:
+    """The most usual change of a pull request is in no name and no number."""
+    gated.write("prompts/careful.jinja", "Take care: fine or not?\n{{ text }}\n")
+    done = gated.cli(*GATE, "--settings", "careful.yaml")
+    assert re.search(r"^Changed      the text of prompt careful \(\w{7} to \w{7}\)$", done.out, re.MULTILINE)
+
+
+def test_a_baseline_with_a_score_that_is_none_is_refused_before_anything_is_asked(
+    gated: Any, answers: Any
+) -> None:
+    """2, with file and sample."""
+    path = gated.folder / BASE
+    path.write_text(re.sub(r'("w1": )\[\d\]', r"\1[5]", path.read_text()))
+    sent = answers.requests
+    done = gated.cli(*GATE, "--settings", "plain.yaml")
+    assert (done.code, answers.requests) == (2, sent)
+    assert f"{Path(BASE)}: sample 'w1' has a score of 5 in accuracy" in done.err
+
+
+def test_a_baseline_of_another_experiment_is_told(gated: Any) -> None:
+    """The same samples may be asked something else."""
+    path = gated.folder / BASE
+    path.write_text(path.read_text().replace('"experiment": "words"', '"experiment": "letters"'))
+    assert (
+        "of another experiment, 'letters', than 'words'" in gated.cli(*GATE, "--settings", "careful.yaml").out
+    )

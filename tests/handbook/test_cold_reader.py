@@ -91,3 +91,19 @@ def test_the_action_names_options_that_there_are(desk: Any) -> None:
     flags = set(re.findall(r"--[a-z-]+", call)) | set(re.findall(r"more\+=\((--[a-z]+)", ACTION))
     assert flags <= known
     assert {"--junit", "--markdown", "--json", "--offline"} <= flags
+
+
+def test_a_fork_finds_the_answers_that_the_main_branch_has_paid() -> None:
+    """GitHub shows a pull request the caches of its base branch alone: the workflow runs there as well."""
+    (block,) = (one for one in blocks(GATE_PAGE) if one.title.startswith(".github/"))
+    asked = YAML(typ="safe").load(block.text)
+    assert asked["on"] == {"pull_request": None, "push": {"branches": ["main"]}}
+    listed = asked["jobs"]["gate"]["steps"]
+    used = [one["uses"].partition("@")[0] for one in listed]
+    read, ask, save = (
+        used.index(name) for name in ("actions/cache/restore", "OWNER/harness", "actions/cache/save")
+    )
+    assert read < ask < save
+    # Without this, what a failed gate paid for is thrown away.
+    assert listed[save]["if"] == "always()"
+    assert listed[save]["with"].items() <= listed[read]["with"].items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import jsonschema
@@ -105,6 +106,13 @@ def test_a_baseline_keeps_the_published_schema():
         ({"scores": {"q1": [1]}}, "sample 'q1' has not one for each"),
         ({"scores": {}}, "it holds no scores"),
         ({"scores": {"q1": ["good", 1]}}, "scores.q1"),
+        (
+            {"scores": {"q1": [5, 1]}},
+            "base.json: sample 'q1' has a score of 5 in accuracy; expected a number from",
+        ),
+        ({"scores": {"q1": [1, -0.5]}}, "sample 'q1' has a score of -0.5 in brevity"),
+        ({"scores": {"q1": [1, math.nan]}}, "sample 'q1' has a score of nan in brevity"),
+        ({"weights": {"chat": -1}}, "task 'chat' has a weight of -1"),
         ({"split": "test"}, "split"),
     ],
 )

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from harness.advice.compare import Question, compare
-from harness.outputs import comparison
+from harness.outputs import comparison, pages
+from harness.testing.builders import a_settings
 from harness.testing.sheets import a_sheet, a_side
 
 HOSTILE = "<script>alert(1)</script>|`[x](http://evil.example)`"
@@ -85,3 +86,32 @@ def test_a_comparison_without_single_prices_shows_the_figures():
     """As that with a baseline file."""
     found = replace(compared(), price=None, latency=None)
     assert "  latency p50: 0.50 s to 0.60 s" in comparison.text(found).splitlines()
+
+
+def a_pair(new_settings, digest):
+    """Two sides whose prompts are texts of these digests."""
+    base = a_sheet()
+    new = replace(base, settings=new_settings, basis=replace(base.basis, prompt=digest * 64))
+    return compare(a_side(base, name="before"), a_side(new, name="after"), Question())
+
+
+@pytest.mark.parametrize(
+    ("changes", "digest", "told"),
+    [
+        ({}, "e", "nothing in settings and prompt"),
+        ({}, "a", "the text of prompt plain (eeeeeee to aaaaaaa)"),
+        ({"prompt": "careful"}, "a", "prompt plain to careful"),
+        (
+            {"temperature": 0.7, "extra": {"min_p": 0.05}},
+            "a",
+            "temperature 0.3 to 0.7; min_p not set to 0.05; the text of prompt plain (eeeeeee to aaaaaaa)",
+        ),
+    ],
+)
+def test_what_is_asked_otherwise_is_told(changes, digest, told):
+    """A prompt that kept its name and not its words too: in text, Markdown and card."""
+    found = a_pair(a_settings(**changes), digest)
+    assert f"Changed: {told}" in comparison.text(found).splitlines()
+    assert f"Changed: {pages.markdown(told)}" in comparison.markdown(found).splitlines()
+    assert f"Changed: {told}<" in comparison.card(found)
+    assert json.loads(comparison.json_text(found))["new"]["prompt_sha256"] == digest * 64

@@ -10,7 +10,7 @@ from lxml import etree
 
 from harness.advice.compare import Question, compare
 from harness.advice.gate import power
-from harness.outputs import gate_words, junit
+from harness.outputs import gate_faults, gate_words, junit
 from harness.testing.builders import a_settings
 from harness.testing.sheets import a_sheet, a_side
 from harness.verdicts import FloorCheck, GateVerdict
@@ -141,6 +141,7 @@ def test_the_comment_tells_what_a_reviewer_asks():
         "| accuracy &gt;= 0.9 | 0.85 | \\[0.79, 0.89\\] | broken |",
         "<summary>20 samples dropped and 0 gained in accuracy",
         "What this gate can see",
+        "Changed: temperature 0.3 to 0.9",
         "Tested: sim/small, prompt plain, temperature 0.9",
     ):
         assert part in text, part
@@ -160,3 +161,18 @@ def test_annotations_are_one_line_each():
     assert line == "::error title=harness gate ticket-triage::50 %25 of%0Aall"
     levels = {name: gate_words.workflow_commands(one)[0].split()[0] for name, one in VERDICTS.items()}
     assert (levels["passed"], levels["unclear"], levels["stale"]) == ("::notice", "::warning", "::error")
+
+
+def test_a_gate_without_a_verdict_keeps_schema_and_comment():
+    """An error's text is somebody's data as well: hostile, and as long as a spec has faults."""
+    fault = gate_faults.GateFault(HOSTILE, "SpecError", "\n".join([HOSTILE] * 30), 2)
+    root = etree.fromstring(gate_faults.junit_text(fault).encode())
+    SCHEMA.assertValid(root)
+    assert (root.get("tests"), root.get("errors")) == ("1", "1")
+    page = gate_faults.markdown(fault)
+    assert page.splitlines()[0].count("-->") == 1
+    assert "<script" not in page
+    assert "[x](" not in page
+    assert page.count("alert") == gate_faults.MOST_LINES + 2  # the marker and the title have one each
+    assert "and 10 more" in page
+    assert len(gate_faults.workflow_command(fault).splitlines()) == 1
