@@ -76,12 +76,17 @@ def space_drift(before: str, after: str, *, k: int = 10, store: str | None = Non
 
     A document or sample of one run is that of the same id in the other, whatever its text is there: another
     template, or an article that was rewritten. before, after: runs of a task with a kind; of a search, the
-    space that it recommends counts. k: neighbours compared. Raises UsageError for other runs, and when both
-    have fewer than 3 texts in common.
+    space that it recommends counts. k: neighbours compared. Raises UsageError for other runs, for a run and
+    itself, and when both have fewer than 3 texts in common.
     """
     database = open_store(store)
     try:
         rows = [database.run(before), database.run(after)]
+        if rows[0].run == rows[1].run:
+            raise UsageError(
+                f"{before!r} and {after!r} are the same run, {rows[0].run}, which agrees with itself "
+                "whatever it holds; name two runs (AFTER is the latest one where it is left out)"
+            )
         settings = [_settings(row) for row in rows]
         first, second = (_space(row, one, database) for row, one in zip(rows, settings, strict=True))
     finally:

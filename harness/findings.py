@@ -18,6 +18,7 @@ from harness.records import (
     Estimate,
     JsonValue,
     ModelClass,
+    Outcome,
     Purpose,
     Score,
     Settings,
@@ -286,6 +287,7 @@ class AnswerRow:
     failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer. inputs: of the
     sample, what a template may show. chunks: in how many a long input was asked about, each its own call.
     lost_tokens: of the input that no prompt showed. reused, near_cosine, near_sample: see `Completion`.
+    outcome: the call itself; `None` where it is not at hand.
     """
 
     trial: int
@@ -306,6 +308,7 @@ class AnswerRow:
     lost_tokens: int = 0
     near_cosine: float | None = None
     near_sample: str | None = None
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

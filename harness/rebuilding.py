@@ -16,7 +16,9 @@ from harness.clock import SystemClock
 from harness.errors import HarnessError
 from harness.findings import RunRecord
 from harness.outputs.exports.selection import selection_of
+from harness.outputs.outbox import traces_of
 from harness.outputs.report import write_report
+from harness.outputs.traces import Traces, tracing
 from harness.past import REPORTS, arms_of, ended_record, open_engine, plan_again, rows_of
 from harness.plan.plan import Plan
 from harness.plan.provenance import provenance_of
@@ -31,11 +33,13 @@ def rebuild_report(
     store: str | None = None,
     reports: str | Path = REPORTS,
     scorers: Sequence[Any] = (),
+    traces: Traces = "none",
 ) -> RebuiltResult:
     """Write the report of a finished run anew, from the store alone.
 
     Where what the run began with is not there any more, and what is there does not give its figures, the
     report has no table of answers; one that was written before stays. scorers: as for `load_run`.
+    traces: calls that are kept for MLflow, as for `run.tune`.
     Raises UsageError when the run is not there, has not ended, or its answers were taken out of the store.
     """
     database = open_store(store)
@@ -50,7 +54,8 @@ def rebuild_report(
             with open_engine(plan, row.run, database, {}, SystemClock(), use_cache=True) as engine:
                 arms = _arms(row, record, plan, engine, database)
                 if arms is not None:
-                    files, lacking = write_report(record, rows_of(arms, engine), folder, selection), ""
+                    rows = tracing(rows_of(arms, engine), record, traces, traces_of(row.run))
+                    files, lacking = write_report(record, rows, folder, selection), ""
         if files is None:
             files = write_report(record, None, folder, selection)
     finally:

@@ -7,7 +7,7 @@ asks of it. Sends nothing and writes only what is asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +16,7 @@ from harness.advice.finalist import Finalist, Goal, Searched
 from harness.errors import InconclusiveError, UsageError
 from harness.findings import Champion, FrontTrial, Recommendation, RunRecord, Spend, Trial
 from harness.outputs import display
+from harness.outputs.embeddings import false_hits, shown_caches
 from harness.outputs.exports.registry import export as write_export
 from harness.outputs.exports.selection import POLICIES, PolicyLabel, Selection, read_character, selection_of
 from harness.outputs.exports.targets import TARGETS
@@ -269,7 +270,7 @@ def choose(
     """The choice among these finalists; see `advice.choose.recommend`. A development run chooses nothing."""
     if record.unfit:
         raise InconclusiveError(record.unfit)
-    return recommend(
+    choice = recommend(
         finalists,
         goal,
         experiment=record.experiment,
@@ -278,6 +279,19 @@ def choose(
         notes=record.notes,
         searched=searched,
     )
+    return replace(choice, caveats=(*_unconfirmed(replace(record, recommendation=choice)), *choice.caveats))
+
+
+def _unconfirmed(record: RunRecord) -> list[str]:
+    """What goes along with the settings of a cache, into exports too, until its limit is shown to be kept."""
+    caches = shown_caches(record)
+    if not caches or caches[-1].verdict == "kept":
+        return []
+    threshold = caches[-1].threshold
+    if threshold is None:
+        return [f"no threshold is recommended; leave the cache off: {caches[-1].why}"]
+    told = f"the threshold {threshold:g} is not confirmed; leave the cache off until it is"
+    return [f"{told}: {false_hits(caches[-1])}"]
 
 
 def goal_of(plan: Plan, policy: str | Mapping[str, object] | None = None) -> Goal:

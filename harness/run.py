@@ -20,7 +20,8 @@ from harness.environment import environment
 from harness.errors import InconclusiveError, UsageError
 from harness.outputs.exports.mlflow_export import model_config
 from harness.outputs.exports.selection import Selection
-from harness.outputs.outbox import send
+from harness.outputs.outbox import send, traces_of
+from harness.outputs.traces import Traces, known_traces
 from harness.outputs.tracking import Parcel, PromptText
 from harness.past import REPORTS, finalists_of, searched_of
 from harness.plan.given import Given
@@ -44,6 +45,7 @@ def tune(
     on_progress: Watcher | None = None,
     use_cache: bool = True,
     mlflow: bool = True,
+    traces: Traces = "none",
     environ: Mapping[str, str] | None = None,
     clock: Clock | None = None,
     **overrides: Any,
@@ -53,13 +55,14 @@ def tune(
     spec: a YAML file, or the same as a mapping. store: URL, else HARNESS_STORE. providers: by name, in
     place of those the endpoints name (for tests and own back ends). on_progress: told how far the run
     is; `None`: a line in a notebook, else nothing. use_cache: False asks everything anew.
+    traces: calls that MLflow gets as traces: "none", "finalists" (on the samples that confirm them) or "all".
     overrides: limit, repeat, seed, n_trials, max_cost, max_concurrency, and sampler, a name or an object of
     Optuna; see `plan.overrides.Overrides`.
     An interrupt (Ctrl-C, a notebook's stop button) ends the run with what it has: state "stopped".
     Raises HarnessError; what was answered until then is in the store.
     """
     means = _means(store, reports, providers, on_progress, use_cache=use_cache, environ=environ, clock=clock)
-    means = replace(means, mlflow=mlflow)
+    means = replace(means, mlflow=mlflow, traces=known_traces(traces))
     with open_session(means, "tune", spec, resume, overrides) as session:
         result = _search(session)
     if session.mirror is not None:
@@ -80,6 +83,7 @@ def evaluate(  # noqa: PLR0913 - what is measured, and with what means
     on_progress: Watcher | None = None,
     use_cache: bool = True,
     mlflow: bool = True,
+    traces: Traces = "none",
     offline: bool = False,
     environ: Mapping[str, str] | None = None,
     clock: Clock | None = None,
@@ -103,7 +107,7 @@ def evaluate(  # noqa: PLR0913 - what is measured, and with what means
             "offline asks the store alone, which use_cache=False (--no-cache) leaves out; give one"
         )
     means = _means(store, reports, providers, on_progress, use_cache=use_cache, environ=environ, clock=clock)
-    means = replace(means, offline=offline, mlflow=mlflow)
+    means = replace(means, offline=offline, mlflow=mlflow, traces=known_traces(traces))
     asked = {} if resume is not None else {"split": split or "all", "settings": settings}
     with open_session(means, "eval", spec, resume, {**overrides, **asked}) as session:
         result = _measure(session)
@@ -128,11 +132,13 @@ def track(result: RunResult, session: Session | None = None) -> None:
 
 
 def _parcel(result: RunResult) -> Parcel:
+    traces = traces_of(result.record.run)
     return Parcel(
         record=result.record,
         spec_text=result.spec_text,
         files=tuple(path.resolve() for path in result.files),
         prompts=_prompts(result),
+        traces=traces if traces.is_dir() else None,
     )
 
 

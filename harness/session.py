@@ -7,7 +7,7 @@ and writes no report.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,11 +19,13 @@ from harness.calls.lanes import open_providers
 from harness.calls.provider import Provider
 from harness.clock import Clock
 from harness.errors import HarnessError, InconclusiveError, StoreError, UsageError
-from harness.findings import JudgeReport, Progress, RunRecord, RunState, Trial
+from harness.findings import AnswerRow, JudgeReport, Progress, RunRecord, RunState, Trial
 from harness.outputs.files import require_folder
 from harness.outputs.live_tracking import Tracker, tracked
+from harness.outputs.outbox import traces_of
 from harness.outputs.progress import NotebookProgress, in_notebook
 from harness.outputs.report import write_report
+from harness.outputs.traces import Traces, tracing
 from harness.past import find_run, open_engine, plan_of, rows_of
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
@@ -60,13 +62,14 @@ class Means:
     clock: Clock
     offline: bool = False
     mlflow: bool = True
+    traces: Traces = "none"
 
 
 @dataclass(slots=True)
 class Session:
     """What is needed to say how far a run is, and to keep it.
 
-    folder: of its report. offline: whether nobody is asked but the store.
+    folder: of its report. offline: whether nobody is asked but the store. traces: calls kept for MLflow.
     """
 
     run: str
@@ -80,6 +83,7 @@ class Session:
     mirror: Mirror | None
     tracker: Tracker | None
     offline: bool
+    traces: Traces
     began: float = field(init=False)
     next_glance: float = field(init=False)
     last_glance_s: float = field(default=0.0, init=False)
@@ -227,13 +231,18 @@ class Session:
         self.save(work)
         self.store.end_run(record)
         try:
-            rows, choice = rows_of((work.arms, work.finalists), self.engine), record.recommendation
+            rows, choice = self._rows(work, record), record.recommendation
             selection = None if choice is None else selected(choice, self.plan)
             return tuple(write_report(record, rows, self.folder, selection))
         except UsageError as error:
             raise HarnessError(
                 f"{error}; the run itself is safe: `harness report {self.run} -o FOLDER` writes its report"
             ) from error
+
+    def _rows(self, work: Work, record: RunRecord) -> Iterator[AnswerRow]:
+        """The per-sample table; on their way, calls are kept for MLflow."""
+        rows = rows_of((work.arms, work.finalists), self.engine)
+        return tracing(rows, record, self.traces, traces_of(self.run))
 
 
 @contextmanager
@@ -276,6 +285,7 @@ def open_session(
             yield Session(
                 *(row.run, plan, folder, database, engine, means.clock, began, watch, mirror, tracker),
                 offline=means.offline,
+                traces=means.traces if tracker else "none",
             )
     finally:
         database.close()

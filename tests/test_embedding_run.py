@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from sklearn.metrics import average_precision_score, v_measure_score
 
 from harness.calls.provider import ProviderFault
 from harness.cli import main
+from harness.cli.live import show_evaluation
 from harness.comparing import compare
 from harness.drift import space_drift
 from harness.errors import HarnessError, ProviderError
@@ -351,6 +353,8 @@ def test_a_cache_ships_the_threshold_that_it_was_confirmed_with(desk):
     assert choice.trial.facts["threshold"] == searched.threshold
     assert searched.high <= 0.05
     assert confirmed.verdict in ("kept", "unclear")
+    told = [one for one in choice.caveats if "is not confirmed; leave the cache off until it is" in one]
+    assert len(told) == (confirmed.verdict == "unclear")
     assert {"chosen", "0.85 as a cosine"} <= {point.name for point in confirmed.landmarks}
     rows = read_scores(result.folder / "scores.parquet")
     assert set(rows["value"].dropna()) <= {0.0, 1.0}
@@ -369,6 +373,7 @@ def test_a_cache_without_enough_pairs_stays_off_and_says_how_many_it_takes(desk)
     choice = result.record.recommendation
     assert choice is not None
     assert "threshold" not in choice.settings.local
+    assert choice.caveats[0].startswith("no threshold is recommended; leave the cache off: ")
     page = (result.folder / "report.html").read_text(encoding="utf-8")
     assert "Leave the cache off" in page
     assert "1.01" not in page
@@ -552,6 +557,13 @@ def test_runs_without_a_common_id_are_not_compared(desk):
         space_drift(before, after, store=desk.where["store"])
 
 
+def test_a_run_is_not_compared_with_itself(desk):
+    """Left out, AFTER is the latest run: a check of the latest one against itself would always pass."""
+    run = evaluated(desk, "one")
+    with pytest.raises(HarnessError, match="the same run"):
+        space_drift(run, "latest", store=desk.where["store"])
+
+
 def test_drift_is_a_check_for_ci(desk, capsys):
     """`harness drift --at-least` ends with 1 when fewer neighbours stay, and with 0 when enough do."""
     runs = evaluated(desk, "one"), evaluated(desk, "two", 0.6)
@@ -603,6 +615,10 @@ def test_a_recommended_threshold_can_be_measured_again(desk):
     assert again.record.trials[0].settings.local == tuned.record.recommendation.settings.local
     assert again.record.trials[0].quality == tuned.record.recommendation.trial.quality
     assert not any("flatters" in note for note in again.record.notes)
+    said = io.StringIO()
+    show_evaluation(again, said)
+    threshold = tuned.record.recommendation.settings.local["threshold"]
+    assert f"False hits   from a cosine of {threshold:.4f} up: " in said.getvalue()
 
 
 # -- compared and gated

@@ -28,11 +28,13 @@ WAIT_S = 120.0
 SECRET = "canary-in-the-address-7f1c"
 # What two runs of one experiment cannot have in common: times, and what rests on them.
 TIMES = re.compile(r"latency|first_token|queue")
+MOST_TRACES = 500  # that MLflow gives at once
 DIGITS = 9  # money is added up in the order in which answers come
 OF_TIMES = {
     "harness.content",
     "harness.files",
     "harness.samples",
+    "harness.traces.confirm",
     "harness.pareto",
 }  # the front is of latency too
 
@@ -90,6 +92,7 @@ def run_content(client: MlflowClient, run: Run, names: dict[str, str]) -> dict[s
         "files": files,
         "samples": samples_of(client, run_id) if "samples.json" in files else None,
         "inputs": [one.to_dictionary() for one in run.inputs.dataset_inputs],
+        "traces": traces_of(client, run),
     }
 
 
@@ -98,6 +101,23 @@ def samples_of(client: MlflowClient, run_id: str) -> list[Any]:
     table = json.loads(Path(client.download_artifacts(run_id, "samples.json")).read_text())
     kept = [place for place, column in enumerate(table["columns"]) if not TIMES.search(column)]
     return [[row[place] for place in kept] for row in table["data"]]
+
+
+def traces_of(client: MlflowClient, run: Run) -> dict[str, Any]:
+    """Traces of the calls that are linked to a run, by sample and repeat, without ids and times."""
+    found = client.search_traces(
+        locations=[run.info.experiment_id], run_id=run.info.run_id, max_results=MOST_TRACES
+    )
+    return {
+        f"{one.info.tags['sample']} {one.info.tags['repeat']}": (
+            one.data.spans[0].inputs,
+            one.data.spans[0].outputs,
+            one.info.token_usage,
+            one.data.spans[0].get_attribute("scores"),
+            one.data.spans[0].get_attribute("settings"),
+        )
+        for one in found
+    }
 
 
 def prompt_content(client: MlflowClient, name: str, names: dict[str, str]) -> dict[str, Any]:
@@ -158,7 +178,7 @@ def test_a_server_killed_in_mid_sweep_and_started_again_loses_nothing(
     with MlflowServer(home) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
         answers.hold_after(150)
-        with under_way(mirrored, "tune", "words.yaml", "-q") as sweep:
+        with under_way(mirrored, "tune", "words.yaml", "-q", "--traces", "finalists") as sweep:
             answers.await_held(4)
             experiment = client_at(server.url).get_experiment_by_name
             until(
@@ -178,13 +198,14 @@ def test_a_server_killed_in_mid_sweep_and_started_again_loses_nothing(
         disturbed = content(server.url, "words")
     shutil.rmtree(mirrored.folder / ".harness")  # or the second sweep would ask nobody
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{quiet}")
-    assert mirrored.harness("tune", "words.yaml", "-q").code == 0
+    assert mirrored.harness("tune", "words.yaml", "-q", "--traces", "finalists").code == 0
     undisturbed = content(f"sqlite:///{quiet}", "words")
     assert disturbed.keys() == undisturbed.keys()
     for name, held in undisturbed.items():
         for part, values in held.items():
             assert disturbed[name][part] == values, (name, part)
     assert len(disturbed) == 1 + 8 + 1  # the sweep, its trials, its prompt
+    assert sum(len(held.get("traces", ())) for held in disturbed.values()) > 0
 
 
 def test_mlflow_that_is_away_is_filled_in_by_the_next_run(
@@ -207,6 +228,37 @@ def test_mlflow_that_is_away_is_filled_in_by_the_next_run(
     runs = client.search_runs([experiment.experiment_id], "tags.`harness.verb` != ''")
     assert sorted(run.data.tags["harness.run"] for run in runs) == sorted(mirrored.runs())
     assert mirrored.cli("mlflow", "sync").out == "no run waits for MLflow\n"
+
+
+def test_calls_are_traced_once_each(
+    mirrored: Any, answers: Any, mlflow_tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every call of a run can be had as a trace of its trial's run, later too, and never twice."""
+    mirrored.spec(("n_trials: 8", "n_trials: 3"), api_base=answers.url)
+    uri = f"sqlite:///{mirrored.folder}/mlflow.db"
+    shutil.copy(mlflow_tables, mirrored.folder / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert mirrored.cli("tune", "words.yaml", "-q", "--traces", "finalists").err == ""
+    client = client_at(uri)
+    (experiment,) = (one.experiment_id for one in client.search_experiments() if one.name == "words")
+
+    def traced() -> list[tuple[str, ...]]:
+        """Place of each call that is linked to the run of its own trial."""
+        return [
+            tuple(one.info.tags[name] for name in ("trial", "split", "sample", "repeat"))
+            for run in client.search_runs([experiment], "tags.trial_number != ''")
+            for one in client.search_traces(
+                locations=[experiment], run_id=run.info.run_id, max_results=MOST_TRACES
+            )
+            if int(one.info.tags["trial"]) == int(run.data.tags["trial_number"])
+        ]
+
+    assert {split for _, split, *_ in traced()} == {"confirm"}
+    for _ in range(2):
+        assert mirrored.cli("report", "latest", "--mlflow", "--traces", "all").code == 0
+    every = traced()
+    assert len(every) == len(set(every)) == mirrored.answered()
+    assert list((mirrored.folder / ".harness" / "mlflow-pending").iterdir()) == []
 
 
 def test_a_server_that_hangs_is_not_waited_for(

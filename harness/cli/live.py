@@ -156,6 +156,7 @@ def show_evaluation(result: RunResult, stream: IO[str]) -> None:
     lines = [
         ("Measured", f"{it.line} ({it.origin}), on {it.samples}"),
         ("Quality", f"{it.metric} {it.quality}"),
+        *(("False hits", text) for text in _at_threshold(result)),
         *(("Task", f"{name}: {text}") for name, text in task_lines(trial)),
         ("Price", numbers.price_phrase(trial.usd_per_1k_calls)),
         ("Latency", f"p50 / p95 {it.latency}{first}"),
@@ -169,6 +170,12 @@ def show_evaluation(result: RunResult, stream: IO[str]) -> None:
     for name, text in lines:
         console.print(f"{name:<12} {text}", markup=False)
     _places(console, result)
+
+
+def _at_threshold(result: RunResult) -> list[str]:
+    """The false hits of a semantic cache beside its threshold; nothing of other tasks."""
+    at, told = result.record.trials[0].facts.get("threshold"), cache_line(result.record)
+    return [told if at is None else f"from a cosine of {at:.4f} up: {told}"] if told else []
 
 
 def task_lines(trial: Trial) -> list[tuple[str, str]]:

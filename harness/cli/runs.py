@@ -26,6 +26,7 @@ REPORTS = click.option(
     help="Folder that gets one folder per run.",
 )
 
+TRACES = click.Choice(["none", "finalists", "all"])
 
 ALLOW_CODE = click.option(
     "--allow-code",
@@ -47,6 +48,7 @@ def run_options(command: Command) -> Command:
         option("--seed", type=int, help="Seed of order, search and sampling."),
         option("--no-cache", is_flag=True, help="Ask everything anew."),
         option("--no-mlflow", is_flag=True, help="Do not mirror the run in MLflow."),
+        option("--traces", type=TRACES, help="Calls that MLflow gets as traces; default: none."),
         ALLOW_CODE,
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="Show no progress."),
@@ -127,14 +129,15 @@ def _carry_out(
 @click.command()
 @click.argument("run", default="latest")
 @click.option("--mlflow", is_flag=True, help="Fill in MLflow as well.")
+@click.option("--traces", type=TRACES, help="With --mlflow: calls that it gets as traces; default: none.")
 @STORE
 @REPORTS
-def report(run: str, mlflow: bool, store: str | None, output: Path) -> int:
+def report(run: str, mlflow: bool, traces: Any, store: str | None, output: Path) -> int:
     """Write the report of RUN (default: the latest) anew from the store; nothing is sent."""
     from harness.rebuilding import rebuild_report
     from harness.run import track
 
-    result = rebuild_report(run, store=store, reports=output)
+    result = rebuild_report(run, store=store, reports=output, traces=(mlflow and traces) or "none")
     if result.lacking:
         click.echo(f"note: {result.lacking}", err=True)
         click.echo("note: the report is that of the record alone, without answers and samples", err=True)

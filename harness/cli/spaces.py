@@ -13,14 +13,23 @@ from harness.cli.runs import STORE
 @click.command()
 @click.argument("before")
 @click.argument("after", default="latest")
-@click.option("-k", "--neighbours", default=10, show_default=True, help="Neighbours compared.")
+@click.option(
+    *("-k", "--neighbours"),
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Neighbours compared, at most half of the other texts.",
+)
 @click.option("--at-least", type=click.FloatRange(0, 1), help="Exit with 1 when fewer of them stay, 0 to 1.")
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
 @STORE
 def drift(
     before: str, after: str, neighbours: int, at_least: float | None, as_json: bool, store: str | None
 ) -> int:
-    """How far BEFORE and AFTER, two runs of embedding models, agree on who is near whom; nothing is sent."""
+    """How far BEFORE and AFTER, two runs of embedding models, agree on who is near whom; nothing is sent.
+
+    AFTER is the latest run where it is left out.
+    """
     from harness.drift import space_drift
     from harness.outputs import numbers
 

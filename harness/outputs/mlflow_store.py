@@ -1,7 +1,7 @@
-"""Runs in a tracking store of MLflow: found, made, and brought up to date. The door to mlflow.
+"""Runs in a tracking store of MLflow: found, made, and brought up to date. A door to mlflow.
 
-In: pages, files, the card of a data set. Out: MLflow runs. Must not compute a figure. Whatever was written
-before is found again, so that a call that was cut off anywhere is simply made once more.
+In: pages, files, calls, the card of a data set. Out: MLflow runs. Must not compute a figure. Whatever was
+written before is found again, so that a call that was cut off anywhere is simply made once more.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +20,8 @@ from harness.clock import Clock
 from harness.errors import ProviderError
 from harness.outputs.addresses import without_secrets
 from harness.outputs.mlflow_pages import LONGEST_TAG, NUMBER_TAG, PARENT_TAG, RUN_TAG, Page, milliseconds
+from harness.outputs.mlflow_spans import log_spans, trace_id
+from harness.outputs.traces import TracedCall
 from harness.records import JsonValue
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ OWN_STORE = Path(".harness/mlflow.db")
 OWN_ARTIFACTS = Path(".harness/mlartifacts")
 CONTENT_TAG = "harness.content"
 STALE_TAG = "harness.stale"
+TRACES_TAG = "harness.traces"  # of what a page does not tell: a later one without traces leaves them
 OUR_TAGS = ("reason", "preset", "recommended", "model_class", "best_run_id", "mlflow.note.content")
 # By this, MLflow lists a prompt beside the runs of an experiment.
 EXPERIMENTS_TAG = "_mlflow_experiment_ids"
@@ -195,6 +198,30 @@ class MlflowStore:
         self.client.log_text(run_id, text, name)
         self.on_step()
 
+    def log_traces(self, run_id: str, calls: Sequence[TracedCall]) -> str:
+        """Trace these calls, of which those that are there stay one, and link them to the run.
+
+        Gives why MLflow does not take them, or "": a server may be too old.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            log_spans(self.uri, self.experiment_id, calls)
+            self.on_step()
+            self.client.link_traces_to_run([trace_id(one) for one in calls], run_id)
+        except (NotImplementedError, MlflowException) as error:
+            if isinstance(error, MlflowException) and error.error_code not in REFUSALS:
+                raise
+            return f"MLflow took no traces: {without_secrets(str(error)).splitlines()[0]}"
+        self.on_step()
+        return ""
+
+    def set_tag(self, written: Written, name: str, value: str) -> None:
+        """Keep a tag beside those of the run's page."""
+        self.client.set_tag(written.run_id, name, value)
+        written.tags[name] = value
+        self.on_step()
+
     def register(self, name: str, template: str, config: Mapping[str, JsonValue], run: str) -> Registered:
         """The newest version of this prompt with its model and settings, made where it says anything else.
 
@@ -335,7 +362,7 @@ def _written(run: Run) -> Written:
 
 
 def _is_ours(tag: str) -> bool:
-    return tag.startswith("harness.") or tag in OUR_TAGS
+    return (tag.startswith("harness.") and not tag.startswith(TRACES_TAG)) or tag in OUR_TAGS
 
 
 def _data_source(source: str) -> tuple[str, dict[str, JsonValue]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 
 from harness.errors import UsageError
 from harness.outputs.files import write_text
@@ -50,6 +51,12 @@ def send(parcel: Parcel, *, uri: str | None = None) -> TrackedRun:
 def drop(run: str) -> None:
     """Forget a run that MLflow holds."""
     _file(run).unlink(missing_ok=True)
+    rmtree(traces_of(run), ignore_errors=True)
+
+
+def traces_of(run: str) -> Path:
+    """The folder of its traced calls, which may not be there; `drop` removes it."""
+    return (OUTBOX / f"{run}.traces").resolve()
 
 
 def waiting() -> Iterator[Pending]:

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from harness.clock import Clock, SystemClock
@@ -29,10 +30,12 @@ from harness.outputs.mlflow_pages import (
     with_comparisons,
     with_tags,
 )
-from harness.outputs.mlflow_store import MlflowStore, Written, open_mlflow, own_store
+from harness.outputs.mlflow_store import TRACES_TAG, MlflowStore, Written, open_mlflow, own_store
+from harness.outputs.traces import read_traces, traced_files
 from harness.records import JsonValue
 
 SCORES, SAMPLES = "scores.parquet", "samples.json"
+TRACES_A_REQUEST = 100  # MLflow links no more of them to a run at once
 SAMPLES_TAG, PROMPTS_TAG = "harness.samples", "harness.prompts"
 # By these, MLflow's pages find the tables of a run and its prompts.
 TABLES = json.dumps([{"path": SAMPLES, "type": "table"}])
@@ -69,13 +72,15 @@ class Parcel:
     """All that MLflow is to hold of a run that is over: neither store nor spec is needed beside it.
 
     files: artifacts of the parent run, files or folders; of one called scores.parquet, the lines of a
-    finalist go to its own run as well. prompts: the recommended one with its settings, one a task.
+    finalist go to its own run as well. prompts: the recommended one with its settings, one a task. traces: a
+    folder of calls, as `traces.tracing` writes it; `None`: none are wanted.
     """
 
     record: RunRecord
     spec_text: str
     files: tuple[Path, ...] = ()
     prompts: tuple[PromptText, ...] = ()
+    traces: Path | None = None
 
 
 @dataclass(slots=True)
@@ -126,6 +131,8 @@ class RunMirror:
             self.store.log_data(self.parent, [task.data for task in record.tasks] or [record.data])
             self._keep(present, parcel.spec_text)
             self.notes += self.store.write(page, self.parent)
+        if parcel.traces is not None:
+            self._trace(parcel.traces, record)
         return self._place()
 
     @property
@@ -165,6 +172,20 @@ class RunMirror:
         if written.tags.get(SAMPLES_TAG) != tags[SAMPLES_TAG]:
             self.store.log_text(written.run_id, table, SAMPLES)
         return with_tags(page, tags)
+
+    def _trace(self, folder: Path, record: RunRecord) -> None:
+        """Trace calls, those of each trial for its run; a tag says which ones are there."""
+        for number, split, path in traced_files(folder):
+            written = self.parent if record.verb == "eval" else self.children[padded(number)]
+            tag, mark = f"{TRACES_TAG}.{split}", file_fingerprint(path)
+            if written.tags.get(tag) == mark:
+                continue
+            calls = read_traces(path)
+            while batch := list(islice(calls, TRACES_A_REQUEST)):
+                if trouble := self.store.log_traces(written.run_id, batch):
+                    self.notes.append(trouble)
+                    return
+            self.store.set_tag(written, tag, mark)
 
     def _registered(self, prompts: Sequence[PromptText], run: str) -> dict[str, str]:
         """The tags of the parent that tell versions of these prompts, registered where they were not."""

@@ -195,6 +195,18 @@ def _documents(
     return {name: written.get(name, plain) for name in prompts}
 
 
+def giving_vectors(fallback: Mapping[str, Model], problems: Problems) -> Mapping[str, Model]:
+    """The models of `fallback` that give vectors; others are noted."""
+    for name, model in fallback.items():
+        if model.model_class != "EMBEDDING":
+            problems.add(
+                ("fallback",),
+                f"names {name}, which is of class {model.model_class} and gives no vectors; name models of "
+                "class EMBEDDING",
+            )
+    return {name: model for name, model in fallback.items() if model.model_class == "EMBEDDING"}
+
+
 def fallen_back(
     embedding: Embedding, settings: Settings, model: Model, models: Mapping[str, Model], *, typed: bool
 ) -> Embedding:

@@ -28,8 +28,10 @@ def pair_notes(plan: Plan) -> list[str]:
     if embedding.kind != "semantic_cache":
         return [note for one in names if (note := _alike(plan, embedding, one))]
     splits = {one: _Split(plan, embedding, one) for one in names}
+    if any("threshold" in settings.local for settings in plan.space.defaults.values()):
+        names = ("confirm",)  # the spec says the threshold, and no pairs choose one
     notes = [_few(plan, embedding, one, splits[one].different) for one in names if splits[one].pairs]
-    if not any(notes):
+    if not any(notes) and "search" in names:
         notes.append(_unsure(plan, embedding, splits["search"].different, splits["confirm"].different))
     return [*(note for note in notes if note), *_repeated(splits["search"].texts, splits["confirm"].texts)]
 

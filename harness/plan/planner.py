@@ -20,7 +20,7 @@ from harness.plan.answer_room import beside_prompts
 from harness.plan.data_source import CACHE_FOLDER, rows_missing
 from harness.plan.embedding import Embedding
 from harness.plan.embedding_spec import NONE, EmbeddingTaskSpec
-from harness.plan.embedding_task import EmbeddingDraft, fallen_back
+from harness.plan.embedding_task import EmbeddingDraft, fallen_back, giving_vectors
 from harness.plan.frames import with_rows_written
 from harness.plan.gate_spec import check_gate, gate_of
 from harness.plan.given import Given, read_given
@@ -189,7 +189,7 @@ class _Draft:
             self.notes += [*unshortened(search, self.models), *untold(search, self.models, task.kind)]
         fallback = self.reading.spec.fallback if self.reading.spec else ()
         self.fallback = find_models(fallback, self.catalogue, problems, ("fallback",))
-        asked = {**self.models, **self.fallback}
+        asked = {**self.models, **giving_vectors(self.fallback, problems)}
         self.embedding = draft.found(asked)
         if self.embedding is not None:
             self.rows = draft.rows(self.embedding, asked, self._selection)

@@ -128,6 +128,9 @@ def _check_local(dimensions: Sequence[Dimension], problems: Problems) -> None:
         for value in found.values if isinstance(found, Choices) else ():
             if value not in words:
                 problems.add(("search", name), f"holds {shown(value)}, expected {' or '.join(words)}")
+    cosines = _numbers(named["threshold"]) if "threshold" in named else []
+    if any(not -1 <= cosine <= 1 for cosine in cosines):
+        problems.add(("search", "threshold"), "holds what is no cosine; expected numbers from -1 to 1")
     overlap, size = named.get("chunk_overlap"), named.get("chunk_tokens")
     if overlap is None:
         return

@@ -51,18 +51,20 @@ class Drift:
             if self.overlap >= PARTLY
             else "neighbours change: thresholds and indexes of one space do not carry over to the other"
         )
+        chance = self.k / (self.texts - 1)
         return (
             f"{moved}: of the {self.k} nearest of each of {self.texts} texts {self.overlap:.1%} are the same "
-            f"in both, and the rank correlation of all neighbours is {self.rank_correlation:.3f} "
-            f"(over {self.anchors} texts)"
+            f"in both ({chance:.1%} would be by chance), and the rank correlation of all neighbours is "
+            f"{self.rank_correlation:.3f} (over {self.anchors} texts)"
         )
 
 
 def drift(before: ArrayLike, after: ArrayLike, k: int = 10) -> Drift:
     """How far the neighbours of these texts are the same in both spaces.
 
-    before, after: shape (texts, dimensions), the same texts in the same order. k: neighbours compared, fewer
-    where there are fewer other texts. A text is no neighbour of itself.
+    before, after: shape (texts, dimensions), the same texts in the same order. k: neighbours compared, at
+    most half of the other texts: of all of them, any two spaces have the same. A text is no neighbour of
+    itself.
     Raises StatsError for fewer than three texts, and for different numbers of them.
     """
     first, second = np.asarray(before, np.float32), np.asarray(after, np.float32)
@@ -71,7 +73,7 @@ def drift(before: ArrayLike, after: ArrayLike, k: int = 10) -> Drift:
             f"{len(first)} texts have a vector before and {len(second)} after; expected one of each of at "
             "least 3 texts, in the same order"
         )
-    n, k = len(first), min(k, len(first) - 1)
+    n, k = len(first), min(k, (len(first) - 1) // 2)
     sides = [_others(vectors, k) for vectors in (first, second)]
     shared = np.array([len(np.intersect1d(a, b)) / k for a, b in zip(*sides, strict=True)])
     anchors = np.unique(np.linspace(0, n - 1, min(n, ANCHORS)).astype(np.intp))

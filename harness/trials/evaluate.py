@@ -271,6 +271,7 @@ def answer_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
             inputs=sample.inputs,
             chunks=1 if long is None else len(long.pieces(sample.inputs)),
             lost_tokens=0 if long is None else long.lost_tokens(sample.inputs),
+            outcome=outcome,
         )
 
 

@@ -171,6 +171,7 @@ def vector_rows(arm: Arm, engine: Engine) -> Iterator[AnswerRow]:
             scores=() if failed else scores,
             target=sample.target,
             inputs=sample.inputs,
+            outcome=outcome,
         )
 
 

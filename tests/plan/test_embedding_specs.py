@@ -134,6 +134,7 @@ def test_a_pair_counts_as_two_calls(project):
         ({"kind": "pairs", "search": {"top_k": 3}}, "this one is of kind pairs; remove it"),
         ({"search": {"models": ["openai/EMBEDDING"], "dimensions": 9999}}, "1536 numbers at most"),
         ({"search": {"models": ["local/minilm"], "dimensions": 128}}, "local/minilm takes no such setting"),
+        ({"search": {"threshold": 2}}, "search.threshold: holds what is no cosine; expected numbers from -1"),
         ({"search": {"models": ["local/minilm"], "chunk_tokens": 512}}, "takes texts of 256 tokens at most"),
     ],
 )
@@ -237,6 +238,14 @@ def test_one_vector_a_text_is_enough(project):
     """Repeats make no sense of vectors, and are refused rather than paid."""
     with pytest.raises(Exception, match="a text has one vector"):
         project.plan(repeat=3)
+
+
+def test_a_fallback_that_gives_no_vectors_is_told_at_the_door(project):
+    """With its place, and not when an evaluation falls back."""
+    project.whole["fallback"] = ["openai/SMALL"]
+    assert (
+        "fallback: names openai/gpt-4o-mini, which is of class SMALL and gives no vectors" in project.fault()
+    )
 
 
 def test_a_fallback_keeps_what_is_done_here_and_leaves_what_was_sent(project):

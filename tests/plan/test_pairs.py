@@ -13,7 +13,7 @@ from harness.plan.planner import make_plan
 def notes(tmp_path):
     """The notes of a search over this many different pairs; changes go into the spec's sections."""
 
-    def told(different, *, repeated=False, models=("one",), confirm=0.5):
+    def told(different, *, repeated=False, models=("one",), confirm=0.5, **search):
         rows = [
             {
                 "id": f"d{n}",
@@ -29,7 +29,7 @@ def notes(tmp_path):
         spec = {
             "experiment": "e",
             "task": {"kind": "semantic_cache", "dataset": "pairs.jsonl", "false_hit_rate": 0.1},
-            "search": {"models": [f"mine/{name}" for name in models]},
+            "search": {"models": [f"mine/{name}" for name in models], **search},
             "providers": {
                 "mine": {"api_base": "http://127.0.0.1:9/v1", "models": dict.fromkeys(models, stated)}
             },
@@ -82,3 +82,10 @@ def test_texts_that_stand_in_both_splits_are_told(notes):
     assert "1 of 42 texts of the confirm split stand in pairs of the search split too" in notes(
         80, repeated=True
     )
+
+
+def test_a_threshold_that_the_spec_says_is_not_chosen(notes):
+    """The search split has nothing to show then; the confirm split still has."""
+    told = notes(40, threshold=0.9)
+    assert "search split" not in told
+    assert "the confirm split cannot show that a threshold keeps false hits at 0.1" in told

@@ -32,6 +32,14 @@ def test_spaces_that_have_nothing_to_do_with_each_other():
     assert found.words().startswith("neighbours change")
 
 
+def test_of_few_texts_no_more_than_half_are_compared():
+    """Eleven unrelated texts have ten others each: all ten would be the same in any two spaces."""
+    found = drift(_texts(11), _texts(11, seed=7), k=10)
+    assert found.k == 5
+    assert found.words().startswith("neighbours change")
+    assert "(50.0% would be by chance)" in found.words()
+
+
 def test_figures_are_those_of_the_definition():
     """Overlap of the nearest others, and the mean of scipy's rank correlations, with all texts compared."""
     before = _texts(30)
