@@ -20,8 +20,9 @@ from harness.comparing import side_of
 from harness.errors import InconclusiveError, SpecError, StatsError, UsageError
 from harness.outputs import baseline as baselines
 from harness.outputs import gate_words, junit
-from harness.plan.gate_spec import QUALITY, Gate
+from harness.plan.gate_spec import QUALITY, Floor, Gate
 from harness.plan.given import Given, settings_form
+from harness.plan.limits import FALSE_HITS
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.plan.resolution import PAIRED_SD, Resolution
@@ -172,7 +173,7 @@ def prepare(
         raise UsageError(
             "no file is named for the baseline; say --baseline FILE, or gate.baseline in the spec"
         )
-    if path is None and not asked.floors:
+    if path is None and not floors_of(first):
         raise UsageError(
             "the gate has nothing to hold the settings against; say --baseline FILE, or gate.baseline or "
             "gate.require in the spec"
@@ -184,7 +185,7 @@ def prepare(
         )
     where = split or (base.sheet.split if base is not None else "all")
     question = _question(asked, first, tolerance=tolerance, alpha=alpha)
-    level = shared(1 - question.alpha, len(asked.floors))
+    level = shared(1 - question.alpha, len(floors_of(first)))
     kept: dict[str, Any] = {**overrides, "split": where, "confidence": level}
     plan = make_plan(spec, store=store, settings=given, **kept)
     stale = () if base is None else tuple(_moved(base, plan, spec, overrides))
@@ -198,6 +199,17 @@ def prepare(
         overrides=kept,
         settings=given,
     )
+
+
+def floors_of(plan: Plan) -> tuple[Floor, ...]:
+    """What has to hold whatever was before: as written, and of a cache that its false hits keep their limit.
+
+    A lower threshold always hits more often: without this floor, any would pass as better.
+    """
+    embedding, written = plan.task.embedding, plan.gate.floors
+    if embedding is None or embedding.kind != "semantic_cache" or FALSE_HITS in {f.figure for f in written}:
+        return written
+    return (*written, Floor(figure=FALSE_HITS, sign="<=", bound=embedding.false_hit_rate))
 
 
 def experiment_of(spec: Path) -> str:
@@ -296,7 +308,8 @@ def _stale(prepared: Prepared) -> GateResult:
 
 def _judged(prepared: Prepared, result: EvalResult, *, update_baseline: bool) -> GateResult:
     record, trial = result.record, result.trial
-    level = shared(1 - prepared.question.alpha, len(prepared.plan.gate.floors))
+    asked = floors_of(prepared.plan)
+    level = shared(1 - prepared.question.alpha, len(asked))
     ended = "" if record.state == "complete" else "; ".join(record.notes) or "the measurement did not end"
     if not record.sheets:
         verdict = replace(
@@ -304,7 +317,7 @@ def _judged(prepared: Prepared, result: EvalResult, *, update_baseline: bool) ->
         )
         return GateResult(verdict, result)
     side = side_of(record)
-    floors = check_floors(prepared.plan.gate.floors, trial, side.sheet, record.metric, level)
+    floors = check_floors(asked, trial, side.sheet, record.metric, level)
     comparison, trouble = None, ended
     if prepared.base is not None and not prepared.stale:
         try:

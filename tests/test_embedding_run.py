@@ -643,3 +643,17 @@ def test_a_gate_lets_the_same_space_pass(desk):
     again = gate(spec, baseline=file, providers=desk.provider(), **desk.where)
     assert again.passed
     assert not desk.texts
+
+
+@pytest.mark.parametrize("require", [[], ["false_hit_rate <= 0.05"]])
+def test_a_gate_refuses_a_threshold_whose_false_hits_break_the_limit(desk, require):
+    """Hits alone only rise as a threshold falls; the limit of the task holds whatever the baseline hits."""
+    spec = pairs(desk, "semantic_cache", intents(), false_hit_rate=0.05) | {"gate": {"require": require}}
+    settings = {"model": "mine/one"}
+    means = {"baseline": desk.folder / "cache.json", "providers": desk.provider(), **desk.where}
+    high, low = (settings | {"local": {"threshold": cosine}} for cosine in (0.99, -0.9))
+    gate(spec, settings=high, update_baseline=True, **means)
+    assert gate(spec, settings=high, **means).passed
+    broken = gate(spec, settings=low, **means)
+    assert (broken.outcome, broken.comparison.verdict) == ("failed", "better")
+    assert "false_hit_rate <= 0.05: it is 1, with 95% confidence at least" in " ".join(broken.reasons)

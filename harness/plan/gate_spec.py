@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from harness.plan.limits import FIGURES
+from harness.plan.limits import FALSE_HITS, FIGURES
 from harness.plan.problems import did_you_mean, shown
 from harness.plan.ranges import Strict
 
@@ -141,13 +141,14 @@ def check_gate(reading: SpecReading, others: Sequence[str]) -> None:
 
 
 def _fault(floor: Floor, scores: Sequence[str]) -> str | None:
-    if floor.figure in FIGURES:
+    figures = [name for name in FIGURES if name != FALSE_HITS]  # of models that write
+    if floor.figure in figures:
         return None if floor.sign == "<=" else f"found {floor}, but less of it is better; write <="
     if floor.figure in scores:
         if floor.sign == ">=" and floor.bound > 1:
             return f"found {floor}, but {floor.figure} goes from 0 to 1; write a share, as in 0.9"
         return None
-    return _unknown(floor.figure, [*scores, *FIGURES])
+    return _unknown(floor.figure, [*scores, *figures])
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:

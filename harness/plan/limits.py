@@ -12,6 +12,7 @@ from decimal import Decimal
 from harness.findings import Trial
 from harness.plan.problems import written
 
+FALSE_HITS = "false_hit_rate"  # of a semantic cache at its threshold
 FIGURES: Mapping[str, Callable[[Trial], float | None]] = {
     "usd_per_1k_calls": lambda trial: trial.usd_per_1k_calls,
     "latency_p50_s": lambda trial: trial.latency_p50_s,
@@ -22,6 +23,7 @@ FIGURES: Mapping[str, Callable[[Trial], float | None]] = {
     "truncation_rate": lambda trial: trial.truncation_rate,
     "bytes_per_vector": lambda trial: trial.facts.get("bytes_per_vector"),
     "usd_per_million_tokens": lambda trial: trial.facts.get("usd_per_million_tokens"),
+    FALSE_HITS: lambda trial: trial.facts.get(FALSE_HITS),
 }
 
 

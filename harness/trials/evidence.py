@@ -24,7 +24,7 @@ from harness.trials.board import Board, Part
 from harness.trials.duel import checkpoints
 from harness.trials.quality import Measured, measure
 from harness.trials.variety import Variety
-from harness.trials.vector_quality import Whole, cache_figures, values_of, whole_of
+from harness.trials.vector_quality import Whole, cache_bounds, cache_figures, values_of, whole_of
 
 Floats = NDArray[np.float64]
 Places = slice | NDArray[np.intp]
@@ -313,6 +313,8 @@ class Arm:
             prices = self.price[~np.isnan(self.price)].astype(np.float64) * 1000
             among = [groups[place] for place in places]
             found["usd_per_1k_calls"] = mean_bounds(prices, level=level, groups=among)
+        if self.board.metric.reads == "hits":
+            found |= cache_bounds(self, level)
         quality = None if self.board.split == "search" else measure(self, two_sided(level)).whole
         if quality is not None:
             found["quality"] = Bounds(

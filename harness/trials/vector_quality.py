@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import InconclusiveError, StatsError
-from harness.records import Estimate
+from harness.plan.limits import FALSE_HITS
+from harness.records import Bounds, Estimate
 from harness.scores.metrics import Metric
 from harness.scores.vectors import clusters, cross_fitted_labels
 from harness.stats.concordance import concordance, purity
@@ -149,16 +150,28 @@ def different_groups(arm: Arm) -> int | None:
 
 
 def cache_figures(arm: Arm) -> dict[str, float]:
-    """What a cache with this arm's threshold does on its pairs, by name; nothing without one."""
-    whole, pairs = whole_of(arm), pairs_of(arm)
-    if whole.threshold is None or pairs is None:
+    """What a cache with this arm's threshold does on its pairs, by name; nothing without one.
+
+    false_hit_rate: of what the task bounds, different pairs or all hits.
+    """
+    embedding, threshold, pairs = arm.board.plan.task.embedding, whole_of(arm).threshold, pairs_of(arm)
+    if embedding is None or threshold is None or pairs is None:
         return {}
-    counts = pairs.counts(whole.threshold)
+    counts = pairs.counts(threshold)
+    among = counts.different if embedding.false_hits_of == "different" else counts.hits
     return {
-        "threshold": whole.threshold,
-        "false_hit_rate": counts.false / counts.different if counts.different else 0.0,
+        "threshold": threshold,
+        FALSE_HITS: counts.false / among if among else 0.0,
         "hits": float(counts.hits),
     }
+
+
+def cache_bounds(arm: Arm, level: float) -> dict[str, Bounds]:
+    """Exact bounds of the false hits, each at this level; nothing without a threshold."""
+    embedding, threshold, pairs = arm.board.plan.task.embedding, whole_of(arm).threshold, pairs_of(arm)
+    if embedding is None or threshold is None or pairs is None:
+        return {}
+    return {FALSE_HITS: pairs.counts(threshold).bounds(embedding.false_hits_of, level)}
 
 
 def neighbour_labels(vectors: NDArray[np.float32], labels: Sequence[str]) -> list[str | None]:
