@@ -99,6 +99,9 @@ def text(it: GateVerdict) -> str:
         lines += [f"Task         {line}" for line in task_lines(data.comparison)]
         if data.comparison.flips:
             lines += [f"Flips        {data.comparison.flips_caption}"]
+            lines += [
+                f"             {sample}: {base} to {new}" for sample, base, new in data.comparison.flips
+            ]
     lines += [
         f"Floor        {floor}: {value} {bound}: {standing}" for floor, value, bound, standing in data.floors
     ]
@@ -162,7 +165,9 @@ def workflow_command(level: str, title: str, message: str) -> str:
 def _floor(one: FloorCheck) -> tuple[str, ...]:
     value = numbers.UNKNOWN if one.value is None else digits(one.value)
     ends = [numbers.UNKNOWN if end is None else digits(end) for end in (one.low, one.high)]
-    return (one.floor, value, f"[{ends[0]}, {ends[1]}]", STANDINGS[one.standing])
+    # Four digits, more than of figures elsewhere: these are held against a bound.
+    bound = f"[{ends[0]}, {ends[1]}], each end with {100 * one.level:.4g}% confidence"
+    return (one.floor, value, bound, STANDINGS[one.standing])
 
 
 def _data(value: str) -> str:

@@ -96,8 +96,13 @@ def seconds(duration: float | None) -> str:
 
 
 def between(show: Callable[[float | None], str], value: float | None, bounds: Bounds | None) -> str:
-    """A figure with its bounds, as in "$0.12 [$0.11, $0.14]"; without them where there are none."""
+    """A figure with its bounds, as in "$0.12 [$0.11, $0.14]"; without them where there are none.
+
+    Free is free: what was never paid for has no bounds that say more.
+    """
     if value is None or bounds is None or bounds.low is None or bounds.high is None:
+        return show(value)
+    if value == bounds.low == bounds.high == 0:
         return show(value)
     return f"{show(value)} [{show(bounds.low)}, {show(bounds.high)}]"
 

@@ -91,13 +91,14 @@ class Measurement:
         self.on_block(self)
         if answered.gone:
             raise ProviderError(
-                f"{arm.reason}; mend it and resume the run with `harness eval --resume latest`: nothing that "
-                "was answered is lost"
+                f"{arm.reason}; mend it and run the same command again, or resume the run with "
+                "`harness eval --resume latest`: nothing that was answered is lost"
             )
         if answers and arm.failed == answers:
             raise ProviderError(
                 f"{arm.settings.model} answered none of {answers} calls; the last one failed with "
-                f"{arm.failure}; mend it and resume the run with `harness eval --resume latest`"
+                f"{arm.failure}; mend it and run the same command again, or resume the run with "
+                "`harness eval --resume latest`"
             )
         if arm.state == "failed":
             raise InconclusiveError(f"{arm.reason}; see their reasons in scores.parquet")

@@ -138,7 +138,7 @@ def test_the_comment_tells_what_a_reviewer_asks():
     for part in (
         "### ❌ ticket-triage: failed",
         "| accuracy | 0.950 | 0.850 | -10.0 points \\[",
-        "| accuracy &gt;= 0.9 | 0.85 | \\[0.79, 0.89\\] | broken |",
+        "| accuracy &gt;= 0.9 | 0.85 | \\[0.79, 0.89\\], each end with 97.5% confidence | broken |",
         "<summary>20 samples dropped and 0 gained in accuracy",
         "What this gate can see",
         "Changed: temperature 0.3 to 0.9",
@@ -176,3 +176,12 @@ def test_a_gate_without_a_verdict_keeps_schema_and_comment():
     assert page.count("alert") == gate_faults.MOST_LINES + 2  # the marker and the title have one each
     assert "and 10 more" in page
     assert len(gate_faults.workflow_command(fault).splitlines()) == 1
+
+
+def test_the_terminal_names_the_samples_that_moved():
+    """Below the line that counts them, as many as it says."""
+    lines = gate_words.text(a_verdict()).splitlines()
+    place = lines.index("Flips        20 samples dropped and 0 gained in accuracy")
+    assert [line.strip() for line in lines[place + 1 : place + 21]] == [
+        f"s{number}: 1 to 0" for number in range(10, 30)
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.outputs import numbers
+from harness.records import Bounds
 
 THIN = numbers.THIN
 
@@ -192,3 +193,17 @@ def test_clipped_text_shows_its_cut():
     """The ellipsis counts as one of the characters allowed."""
     assert numbers.clipped("abcd", 4) == "abcd"
     assert numbers.clipped("abcde", 4) == "abc…"
+
+
+@pytest.mark.parametrize(
+    ("value", "ends", "text"),
+    [
+        (0.0, (0.0, 0.0), "free"),
+        (0.12, (0.11, 0.14), "$0.12 [$0.11, $0.14]"),
+        (0.12, (0.11, None), "$0.12"),
+    ],
+)
+def test_a_figure_stands_with_its_bounds_where_they_say_more(value, ends, text):
+    """What costs nothing does so for sure."""
+    bounds = Bounds(low=ends[0], high=ends[1], level=0.95, n=20, method="paired t")
+    assert numbers.between(numbers.price, value, bounds) == text

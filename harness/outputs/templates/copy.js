@@ -41,10 +41,23 @@ function field(text) {
   const formula = /^[=+\-@\t\r]/.test(text.trimStart()) && Number.isNaN(Number(line.replace(/%$/, "")));
   return `"${(formula ? "'" : "") + line.replaceAll('"', '""')}"`;
 }
+// A figure with its interval is four numbers for a spreadsheet: "0.38 [0.14, 0.69], n=8" fills four columns.
+const INTERVAL = /^(.+?) \[(.+?), (.+?)\](?:, n=(.+))?$/;
+function spread(rows) {
+  const texts = rows.map((row) => [...row.cells].map((cell) => cell.innerText.replace(/\s+/g, " ").trim()));
+  const wide = [...rows[0].cells].map((head, at) =>
+    head.classList.contains("n") && texts.slice(1).some((row) => INTERVAL.test(row[at] ?? "")));
+  return texts.map((row, line) => row.flatMap((text, at) => {
+    if (!wide[at]) return [text];
+    if (line === 0) return [text, `${text} low`, `${text} high`, `${text} n`];
+    const found = INTERVAL.exec(text);
+    return found ? [found[1], found[2], found[3], (found[4] ?? "").replace(/\D/g, "")] : [text, "", "", ""];
+  }));
+}
 for (const button of document.querySelectorAll("[data-csv]")) {
   button.addEventListener("click", () => {
     const table = document.getElementById(button.dataset.csv);
     const rows = [...table.rows].filter((row) => !row.hidden);
-    copy(rows.map((row) => [...row.cells].map((cell) => field(cell.innerText)).join(",")).join("\r\n") + "\r\n", button);
+    copy(spread(rows).map((row) => row.map(field).join(",")).join("\r\n") + "\r\n", button);
   });
 }

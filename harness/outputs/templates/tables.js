@@ -48,3 +48,9 @@ for (const form of document.querySelectorAll("form.filters[data-table]")) {
   filter();
 }
 for (const hidden of document.querySelectorAll(".scripted")) hidden.hidden = false;
+// A table that goes on beyond the edge has a shadow there; without it, a phone shows no sign of the rest.
+for (const part of document.querySelectorAll(".scroll")) {
+  const mark = () => part.classList.toggle("more", part.scrollLeft + part.clientWidth < part.scrollWidth - 1);
+  part.addEventListener("scroll", mark, { passive: true });
+  new ResizeObserver(mark).observe(part);
+}

@@ -114,6 +114,12 @@ def test_a_copied_table_holds_no_formula(visit, attacked):
     rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert len(rows) == 9
     assert len({len(row) for row in rows}) == 1
+    # A figure with its interval is four numbers, each in a column of its own.
+    place = rows[0].index("Accuracy")
+    assert rows[0][place : place + 4] == ["Accuracy", "Accuracy low", "Accuracy high", "Accuracy n"]
+    known = [row[place : place + 4] for row in rows[1:] if row[place + 3]]
+    assert known
+    assert all(float(low) <= float(value) <= float(high) and int(n) for value, low, high, n in known)
     assert [cell for row in rows for cell in row if cell.lstrip().startswith(FORMULA)] == []
 
 

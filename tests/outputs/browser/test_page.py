@@ -221,3 +221,16 @@ def test_without_javascript_everything_but_samples_is_there(visit, written):
     assert opened.page.locator("#trial-table tbody tr").count() == 24
     assert "unpacked by JavaScript" in opened.text("#samples ~ noscript p")
     assert opened.page.locator("form:visible, button:visible").count() == 0
+
+
+def test_a_table_that_goes_on_beyond_the_edge_shows_it(visit, written):
+    """On a phone there is no bar to see; at its end, the sign goes."""
+    opened = visit(written, width=390)
+    part = "document.querySelector('section[aria-labelledby=confirm] .scroll')"
+    opened.page.wait_for_function(f"{part}.classList.contains('more')")
+    opened.page.evaluate(f"{part}.scrollLeft = 10000")
+    opened.page.wait_for_function(f"!{part}.classList.contains('more')")
+    figure = opened.page.locator("section[aria-labelledby=confirm] tbody td.n").first
+    opened.page.evaluate(f"{part}.scrollLeft = 0")
+    box = figure.bounding_box()
+    assert box["x"] + box["width"] <= 390
