@@ -313,12 +313,13 @@ class AnswerRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """The samples whose metadata has one value in one field. samples: answered; quality: `None` below two."""
+    """Samples of one value of a field. samples: answered; quality: `None` below 2. false_hits: of a cache."""
 
     field: str
     value: str
     samples: int
     quality: Estimate | None
+    false_hits: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
