@@ -133,3 +133,17 @@ def test_a_plan_says_in_a_sentence_what_it_takes(cards):
     """How much is tried on how many samples, and the bill as an interval."""
     assert "20 sets of settings at most on 200 samples:" in cards["plan"]
     assert "nothing is spent yet" in cards["plan"]
+
+
+def test_a_figure_of_a_narrow_card_keeps_room_for_its_interval():
+    """Cells that may break have a width of their own: else a narrow notebook puts one word on a line."""
+    choice = a_finished_run().record.recommendation
+    assert choice is not None
+    html = display.choice_card(choice)
+    (row,) = (row for row in html.split("<tr") if "LARGE</td>" in row)
+    assert [("nowrap" in cell, "min-width" in cell) for cell in row.split("<td")[1:]] == [
+        (True, False),  # class
+        (False, True),  # settings
+        (True, False),  # split
+        *[(False, True)] * 4,  # quality, the choice's lead, price, latency
+    ]
