@@ -22,6 +22,8 @@ MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
 LINKED = re.compile(r"(?<=:)(?=//)|(?<=\bwww)(?=\.)|(?<=@)(?=\w)|(?<=\bGH)(?=-\d)", re.IGNORECASE)
 # Control characters, and those that turn the direction of what follows them.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# A command in a sentence: letters, digits and what commands have, nothing that Markdown or HTML could read.
+COMMAND = re.compile(r"(?<!`)`([A-Za-z0-9-][A-Za-z0-9 .=/_-]*)`(?!`)")
 WORD_JOINER = "\u2060"  # takes no room, and parts what must not be read as one
 
 
@@ -35,7 +37,11 @@ def render(template: str, **shown: object) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters: dict[str, Callable[..., Any]] = {"md": markdown, "checksum": checksum}
+    filters: dict[str, Callable[..., Any]] = {
+        "md": markdown,
+        "md_told": markdown_told,
+        "checksum": checksum,
+    }
     environment.filters.update(filters)
     return environment.get_template(template).render(**shown, raw=source)
 
@@ -45,9 +51,20 @@ def markdown(text: str) -> Markup:
 
     Characters that steer a terminal, or that no text can hold, are shown as U+FFFD.
     """
-    line = LINKED.sub(WORD_JOINER, UNPRINTABLE.sub("\ufffd", " ".join(str(text).split())))
+    return Markup(_escaped(" ".join(str(text).split())))  # noqa: S704 - everything special was escaped
+
+
+def markdown_told(text: str) -> Markup:
+    """As `markdown`, for a sentence of ours: what it has between backticks, as a command, stays code."""
+    pieces = COMMAND.split(" ".join(str(text).split()))
+    shown = [f"`{piece}`" if place % 2 else _escaped(piece) for place, piece in enumerate(pieces)]
+    return Markup("".join(shown))  # noqa: S704 - everything special was escaped, and code has none of it
+
+
+def _escaped(line: str) -> str:
+    line = LINKED.sub(WORD_JOINER, UNPRINTABLE.sub("\ufffd", line))
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return Markup(MARKDOWN_SPECIAL.sub(r"\\\1", line))  # noqa: S704 - everything special was escaped above
+    return MARKDOWN_SPECIAL.sub(r"\\\1", line)
 
 
 def checksum(script: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from harness.outputs import report
-from harness.outputs.pages import LINKED, UNPRINTABLE, WORD_JOINER, markdown
+from harness.outputs.pages import LINKED, UNPRINTABLE, WORD_JOINER, markdown, markdown_told
 from harness.testing.finished import a_finished_run
 from harness.testing.naughty import naughty_texts
 
@@ -80,3 +80,17 @@ def test_hostile_labels_stay_in_their_table(make):
     text = report.markdown(broken)
     assert "\n# y" not in text
     assert "<b>" not in text
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("go on with `--split confirm`, then_stop", "go on with `--split confirm`, then\\_stop"),
+        ("`harness eval --resume latest`: [x](y)", "`harness eval --resume latest`: \\[x\\](y)"),
+        ("`<b>` and ` x", "\\`&lt;b&gt;\\` and \\` x"),
+        ("`a|b`", "\\`a\\|b\\`"),
+    ],
+)
+def test_a_command_in_a_sentence_stays_code(told, shown):
+    """Of a sentence of ours; whatever could be markup between backticks is escaped with them."""
+    assert markdown_told(told) == shown
