@@ -14,11 +14,12 @@ from harness.cards import DataCard, TaskCard
 from harness.insights import CacheReport, Reference, SettingEffect, Unscored
 from harness.records import (
     Bounds,
+    CallFailure,
+    Completion,
     Endpoint,
     Estimate,
     JsonValue,
     ModelClass,
-    Outcome,
     Purpose,
     Score,
     Settings,
@@ -308,7 +309,7 @@ class AnswerRow:
     lost_tokens: int = 0
     near_cosine: float | None = None
     near_sample: str | None = None
-    outcome: Outcome | None = None
+    outcome: Completion | CallFailure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
