@@ -14,11 +14,12 @@ from harness.cards import DataCard, TaskCard
 from harness.insights import CacheReport, Reference, SettingEffect, Unscored
 from harness.records import (
     Bounds,
+    CallFailure,
+    Completion,
     Endpoint,
     Estimate,
     JsonValue,
     ModelClass,
-    Outcome,
     Purpose,
     Score,
     Settings,
@@ -308,17 +309,18 @@ class AnswerRow:
     lost_tokens: int = 0
     near_cosine: float | None = None
     near_sample: str | None = None
-    outcome: Outcome | None = None
+    outcome: Completion | CallFailure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """The samples whose metadata has one value in one field. samples: answered; quality: `None` below two."""
+    """Samples of one value of a field. samples: answered; quality: `None` below 2. false_hits: of a cache."""
 
     field: str
     value: str
     samples: int
     quality: Estimate | None
+    false_hits: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

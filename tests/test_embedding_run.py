@@ -331,6 +331,7 @@ def intents(same=120, different=360):
                 "text_a": " ".join(words),
                 "text_b": " ".join([*words[1:], f"z{n}"]),
                 "target": "same",
+                "metadata": {"pair": "near"},
             }
         )
     for n in range(different):
@@ -338,6 +339,7 @@ def intents(same=120, different=360):
         second = [f"{WORDS[(n * 4) % len(WORDS)]}{n % 7}", *WORDS[(n + 3) % 8 : (n + 3) % 8 + 3]]
         rows.append(
             {"id": f"d{n}", "text_a": " ".join(first), "text_b": " ".join(second), "target": "different"}
+            | {"metadata": {"pair": "far"}}
         )
     return rows
 
@@ -356,10 +358,15 @@ def test_a_cache_ships_the_threshold_that_it_was_confirmed_with(desk):
     told = [one for one in choice.caveats if "is not confirmed; leave the cache off until it is" in one]
     assert len(told) == (confirmed.verdict == "unclear")
     assert {"chosen", "0.85 as a cosine"} <= {point.name for point in confirmed.landmarks}
+    (slices,) = [one for one in result.record.breakdowns if one.trial == choice.trial.number]
+    far = next(one for one in slices.slices if one.value == "far")
+    assert (far.samples, far.quality, far.false_hits.n) == (0, None, confirmed.different)
+    assert far.false_hits.value * far.false_hits.n == pytest.approx(confirmed.false)
     rows = read_scores(result.folder / "scores.parquet")
     assert set(rows["value"].dropna()) <= {0.0, 1.0}
     assert rows["value"].notna().all()
     page = (result.folder / "report.html").read_text(encoding="utf-8")
+    assert f"{confirmed.false} of {confirmed.different} different texts hit, at most" in page
     assert "A cache of near matches at every threshold" in page
 
 

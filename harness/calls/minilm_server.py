@@ -23,6 +23,7 @@ from harness.errors import ProviderError
 
 MOST_BYTES = 64 * 2**20  # of a request: some hundred thousand texts
 HOST = "127.0.0.1"
+FORMATS = ("float", "base64")
 
 
 class _RefusedError(Exception):
@@ -46,14 +47,10 @@ class MiniLmServer:
     ) -> dict[str, Any]:
         """The body of an answer to this body. Raises `_RefusedError`."""
         asked = cast("dict[str, Any]", request) if isinstance(request, dict) else {}
-        texts = [asked.get("input")] if isinstance(asked.get("input"), str) else asked.get("input")
-        if not isinstance(texts, list) or not texts or not all(isinstance(one, str) for one in texts):
-            raise _RefusedError("input has to be a text, or a list of texts; numbers of tokens are not taken")
-        if (other := sorted(asked.keys() - {"input", "model", "encoding_format", "user"})) != []:
-            raise _RefusedError(f"{model} does not take {', '.join(other)}")
+        texts = _texts(asked, model)
         with self._turn:
             try:
-                made = embed(cast("list[str]", texts))
+                made = embed(texts)
             except ProviderFault as fault:
                 raise _RefusedError(str(fault), code="context_length_exceeded") from fault
             self.served += 1
@@ -72,6 +69,25 @@ class MiniLmServer:
             ],
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
         }
+
+
+def _texts(asked: dict[str, Any], model: str) -> list[str]:
+    """What a request wants embedded. Raises `_RefusedError` for one that means something else."""
+    if asked.get("model", model) not in (model, f"local/{model}"):
+        # Whoever means another model would mix its vectors with these, without a word.
+        raise _RefusedError(
+            f"there is no model {asked['model']!r}; ask for {model}", status=404, code="model_not_found"
+        )
+    texts = [asked.get("input")] if isinstance(asked.get("input"), str) else asked.get("input")
+    if not isinstance(texts, list) or not texts or not all(isinstance(one, str) for one in texts):
+        raise _RefusedError("input has to be a text, or a list of texts; numbers of tokens are not taken")
+    if not all(one.strip() for one in cast("list[str]", texts)):
+        raise _RefusedError("input holds a blank text, which has no vector")
+    if (asked.get("encoding_format") or FORMATS[0]) not in FORMATS:
+        raise _RefusedError(f"encoding_format has to be {' or '.join(FORMATS)}")
+    if (other := sorted(asked.keys() - {"input", "model", "encoding_format", "user"})) != []:
+        raise _RefusedError(f"{model} does not take {', '.join(other)}")
+    return cast("list[str]", texts)
 
 
 @contextmanager

@@ -171,8 +171,19 @@ def _slice(one: Slice, trial: Trial) -> SliceLine:
         value=numbers.ends(one.value),
         samples=Cell(text=numbers.count(one.samples), order=one.samples),
         quality=_cell(one.quality),
-        reading=_reading(one.quality, trial.quality),
+        reading="; ".join(_read(one, trial)),
     )
+
+
+def _read(one: Slice, trial: Trial) -> list[str]:
+    """Where the slice lies, and of a cache its false hits: all there is of different pairs alone."""
+    false = one.false_hits
+    lies = [_reading(one.quality, trial.quality)] if one.quality is not None or false is None else []
+    if false is None:
+        return lies
+    hits = numbers.count(round(false.value * false.n))
+    most = f"at most {numbers.most(false.high)}"
+    return [*lies, f"{hits} of {numbers.count(false.n)} different texts hit, {most}"]
 
 
 def _reading(part: Estimate | None, whole: Estimate | None) -> str:

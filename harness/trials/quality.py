@@ -23,7 +23,7 @@ from harness.stats.bounds import shared
 from harness.stats.intervals import bootstrap_interval, mean_interval
 from harness.stats.strata import weighted_mean
 from harness.stats.tables import OF_NUMBERS, ONE_LABEL, WHOLE_TABLE
-from harness.trials.vector_quality import OF_ALL, agreement, measure_all
+from harness.trials.vector_quality import OF_ALL, agreement, false_hits, measure_all
 
 if TYPE_CHECKING:
     from harness.trials.board import Part
@@ -147,7 +147,10 @@ def _slices(arm: Arm, level: float) -> tuple[Slice, ...]:
     found: list[Slice] = []
     for (part, name, value, members), samples in zip(listed, sizes, strict=True):
         quality = measure_part(arm, part, shared(level, max(1, measured)), members)
-        found.append(Slice(field=part.shown(name), value=value, samples=samples, quality=quality))
+        false = false_hits(arm, members, shared(level, len(listed))) if part.metric.reads == "hits" else None
+        found.append(
+            Slice(field=part.shown(name), value=value, samples=samples, quality=quality, false_hits=false)
+        )
     return tuple(found)
 
 

@@ -23,7 +23,7 @@ from harness.records import Bounds, Estimate
 from harness.scores.metrics import Metric
 from harness.scores.vectors import clusters, cross_fitted_labels
 from harness.stats.concordance import concordance, purity
-from harness.stats.intervals import bootstrap_interval, mean_interval
+from harness.stats.intervals import bootstrap_interval, clopper_pearson, mean_interval
 from harness.stats.jackknife import jackknife_interval
 from harness.stats.neighbours import nearest
 from harness.stats.tables import OF_NUMBERS, v_measure, v_measures_left_out
@@ -172,6 +172,17 @@ def cache_bounds(arm: Arm, level: float) -> dict[str, Bounds]:
     if embedding is None or threshold is None or pairs is None:
         return {}
     return {FALSE_HITS: pairs.counts(threshold).bounds(embedding.false_hits_of, level)}
+
+
+def false_hits(arm: Arm, among: Marks, level: float) -> Estimate | None:
+    """Of the different pairs marked, the share that hits at the arm's threshold; `None` without any."""
+    likeness, threshold = arm.value[:, 0].astype(np.float64), whole_of(arm).threshold
+    different = among & ~np.isnan(likeness) & (_gold(arm) == 0.0)
+    if threshold is None or not different.any():
+        return None
+    return clopper_pearson(
+        int((likeness[different] >= threshold).sum()), int(different.sum()), level, sides=1
+    )
 
 
 def neighbour_labels(vectors: NDArray[np.float32], labels: Sequence[str]) -> list[str | None]:

@@ -84,6 +84,13 @@ def test_base64_is_what_openais_client_asks_for(server):
         (b"{", 400, "not JSON"),
         ({"model": "minilm"}, 400, "input has to be a text, or a list of texts"),
         ({"input": [[1, 2]]}, 400, "numbers of tokens are not taken"),
+        ({"input": ["a", " "]}, 400, "a blank text"),
+        ({"input": "a", "encoding_format": "bogus"}, 400, "encoding_format has to be float or base64"),
+        (
+            {"input": "a", "model": "text-embedding-3-small"},
+            404,
+            "no model 'text-embedding-3-small'; ask for minilm",
+        ),
         ({"input": "a", "dimensions": 64}, 400, "minilm does not take dimensions"),
         ({"input": "long"}, 400, "text 0 has 300 tokens"),
     ],
