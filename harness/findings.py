@@ -148,10 +148,7 @@ class ProviderChampion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontTrial:
-    """A finalist, on the confirm split, that none beats both in quality and in another figure.
-
-    against: these figures, "price" or "latency" (the median) or both.
-    """
+    """A finalist, on the confirm split, that none beats both in quality and in price or median latency."""
 
     trial: Trial
     against: tuple[Literal["price", "latency"], ...]

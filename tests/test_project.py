@@ -8,7 +8,8 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,15 @@ def imports_of(path: Path) -> Iterator[str]:
             yield node.module
 
 
+@cache
+def installed() -> Mapping[str, list[str]]:
+    """The distributions that bring each module; reading them all takes a second."""
+    return packages_distributions()
+
+
 def distributions_of(module: str) -> set[str]:
     """The distributions that bring a module, normalised."""
-    return {normal(name) for name in packages_distributions().get(module, [])}
+    return {normal(name) for name in installed().get(module, [])}
 
 
 def modules_after(code: str) -> set[str]:

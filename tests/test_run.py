@@ -361,7 +361,8 @@ def test_a_changed_question_is_not_resumed(site, part):
         made.tune(resume=stopped.run_id)
     assert str(caught.value) == (
         f"the spec of run {stopped.run_id!r} has changed since it began, or its data, prompts or prices "
-        "have; put them back, or begin a new run (answers to unchanged calls are not paid again)"
+        "have, or harness itself; put them back, or begin a new run (answers to unchanged calls are not "
+        "paid again)"
     )
     assert made.provider.requests == before
 

@@ -49,10 +49,11 @@ def test_the_table_fits_a_terminal_and_says_the_same(width: int) -> None:
     whole, narrow = list(table(catalogue, retired=True)), list(table(catalogue, retired=True, width=width))
     assert max(map(len, narrow)) <= width
     said = " ".join(" ".join(narrow).split())
+    unbroken = said.replace(" ", "")
     for model in catalogue.models:
         if not model.retired:
             assert f" {model.name} " in said
-            assert takes(model.settings) in said
+            assert takes(model.settings).replace(" ", "") in unbroken
     assert len(narrow) < 2.6 * len(whole)
     if width == 200:
         assert narrow[:-2] == whole[:-1]

@@ -37,7 +37,7 @@ FILE_FAULTS: dict[str, tuple[str, str, str, list[str]]] = {
         "words.jsonl",
         ROW + '{"id": "w1", "text": "b"}\n',
         "words.jsonl:2",
-        ["no 'target'", "columns"],
+        ["has no target", "'choice'", "columns"],
     ),
     "template with an unknown field": (
         "prompts/plain.jinja",
@@ -174,7 +174,8 @@ def test_refused_settings_are_never_recommended(desk: Any, answers: Any) -> None
     answers.status = 400
     tuned = desk.cli("tune", "words.yaml", "--json", "-q")
     assert (tuned.code, tuned.out) == (4, "null\n")
-    assert "failure rates" in tuned.err
+    assert "no trial has enough scored answers" in tuned.err
+    assert "status 400" in tuned.err
 
 
 @pytest.mark.parametrize("verb", [["tune", "--resume"], ["report"], ["export", "json"]])

@@ -18,7 +18,8 @@ def _plainly(queries, corpus, k):
     lengths = np.sqrt((left**2).sum(axis=1))[:, None] * np.sqrt((right**2).sum(axis=1))
     # Products of each pair are added up alike, so that equal rows have equal cosines.
     cosines = np.array([[(one * other).sum() for other in right] for one in left]) / lengths
-    order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+    # What is equal but for the last bits is equal.
+    order = np.argsort(-cosines.round(12), axis=1, kind="stable")[:, :k]
     return order, np.take_along_axis(cosines, order, axis=1)
 
 
