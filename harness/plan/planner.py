@@ -353,20 +353,16 @@ class _Draft:
         return replace(plan, notes=(*plan.notes, *pair_notes(plan)))
 
     def _absences(self, search: SearchSpec, space: Space) -> list[str]:
-        free, models = self.evaluated is None, self.models | self.fitting
-        return [
-            *(absences(space, search.settings(), models) if free else ()),
-            *caveats(space, self.catalogue),
-        ]
+        models = self.models | self.fitting
+        absent = [] if self.evaluated is not None else absences(space, search.settings(), models)
+        return [*absent, *caveats(space, self.catalogue)]
 
     def _unused(self) -> list[str]:
         """What of the spec this plan does not look at."""
         if not self.fallback or self.evaluated is not None:
             return []
-        return [
-            f"fallback ({', '.join(self.fallback)}) is not used by a search, which goes on with the models "
-            "that answer; `harness eval` and `harness gate` of this spec use it"
-        ]
+        names = ", ".join(self.fallback)
+        return [f"fallback ({names}) is not used by a search; `harness eval` and `gate` of this spec use it"]
 
     def joined(self, experiment: str) -> Task | None:
         """The task of the plan, of one or of several; `None` where rows are missing or too few."""
