@@ -626,6 +626,9 @@ def test_a_recommended_threshold_can_be_measured_again(desk):
     show_evaluation(again, said)
     threshold = tuned.record.recommendation.settings.local["threshold"]
     assert f"False hits   from a cosine of {threshold:.4f} up: " in said.getvalue()
+    assert again.record.caches[0].verdict == tuned.record.caches[-1].verdict
+    low = desk.evaluate(spec, settings={"model": "mine/one", "local": {"threshold": -0.9}})
+    assert low.record.caches[0].verdict == "broken"
 
 
 # -- compared and gated

@@ -102,11 +102,7 @@ def test_faults_of_a_spec_are_told_by_lines_of_the_cell(shell, desk):
         ("%%harness plan\na: [", SpecError, "cell:3: is not YAML"),
         ("%%harness gate\na: 1", UsageError, "%%harness gate: expected one of plan, tune, eval"),
         ("%harness plan", UsageError, "Missing argument 'SPEC' (`%harness plan --help` tells"),
-        (
-            "%harness tune words.yaml --n-trails 3",
-            UsageError,
-            "No such option '--n-trails'. Did you mean '--n-trials'?",
-        ),
+        ("%harness tune words.yaml --n-trails 3", UsageError, "No such option '--n-trails'."),
         ("%harness lst", UsageError, "No such command 'lst'. Did you mean 'list'? (`%harness --help`"),
         ("%harness show 'latest", UsageError, "close the quotation marks"),
         ("%harness show", UsageError, "no run 'latest' in this store"),

@@ -17,8 +17,8 @@ BESIDE = ("ndcg@10", "recall@1", "recall@10", "mrr@10")  # scores of a query, in
 OF: Mapping[str, str] = {"different": "of different texts hit", "hits": "of hits are wrong"}
 HELD: Mapping[str, str] = {"kept": ": kept", "broken": ": BROKEN", "unclear": ": not confirmed"}
 VERDICTS: Mapping[str, str] = {
-    "kept": "The confirm pairs show it kept.",
-    "broken": "The confirm pairs show it BROKEN: do not ship this threshold.",
+    "kept": "These pairs show it kept.",
+    "broken": "These pairs show it BROKEN: do not ship this threshold.",
 }
 
 
@@ -169,6 +169,8 @@ def _cache(report: CacheReport) -> CacheData:
                 f"A cosine of {report.threshold:.4f} was chosen on these pairs so that {limit}, {sure} if "
                 "the pairs are independent."
             )
+        elif report.verdict == "broken":
+            sentence = f"A cosine of {report.threshold:.4f} is too low: the limit is {limit}."
         elif report.verdict != "kept":
             sentence = f"To be confirmed: from a cosine of {report.threshold:.4f} up, {limit}, {sure}."
     among = report.different if report.of == "different" else report.hits

@@ -50,7 +50,9 @@ def _report(arm: Arm, chosen_by: Arm | None, level: float) -> CacheReport | None
     each = (
         level if chosen_by or "threshold" in arm.settings.local else shared(level, arm.board.plan.most_trials)
     )
-    confirming = chosen_by is not None and threshold is not None
+    # A threshold that an evaluation was given had no part of these pairs in its choice.
+    given = arm.board.plan.evaluated is not None and "threshold" in arm.settings.local
+    confirming = threshold is not None and (given or chosen_by is not None)
     among = counts.different if embedding.false_hits_of == "different" else counts.hits
     limits = {"limit": embedding.false_hit_rate, "level": level}
     return CacheReport(

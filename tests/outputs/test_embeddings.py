@@ -102,6 +102,12 @@ def test_the_guarantee_is_a_sentence_and_its_check_another():
     assert seen == "Seen on the search split: 0 of 400, with 95% confidence at most 0.8%."
     assert assumed.startswith("Saved takes 20% of requests to have a stored text of the same intent")
     assert "To be confirmed" in held.sentence
+    broken = embedding_data(a_record(caches=(a_cache(split="all", verdict="broken"),)))
+    assert broken is not None
+    assert (
+        broken.caches[0].sentence
+        == "A cosine of 0.7200 is too low: the limit is at most 1% of different texts hit."
+    )
     kept = embedding_data(a_record(caches=(a_cache(split="confirm", verdict="kept"),)))
     assert kept is not None
     assert kept.caches[0].sentence == (

@@ -226,11 +226,12 @@ def test_without_javascript_everything_but_samples_is_there(visit, written):
 def test_a_table_that_goes_on_beyond_the_edge_shows_it(visit, written):
     """On a phone there is no bar to see; at its end, the sign goes."""
     opened = visit(written, width=390)
-    part = "document.querySelector('section[aria-labelledby=confirm] .scroll')"
-    opened.page.wait_for_function(f"{part}.classList.contains('more')")
-    opened.page.evaluate(f"{part}.scrollLeft = 10000")
-    opened.page.wait_for_function(f"!{part}.classList.contains('more')")
+    part = opened.page.locator("section[aria-labelledby=confirm] .scroll")
+    signed = opened.page.locator("section[aria-labelledby=confirm] .scroll.more")
+    signed.wait_for()
+    part.evaluate("element => { element.scrollLeft = 10000 }")
+    signed.wait_for(state="detached")
     figure = opened.page.locator("section[aria-labelledby=confirm] tbody td.n").first
-    opened.page.evaluate(f"{part}.scrollLeft = 0")
+    part.evaluate("element => { element.scrollLeft = 0 }")
     box = figure.bounding_box()
     assert box["x"] + box["width"] <= 390
