@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -235,26 +234,27 @@ def test_a_judge_that_stands_twice_is_asked_once(desk):
 
 
 @pytest.mark.parametrize(
-    ("scorers", "said"),
+    ("scorers", "said", "below"),
     [
-        ([{"semantic": "sim/small"}], "writes texts and gives no vectors"),
-        ([{"semantic": "nobody/x"}], "nobody"),
-        ([{"all": ["exact", {"semantic": "sim/small"}]}], "writes texts and gives no vectors"),
-        ([{"all": ["exact", {"correctness": ["near/vectors"]}]}], "gives vectors, not verdicts"),
+        ([{"semantic": "sim/small"}], "writes texts and gives no vectors", 1),
+        ([{"semantic": "nobody/x"}], "nobody", 1),
+        ([{"all": ["exact", {"semantic": "sim/small"}]}], "writes texts and gives no vectors", 1),
+        ([{"all": ["exact", {"correctness": ["near/vectors"]}]}], "gives vectors, not verdicts", 1),
         (
             [SEMANTIC, {"all": [{"semantic": {"model": "near/vectors", "at_least": 0.5}}]}],
             "two judges called",
+            0,
         ),
     ],
 )
-def test_faults_are_told_with_their_line(desk, scorers, said):
-    """File and line of the scorers or of the one at fault, before anything is spent."""
+def test_faults_are_told_with_their_line(desk, scorers, said, below):
+    """Of the scorer at fault, or of the scorers where two of them are; before anything is spent."""
     file = desk.folder / "spec.yaml"
     file.write_text(json.dumps(desk.spec(*scorers), indent=1), encoding="utf-8")
     line = next(n for n, text in enumerate(file.read_text().splitlines(), 1) if '"scorers"' in text)
     with pytest.raises(SpecError, match=said) as told:
         make_plan(file)
-    assert re.search(rf"spec\.yaml:({line}|{line + 1}):", str(told.value))
+    assert f"spec.yaml:{line + below}:" in str(told.value)
 
 
 def test_a_provider_that_was_not_given_ends_the_run(desk):

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from harness.calls.budget import Caps
 from harness.calls.engine import Engine
+from harness.calls.litellm_lane import LitellmProvider
 from harness.catalogue.models import Model
 from harness.records import Call, Message
 from harness.store.store import Store, open_store
@@ -221,3 +222,11 @@ def google_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
         tokens.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Callable[..., Any]]:
+    """Runs a coroutine, on one loop for all: litellm's clients belong to a loop, and are slow to make."""
+    with asyncio.Runner() as runner:
+        yield runner.run
+        runner.run(LitellmProvider("openai").close())

@@ -6,7 +6,6 @@ answers and hidden reasoning, whole and streamed, through litellm's reading of e
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -60,14 +59,6 @@ CLASSES = {
 }
 # Formats that have no word for a class: what they cost is not told, so it cannot be billed.
 UNTOLD = {("cached", "ollama"), ("written", "ollama"), ("written", "google")}
-
-
-@pytest.fixture(scope="module")
-def run():
-    """Runs a coroutine, on one loop for all: litellm's clients belong to a loop, and are slow to make."""
-    with asyncio.Runner() as runner:
-        yield runner.run
-        runner.run(LitellmProvider("openai").close())
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])

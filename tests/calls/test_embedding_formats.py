@@ -7,7 +7,6 @@ fault of a kind that the engine knows how to treat.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -89,14 +88,6 @@ def wire(google_account) -> Iterator[Wire]:
     made = Wire()
     with made.server:
         yield made
-
-
-@pytest.fixture(scope="module")
-def run():
-    """Runs a coroutine, on one loop for all: litellm's clients belong to a loop, and are slow to make."""
-    with asyncio.Runner() as runner:
-        yield runner.run
-        runner.run(LitellmProvider("openai").close())
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ A server of our own on the loopback address keeps what arrives; the simulator an
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import random
@@ -63,14 +62,6 @@ def server() -> Iterator[SimulatorServer]:
     """One simulator for all."""
     with SimulatorServer() as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def run():
-    """Runs a coroutine, on one loop for all: litellm's clients belong to a loop, and are slow to make."""
-    with asyncio.Runner() as runner:
-        yield runner.run
-        runner.run(LitellmProvider("openai").close())
 
 
 def drawn(draw: random.Random, model: str) -> tuple[Call, list[dict[str, Any]]]:

@@ -245,14 +245,6 @@ async def outcome(lane: Provider, call: Call) -> tuple[object, ...]:
     return (reply.text, reply.finish_reason, reply.usage)
 
 
-@pytest.fixture(scope="module")
-def run():
-    """Runs a coroutine, on one loop for all: litellm's clients belong to a loop, and are slow to make."""
-    with asyncio.Runner() as runner:
-        yield runner.run
-        runner.run(LitellmProvider("openai").close())
-
-
 @pytest.mark.parametrize("provider", MODELS)
 @pytest.mark.parametrize("name", ALL)
 def test_a_fault_is_the_same_through_either_lane(wire, run, name, provider):

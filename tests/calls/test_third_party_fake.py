@@ -8,7 +8,6 @@ said and the tests are skipped.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import subprocess
@@ -89,14 +88,6 @@ def own() -> Iterator[str]:
     """The address of our simulator, giving the same answer."""
     with SimulatorServer(FixedAnswers(ANSWER)) as server:
         yield server.url
-
-
-@pytest.fixture(scope="module")
-def run():
-    """Runs a coroutine, on one loop for all: litellm's clients belong to a loop, and are slow to make."""
-    with asyncio.Runner() as runner:
-        yield runner.run
-        runner.run(LitellmProvider("openai").close())
 
 
 def asked(run, address: str, name: str, *, stream: bool, content: str = "Where is my parcel?") -> Reply:

@@ -7,7 +7,6 @@ stands in a table with its reason, and a difference that no longer shows fails t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -129,14 +128,6 @@ def server(google_account) -> Iterator[Server]:
     made = Server()
     with made.http:
         yield made
-
-
-@pytest.fixture(scope="module")
-def run():
-    """Runs a coroutine, on one loop for all: litellm's clients belong to a loop, and are slow to make."""
-    with asyncio.Runner() as runner:
-        yield runner.run
-        runner.run(LitellmProvider("openai").close())
 
 
 def call_to(provider: str) -> Call:

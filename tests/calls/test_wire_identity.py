@@ -7,7 +7,6 @@ is compared in test_fault_identity.py.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from dataclasses import replace
@@ -268,14 +267,6 @@ def took(wire):
     (request,) = wire.requests
     wire.requests.clear()
     return request
-
-
-@pytest.fixture(scope="module")
-def run():
-    """Runs a coroutine, on one loop for all: litellm's clients belong to a loop, and are slow to make."""
-    with asyncio.Runner() as runner:
-        yield runner.run
-        runner.run(LitellmProvider("openai").close())
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
