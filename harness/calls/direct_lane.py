@@ -81,8 +81,11 @@ class DirectProvider:
         sent = self._clock.monotonic() if streams else 0.0
         try:
             connection = await self._client(path).connection()
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise ProviderFault("connection", self._safe(f"no connection: {error}")) from error
+        except ValueError as error:  # no time heals what cannot be sent, or is no address
+            kind = "credentials" if self._key and not self._key.isprintable() else "not_found"
+            raise ProviderFault(kind, self._safe(f"nothing was sent: {error}")) from error
         try:
             answer = await connection.post(body)
             answered, raw = 200 <= answer.status < 300, b""
