@@ -16,15 +16,17 @@ from itertools import takewhile
 from harness.calls.batches import OF_ONE_TEXT, Lengths, deal, halve, request, take
 from harness.calls.books import Books
 from harness.calls.budget import Budget, price_of, worst_case
+from harness.calls.event_loop import new_loop
+from harness.calls.intake import taken_in
 from harness.calls.limits import Limiter
 from harness.calls.provider import Provider, ProviderFault
 from harness.calls.tickets import Delivery, Gate, Hits, Stream, Ticket, again
-from harness.calls.waiting import Pause, TimeLimit, asks_too_long, back_off_s
+from harness.calls.waiting import Pause, TimeLimit, back_off_s
 from harness.catalogue.models import Model
 from harness.clock import Clock
 from harness.errors import ProviderError, StoreLostError, UsageError
 from harness.records import Call, CallFailure, Completion, Endpoint, FailureKind, Latency
-from harness.store.answers import FailedCall, storable
+from harness.store.answers import FailedCall
 from harness.store.journal import Journal
 
 RECENT = 1024  # answers remembered after delivery, for calls that were looked up before they were durable
@@ -113,7 +115,7 @@ class Dispatcher:
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._starting:
             if self._loop is None:
-                loop = _new_loop()
+                loop = new_loop()
                 self._journal = self._open_journal(self._on_durable)
                 self._books = Books(self._run, self._budget, self._journal, self._clock)
                 self._thread = threading.Thread(target=loop.run_forever, name="harness-calls", daemon=True)
@@ -208,12 +210,12 @@ class Dispatcher:
                 return halve(gate, group)
             for ticket in group:
                 ticket.attempts += 1
-            if why := _why_no_more(fault, group[0].attempts, gate.endpoint.max_retries):
-                return self._fail(group, fault.kind, why)
-            if any(ticket.wanted for ticket in group):
+            if not fault.retryable or group[0].attempts > gate.endpoint.max_retries:
+                return self._fail(group, fault.kind, fault.message or fault.kind)
+            if any(ticket.wanted for ticket in group) and not line.given_up:
                 self.retries += 1
                 await self._rest(group, back_off_s(group[0].attempts, fault.retry_after_s, self._random))
-            if line.in_flight > line.most:
+            if line.in_flight > line.most or line.down_since is not None:
                 # The line has become narrower: behind those that wait, so that no call uses up its retries.
                 gate.waiting.extend(group)
                 return None
@@ -244,28 +246,29 @@ class Dispatcher:
         return at_once or self._still_wanted(group, held=True)  # holding may have taken long
 
     async def _is_due(self, gate: Gate, group: Sequence[Ticket], early_s: float) -> bool:
-        """Wait for the pace, and while the provider is down; False: the group is not to be sent any more."""
+        """Wait for the pace, and while the provider is down; False: the group is not to be sent any more.
+
+        When the time of the run is up there is nothing to wait for: the hold will be refused.
+        """
         while any(ticket.wanted for ticket in group) and not gate.line.given_up:
-            if early_s > 0:
-                await self._rest(group, early_s)
-                early_s = 0.0
-                continue
-            early_s = gate.line.pause_s(self._clock.monotonic())
-            if early_s <= 0:
+            early_s = early_s or gate.line.pause_s(self._clock.monotonic())
+            if early_s <= 0 or self._budget.left_s <= 0:
                 return True
+            await self._rest(group, early_s)
+            early_s = 0.0
         return False
 
     async def _rest(self, group: Sequence[Ticket], seconds: float) -> None:
         pause = Pause(self._clock)
         for ticket in group:
             ticket.pause = pause
-        await pause.rest(seconds)
+        await pause.rest(min(seconds, self._budget.left_s))
 
     async def _attempt(self, gate: Gate, group: Sequence[Ticket]) -> ProviderFault | None:
         """Send one request and book its bill; gives the fault, `None` when there is an answer."""
         started = self._clock.monotonic()
         try:
-            reply = storable(await gate.time_limit.within(gate.provider.complete(request(group))))
+            reply = taken_in(await gate.time_limit.within(gate.provider.complete(request(group))))
             replies = deal(reply, group, self._lengths)
             prices = [price_of(one, gate.model) for one in replies]
         except TimeoutError as error:
@@ -284,7 +287,7 @@ class Dispatcher:
                 )
                 self._books.keep(ticket, one, price, latency)
             return None
-        gate.line.on_fault(self._clock.monotonic(), fault.kind, fault.message)
+        gate.line.on_fault(self._clock.monotonic(), fault.kind, fault.message, fault.retry_after_s)
         self._books.write_off(group, billed=fault.billed)
         return fault
 
@@ -382,19 +385,3 @@ class Dispatcher:
     async def _tasks_end(self) -> None:
         while self._tasks:
             await asyncio.wait(self._tasks)
-
-
-def _why_no_more(fault: ProviderFault, attempts: int, most_retries: int) -> str:
-    """Why a request that failed so many times is not sent again; empty: it is."""
-    if not fault.retryable or attempts > most_retries:
-        return fault.message or fault.kind
-    too_long = asks_too_long(fault.retry_after_s)
-    return too_long and f"{too_long}: {fault.message}"
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        from uvloop import new_event_loop
-    except ImportError:  # there is none for Windows
-        from asyncio import new_event_loop
-    return new_event_loop()

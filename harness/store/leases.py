@@ -37,7 +37,7 @@ _LEFT_BY = f"'{_LEFT}' || substr(owner, 1, {_OF_NAME}) || ?"
 _IS_LEFT = f"substr(owner, 1, {len(_LEFT)}) = '{_LEFT}'"
 _HELD_ELSEWHERE = select_sql("leases", _FIGURES, f"run = ? AND owner <> ? AND NOT {_IS_LEFT}")
 _LEFT_BEHIND = select_sql("leases", _FIGURES, f"run = ? AND {_IS_LEFT}")
-# A lease is in debt for what its process does not cap, and after a bill above its worst case: no room for others.
+# A lease is in debt for what its process does not cap, and after a bill above its worst: no room for others.
 # One statement, so that all figures are of one moment: between two of them PostgreSQL may let a payment
 # through, which moves its amount from the lease to what was paid, and would be missed twice.
 _TAKEN = """

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +14,6 @@ from harness.calls.faults import (
     cut_off,
     kind_of,
     kind_of_error,
-    retry_after_s,
     safe,
 )
 
@@ -96,58 +98,6 @@ def test_a_stream_that_ends_early_may_have_been_billed(text, kind):
 
 
 @pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "7"}, 7.0),
-        ({"retry-after": " 1.5 "}, 1.5),
-        ({"retry-after": "0"}, 0.0),
-        ({"retry-after-ms": "250"}, 0.25),
-        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
-        ({"retry-after-ms": "soon", "retry-after": "1"}, 1.0),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
-        ({"retry-after": "-3"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": ""}, None),
-    ],
-)
-def test_retry_after_is_read_in_seconds(headers, seconds):
-    """What cannot be read counts as not said."""
-    assert retry_after_s(headers) == seconds
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ('{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "26s"}', 26.0),
-        ('b\'{"retryDelay":"0.5s"}\'', 0.5),
-        ('"retryDelay": "soon"', None),
-        ("Please retry in 26s.", None),
-    ],
-)
-def test_google_asks_to_wait_in_the_error_itself(text, seconds):
-    """It sends no header; one that is there all the same wins."""
-    assert retry_after_s({}, text) == seconds
-    assert retry_after_s({"retry-after": "3"}, text) == 3.0
-
-
-@pytest.mark.parametrize(
-    ("then", "now", "seconds"),
-    [
-        ("Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:27:30 GMT", 30.0),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 08:28:00 GMT", None),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", None, None),
-        ("Wed, 99 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:27:30 GMT", None),
-        ("soon", "Wed, 21 Oct 2015 07:27:30 GMT", None),
-    ],
-)
-def test_a_date_counts_from_the_date_of_the_answer(then, now, seconds):
-    """The provider's clock is compared with itself; without its date, a date says nothing."""
-    headers = {"retry-after": then} | ({} if now is None else {"date": now})
-    assert retry_after_s(headers) == seconds
-
-
-@pytest.mark.parametrize(
     "text",
     [
         "invalid key my-own-secret-1 given",
@@ -162,6 +112,37 @@ def test_keys_are_masked(text):
     assert "***" in shown
     for part in ("my-own-secret-1", "abcdef", "abcdefgh", "SyA123"):
         assert part not in shown
+
+
+ODD_KEY = 'se/cret"key&1 é😀\\x+abc'
+ESCAPES = {
+    "JSON": json.dumps(ODD_KEY),
+    "JSON beyond ASCII": json.dumps(ODD_KEY, ensure_ascii=False),
+    "JSON within JSON": json.dumps(json.dumps({"key": ODD_KEY})),
+    "JSON as Go writes it": json.dumps(ODD_KEY).replace("&", "\\u0026"),
+    "JSON as PHP writes it": json.dumps(ODD_KEY).replace("/", "\\/"),
+    "an address": quote(ODD_KEY),
+    "a query": quote(ODD_KEY, safe=""),
+    "an address within another": quote(quote(ODD_KEY, safe=""), safe=""),
+    "cut off": ODD_KEY[:15],
+    "JSON, cut off": json.dumps(ODD_KEY)[:18],
+}
+
+
+@pytest.mark.parametrize("way", ESCAPES)
+def test_a_key_is_masked_however_it_is_written(way):
+    """Providers quote it back in JSON and in addresses, and some the beginning of it."""
+    shown = safe(f'{{"error": "bad key {ESCAPES[way]}"}}', ODD_KEY)
+    assert "bad key" in shown
+    assert "***" in shown
+    for part in ("cret", "key&", "key%", "key\\u"):
+        assert part not in shown
+
+
+def test_a_text_that_does_not_quote_the_key_is_shown_as_it_is():
+    """With its escapes: they are undone only where they hid the key."""
+    text = 'status 400: {"error": "100%25 of \\"x\\u0026y\\""}'
+    assert safe(text, ODD_KEY) == text
 
 
 @given(st.text(max_size=1000), st.integers(0, 400))
