@@ -6,11 +6,13 @@ providers. Nothing is sent here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.calls.direct_lane import DirectProvider
+from harness.calls.http_client import CONNECT_S
 from harness.calls.provider import Provider
 from harness.catalogue.models import Model
 from harness.errors import ProviderError
@@ -43,7 +45,9 @@ def open_provider(endpoint: Endpoint, models: list[Model], environ: Mapping[str,
         return EmbeddedProvider(own, models_folder(environ), LOGS, stream=endpoint.stream)
     key = _key(endpoint, environ)
     if endpoint.wire == "openai":
-        return DirectProvider(_address(endpoint), key, stream=endpoint.stream)
+        # Within the time that a call has, so that one which never went out is not booked as if it had.
+        connect_s = min(CONNECT_S, endpoint.timeout_s / 2)
+        return DirectProvider(_address(endpoint), key, stream=endpoint.stream, connect_s=connect_s)
     from harness.calls.litellm_lane import LitellmProvider
 
     return LitellmProvider(endpoint.litellm_prefix, endpoint.api_base, key, stream=endpoint.stream)
@@ -75,7 +79,7 @@ def _key(endpoint: Endpoint, environ: Mapping[str, str]) -> str | None:
 
 
 def _address(endpoint: Endpoint) -> str:
-    """The address of an endpoint of the direct lane. Raises ProviderError where there is none, or no port."""
+    """The address of an endpoint of the direct lane. Raises ProviderError where no path can follow it."""
     address, place = endpoint.api_base, f"providers.{endpoint.provider}.api_base"
     if address is None:
         raise ProviderError(f"provider {endpoint.provider!r} has no address; give {place}")
@@ -83,4 +87,9 @@ def _address(endpoint: Endpoint) -> str:
         urlsplit(address).port  # noqa: B018 - it is read when it is asked for
     except ValueError as error:
         raise ProviderError(f"{place} is {address!r}: {error}; correct it") from error
+    if re.search(r"[\s?#]", address):
+        # Not shown: a query may hold a key.
+        raise ProviderError(
+            f"{place} has a query, a fragment or a blank; paths are put behind it: leave it out"
+        )
     return address

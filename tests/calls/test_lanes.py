@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 
@@ -56,6 +57,16 @@ def test_the_endpoint_decides_whether_answers_are_streamed(wire, stream):
     assert wire.requests[0].body.get("stream", False) is stream
 
 
+def test_a_connection_has_half_of_the_time_of_a_call():
+    """The whole would end as a call that may have been billed, although nothing was sent."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = an_endpoint(api_base=f"https://127.0.0.1:{silent.getsockname()[1]}/v1", timeout_s=0.1)
+        provider = open_provider(endpoint, [], {})
+        with pytest.raises(ProviderFault, match=r"0\.05 s") as caught:
+            asyncio.run(provider.complete(a_call()))
+    assert (caught.value.kind, caught.value.billed) == ("connection", False)
+
+
 @pytest.mark.parametrize("environ", [{}, {"SIM_KEY": ""}, {"SIM_KEY": "  \n"}])
 @pytest.mark.parametrize("way", ["openai", "litellm"])
 def test_a_missing_key_is_named(way, environ):
@@ -89,6 +100,14 @@ def test_a_port_that_is_none_is_named(port):
         ProviderError, match=rf"providers\.sim\.api_base is 'http://127\.0\.0\.1:{port}/v1': Port"
     ):
         open_provider(an_endpoint(api_base=f"http://127.0.0.1:{port}/v1"), [], {})
+
+
+@pytest.mark.parametrize("end", ["?code=secret", "/?code=secret", "#code=secret", " ", "/a b"])
+def test_an_address_that_paths_cannot_be_put_behind_is_refused(end):
+    """They would be part of the query; what is in it may be a key, and is not shown."""
+    with pytest.raises(ProviderError, match=r"providers\.sim\.api_base has a query") as caught:
+        open_provider(an_endpoint(api_base=f"http://127.0.0.1:9/v1{end}"), [], {})
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
