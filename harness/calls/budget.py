@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.catalogue.bounds import most_embedded_tokens, most_input_tokens, most_output_tokens
+from harness.catalogue.custom import custom_faults
 from harness.catalogue.models import Model, price_usd, worst_case_usd
 from harness.clock import Clock
+from harness.errors import UsageError
 from harness.findings import Paid, Spend
 from harness.records import Call, Purpose, Reply
 from harness.store.leases import Amount, Pool
@@ -213,12 +215,19 @@ class Budget:
                 turn.set_result(None)
 
 
+def require_bounded(call: Call) -> None:
+    """Raise UsageError when a custom parameter could make this call cost more than its worst case."""
+    if faults := custom_faults(call.settings.extra):
+        raise UsageError(f"the call for sample {call.sample_id!r} cannot be sent: {'; '.join(faults)}")
+
+
 def worst_case(call: Call, model: Model) -> Hold:
     """The most that one request of this call can be billed; see `catalogue.bounds`."""
+    beside = call.settings.extra
     if call.texts:
-        input_tokens, output_tokens = most_embedded_tokens(call.texts), 0
+        input_tokens, output_tokens = most_embedded_tokens(call.texts, beside), 0
     else:
-        input_tokens = most_input_tokens([message.content for message in call.messages])
+        input_tokens = most_input_tokens([message.content for message in call.messages], beside)
         output_tokens = most_output_tokens(call.settings.max_output_tokens, model)
     usd = worst_case_usd(input_tokens, output_tokens, model.prices) if model.prices else 0.0
     return Hold(usd, input_tokens, output_tokens)

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Self, cast
 
 from harness.calls.batches import Lengths, require_text
-from harness.calls.budget import Budget, Caps
+from harness.calls.budget import Budget, Caps, require_bounded
 from harness.calls.dispatch import Dispatcher, Notify
 from harness.calls.known import CHUNK, Known
 from harness.calls.provider import Provider
@@ -190,12 +190,15 @@ class Engine:
     def _begin(self, calls: Sequence[Call], stream: Stream, elsewhere: list[Call]) -> Sequence[Outcome]:
         """Send what is not known and not asked elsewhere; gives what is known.
 
-        Raises UsageError for a call that asks for no vector of one text, before any is sent.
+        Raises UsageError for a call that asks for no vector of one text, or that could cost more than is held
+        for it, before any is sent.
         """
         if not calls:
             return ()
         for call in calls:
             require_text(call)
+            if call.settings.extra:
+                require_bounded(call)
         found = self._known.find(calls)
         elsewhere.extend(found.elsewhere)
         if found.mine:
