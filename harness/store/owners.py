@@ -21,6 +21,7 @@ from uuid import uuid4
 from harness.store.answers import Payment
 from harness.store.connections import transaction
 from harness.store.leases import Amount, take_off
+from harness.store.patience import patient
 from harness.store.schema import tables
 from harness.store.statements import Insert, blocks, execute, fetch, insert, marks, select_sql
 
@@ -42,6 +43,7 @@ class Owners:
         self._joined = False
         self._lock = threading.Lock()
 
+    @patient
     def join(self) -> None:
         """Register this process, once, and free what dead ones left behind."""
         with self._lock:
@@ -69,6 +71,7 @@ class Owners:
             if self._joined and not told.rowcount:
                 self._register(connection, beat=1)
 
+    @patient
     def claim(self, keys: Sequence[str]) -> set[str]:
         """Those of these keys that are now this process's to ask; the others are being asked elsewhere.
 
@@ -99,6 +102,7 @@ class Owners:
             ended = f"DELETE FROM claims WHERE owner = ? AND key IN {marks(some)}"  # noqa: S608 - only marks
             execute(connection, ended, (self.name, *some))
 
+    @patient
     def end_claims(self, keys: Sequence[str]) -> None:
         """End these claims of this process."""
         with transaction(self._database) as connection:
@@ -120,6 +124,7 @@ class Owners:
             for table in (schema.claims, schema.leases, schema.owners):
                 connection.execute(table.delete().where(table.c.owner.in_(list(names))))
 
+    @patient
     def let_lapse(self) -> None:
         """Free what dead processes held, and what is held by nobody who is registered."""
         self.bury(self._dead())
