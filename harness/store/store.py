@@ -22,6 +22,7 @@ from harness.records import Purpose, Settings, Split, Verb
 from harness.store.answers import ANSWER_COLUMNS, FAILURE_COLUMNS, require_sound
 from harness.store.codec import decode, encode
 from harness.store.connections import driver_url, shown, transaction
+from harness.store.leases import left_behind
 from harness.store.patience import LOCK_TIMEOUT_S, is_locked, patient
 from harness.store.preparing import prepare
 from harness.store.schema import LET_GO, Tables, tables
@@ -144,6 +145,7 @@ class Store:
         ).where(paid.c.run == run)
         with self._transaction() as connection:
             rows = connection.execute(query.group_by(paid.c.purpose)).all()
+            lost = left_behind(connection, run)
         parts: dict[Purpose, Paid] = {
             cast("Purpose", purpose): Paid(
                 usd=float(usd), calls=int(calls), input_tokens=int(tokens_in), output_tokens=int(tokens_out)
@@ -156,6 +158,7 @@ class Store:
             input_tokens=sum(part.input_tokens for part in parts.values()),
             output_tokens=sum(part.output_tokens for part in parts.values()),
             by_purpose=parts,
+            lost=Paid(usd=lost.usd, calls=int(lost.calls)),
         )
 
     @patient
