@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from harness.store.connections import transaction
+from harness.store.patience import patient
 from harness.store.statements import Insert, execute, fetch, insert, select_sql
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class Pool:
         self._owner = owner
         self._caps = caps
 
+    @patient
     def lease(self, need: Amount, held: Amount | None = None) -> Amount | None:
         """A further lease that covers this need, and more if there is plenty; `None` when it is not free.
 
@@ -129,11 +131,13 @@ class Pool:
             take_off(connection, self._run, self._owner, Amount() - granted)
         return granted
 
+    @patient
     def give_back(self, amount: Amount) -> None:
         """Return a part of this process's lease that it does not need now."""
         with transaction(self._database) as connection:
             take_off(connection, self._run, self._owner, amount)
 
+    @patient
     def others_hold(self) -> bool:
         """Whether another process of this run holds a lease that it may yet give back."""
         with transaction(self._database) as connection:
