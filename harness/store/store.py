@@ -184,7 +184,7 @@ class Store:
             changed = connection.execute(
                 table.update()
                 .where(table.c.run == row.run)
-                .values(state=row.state, ended_at=None, record=None)
+                .values(state=row.state, overrides=values["overrides"], ended_at=None, record=None)
             )
             if not changed.rowcount:
                 connection.execute(table.insert().values(run=row.run, **values))
