@@ -88,6 +88,11 @@ class Budget:
             by_purpose=dict(self._parts),
         )
 
+    @property
+    def left_s(self) -> float:
+        """Seconds of wall time that are left; infinite without a cap."""
+        return math.inf if self._deadline is None else max(0.0, self._deadline - self._clock.monotonic())
+
     def take(self, worst: Hold) -> bool:
         """Set this much aside if it is free now."""
         usd, tokens = worst.usd, worst.tokens

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.calls.asked import retry_after_s
 from harness.calls.embeddings import embedding_body, read_vectors, reply_with
-from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, retry_after_s, safe
+from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, safe
 from harness.calls.http_client import HttpClient, HttpConnection
 from harness.calls.provider import ProviderFault
 from harness.calls.sse import EventReader
@@ -98,7 +99,7 @@ class DirectProvider:
             raise ProviderFault(
                 kind_of(answer.status, text),
                 self._safe(f"status {answer.status}: {text}"),
-                retry_after_s=retry_after_s(answer.headers, text),
+                retry_after_s=retry_after_s(answer.headers, text, limited=answer.status == 429),
             )
         return self._read_vectors(raw, len(call.texts)) if call.texts else self._read(raw)
 

@@ -19,7 +19,7 @@ from harness.calls.budget import Budget, price_of, worst_case
 from harness.calls.limits import Limiter
 from harness.calls.provider import Provider, ProviderFault
 from harness.calls.tickets import Delivery, Gate, Hits, Stream, Ticket, again
-from harness.calls.waiting import Pause, TimeLimit, asks_too_long, back_off_s
+from harness.calls.waiting import Pause, TimeLimit, back_off_s
 from harness.catalogue.models import Model
 from harness.clock import Clock
 from harness.errors import ProviderError, StoreLostError, UsageError
@@ -208,12 +208,12 @@ class Dispatcher:
                 return halve(gate, group)
             for ticket in group:
                 ticket.attempts += 1
-            if why := _why_no_more(fault, group[0].attempts, gate.endpoint.max_retries):
-                return self._fail(group, fault.kind, why)
-            if any(ticket.wanted for ticket in group):
+            if not fault.retryable or group[0].attempts > gate.endpoint.max_retries:
+                return self._fail(group, fault.kind, fault.message or fault.kind)
+            if any(ticket.wanted for ticket in group) and not line.given_up:
                 self.retries += 1
                 await self._rest(group, back_off_s(group[0].attempts, fault.retry_after_s, self._random))
-            if line.in_flight > line.most:
+            if line.in_flight > line.most or line.down_since is not None:
                 # The line has become narrower: behind those that wait, so that no call uses up its retries.
                 gate.waiting.extend(group)
                 return None
@@ -244,22 +244,23 @@ class Dispatcher:
         return at_once or self._still_wanted(group, held=True)  # holding may have taken long
 
     async def _is_due(self, gate: Gate, group: Sequence[Ticket], early_s: float) -> bool:
-        """Wait for the pace, and while the provider is down; False: the group is not to be sent any more."""
+        """Wait for the pace, and while the provider is down; False: the group is not to be sent any more.
+
+        When the time of the run is up there is nothing to wait for: the hold will be refused.
+        """
         while any(ticket.wanted for ticket in group) and not gate.line.given_up:
-            if early_s > 0:
-                await self._rest(group, early_s)
-                early_s = 0.0
-                continue
-            early_s = gate.line.pause_s(self._clock.monotonic())
-            if early_s <= 0:
+            early_s = early_s or gate.line.pause_s(self._clock.monotonic())
+            if early_s <= 0 or self._budget.left_s <= 0:
                 return True
+            await self._rest(group, early_s)
+            early_s = 0.0
         return False
 
     async def _rest(self, group: Sequence[Ticket], seconds: float) -> None:
         pause = Pause(self._clock)
         for ticket in group:
             ticket.pause = pause
-        await pause.rest(seconds)
+        await pause.rest(min(seconds, self._budget.left_s))
 
     async def _attempt(self, gate: Gate, group: Sequence[Ticket]) -> ProviderFault | None:
         """Send one request and book its bill; gives the fault, `None` when there is an answer."""
@@ -284,7 +285,7 @@ class Dispatcher:
                 )
                 self._books.keep(ticket, one, price, latency)
             return None
-        gate.line.on_fault(self._clock.monotonic(), fault.kind, fault.message)
+        gate.line.on_fault(self._clock.monotonic(), fault.kind, fault.message, fault.retry_after_s)
         self._books.write_off(group, billed=fault.billed)
         return fault
 
@@ -382,14 +383,6 @@ class Dispatcher:
     async def _tasks_end(self) -> None:
         while self._tasks:
             await asyncio.wait(self._tasks)
-
-
-def _why_no_more(fault: ProviderFault, attempts: int, most_retries: int) -> str:
-    """Why a request that failed so many times is not sent again; empty: it is."""
-    if not fault.retryable or attempts > most_retries:
-        return fault.message or fault.kind
-    too_long = asks_too_long(fault.retry_after_s)
-    return too_long and f"{too_long}: {fault.message}"
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

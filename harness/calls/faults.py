@@ -9,30 +9,35 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import cast
 
 from harness.calls.provider import ProviderFault
 from harness.records import FailureKind
 
-_QUOTA = re.compile(
-    r"insufficient_quota|exceeded your current quota|credit balance|credit_balance|billing|out of credits"
-    r"|spend.?limit|too many tokens per day",
+# Addresses say where to read on, and their words nothing of the failure: rate limits link to bills and plans.
+_LINK = re.compile(r"https?:(?:\\?/){2}[^\s\"'<>]+", re.IGNORECASE)
+# There is no money left, also with a status that is not about limits: Anthropic gives 400.
+_NO_MONEY = re.compile(
+    r"insufficient_quota|credit.balance.(is.)?(too.low|exhausted)|spend.?limit|specified API usage limits"
+    r"|billing_(hard_limit|not_active)",
     re.IGNORECASE,
 )
-# Said with a status that is not about limits: Anthropic gives 400 where there is no money left.
-_NO_MONEY = re.compile(
-    r"insufficient_quota|credit.balance.(is.)?(too.low|exhausted)|spend.?limit", re.IGNORECASE
+# Names that outweigh sentences: OpenAI's and Groq's of the failure, Anthropic's, and Google's of the quota,
+# beside which it says "exceeded your current quota ... billing" of a minute's limit too.
+_SLOW_DOWN = re.compile(r"\brate_limit_(exceeded|error)\b|quotaId\W+\w*PerMinute", re.IGNORECASE)
+_QUOTA = re.compile(
+    r"exceeded your current quota|credit.balance|credit.limit|out of credits|insufficient credits"
+    r"|check your (plan and )?billing|too many tokens per day",
+    re.IGNORECASE,
 )
-# Google says "exceeded your current quota ... billing" of a minute's limit too: the name of the quota tells.
-_A_MINUTES = re.compile(r"quotaId\W+\w*PerMinute", re.IGNORECASE)
-_RETRY_DELAY = re.compile(r"retryDelay\W+(?P<seconds>\d+(\.\d+)?)s\b")
 _TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|maximum context length|context window|prompt is too long"
     r"|input token count|too many tokens|request too large|exceeds the context length|maximum input length"
     r"|maximum request size",
     re.IGNORECASE,
 )
+# Of a single request, by OpenAI: its tokens are more than a minute's limit, so waiting does not help.
+_LARGER_THAN_LIMIT = re.compile(r"request too large for", re.IGNORECASE)
 # llama.cpp says so of a text to embed with a status of 500.
 _TOO_LARGE = re.compile(r"is too large to process", re.IGNORECASE)
 _FILTERED = re.compile(
@@ -48,8 +53,9 @@ DECLINED = "content_filter"
 
 def kind_of(status: int, text: str) -> FailureKind:
     """The kind of failure behind an HTTP status and the text (codes included) that came with it."""
+    text = _LINK.sub("", text)
     if status == 429:
-        return "quota" if _QUOTA.search(text) and not _A_MINUTES.search(text) else "rate_limit"
+        return _kind_of_limit(text)
     if status in (401, 403):
         return "credentials"
     if status == 402:
@@ -67,6 +73,15 @@ def kind_of(status: int, text: str) -> FailureKind:
     return "filtered" if _FILTERED.search(text) else "bad_request"
 
 
+def _kind_of_limit(text: str) -> FailureKind:
+    """The kind of failure behind "too many requests": most pass, some never."""
+    if _NO_MONEY.search(text):
+        return "quota"
+    if _LARGER_THAN_LIMIT.search(text):
+        return "too_long"
+    return "quota" if _QUOTA.search(text) and not _SLOW_DOWN.search(text) else "rate_limit"
+
+
 def kind_of_error(error: object) -> FailureKind:
     """The kind of failure behind an error object that came where a piece of an answer was expected.
 
@@ -79,10 +94,8 @@ def kind_of_error(error: object) -> FailureKind:
     text = json.dumps(error, default=str)
     if isinstance(code, int) and 400 <= code < 600:
         return kind_of(code, text)
-    if _QUOTA.search(text):
-        return "quota"
-    if _RATE_LIMIT.search(text):
-        return "rate_limit"
+    if _RATE_LIMIT.search(text) or _NO_MONEY.search(text) or _QUOTA.search(text):
+        return kind_of(429, text)
     if _TOO_LONG.search(text) or _FILTERED.search(text) or _INVALID.search(text):
         return kind_of(400, text)
     return "overloaded"
@@ -95,30 +108,6 @@ def cut_off(text: str) -> ProviderFault:
             "connection", "connection lost: the stream ended in the middle of the answer", billed=True
         )
     return ProviderFault("malformed", "unreadable answer: there is none in the stream", billed=True)
-
-
-def retry_after_s(headers: Mapping[str, str], text: str = "") -> float | None:
-    """Seconds that the provider asks to wait (RFC 9110, 10.2.3); `None`: it does not, or not readably.
-
-    A date counts from the `Date` of the same answer, so that no clock of ours takes part. text: of the error;
-    Google asks there (google.rpc.RetryInfo), and only headers win over it.
-    """
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        stated = headers.get(name, "").strip()
-        if re.fullmatch(r"\d+(\.\d+)?", stated):
-            return float(stated) * unit
-    then, now = _moment(headers.get("retry-after", "")), _moment(headers.get("date", ""))
-    if then is not None and now is not None and then > now:
-        return then - now
-    asked = _RETRY_DELAY.search(text)
-    return float(asked["seconds"]) if asked else None
-
-
-def _moment(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 def safe(text: str, secret: str | None) -> str:

@@ -10,6 +10,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
+from harness.calls.waiting import LONGEST_ASK_S
 from harness.records import Endpoint, FailureKind
 
 DOWN_AFTER = 8  # failures in a row, none of them the caller's fault, before a provider counts as down
@@ -17,6 +18,7 @@ FIRST_PROBE_S = 1.0  # pause before the first probe; doubles with each probe tha
 LONGEST_PROBE_S = 30.0
 PROBES = 6  # probes that fail before the provider is given up for this run: a minute, and their time-outs
 UNREACHED_PROBES = 3  # the same where no connection ever came about: the address is wrong, or nobody is there
+LONGEST_QUIET_S = 600.0  # a provider that asks for more, or does so for longer, is given up for this run
 CALM_S = 1.0  # one decrease per so many seconds: the answers to one burst are one piece of news
 SLOW = 4.0  # times its usual latency at which an answer counts as slow
 SLOW_ROW = 5  # slow answers in a row that make a collapse: a single long answer says nothing about the load
@@ -44,6 +46,7 @@ class Limiter:
     _probes: int = 0
     _probing: bool = False
     _probe_at: float = 0.0
+    _quiet_until: float = -math.inf
     _usual_s: float | None = None
     _slow: int = 0
     _reached: bool = False
@@ -75,7 +78,10 @@ class Limiter:
         return start - now
 
     def pause_s(self, now: float) -> float:
-        """Seconds until to ask again, since the provider is down; 0: send at once, it may be the probe."""
+        """Seconds until to ask again of a provider that is down, or asked for quiet; 0: send at once.
+
+        That may be the probe, by which it shows whether the provider is back.
+        """
         if self.down_since is None:
             return 0.0
         if now < self._probe_at:
@@ -89,8 +95,8 @@ class Limiter:
 
         Source: AIMD, Chiu and Jain 1989, Computer Networks and ISDN Systems 17.
         """
-        if self._failures:
-            self._recover()
+        if self._failures or self.down_since is not None:
+            self._recover(now)
         self._reached = True
         usual = latency_s if self._usual_s is None else self._usual_s
         self._slow = self._slow + 1 if latency_s > SLOW * usual and self.in_flight > 1 else 0
@@ -100,15 +106,33 @@ class Limiter:
             self.limit = min(float(self.endpoint.concurrency), self.limit + 1.0 / self.limit)
         self._usual_s = usual + USUAL_WEIGHT * (latency_s - usual)
 
-    def on_fault(self, now: float, kind: FailureKind, message: str) -> None:
-        """A request failed: multiplicative decrease when pressed too hard, pause when it seems down."""
+    def on_fault(self, now: float, kind: FailureKind, message: str, asked_s: float | None = None) -> None:
+        """A request failed: multiplicative decrease when pressed too hard, pause when it seems down.
+
+        asked_s: seconds that the provider asked to wait. Beyond what one call waits by itself, all do.
+        """
         self._reached = self._reached or kind != "connection"
         if kind in PRESSED:
             self._decrease(now)
+            if asked_s is not None and asked_s > LONGEST_ASK_S:
+                return self._be_quiet(now, asked_s, message)
         if kind in FAULTS:
             self._count_fault(now, message)
         elif kind != "rate_limit" or self.down_since is not None:
-            self._recover()  # whoever refuses a request is there
+            self._recover(now)  # whoever refuses a request is there
+        return None
+
+    def _be_quiet(self, now: float, asked_s: float, message: str) -> None:
+        """Send nothing until then, and after it one request at a time until one is answered."""
+        if self.down_since is None:
+            self.down_since = now
+        self._probing = False
+        self._probe_at = self._quiet_until = max(self._quiet_until, now + asked_s)
+        if asked_s > LONGEST_QUIET_S:
+            most = f"a run waits {LONGEST_QUIET_S:.0f} s at most"
+            self.given_up = f"asked to wait {asked_s:.0f} s, and {most}: {message}"
+        elif now - self.down_since > LONGEST_QUIET_S:
+            self.given_up = f"asked to wait again and again, for {now - self.down_since:.0f} s: {message}"
 
     def _count_fault(self, now: float, message: str) -> None:
         self._failures += 1
@@ -125,7 +149,9 @@ class Limiter:
             self.given_up = f"down since {now - self.down_since:.0f} s: {message}"
         self._probe_at = now + min(LONGEST_PROBE_S, FIRST_PROBE_S * 2.0**self._probes)
 
-    def _recover(self) -> None:
+    def _recover(self, now: float) -> None:
+        if now < self._quiet_until:
+            return  # what was sent before the provider asked for quiet says nothing of after
         self._failures = self._probes = 0
         self._probing, self.down_since = False, None
 

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
+from harness.calls.asked import retry_after_s
 from harness.calls.direct_lane import count
 from harness.calls.embeddings import read_vectors, reply_with
-from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, retry_after_s, safe
+from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, safe
 from harness.calls.provider import ProviderFault
 from harness.clock import Clock, SystemClock
 from harness.loading import FOR_VECTORS, IN_BODY, load_litellm
@@ -240,7 +241,7 @@ class LitellmProvider:
             kind,
             # litellm appends tracebacks to some messages, with the paths of this machine.
             safe(f"{type(error).__name__}: {text.partition('Traceback (most')[0]}", self._key),
-            retry_after_s=retry_after_s(headers, text),
+            retry_after_s=retry_after_s(headers, text, limited=kind == "rate_limit"),
             billed=begun or (lost and "HTTPStatusError" not in names),
         )
 

@@ -16,7 +16,7 @@ from harness.clock import Clock
 T = TypeVar("T")
 FIRST_WAIT_S = 0.5  # upper end of the first back-off; it doubles with each attempt
 LONGEST_WAIT_S = 30.0
-LONGEST_ASK_S = 60.0  # a provider that asks for more is not waited for: the call fails at once
+LONGEST_ASK_S = 60.0  # where a provider asks for more, no call waits by itself: all of the model do
 DOUBLINGS = 16  # far beyond LONGEST_WAIT_S, and no number of retries overflows
 
 
@@ -106,14 +106,9 @@ def back_off_s(attempts: int, asked_s: float | None, chance: random.Random) -> f
     """Seconds to wait after this many attempts; never less than the provider asked for.
 
     Full jitter: Brooker 2015, "Exponential Backoff And Jitter", AWS Architecture Blog. What the provider
-    asked for comes on top, so that those who were told the same do not come back together.
+    asked for comes on top, so that those who were told the same do not come back together. Beyond
+    LONGEST_ASK_S it does not: `limits.Limiter` then holds back all calls of the model.
     """
     ceiling = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(attempts - 1, DOUBLINGS))
-    return chance.uniform(0.0, ceiling) + (asked_s or 0.0)
-
-
-def asks_too_long(asked_s: float | None) -> str:
-    """Why a call does not wait as long as its provider asks for; empty: it does wait."""
-    if asked_s is None or asked_s <= LONGEST_ASK_S:
-        return ""
-    return f"asked to wait {asked_s:.0f} s, and a call waits {LONGEST_ASK_S:.0f} s at most"
+    own_s = asked_s if asked_s is not None and asked_s <= LONGEST_ASK_S else 0.0
+    return chance.uniform(0.0, ceiling) + own_s

@@ -127,6 +127,9 @@ FAULTS = {
     "425": said(425),
     "429": said(429, "slow down", "rate_limit_exceeded"),
     "429 with Retry-After": said(429, "slow down", "rate_limit_exceeded", Retry_After=7),
+    "429 with a reset": said(
+        429, code="rate_limit_exceeded", X_RateLimit_Remaining_Requests=0, X_RateLimit_Reset_Requests="6m0s"
+    ),
     "429 quota": said(429, "You exceeded your current quota", "insufficient_quota"),
     "500": said(500),
     "502 in HTML": whole(b"<html>Bad gateway</html>", 502),

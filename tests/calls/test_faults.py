@@ -11,7 +11,6 @@ from harness.calls.faults import (
     cut_off,
     kind_of,
     kind_of_error,
-    retry_after_s,
     safe,
 )
 
@@ -93,58 +92,6 @@ def test_a_stream_that_ends_early_may_have_been_billed(text, kind):
     """Cut off in the middle, or never an answer."""
     fault = cut_off(text)
     assert (fault.kind, fault.billed, fault.retryable) == (kind, True, True)
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "7"}, 7.0),
-        ({"retry-after": " 1.5 "}, 1.5),
-        ({"retry-after": "0"}, 0.0),
-        ({"retry-after-ms": "250"}, 0.25),
-        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
-        ({"retry-after-ms": "soon", "retry-after": "1"}, 1.0),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
-        ({"retry-after": "-3"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": ""}, None),
-    ],
-)
-def test_retry_after_is_read_in_seconds(headers, seconds):
-    """What cannot be read counts as not said."""
-    assert retry_after_s(headers) == seconds
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ('{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "26s"}', 26.0),
-        ('b\'{"retryDelay":"0.5s"}\'', 0.5),
-        ('"retryDelay": "soon"', None),
-        ("Please retry in 26s.", None),
-    ],
-)
-def test_google_asks_to_wait_in_the_error_itself(text, seconds):
-    """It sends no header; one that is there all the same wins."""
-    assert retry_after_s({}, text) == seconds
-    assert retry_after_s({"retry-after": "3"}, text) == 3.0
-
-
-@pytest.mark.parametrize(
-    ("then", "now", "seconds"),
-    [
-        ("Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:27:30 GMT", 30.0),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 08:28:00 GMT", None),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", None, None),
-        ("Wed, 99 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:27:30 GMT", None),
-        ("soon", "Wed, 21 Oct 2015 07:27:30 GMT", None),
-    ],
-)
-def test_a_date_counts_from_the_date_of_the_answer(then, now, seconds):
-    """The provider's clock is compared with itself; without its date, a date says nothing."""
-    headers = {"retry-after": then} | ({} if now is None else {"date": now})
-    assert retry_after_s(headers) == seconds
 
 
 @pytest.mark.parametrize(

@@ -371,14 +371,3 @@ def test_a_rate_limit_is_no_failure(make_engine, ask):
     outcomes = list(make_engine(ScriptedProvider(answer), clock=clock, concurrency=64).run(ask(300)))
     failed = [outcome for outcome in outcomes if isinstance(outcome, CallFailure)]
     assert len(failed) <= 3
-
-
-@pytest.mark.parametrize("asked_s", [61.0, 3600.0, 1e9])
-def test_a_provider_that_asks_for_too_long_a_wait_is_not_waited_for(make_engine, ask, asked_s):
-    """The call fails at once and says what was asked; it may be asked again by another run."""
-    clock = FakeClock()
-    provider = ScriptedProvider(ProviderFault("rate_limit", "slow down", retry_after_s=asked_s))
-    (outcome,) = make_engine(provider, clock=clock).run(ask(1))
-    assert (outcome.kind, outcome.attempts, outcome.retryable) == ("rate_limit", 1, True)
-    assert outcome.message == f"asked to wait {asked_s:.0f} s, and a call waits 60 s at most: slow down"
-    assert clock.elapsed_s == 0.0

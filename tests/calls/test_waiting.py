@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.calls.tickets import Stream
-from harness.calls.waiting import LONGEST_WAIT_S, Pause, TimeLimit, back_off_s
+from harness.calls.waiting import LONGEST_ASK_S, LONGEST_WAIT_S, Pause, TimeLimit, back_off_s
 from harness.testing.builders import a_completion
 from harness.testing.fake_clock import FakeClock
 
@@ -130,7 +130,7 @@ def test_a_pause_can_be_cut_short():
     assert asyncio.run(act()) == 5.0
 
 
-@given(st.integers(1, 10**6), st.none() | st.floats(0.0, 10_000.0), st.integers())
+@given(st.integers(1, 10**6), st.none() | st.floats(0.0, LONGEST_ASK_S), st.integers())
 def test_a_back_off_is_never_shorter_than_asked(attempts, asked_s, seed):
     """Nor is it longer than that by more than the longest wait."""
     wait_s = back_off_s(attempts, asked_s, random.Random(seed))
