@@ -32,7 +32,7 @@ from harness.testing.delays import uniform
 from harness.testing.faults import parse_faults
 from harness.testing.http_server import SimulatorServer
 from harness.testing.sources import Answered
-from harness.testing.tokens import count_tokens
+from harness.testing.tokens import TOOLS_PROMPT, count_beside_tokens, count_tokens
 from harness.testing.wire import Question
 
 HERE = Path(__file__).resolve().parent
@@ -43,15 +43,37 @@ ROUNDING = 1e-9  # relative: sums of dollars in another order differ by so littl
 FIGURES = ("usd", "calls", "tokens")
 
 
+def _schema(fields: int) -> dict[str, Any]:
+    """A schema of so many fields, as data are asked for."""
+    one = {"type": "string", "description": "What the customer says of this part of the order."}
+    return {"type": "object", "properties": {f"part_{n}": one for n in range(fields)}}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One call in numbers. number: which question; the same number is the same call in every process."""
+    """One call in numbers. number: which question; the same number is the same call in every process.
+
+    words: of its prompt. fields: of the schema that its answer is to keep; 0: none is sent. tools: sent along.
+    """
 
     number: int
     model: str
     purpose: str
     words: int
     max_output_tokens: int
+    fields: int = 0
+    tools: int = 0
+
+    def sent(self) -> dict[str, Any]:
+        """The custom parameters of the call: a schema of so many fields, and so many tools."""
+        sent: dict[str, Any] = {}
+        if self.fields:
+            form = {"name": "answer", "schema": _schema(self.fields), "strict": True}
+            sent["response_format"] = {"type": "json_schema", "json_schema": form}
+        if self.tools:
+            functions = [{"name": f"tool_{n}", "parameters": _schema(1 + n)} for n in range(self.tools)]
+            sent["tools"] = [{"type": "function", "function": one} for one in functions]
+        return sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +105,10 @@ class RandomRun:
         for asked in self.calls[process]:
             text = f"Question {asked.number} of {self.name}:" + " lorem" * asked.words
             settings = Settings(
-                model=f"sim/{asked.model}", prompt="plain", max_output_tokens=asked.max_output_tokens
+                model=f"sim/{asked.model}",
+                prompt="plain",
+                max_output_tokens=asked.max_output_tokens,
+                extra=asked.sent(),
             )
             yield Call(
                 settings=settings,
@@ -120,6 +145,8 @@ def random_run(name: str, seed: int, *, processes: int | None = None) -> RandomR
             purpose="answer",
             words=draw.randrange(1, 120),
             max_output_tokens=draw.choice((1, 8, 64, 256)),
+            fields=draw.choice((0, 0, 0, 1, 5, 40)),
+            tools=draw.choice((0, 0, 0, 0, 1, 6)),
         )
         for number in range(shared + processes * each)
     ]
@@ -168,7 +195,8 @@ def _bill(
     limit = int(sent["max_output_tokens"])
     told = "".join(message.content for message in messages)
     usage = Usage(
-        input_tokens=count_tokens(told),
+        # What arrives in the body, tools explained as Anthropic does it.
+        input_tokens=count_tokens(told) + count_beside_tokens(sent) + TOOLS_PROMPT * ("tools" in sent),
         cached_input_tokens=0,
         output_tokens=max(1, math.ceil(limit * share("output", told))),
         reasoning_tokens=0,

@@ -29,7 +29,8 @@ Written by `benchmarks/cap.py`; every figure here was measured by it, so do not 
 
 {runs:,} random runs: prices from 0.01 to 100 USD per million input tokens, caps from a twentieth of the bill
 that the work would bring to a third more than it, 1 to 64 calls in flight, 0 to 4 retries, a fifth of the
-calls by a judge, some with caps on calls or tokens too; 1, 2 or {processes} processes (most: {processes})
+calls by a judge, half of the calls with a schema of up to 40 fields, a third with tools, some with caps on
+calls or tokens too; 1, 2 or {processes} processes (most: {processes})
 that share a store, a run and some of the questions. {faulty:,} runs met a provider that fails
 (`{faults}`)
 and charges for answers that never came; its bill, kept on its side, is the truth.

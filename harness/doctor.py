@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from harness.calls.lanes import open_provider
+from harness.calls.lanes import hidden_sign, open_provider
 from harness.calls.provider import Provider
 from harness.calls.trial_call import TrialCall, trial_calls
 from harness.calls.weights import installed, need_server
@@ -60,8 +60,8 @@ class ProviderHealth:
     """One provider. why: the reason for its lane. address: `None` where litellm knows it.
 
     key_env: variable that holds its key, `None` when it needs none. key_set: whether it holds anything.
-    address_env: variable that has to hold its address and does not. unseen: where credentials were looked
-    for, and are not: a machine may still have a role of its own.
+    key_fault: why that cannot be sent. address_env: variable that has to hold its address and does not.
+    unseen: where credentials were looked for, and are not: a machine may still have a role of its own.
     """
 
     name: str
@@ -74,6 +74,7 @@ class ProviderHealth:
     models: tuple[ModelHealth, ...]
     address_env: str | None = None
     unseen: tuple[str, ...] = ()
+    key_fault: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +214,7 @@ class _Look:
         known = self.catalogue.providers.get(endpoint.provider)
         lane, why = _lane(endpoint, known)
         key_env = endpoint.api_key_env
+        key = "" if key_env is None else self.environ.get(key_env, "").strip()
         folder = models_folder(self.environ) if endpoint.wire == "embedded" else None
         return ProviderHealth(
             name=endpoint.provider,
@@ -220,7 +222,8 @@ class _Look:
             why=why,
             address=endpoint.api_base,
             key_env=key_env,
-            key_set=key_env is not None and bool(self.environ.get(key_env, "").strip()),
+            key_set=bool(key),
+            key_fault=hidden_sign(key),
             stream=endpoint.stream,
             models=tuple(self._model(model, folder) for model in models),
             address_env=self._lacking_address(endpoint, known),
@@ -290,6 +293,8 @@ def _lacks(provider: ProviderHealth) -> list[str]:
             f"{provider.key_env} is not set, and {provider.name} needs it; set it in the environment or in "
             ".env, or leave the provider out of search.models"
         )
+    if provider.key_fault:
+        lacks.append(f"{provider.key_env}, the key of {provider.name}, cannot be sent: {provider.key_fault}")
     if provider.address_env is not None:
         lacks.append(
             f"{provider.address_env} is not set, and {provider.name} has no address without it; set it, or "

@@ -23,7 +23,10 @@ IN_BODY = frozenset(
 )
 # Arguments of its call that are parts of a request too: it sends them, or refuses the model.
 _OF_REQUESTS = frozenset(
-    {"logit_bias", "prompt_cache_key", "safety_identifier", "thinking", "user", "verbosity"}
+    {
+        *("logit_bias", "prompt_cache_key", "response_format", "safety_identifier", "thinking", "user"),
+        "verbosity",
+    }
 )
 # What it reads beside its own lists: answers made up, addresses, accounts, and switches of its own.
 _UNLISTED = frozenset(
@@ -96,10 +99,10 @@ def is_own_argument(name: str) -> bool:
 
     With such a name a spec could have answers made up, another model asked, or the request sent elsewhere.
     """
+    if name in _OF_REQUESTS:
+        return False
     litellm = load_litellm()
     from inspect import signature
 
     taken: set[str] = {*signature(litellm.acompletion).parameters, *litellm.types.utils.all_litellm_params}
-    return name not in _OF_REQUESTS and (
-        name in taken or name in _UNLISTED or name.startswith(_UNLISTED_STARTS)
-    )
+    return name in taken or name in _UNLISTED or name.startswith(_UNLISTED_STARTS)

@@ -59,6 +59,13 @@ def test_a_key_that_is_not_set_is_missing(look: Any) -> None:
         assert lack.startswith("OPENAI_API_KEY is not set, and openai needs it; set it in the environment")
 
 
+def test_a_key_that_cannot_be_sent_is_told(look: Any) -> None:
+    """With the place of what nobody sees, and nothing of the key."""
+    (lack,) = look("openai/gpt-4o-mini", OPENAI_API_KEY="sk-canary\u200b4711").missing
+    assert lack.startswith("OPENAI_API_KEY, the key of openai, cannot be sent: its character 10 is U+200B")
+    assert "canary" not in lack
+
+
 def test_a_key_that_is_set_is_never_shown(look: Any) -> None:
     """Neither itself, nor a part of it, nor its length."""
     found = look("openai/gpt-4o-mini", OPENAI_API_KEY=KEY)

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.catalogue.bounds import most_embedded_tokens, most_input_tokens, most_output_tokens
+from harness.catalogue.custom import custom_faults
 from harness.catalogue.models import Model, price_usd, worst_case_usd
 from harness.clock import Clock
+from harness.errors import UsageError
 from harness.findings import Paid, Spend
 from harness.records import Call, Purpose, Reply
 from harness.store.leases import Amount, Pool
@@ -65,14 +67,15 @@ class Budget:
         self.caps = caps
         self._usd, self._calls = spent.usd, spent.calls
         self._input_tokens, self._output_tokens = spent.input_tokens, spent.output_tokens
-        self._parts = dict(spent.by_purpose)
+        self._parts, self._lost = dict(spent.by_purpose), spent.lost
         self._clock = clock
         self._pool = pool
         self._deadline = None if caps.minutes is None else clock.monotonic() + 60 * caps.minutes
-        paid = Amount(spent.usd, spent.calls, spent.input_tokens + spent.output_tokens)
-        free = caps.amount() - paid if pool is None else caps.amount().uncapped()
+        self._paid_before = self._paid
+        free = caps.amount() - self._paid if pool is None else caps.amount().uncapped()
         # Figures of their own, not an amount: they move twice with every request.
         self._free_usd, self._free_calls, self._free_tokens = free.usd, free.calls, free.tokens
+        self._leased = Amount()
         self._open = 0
         self._asking = False
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -86,6 +89,7 @@ class Budget:
             input_tokens=self._input_tokens,
             output_tokens=self._output_tokens,
             by_purpose=dict(self._parts),
+            lost=self._lost,
         )
 
     @property
@@ -161,13 +165,13 @@ class Budget:
             return await self._turn() if self._open or self._asking else False
         self._asking = True
         try:
-            return await self._leased(self._pool, need)
+            return await self._lease(self._pool, need)
         finally:
             self._asking = False
             self._wake()
 
-    async def _leased(self, pool: Pool, need: Amount) -> bool:
-        granted = await asyncio.to_thread(pool.lease, self._free.shortfall(need))
+    async def _lease(self, pool: Pool, need: Amount) -> bool:
+        granted = await asyncio.to_thread(pool.lease, self._free.shortfall(need), self._held)
         if granted is None and self._open:
             return await self._turn()
         if granted is None:
@@ -175,6 +179,7 @@ class Budget:
             await self._give_back(pool)
             granted = await asyncio.to_thread(pool.lease, need)
         if granted is not None:
+            self._leased += granted.counted()
             self._add(granted)
             return True
         if not await asyncio.to_thread(pool.others_hold):
@@ -184,6 +189,7 @@ class Budget:
 
     async def _give_back(self, pool: Pool) -> None:
         freed = self._free.counted()
+        self._leased -= freed
         self._add(Amount() - freed)
         await asyncio.to_thread(pool.give_back, freed)
 
@@ -196,6 +202,15 @@ class Budget:
     @property
     def _free(self) -> Amount:
         return Amount(self._free_usd, self._free_calls, self._free_tokens)
+
+    @property
+    def _paid(self) -> Amount:
+        return Amount(self._usd, self._calls, self._input_tokens + self._output_tokens)
+
+    @property
+    def _held(self) -> Amount:
+        """What requests under way hold, of what is capped."""
+        return self._leased - (self._paid - self._paid_before) - self._free.counted()
 
     def _add(self, amount: Amount) -> None:
         self._free_usd += amount.usd
@@ -213,12 +228,19 @@ class Budget:
                 turn.set_result(None)
 
 
+def require_bounded(call: Call) -> None:
+    """Raise UsageError when a custom parameter could make this call cost more than its worst case."""
+    if faults := custom_faults(call.settings.extra):
+        raise UsageError(f"the call for sample {call.sample_id!r} cannot be sent: {'; '.join(faults)}")
+
+
 def worst_case(call: Call, model: Model) -> Hold:
     """The most that one request of this call can be billed; see `catalogue.bounds`."""
+    beside = call.settings.extra
     if call.texts:
-        input_tokens, output_tokens = most_embedded_tokens(call.texts), 0
+        input_tokens, output_tokens = most_embedded_tokens(call.texts, beside), 0
     else:
-        input_tokens = most_input_tokens([message.content for message in call.messages])
+        input_tokens = most_input_tokens([message.content for message in call.messages], beside)
         output_tokens = most_output_tokens(call.settings.max_output_tokens, model)
     usd = worst_case_usd(input_tokens, output_tokens, model.prices) if model.prices else 0.0
     return Hold(usd, input_tokens, output_tokens)

@@ -16,6 +16,8 @@ from itertools import takewhile
 from harness.calls.batches import OF_ONE_TEXT, Lengths, deal, halve, request, take
 from harness.calls.books import Books
 from harness.calls.budget import Budget, price_of, worst_case
+from harness.calls.event_loop import new_loop
+from harness.calls.intake import taken_in
 from harness.calls.limits import Limiter
 from harness.calls.provider import Provider, ProviderFault
 from harness.calls.tickets import Delivery, Gate, Hits, Stream, Ticket, again
@@ -24,7 +26,7 @@ from harness.catalogue.models import Model
 from harness.clock import Clock
 from harness.errors import ProviderError, StoreLostError, UsageError
 from harness.records import Call, CallFailure, Completion, Endpoint, FailureKind, Latency
-from harness.store.answers import FailedCall, storable
+from harness.store.answers import FailedCall
 from harness.store.journal import Journal
 
 RECENT = 1024  # answers remembered after delivery, for calls that were looked up before they were durable
@@ -113,7 +115,7 @@ class Dispatcher:
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._starting:
             if self._loop is None:
-                loop = _new_loop()
+                loop = new_loop()
                 self._journal = self._open_journal(self._on_durable)
                 self._books = Books(self._run, self._budget, self._journal, self._clock)
                 self._thread = threading.Thread(target=loop.run_forever, name="harness-calls", daemon=True)
@@ -266,7 +268,7 @@ class Dispatcher:
         """Send one request and book its bill; gives the fault, `None` when there is an answer."""
         started = self._clock.monotonic()
         try:
-            reply = storable(await gate.time_limit.within(gate.provider.complete(request(group))))
+            reply = taken_in(await gate.time_limit.within(gate.provider.complete(request(group))))
             replies = deal(reply, group, self._lengths)
             prices = [price_of(one, gate.model) for one in replies]
         except TimeoutError as error:
@@ -383,11 +385,3 @@ class Dispatcher:
     async def _tasks_end(self) -> None:
         while self._tasks:
             await asyncio.wait(self._tasks)
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        from uvloop import new_event_loop
-    except ImportError:  # there is none for Windows
-        from asyncio import new_event_loop
-    return new_event_loop()

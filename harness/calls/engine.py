@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Self, cast
 
 from harness.calls.batches import Lengths, require_text
-from harness.calls.budget import Budget, Caps
+from harness.calls.budget import Budget, Caps, require_bounded
 from harness.calls.dispatch import Dispatcher, Notify
 from harness.calls.known import CHUNK, Known
 from harness.calls.provider import Provider
@@ -68,6 +68,7 @@ class Engine:
         )
         pool = None
         if caps != Caps(minutes=caps.minutes):
+            self._owners.let_lapse()  # before what the dead may have spent is counted
             name, lapse = self._owners.name, self._known.let_lapse
             pool = Pool(store.database, run, name, caps.amount(), lapse)
         self._budget = Budget(caps, store.spent(run), self._clock, pool)
@@ -183,19 +184,25 @@ class Engine:
         try:
             self._dispatcher.close()
         finally:
-            # A store that is lost is told where it matters; what this engine held in it lapses by itself.
+            # A store that is lost is told where it matters; others will find that this engine is gone.
             with suppress(StoreLostError):
-                self._owners.leave()
+                if self._dispatcher.lost is None:
+                    self._owners.leave()
+                else:  # bills are missing in it
+                    self._owners.bury([self._owners.name])
 
     def _begin(self, calls: Sequence[Call], stream: Stream, elsewhere: list[Call]) -> Sequence[Outcome]:
         """Send what is not known and not asked elsewhere; gives what is known.
 
-        Raises UsageError for a call that asks for no vector of one text, before any is sent.
+        Raises UsageError for a call that asks for no vector of one text, or that could cost more than is held
+        for it, before any is sent.
         """
         if not calls:
             return ()
         for call in calls:
             require_text(call)
+            if call.settings.extra:
+                require_bounded(call)
         found = self._known.find(calls)
         elsewhere.extend(found.elsewhere)
         if found.mine:

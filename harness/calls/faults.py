@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import cast
+from urllib.parse import unquote
 
 from harness.calls.provider import ProviderFault
 from harness.records import FailureKind
@@ -46,7 +47,10 @@ _FILTERED = re.compile(
 _RATE_LIMIT = re.compile(r"rate.?limit|too many requests|throttl", re.IGNORECASE)
 _INVALID = re.compile(r"invalid_request_error|BadRequestError", re.IGNORECASE)
 _KEY_LIKE = re.compile(r"\b(sk-[\w-]{6,}|AIza[\w-]{10,}|Bearer\s+[\w.~+/-]{8,}=*)")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 MESSAGE_CHARACTERS = 300
+CUT_CHARACTERS = 12  # of a key that stand for it when the rest is cut off; so many in a row are no accident
+ESCAPED_TIMES = 2  # JSON within JSON
 # Of an answer that the model declined to give, or that a filter held back: litellm's word for both.
 DECLINED = "content_filter"
 
@@ -111,8 +115,32 @@ def cut_off(text: str) -> ProviderFault:
 
 
 def safe(text: str, secret: str | None) -> str:
-    """The text cut to a line, with this secret and anything that looks like a key masked."""
+    """The text cut to a line, with this secret and anything that looks like a key masked.
+
+    Also a secret that is cut off, or written with the escapes of JSON or of addresses: then the text is shown
+    without them.
+    """
     if secret:
-        text = text.replace(secret, "***")
+        plain = text = _masked(text, secret)
+        for undo in (_without_backslashes, unquote) * ESCAPED_TIMES:
+            plain = undo(plain)
+            if (masked := _masked(plain, secret)) != plain:
+                text = plain = masked
     text = " ".join(_KEY_LIKE.sub("***", text).split())
     return text if len(text) <= MESSAGE_CHARACTERS else text[: MESSAGE_CHARACTERS - 1] + "…"
+
+
+def _masked(text: str, secret: str) -> str:
+    text = text.replace(secret, "***")
+    begun = secret[:CUT_CHARACTERS]
+    return (
+        re.sub(rf"{re.escape(begun)}[^\s\"'<>]*", "***", text) if begun != secret and begun in text else text
+    )
+
+
+def _without_backslashes(text: str) -> str:
+    """The text as a reader of JSON would have it, pairs of surrogates joined."""
+    if "\\" not in text:
+        return text
+    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text)
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

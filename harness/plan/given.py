@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Annotated, TypeAlias, cast
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from harness.catalogue.models import Catalogue, Model
 from harness.errors import CatalogueError, UsageError
@@ -20,9 +20,10 @@ from harness.findings import Recommendation
 from harness.plan.conditions import restriction
 from harness.plan.embedding_spec import LOCAL
 from harness.plan.lookup import find_model
+from harness.plan.mapping import OWN_ARGUMENT, own_arguments
 from harness.plan.problems import Place, Problems, suggestion
 from harness.plan.space import refused
-from harness.plan.spec import Strict
+from harness.plan.spec import CustomName, Strict, own_tools
 from harness.plan.spec_reader import read_model
 from harness.plan.yaml_source import YamlSource, from_mapping, read_yaml
 from harness.records import SENT_FIELDS, Settings
@@ -45,7 +46,7 @@ class SettingsSpec(Strict):
     stop: list[str] | None = None
     seed: int | None = None
     reasoning_effort: str | None = None
-    extra: dict[str, JsonValue] = Field(
+    extra: Annotated[dict[CustomName, JsonValue], AfterValidator(own_tools)] = Field(
         default_factory=dict[str, JsonValue], description="Custom parameters, passed through as they are."
     )
     local: dict[str, JsonValue] = Field(
@@ -117,6 +118,8 @@ def read_given(
     problems.raise_any()
     if model is None:
         raise AssertionError("settings are read only when no fault was found")
+    for name in own_arguments(catalogue.provider(model.provider), spec.extra):
+        problems.add(("extra", name), OWN_ARGUMENT.format(model.full_name))
     for name in spec.local:
         if name not in LOCAL:
             problems.add(("local", name), f"is nothing that is done with vectors; {suggestion(name, LOCAL)}")

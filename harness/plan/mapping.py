@@ -8,7 +8,7 @@ would be the same trial.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +23,10 @@ from harness.records import SENT_FIELDS, JsonValue
 
 # litellm's own keys for what was not asked for: where a request goes, and how often it is tried.
 UNASKED = ("max_retries", "stream", "extra_body")
+OWN_ARGUMENT = (
+    "is an argument of litellm's own call, through which {} is asked; it could change what is asked, whom, "
+    "or whether anything is, so remove it"
+)
 TABLE = "model_prices_and_context_window_backup.json"  # of litellm's package: the models that it knows
 
 
@@ -36,18 +40,21 @@ def note_unsent(
     for model in models.values():
         facts = catalogue.provider(model.provider)
         custom = [one.name for one in _sent(space, model) if one.name not in (*SENT_FIELDS, *VECTOR_SETTINGS)]
-        own = [name for name in custom if facts.wire == "litellm" and is_own_argument(name)]
+        own = own_arguments(facts, custom)
         for name in own:
-            problems.add(
-                _place(name),
-                f"is an argument of litellm's own call, through which {model.full_name} is asked; it could "
-                "change what is asked, whom, or whether anything is, so remove it",
-            )
+            problems.add(_place(name), OWN_ARGUMENT.format(model.full_name))
         if is_mapped(model, facts, shipped, custom=len(custom) > len(own)):
             continue
         for name, fault in mapping_faults(model, facts, space):
             if name not in own:
                 problems.add(_place(name), f"{fault}; {_way_out(model, facts)}")
+
+
+def own_arguments(facts: ProviderFacts, custom: Iterable[str]) -> list[str]:
+    """Those of these custom parameters that litellm would take for itself, where it is what asks."""
+    if facts.wire != "litellm":
+        return []
+    return [name for name in custom if name not in VECTOR_SETTINGS and is_own_argument(name)]
 
 
 def _place(name: str) -> tuple[str, ...]:

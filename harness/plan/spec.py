@@ -8,10 +8,11 @@ the reference page. Must not look anything up: that is the planner's work.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
+from harness.catalogue.custom import TOOLS, custom_fault, tools_fault
 from harness.plan.aim_spec import AimSpec
 from harness.plan.columns_spec import ColumnsSpec
 from harness.plan.embedding_spec import EmbeddingTaskSpec, VectorSearchSpec
@@ -21,6 +22,7 @@ from harness.plan.prompt_spec import PROMPT_TEXT, Name, Prompts
 from harness.plan.provider_spec import ProviderSpec
 from harness.plan.ranges import (
     KIND,
+    AnyOptions,
     CustomSetting,
     NumberSetting,
     Setting,
@@ -36,20 +38,19 @@ def _named(value: object) -> str:
     return KIND + ("with options" if isinstance(value, Mapping) else "plain")
 
 
-# Parts of a request that are no settings: custom parameters of these names would overwrite them.
-OURS = (
-    *("model", "messages", "seed", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"),
-    *("api_key", "api_base", "base_url", "drop_params", "max_retries", "num_retries", "timeout"),
-    *("extra_body", "extra_headers", "extra_query", "fallbacks", "headers", "mock_response"),
-)
-
-
 def _custom_name(name: str) -> str:
-    if name in SEARCHABLE:
-        raise ValueError(f"{name} is a setting; write it as search.{name}")
-    if name in OURS:
-        raise ValueError(f"{name} is no parameter of a model, but what every call sets by itself; remove it")
+    if fault := custom_fault(name):
+        raise ValueError(fault)
     return name
+
+
+def own_tools(extra: dict[str, Any]) -> dict[str, Any]:
+    """The custom parameters, if the tools among them are functions. Raises ValueError for others."""
+    setting = extra.get(TOOLS)
+    for value in setting.choices if isinstance(setting, AnyOptions) else [setting]:
+        if fault := tools_fault(value):
+            raise ValueError(fault)
+    return extra
 
 
 CustomName = Annotated[str, AfterValidator(_custom_name)]
@@ -211,7 +212,7 @@ class SearchSpec(VectorSearchSpec):
         description="How many examples of the search split a prompt shows before the question; at most 8 "
         "different numbers. A prompt has a line `shots:` for them, or loops over the variable shots.",
     )
-    extra: dict[CustomName, CustomSetting] = Field(
+    extra: Annotated[dict[CustomName, CustomSetting], AfterValidator(own_tools)] = Field(
         default_factory=dict[CustomName, CustomSetting],
         description="Custom parameters by the name that the provider gives them, as in top_k or min_p; sent "
         "as they are, and searched where they are ranges or choices.",

@@ -87,7 +87,7 @@ class FixedAnswers:
         if isinstance(limit, int) and limit < tokens:
             text = " ".join(text.split()[: limit * WORDS // TOKENS])
             tokens, reason = limit, "length"
-        usage = self._usage(_input_tokens(question.messages), tokens)
+        usage = self._usage(_input_tokens(question), tokens)
         reply = Reply(text=text, finish_reason=reason, usage=usage, served_by=question.model)
         return Answered(reply, price_usd(usage, prices))
 
@@ -195,7 +195,7 @@ class WorldAnswers:
             return Refusal(400, "unknown_prompt", message, "messages")
         settings = _settings(question, model, place.prompt)
         repeat = self.table.repeat_of(place.sample_id, settings.seed)
-        tokens = _input_tokens(question.messages)
+        tokens = _input_tokens(question)
         try:
             reply = self.world.answer(settings, place.sample_id, repeat, input_tokens=tokens)
         except UsageError as error:
@@ -239,8 +239,8 @@ def _settings(question: Question, model: str, prompt: str) -> Settings:
     return Settings(model=model, prompt=prompt, extra=extra, **sent)
 
 
-def _input_tokens(messages: Sequence[Message]) -> int:
-    return sum(count_tokens(message.content) for message in messages)
+def _input_tokens(question: Question) -> int:
+    return sum(count_tokens(message.content) for message in question.messages) + question.beside_tokens
 
 
 def _no_model(name: str) -> Refusal:

@@ -29,7 +29,8 @@ class Question:
     """What is asked, in our own words. settings: what was sent along, under the names of `Settings`.
 
     model: as the request names it. stream_usage: whether a stream is to end with its token counts.
-    texts: to be embedded, in place of messages. form: a way of answering of the format's own.
+    texts: to be embedded, in place of messages. form: a way of answering of the format's own. beside_tokens:
+    of the prompt, by what stands in the request beside messages.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Question:
     stream_usage: bool = False
     texts: tuple[str, ...] = ()
     form: str = ""
+    beside_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

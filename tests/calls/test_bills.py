@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import pytest
 
+from harness.calls.budget import worst_case
 from harness.calls.direct_lane import DirectProvider
 from harness.calls.litellm_lane import LitellmProvider
-from harness.catalogue.models import Prices, price_usd
+from harness.catalogue.models import Model, Prices, price_usd
 from harness.records import Call, Message, Settings
 from harness.testing.http_server import SimulatorServer
 from harness.testing.sources import FixedAnswers
@@ -69,9 +70,45 @@ def test_our_bill_is_the_provider_s(run, usage_class, provider, stream):
     if (usage_class, provider) in UNTOLD:
         pytest.skip(f"{provider} does not tell this class")
     source, micro_usd = CLASSES[usage_class]
-    prefix, model, path = PROVIDERS[provider]
-    settings = Settings(model=f"p/{model}", prompt="plain", max_output_tokens=64)
-    call = Call(settings=settings, sample_id="s1", messages=(Message("user", QUESTION),))
+    reply, bill_usd = answered(run, source, provider, a_question(provider), stream=stream)
+    assert bill_usd == pytest.approx(micro_usd / 1e6, rel=1e-12)
+    prices = WRITES if usage_class == "written" else PRICES
+    assert price_usd(reply.usage, prices) == pytest.approx(bill_usd, rel=1e-12)
+
+
+PART = {"type": "string", "description": "What the customer says of this part of the order."}
+LINE = {"type": "object", "properties": {f"part_{n}": PART for n in range(9)}, "required": ["part_0"]}
+SCHEMA = {
+    "type": "object",
+    "properties": {name: {"$ref": "#/$defs/line"} for name in ("first", "second", "third", "fourth")},
+    "required": ["first"],
+    "$defs": {"line": LINE},
+}
+FORM = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_schema_is_billed_and_held_for(run, provider):
+    """As each format writes it: as a tool with Anthropic's words before it, or with its parts copied."""
+    call = a_question(provider, response_format=FORM)
+    worst = worst_case(call, Model(provider="p", name="m", model_class="SMALL", prices=PRICES))
+    reply, bill_usd = answered(run, FixedAnswers("one two three four", PRICES), provider, call)
+    billed = reply.usage.input_tokens
+    assert (billed > PROMPT + 100) == (provider != "ollama")  # which keeps a form without telling the model
+    assert billed <= worst.input_tokens
+    assert bill_usd <= worst.usd
+
+
+def a_question(provider, **extra):
+    """The question, put to the model of this provider."""
+    model = PROVIDERS[provider][1]
+    settings = Settings(model=f"p/{model}", prompt="plain", max_output_tokens=64, extra=extra)
+    return Call(settings=settings, sample_id="s1", messages=(Message("user", QUESTION),))
+
+
+def answered(run, source, provider, call, *, stream=False):
+    """The reply to this call over its provider's lane, and the simulator's own bill in dollars."""
+    prefix, _, path = PROVIDERS[provider]
     with SimulatorServer(source) as server:
         address = server.url + path
         lane = (
@@ -86,8 +123,4 @@ def test_our_bill_is_the_provider_s(run, usage_class, provider, stream):
             finally:
                 await lane.close()
 
-        reply = run(act())
-        bill_usd = server.stats().bill_usd
-    assert bill_usd == pytest.approx(micro_usd / 1e6, rel=1e-12)
-    prices = WRITES if usage_class == "written" else PRICES
-    assert price_usd(reply.usage, prices) == pytest.approx(bill_usd, rel=1e-12)
+        return run(act()), server.stats().bill_usd

@@ -197,6 +197,16 @@ def test_output_is_bounded_by_what_was_asked_for_else_by_the_model(asked, model,
     assert worst_case(call, model).output_tokens == tokens
 
 
+SCHEMA = {"type": "object", "properties": {"label": {"type": "string", "description": "word " * 200}}}
+
+
+@pytest.mark.parametrize("name", ["response_format", "tools", "documents"])
+def test_what_is_sent_beside_the_messages_is_held_too(name):
+    """A schema or a tool is written into the prompt, and billed with it."""
+    call = a_call(settings=a_settings(extra={name: [SCHEMA]}))
+    assert worst_case(call, a_model()).input_tokens >= worst_case(a_call(), a_model()).input_tokens + 1000
+
+
 def test_texts_to_embed_are_counted():
     """An embedding call has no messages."""
     call = a_call(messages=(), texts=("x" * 1000, "ü" * 500))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,6 +112,37 @@ def test_keys_are_masked(text):
     assert "***" in shown
     for part in ("my-own-secret-1", "abcdef", "abcdefgh", "SyA123"):
         assert part not in shown
+
+
+ODD_KEY = 'se/cret"key&1 é😀\\x+abc'
+ESCAPES = {
+    "JSON": json.dumps(ODD_KEY),
+    "JSON beyond ASCII": json.dumps(ODD_KEY, ensure_ascii=False),
+    "JSON within JSON": json.dumps(json.dumps({"key": ODD_KEY})),
+    "JSON as Go writes it": json.dumps(ODD_KEY).replace("&", "\\u0026"),
+    "JSON as PHP writes it": json.dumps(ODD_KEY).replace("/", "\\/"),
+    "an address": quote(ODD_KEY),
+    "a query": quote(ODD_KEY, safe=""),
+    "an address within another": quote(quote(ODD_KEY, safe=""), safe=""),
+    "cut off": ODD_KEY[:15],
+    "JSON, cut off": json.dumps(ODD_KEY)[:18],
+}
+
+
+@pytest.mark.parametrize("way", ESCAPES)
+def test_a_key_is_masked_however_it_is_written(way):
+    """Providers quote it back in JSON and in addresses, and some the beginning of it."""
+    shown = safe(f'{{"error": "bad key {ESCAPES[way]}"}}', ODD_KEY)
+    assert "bad key" in shown
+    assert "***" in shown
+    for part in ("cret", "key&", "key%", "key\\u"):
+        assert part not in shown
+
+
+def test_a_text_that_does_not_quote_the_key_is_shown_as_it_is():
+    """With its escapes: they are undone only where they hid the key."""
+    text = 'status 400: {"error": "100%25 of \\"x\\u0026y\\""}'
+    assert safe(text, ODD_KEY) == text
 
 
 @given(st.text(max_size=1000), st.integers(0, 400))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from harness.calls.direct_lane import DirectProvider
 from harness.calls.embedded import EmbeddedProvider
 from harness.calls.lanes import open_provider, open_providers
 from harness.calls.litellm_lane import LitellmProvider
+from harness.calls.provider import ProviderFault
 from harness.errors import ProviderError
 from harness.testing.builders import a_call, an_endpoint
 
@@ -55,12 +57,66 @@ def test_the_endpoint_decides_whether_answers_are_streamed(wire, stream):
     assert wire.requests[0].body.get("stream", False) is stream
 
 
+def test_a_connection_has_half_of_the_time_of_a_call():
+    """The whole would end as a call that may have been billed, although nothing was sent."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = an_endpoint(api_base=f"https://127.0.0.1:{silent.getsockname()[1]}/v1", timeout_s=0.1)
+        provider = open_provider(endpoint, [], {})
+        with pytest.raises(ProviderFault, match=r"0\.05 s") as caught:
+            asyncio.run(provider.complete(a_call()))
+    assert (caught.value.kind, caught.value.billed) == ("connection", False)
+
+
 @pytest.mark.parametrize("environ", [{}, {"SIM_KEY": ""}, {"SIM_KEY": "  \n"}])
 @pytest.mark.parametrize("way", ["openai", "litellm"])
 def test_a_missing_key_is_named(way, environ):
     """Before anything is sent, with the name of the variable and of the provider."""
     with pytest.raises(ProviderError, match=r"SIM_KEY is not set, and provider 'sim' needs it"):
         open_provider(an_endpoint(wire=way, api_key_env="SIM_KEY"), [], environ)
+
+
+@pytest.mark.parametrize(
+    ("key", "sign"),
+    [
+        ("sk-live\u200b4711", "character 8 is U\\+200B"),
+        ("sk-live\u00a04711", "character 8 is U\\+00A0"),
+        ("sk-live\t4711", "character 8 is U\\+0009"),
+        ("\ufeffsk-live4711", "character 1 is U\\+FEFF"),
+        ("sk-live4711\x7f", "character 12 is U\\+007F"),
+    ],
+)
+@pytest.mark.parametrize("way", ["openai", "litellm"])
+def test_a_key_with_something_unseen_in_it_is_refused(way, key, sign):
+    """Before anything is sent, for either lane; the message tells the place and not the key."""
+    with pytest.raises(ProviderError, match=f"SIM_KEY, the key of provider 'sim', .*{sign}") as caught:
+        open_provider(an_endpoint(wire=way, api_key_env="SIM_KEY"), [], {"SIM_KEY": key})
+    assert "live" not in str(caught.value)
+
+
+@pytest.mark.parametrize("port", ["99999", "abc"])
+def test_a_port_that_is_none_is_named(port):
+    """Not after many attempts to connect."""
+    with pytest.raises(
+        ProviderError, match=rf"providers\.sim\.api_base is 'http://127\.0\.0\.1:{port}/v1': Port"
+    ):
+        open_provider(an_endpoint(api_base=f"http://127.0.0.1:{port}/v1"), [], {})
+
+
+@pytest.mark.parametrize(
+    ("address", "key", "kind"),
+    [
+        ("http://127.0.0.1:9/v1", "my-own\u200bkey", "credentials"),
+        ("http://127.0.0.1:99999/v1", None, "not_found"),
+        ("127.0.0.1/v1", "my-own-key", "not_found"),
+    ],
+)
+def test_what_cannot_be_sent_at_all_is_not_tried_again(address, key, kind):
+    """Of a provider that was opened by other ways: no time heals its key, or what is no address."""
+    with pytest.raises(ProviderFault) as caught:
+        asyncio.run(DirectProvider(address, key).complete(a_call()))
+    fault = caught.value
+    assert (fault.kind, fault.retryable, fault.billed) == (kind, False, False)
+    assert "my-own" not in fault.message
 
 
 def test_a_missing_address_is_named():

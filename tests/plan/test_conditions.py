@@ -245,8 +245,11 @@ def test_given_settings_are_held_against_conditions_too(project):
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("temperature: 0.5", "is a setting; write it as search.temperature"),
-        ("max_tokens: 5", "what every call sets by itself"),
+        ("temperature: 0.5", "is a setting; write it by that name"),
+        ("max_tokens: 5", "which every call sets by itself"),
+        ("model: dearest", "what every call sets by itself"),
+        ("best_of: 8", "asks for more answers than one"),
+        ("tools: [{type: web_search}]", "holds 'web_search', expected definitions of functions"),
     ],
 )
 def test_a_custom_parameter_overwrites_nothing(faults, setting, words):

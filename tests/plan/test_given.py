@@ -252,3 +252,32 @@ def test_faults_of_the_spec_come_first(project: Any) -> None:
     with pytest.raises(SpecError) as caught:
         make_plan(project.spec(("accuracy", "acuracy")), settings={"model": "nix"}, cache=project.cache)
     assert "nix" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ("max_tokens: 8000", "is the output limit"),
+        ("n: 8", "asks for more answers than one"),
+        ("model: dearest", "what every call sets by itself"),
+        ("max_output_tokens: 8000", "is a setting; write it by that name"),
+        ("tools: [{type: web_search}]", "expected definitions of functions"),
+    ],
+)
+def test_a_custom_parameter_that_is_given_overwrites_nothing(read: Any, sent: str, words: str) -> None:
+    """What a spec may not send, a file of settings may not either: its cap would not hold."""
+    text = f"model: alpha/small\nprompt: plain\nmax_output_tokens: 64\nextra:\n  {sent}\n"
+    ((line, key, message),) = faults(read, text)
+    assert (line, key.split(".")[0]) in ((4, "extra"), (5, "extra"))
+    assert words in message
+    record = replace(SETTINGS, extra={"n": 8})
+    for given in (record, settings_form(record), a_recommendation(settings=record)):
+        with pytest.raises(SpecError, match="asks for more answers"):
+            read(given)
+
+
+def test_a_form_of_answers_that_is_given_is_taken(read: Any) -> None:
+    """A recommendation of a task with `output` holds one."""
+    form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}
+    record = replace(SETTINGS, extra={"response_format": form})
+    assert read(record).settings == record

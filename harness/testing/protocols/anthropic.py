@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from harness.records import Message
+from harness.testing.tokens import TOOLS_PROMPT, count_json_tokens
 from harness.testing.traffic import Level
 from harness.testing.wire import (
     Key,
@@ -44,7 +45,7 @@ _KEYS: Mapping[str, Key] = {
 _BESIDE = frozenset(
     {
         *("model", "messages", "system", "stream", "thinking", "output_config", "metadata", "service_tier"),
-        *("tools", "tool_choice", "cache_control", "context_management"),
+        *("tools", "tool_choice", "cache_control", "context_management", "output_format"),
     }
 )
 _STOP_REASONS = {"length": "max_tokens", "refusal": "refusal", "content_filter": "refusal"}
@@ -84,7 +85,8 @@ def read(body: Mapping[str, Any], path: str = "") -> Question | Refusal:
     messages = _messages(body)
     if isinstance(messages, Refusal):
         return messages
-    effort = mapping(body.get("output_config")).get("effort")
+    output = mapping(body.get("output_config"))
+    effort = output.get("effort")
     settings = take_settings({**body, "reasoning_effort": effort}, _KEYS, beside=_BESIDE, strict=True)
     if isinstance(settings, Refusal):
         return settings
@@ -92,7 +94,9 @@ def read(body: Mapping[str, Any], path: str = "") -> Question | Refusal:
     if budget is not None:
         settings["thinking_budget_tokens"] = budget
     stream = body.get("stream") is True
-    return Question(model, messages, settings, stream, stream_usage=stream)
+    tools, form = body.get("tools"), body.get("output_format") or output.get("format")
+    beside_tokens = count_json_tokens(tools, form) + (TOOLS_PROMPT if tools else 0)
+    return Question(model, messages, settings, stream, stream_usage=stream, beside_tokens=beside_tokens)
 
 
 def write(letter: Letter) -> bytes:

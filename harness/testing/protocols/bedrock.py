@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from harness.records import Message
 from harness.testing.protocols.openai_chat import DECLINED
+from harness.testing.tokens import TOOLS_PROMPT, count_json_tokens
 from harness.testing.wire import (
     Key,
     Letter,
@@ -89,7 +90,10 @@ def read(body: Mapping[str, Any], path: str) -> Question | Refusal:
         return settings
     settings |= mapping(body.get("additionalModelRequestFields"))
     stream = found["verb"] == "converse-stream"
-    return Question(unquote(found["model"]), messages, settings, stream, stream_usage=stream)
+    tools = mapping(body.get("toolConfig")).get("tools")
+    beside_tokens = count_json_tokens(tools) + (TOOLS_PROMPT if tools else 0)
+    model = unquote(found["model"])
+    return Question(model, messages, settings, stream, stream_usage=stream, beside_tokens=beside_tokens)
 
 
 def write(letter: Letter) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from harness.records import Message, Role
+from harness.testing.tokens import count_json_tokens
 from harness.testing.wire import (
     Key,
     Letter,
@@ -49,6 +50,7 @@ _KEYS: Mapping[str, Key] = {
     "thinkingLevel": word("thinking_level"),
     "thinkingBudget": whole("thinking_budget", -1),
 }
+_SCHEMAS = ("responseSchema", "responseJsonSchema")
 # litellm writes some keys in the other of the two spellings that protocol buffers take.
 _CAMEL = re.compile(r"_(\w)")
 _ROLES: Mapping[str | None, Role] = {"user": "user", "model": "assistant", None: "user"}
@@ -93,11 +95,13 @@ def read(body: Mapping[str, Any], path: str) -> Question | Refusal:
     if isinstance(messages, Refusal):
         return messages
     wanted = _generation(body)
+    beside_tokens = count_json_tokens(body.get("tools"), *(wanted.pop(name, None) for name in _SCHEMAS))
     settings = take_settings(wanted, _KEYS, beside=frozenset({"includeThoughts"}), strict=True)
     if isinstance(settings, Refusal):
         return _unknown_name(settings)
     stream = found["verb"] == "streamGenerateContent"
-    return Question(found["model"], messages, settings, stream, stream_usage=stream)
+    model = found["model"]
+    return Question(model, messages, settings, stream, stream_usage=stream, beside_tokens=beside_tokens)
 
 
 def write(letter: Letter) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from harness.records import Message
 from harness.testing.protocols.openai_chat import DECLINED, ROLES
+from harness.testing.tokens import count_json_tokens
 from harness.testing.wire import (
     CREATED_AT,
     Key,
@@ -72,7 +73,9 @@ def read(body: Mapping[str, Any], path: str = "") -> Question | Refusal:
     if body.get("think") is not None:
         settings["think"] = body["think"]
     stream = body.get("stream", True) is not False
-    return Question(model, tuple(messages), settings, stream, stream_usage=stream)
+    # A form of answers is kept by what may be drawn: it is in no prompt.
+    beside = count_json_tokens(body.get("tools"))
+    return Question(model, tuple(messages), settings, stream, stream_usage=stream, beside_tokens=beside)
 
 
 def write(letter: Letter) -> bytes:

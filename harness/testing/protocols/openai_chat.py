@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from harness.records import Message, Role
+from harness.testing.tokens import count_beside_tokens
 from harness.testing.traffic import Level
 from harness.testing.wire import (
     CREATED,
@@ -85,7 +86,8 @@ def read(body: Mapping[str, Any], path: str = "") -> Question | Refusal:
     if refusal is not None:
         return refusal
     usage = mapping(body.get("stream_options")).get("include_usage") is True
-    return Question(model, messages, settings, stream, stream and usage)
+    beside_tokens = count_beside_tokens(settings)
+    return Question(model, messages, settings, stream, stream and usage, beside_tokens=beside_tokens)
 
 
 def write(letter: Letter) -> bytes:

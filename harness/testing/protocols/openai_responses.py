@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from harness.records import Message
 from harness.testing.protocols.openai_chat import DECLINED, ROLES, limits, refuse
+from harness.testing.tokens import count_json_tokens
 from harness.testing.wire import (
     CREATED,
     Key,
@@ -63,7 +64,9 @@ def read(body: Mapping[str, Any], path: str = "") -> Question | Refusal:
     if isinstance(settings, Refusal):
         return settings
     stream = body.get("stream") is True
-    return Question(model, messages, settings, stream, stream_usage=stream)
+    form = mapping(mapping(body.get("text")).get("format")).get("schema")
+    beside = count_json_tokens(body.get("tools"), form)
+    return Question(model, messages, settings, stream, stream_usage=stream, beside_tokens=beside)
 
 
 def write(letter: Letter) -> bytes:
