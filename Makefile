@@ -32,7 +32,7 @@ weights: $(STAMP)
 	$(BIN)/harness models pull $(MODEL)
 
 test: weights ## Run the tests, some of them on the small model
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: format rules types layers
 
