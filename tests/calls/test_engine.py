@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from harness.calls.engine import CHUNK, WINDOW
-from harness.calls.keys import call_key
+from harness.calls.keys import call_key, key_as_written
 from harness.calls.provider import ProviderFault
 from harness.records import Completion
 from harness.store.answers import ANSWER_COLUMNS, PaidAnswer, Payment, answer_row
@@ -54,7 +54,7 @@ def test_an_answer_is_paid_once(make_engine, ask, store):
     first = {o.call.sample_id: o for o in make_engine(a_simulator(clock=FakeClock())).run(ask(20))}
     before = store.spent("run-1")
     provider = a_simulator()
-    engine = make_engine(provider)
+    engine = make_engine(provider, run="run-2")
     for again in engine.run(ask(20)):
         paid = first[again.call.sample_id]
         assert again == replace(paid, cached=True)
@@ -63,6 +63,26 @@ def test_an_answer_is_paid_once(make_engine, ask, store):
     assert store.spent("run-1") == before
     assert engine.spend().cached == 20
     assert engine.spend().saved_usd == pytest.approx(before.usd)
+
+
+def test_a_slash_behind_an_address_pays_nothing_again(make_engine, ask, store):
+    """It leads to the same place; and what an earlier version kept under the longer address is found too."""
+    plain, slash = "http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1/"
+    list(make_engine(a_simulator(), api_base=plain).run(ask(20)))
+    with store.database.begin() as connection:
+        for call in ask(10):
+            keys = (
+                call_key(call, an_endpoint(api_base=plain)),
+                key_as_written(call, an_endpoint(api_base=slash)),
+            )
+            connection.exec_driver_sql(
+                "UPDATE answers SET key = '{1}', checksum = NULL WHERE key = '{0}'".format(*keys)
+            )
+    provider = a_simulator()
+    again = list(make_engine(provider, run="run-2", api_base=slash).run(ask(20)))
+    assert asked(again) == asked(a_completion(call=call) for call in ask(20))
+    assert [(one.cached, one.reused) for one in again] == [(True, False)] * 20
+    assert provider.requests == 0
 
 
 def test_an_answer_is_durable_before_it_is_seen(make_engine, ask, store):
@@ -131,10 +151,10 @@ def test_repeats_are_asked_separately(make_engine, ask):
 
 def test_asking_anew_replaces_what_was_known(make_engine, ask):
     """Without the cache every call is paid, and the new answer is the one found later."""
-    list(make_engine(ScriptedProvider("old")).run(ask(3)))
+    list(make_engine(ScriptedProvider("old"), run="run-0").run(ask(3)))
     fresh = list(make_engine(ScriptedProvider("new"), use_cache=False).run(ask(3)))
     assert {(outcome.reply.text, outcome.cached) for outcome in fresh} == {("new", False)}
-    later = make_engine(ScriptedProvider("unasked")).run(ask(3))
+    later = make_engine(ScriptedProvider("unasked"), run="run-2").run(ask(3))
     assert {(outcome.reply.text, outcome.cached) for outcome in later} == {("new", True)}
 
 
