@@ -26,17 +26,20 @@ _TAKE_OFF = """
 UPDATE leases SET usd = usd - ?, calls = calls - ?, tokens = tokens - ? WHERE run = ? AND owner = ?
 """
 _HELD_ELSEWHERE = select_sql("leases", _FIGURES, "run = ? AND owner <> ?")
+_PAID = """
+SELECT coalesce(sum(usd), 0) AS usd, count(*) AS calls,
+       coalesce(sum(input_tokens + output_tokens), 0) AS tokens
+FROM payments WHERE run = ?
+"""
 # One statement, so that all figures are of one moment: between two of them PostgreSQL may let a payment
 # through, which moves its amount from the lease to what was paid, and would be missed twice.
-_TAKEN = """
+_TAKEN = f"""
 SELECT paid.usd + leased.usd, paid.calls + leased.calls, paid.tokens + leased.tokens
-FROM (SELECT coalesce(sum(usd), 0) AS usd, count(*) AS calls,
-             coalesce(sum(input_tokens + output_tokens), 0) AS tokens
-      FROM payments WHERE run = ?) AS paid,
+FROM ({_PAID}) AS paid,
      (SELECT coalesce(sum(usd), 0) AS usd, coalesce(sum(calls), 0) AS calls,
              coalesce(sum(tokens), 0) AS tokens
       FROM leases WHERE run = ?) AS leased
-"""
+"""  # noqa: S608 - ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class Pool:
         """A further lease that covers this need, and more if there is plenty; `None` when it is not free."""
         with transaction(self._database) as connection:
             _lock(connection, self._run, self._owner)
-            free = self._caps - _taken(connection, self._run)
+            free = self._caps - _amount(connection, _TAKEN, self._run, self._run)
             if not free.covers(need):
                 return None
             granted = Amount(
@@ -114,6 +117,11 @@ class Pool:
         """Return a part of this process's lease that it does not need now."""
         with transaction(self._database) as connection:
             take_off(connection, self._run, self._owner, amount)
+
+    def left(self) -> Amount:
+        """What is not paid yet of the caps: never more than this can be spent."""
+        with transaction(self._database) as connection:
+            return self._caps - _amount(connection, _PAID, self._run)
 
     def others_hold(self) -> bool:
         """Whether another process of this run holds a lease that it may yet give back."""
@@ -131,9 +139,9 @@ def take_off(connection: sqlalchemy.Connection, run: str, owner: str, amount: Am
     execute(connection, _TAKE_OFF, (less.usd, less.calls, less.tokens, run, owner))
 
 
-def _taken(connection: sqlalchemy.Connection, run: str) -> Amount:
-    """What the run has paid and leased."""
-    ((usd, calls, tokens),) = fetch(connection, _TAKEN, (run, run))
+def _amount(connection: sqlalchemy.Connection, query: str, *values: str) -> Amount:
+    """What this query adds up."""
+    ((usd, calls, tokens),) = fetch(connection, query, values)
     return Amount(float(usd), float(calls), float(tokens))
 
 
