@@ -42,7 +42,9 @@ def prompts(n: int) -> Iterator[str]:
     return (f"Question {number}: is {number} an even number? Answer ok." for number in range(n))
 
 
-def aiohttp_loop(work: Work) -> dict[str, object]:
+def aiohttp_loop(
+    work: Work, new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> dict[str, object]:
     """The floor: workers over one aiohttp session, answers parsed and compared, nothing kept."""
     import aiohttp
 
@@ -67,8 +69,16 @@ def aiohttp_loop(work: Work) -> dict[str, object]:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers) as session:
             await asyncio.gather(*(ask(session) for _ in range(work.concurrency)))
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
     return {"right": right}
+
+
+def aiohttp_uvloop(work: Work) -> dict[str, object]:
+    """The same on the event loop that ours runs on."""
+    from uvloop import new_event_loop
+
+    return aiohttp_loop(work, new_event_loop)
 
 
 def litellm_bare(work: Work) -> dict[str, object]:
@@ -262,6 +272,7 @@ def harness_file(work: Work) -> Path:
 
 CLIENTS: dict[str, Callable[[Work], dict[str, object]]] = {
     "aiohttp_loop": aiohttp_loop,
+    "aiohttp_uvloop": aiohttp_uvloop,
     "litellm_bare": litellm_bare,
     "ours_direct": ours_direct,
     "ours_litellm": ours_litellm,

@@ -50,6 +50,7 @@ class Kind:
     """What is killed. argv: of a process, by the store's file, the provider's address, and whether it resumes.
 
     result: what a run found, as it must be found again. told: keys of the answers that a process was told.
+    most: requests that the cap of a run allows, however often it is killed; `None`: no cap comes near.
     """
 
     name: str
@@ -57,22 +58,44 @@ class Kind:
     argv: Callable[[Path, str, bool], list[str]]
     result: Callable[[Sequence[str]], object]
     told: Callable[[Sequence[str]], set[str]]
+    most: int | None = None
 
 
 def asking(calls: int) -> Kind:
     """The engine alone: so many calls, each outcome told as it arrives."""
-
-    def outcomes(lines: Sequence[str]) -> list[list[Any]]:
-        return [json.loads(line) for line in lines if line.startswith("[")]
-
     return Kind(
         name="calls",
         source=FixedAnswers(TEXT),
-        argv=lambda file, url, _: [sys.executable, str(ASK), f"sqlite:///{file}", url, "run", str(calls)],
+        argv=lambda file, url, _: _ask(file, url, calls),
         # Without the keys, which name the server, and in no order; the last line is the bill.
-        result=lambda lines: [sorted(outcome[1:] for outcome in outcomes(lines)), lines[-1]],
-        told=lambda lines: {outcome[0] for outcome in outcomes(lines)},
+        result=lambda lines: [sorted(outcome[1:] for outcome in _outcomes(lines)), lines[-1]],
+        told=_answered,
     )
+
+
+def capped(calls: int, *, most: int) -> Kind:
+    """The same under a cap that leaves calls over: which ones differs from run to run."""
+    return Kind(
+        name="capped",
+        source=FixedAnswers(TEXT),
+        argv=lambda file, url, _: [*_ask(file, url, calls), "--cap", str(most)],
+        result=lambda lines: len(_outcomes(lines)),
+        told=_answered,
+        most=most,
+    )
+
+
+def _ask(file: Path, url: str, calls: int) -> list[str]:
+    return [sys.executable, str(ASK), f"sqlite:///{file}", url, "run", str(calls)]
+
+
+def _outcomes(lines: Sequence[str]) -> list[list[Any]]:
+    return [json.loads(line) for line in lines if line.startswith("[")]
+
+
+def _answered(lines: Sequence[str]) -> set[str]:
+    """Keys of what was told as an answer: that of a failure is not in the store."""
+    return {outcome[0] for outcome in _outcomes(lines) if outcome[2] != "failed"}
 
 
 def tuning(folder: Path) -> Kind:
@@ -175,6 +198,8 @@ def killed_run(
         elif kind.result(lives[-1].lines) != truth:
             finding.faults.append("another result than that of an undisturbed run")
         _look_at_traffic(finding, server.log(), lives, window_s)
+        if kind.most is not None and finding.requests > kind.most:
+            finding.faults.append(f"{finding.requests} requests under a cap of {kind.most}")
         if finding.kills or finding.faults:
             return finding
 

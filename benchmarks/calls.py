@@ -45,8 +45,8 @@ Starter = Callable[[Work], Command]
 def read_options() -> argparse.Namespace:
     """What was asked on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of every client once")
-    parser.add_argument("--peer-rounds", type=int, default=5, help="rounds that have the other tools in them")
+    parser.add_argument("--rounds", type=int, default=6, help="rounds of every client once")
+    parser.add_argument("--peer-rounds", type=int, default=6, help="rounds that have the other tools in them")
     parser.add_argument("--n", type=int, default=5000, help="prompts for each client")
     parser.add_argument("--concurrency", type=int, default=100, help="calls in flight")
     parser.add_argument("--latency", type=float, default=0.05, help="seconds until the server answers")

@@ -206,11 +206,10 @@ class Paid:
 class Spend:
     """What a run cost. calls: those that were paid; cached: answers that were not paid again.
 
-    A text that was embedded counts as a call, however many travelled in one request. saved_usd: list price of
-    the cached answers. cap_usd and cap_calls: `None` when not capped. by_purpose: parts of usd, calls, tokens
-    and of what was cached, of the purposes for which anything was asked. by_model: what was paid for what was
-    studied, without judges, by full name, and by "" where a bill brought no answer; empty until a run ends.
-    retries: requests sent again after a fault.
+    Each embedded text is a call. saved_usd: list price of the cached. cap_usd, cap_calls: `None` without one.
+    by_purpose: parts of usd, calls, tokens and of what was cached. by_model: for what was studied, so not for
+    judges, by full name, and by "" where a bill brought no answer; empty until a run ends. retries: requests
+    sent again. lost: with processes that died, at most, of what is capped; in no other figure.
     """
 
     usd: float = 0.0
@@ -222,6 +221,7 @@ class Spend:
     output_tokens: int = 0
     cap_usd: float | None = None
     cap_calls: int | None = None
+    lost: Paid = Paid()
     by_purpose: Mapping[Purpose, Paid] = field(default_factory=dict["Purpose", Paid])
     by_model: Mapping[str, Paid] = field(default_factory=dict[str, Paid])
     retries: int = 0

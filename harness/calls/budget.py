@@ -67,13 +67,14 @@ class Budget:
         self.caps = caps
         self._usd, self._calls = spent.usd, spent.calls
         self._input_tokens, self._output_tokens = spent.input_tokens, spent.output_tokens
-        self._parts = dict(spent.by_purpose)
+        self._parts, self._lost = dict(spent.by_purpose), spent.lost
         self._clock = clock
         self._pool = pool
-        paid = Amount(spent.usd, spent.calls, spent.input_tokens + spent.output_tokens)
-        free = caps.amount() - paid if pool is None else caps.amount().uncapped()
+        self._paid_before = self._paid
+        free = caps.amount() - self._paid if pool is None else caps.amount().uncapped()
         # Figures of their own, not an amount: they move twice with every request.
         self._free_usd, self._free_calls, self._free_tokens = free.usd, free.calls, free.tokens
+        self._leased = Amount()
         # The most that is left for good, known once a request was refused: payments never come back.
         self._left: Amount | None = None
         self._open = 0
@@ -89,6 +90,7 @@ class Budget:
             input_tokens=self._input_tokens,
             output_tokens=self._output_tokens,
             by_purpose=dict(self._parts),
+            lost=self._lost,
         )
 
     def refuses(self, worst: Hold) -> bool:
@@ -175,13 +177,13 @@ class Budget:
             return False
         self._asking = True
         try:
-            return await self._leased(self._pool, need)
+            return await self._lease(self._pool, need)
         finally:
             self._asking = False
             self.wake()
 
-    async def _leased(self, pool: Pool, need: Amount) -> bool:
-        granted = await asyncio.to_thread(pool.lease, self._free.shortfall(need))
+    async def _lease(self, pool: Pool, need: Amount) -> bool:
+        granted = await asyncio.to_thread(pool.lease, self._free.shortfall(need), self._held)
         if granted is None and self._open:
             return await self._turn()
         if granted is None:
@@ -189,6 +191,7 @@ class Budget:
             await self._give_back(pool)
             granted = await asyncio.to_thread(pool.lease, need)
         if granted is not None:
+            self._leased += granted.counted()
             self._add(granted)
             return True
         if not await asyncio.to_thread(pool.others_hold):
@@ -199,6 +202,7 @@ class Budget:
 
     async def _give_back(self, pool: Pool) -> None:
         freed = self._free.counted()
+        self._leased -= freed
         self._add(Amount() - freed)
         await asyncio.to_thread(pool.give_back, freed)
 
@@ -211,6 +215,15 @@ class Budget:
     @property
     def _free(self) -> Amount:
         return Amount(self._free_usd, self._free_calls, self._free_tokens)
+
+    @property
+    def _paid(self) -> Amount:
+        return Amount(self._usd, self._calls, self._input_tokens + self._output_tokens)
+
+    @property
+    def _held(self) -> Amount:
+        """What requests under way hold, of what is capped."""
+        return self._leased - (self._paid - self._paid_before) - self._free.counted()
 
     def _add(self, amount: Amount) -> None:
         self._free_usd += amount.usd

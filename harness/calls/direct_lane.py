@@ -15,23 +15,15 @@ from typing import Any
 
 from harness.calls.asked import retry_after_s
 from harness.calls.embeddings import embedding_body, read_vectors, reply_with
-from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, safe
-from harness.calls.http_client import HttpClient, HttpConnection
+from harness.calls.faults import DECLINED, cut_off, kind_of, safe
+from harness.calls.http_client import CONNECT_S, HttpClient, HttpConnection
 from harness.calls.provider import ProviderFault
+from harness.calls.reading import FAILED, StreamedText, answer_of, count, reason_of, stated_fault
 from harness.calls.sse import EventReader
 from harness.catalogue.wire import limit_name
 from harness.clock import Clock, SystemClock
 from harness.records import Call, Reply, Usage
 
-MOST_TOKENS = 2**31  # no request has as many, and no more fit the columns of a database
-# Other servers' words for the two reasons that all have, as litellm translates them; the rest stays as it is.
-_REASONS = {
-    "eos": "stop",
-    "eos_token": "stop",
-    "stop_sequence": "stop",
-    "end_turn": "stop",
-    "max_tokens": "length",
-}
 # Servers that promise to keep a connection after a stream, and close it: the next request would be lost.
 HANGS_UP = ("llama.cpp",)
 HEADERS: Mapping[str, str] = {
@@ -48,6 +40,7 @@ _UNREADABLE = (
 )
 CHAT, EMBEDDINGS = "/chat/completions", "/embeddings"
 _LAST_WORD_S = 0.1  # a server that has said all is waited for so long, to keep its connection
+_COUNTS_S = 2.0  # and one that has said why its answer ended, for its counts
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -56,15 +49,23 @@ class DirectProvider:
 
     stream: ask for the answer piece by piece, and time its first piece. The seconds per token after it are
     (total_s - first_token_s) / (output_tokens - 1): pieces need not be tokens, so they are not timed.
+    connect_s: that a connection may take; nothing was sent by then, and nothing can have been billed.
     """
 
     def __init__(
-        self, api_base: str, key: str | None = None, *, stream: bool = False, clock: Clock | None = None
+        self,
+        api_base: str,
+        key: str | None = None,
+        *,
+        stream: bool = False,
+        clock: Clock | None = None,
+        connect_s: float = CONNECT_S,
     ) -> None:
         self._url = api_base.rstrip("/")
         self._key = key
         self._delivery = STREAMED if stream else {}
         self._clock = clock or SystemClock()
+        self._connect_s = connect_s
         self._clients: dict[str, HttpClient] = {}
 
     def __repr__(self) -> str:
@@ -87,17 +88,20 @@ class DirectProvider:
             raise ProviderFault(kind, self._safe(f"nothing was sent: {error}")) from error
         try:
             answer = await connection.post(body)
-            # A server may answer in one piece all the same.
-            if streams and answer.status == 200 and answer.content_type != "application/json":
+            answered, raw = 200 <= answer.status < 300, b""
+            # A server may answer in one piece all the same, and not every one tells the kind of its body.
+            if streams and answered and answer.content_type != "application/json":
                 answer.reusable = answer.reusable and answer.headers.get("server") not in HANGS_UP
-                return await self._gather(connection, sent)
-            raw = await connection.read()
+                raw = await connection.piece()
+                if answer.content_type == "text/event-stream" or not raw.lstrip().startswith(b"{"):
+                    return await self._gather(connection, raw, sent)
+            raw += await connection.read()
         except OSError as error:
             # The request was out when the line broke: the provider may have done the work.
             raise self._broken(error) from error
         finally:
             connection.release()
-        if answer.status != 200:
+        if not answered:
             text = raw.decode("utf-8", "replace")
             raise ProviderFault(
                 kind_of(answer.status, text),
@@ -115,14 +119,14 @@ class DirectProvider:
     def _client(self, path: str) -> HttpClient:
         if path not in self._clients:
             headers = {**HEADERS, "Authorization": f"Bearer {self._key}"} if self._key else HEADERS
-            self._clients[path] = HttpClient(self._url + path, headers)
+            self._clients[path] = HttpClient(self._url + path, headers, connect_s=self._connect_s)
         return self._clients[path]
 
     def _read_vectors(self, raw: bytes, count: int) -> Reply:
         try:
             answer: dict[str, Any] = json.loads(raw)
             if answer.get("error"):
-                raise self._stated(answer["error"])
+                raise stated_fault(answer["error"], self._key)
             tokens = read_usage(answer.get("usage")).input_tokens
             return reply_with(read_vectors(answer["data"], count), tokens, _word(answer.get("model")))
         except _UNREADABLE as error:
@@ -132,50 +136,60 @@ class DirectProvider:
         try:
             answer: dict[str, Any] = json.loads(raw)
             if answer.get("error"):
-                raise self._stated(answer["error"])
+                raise stated_fault(answer["error"], self._key)
             choice = answer["choices"][0]
+            reason = reason_of(choice.get("finish_reason"))
+            if reason == FAILED or choice.get("error"):
+                raise stated_fault(_error_of(choice), self._key)
             message = choice["message"]
-            text = _text(message["content"])
+            # Some servers leave it out where there is none.
+            text = _text(message.get("content") if "role" in message else message["content"])
             declined = not text and message.get("refusal")
             return Reply(
-                text=text,
-                finish_reason=DECLINED if declined else _reason(choice.get("finish_reason")),
+                text=answer_of(text),
+                finish_reason=DECLINED if declined else reason,
                 usage=read_usage(answer.get("usage")),
                 served_by=_word(answer.get("model")),
             )
         except _UNREADABLE as error:
             raise self._unreadable(error, raw) from error
 
-    async def _gather(self, connection: HttpConnection, sent: float) -> Reply:
-        """The reply that a stream of events adds up to. sent: when the request went out, by our clock."""
-        events, pieces = EventReader(), _Pieces()
+    async def _gather(self, connection: HttpConnection, begun: bytes, sent: float) -> Reply:
+        """The reply that a stream of events adds up to.
+
+        begun: what has come of its body. sent: when the request went out, by our clock.
+        """
+        events, pieces, chunk = EventReader(), _Pieces(StreamedText(self._clock, sent)), begun
+        now = asyncio.get_running_loop().time
         try:
-            while chunk := await connection.piece():
-                for data in events.feed(chunk):
-                    self._add(pieces, data, sent)
-                if pieces.closed:
-                    await _last_word(connection)
-                    break
+            async with asyncio.timeout(None) as patience:
+                while chunk:
+                    for data in events.feed(chunk):
+                        self._add(pieces, data)
+                    if pieces.ended or pieces.closed:
+                        # Whether more comes or not, it is not waited for much longer.
+                        until = now() + (_LAST_WORD_S if pieces.told else _COUNTS_S)
+                        patience.reschedule(min(until, patience.when() or until))
+                    chunk = await connection.piece()
+            for data in events.feed(b"\n\n"):  # the end of the body is that of its last event
+                self._add(pieces, data, whole=False)
         except OSError as error:
-            if not pieces.ended:
+            if not (pieces.ended or pieces.closed):
                 raise self._broken(error) from error
         if not pieces.ended:
-            raise cut_off("".join(pieces.texts))
+            raise cut_off(pieces.text.answer())
         return pieces.reply()
 
-    def _add(self, pieces: _Pieces, data: bytes, sent: float) -> None:
+    def _add(self, pieces: _Pieces, data: bytes, *, whole: bool = True) -> None:
+        """Take in the data of an event. whole: it is known to be; otherwise what cannot be read is none."""
         try:
             error = pieces.add(data)
         except _UNREADABLE as caught:
-            raise self._unreadable(caught, data) from caught
-        if error is not None:
-            raise self._stated(error)
-        if pieces.texts and pieces.first_token_s is None:
-            pieces.first_token_s = self._clock.monotonic() - sent
-
-    def _stated(self, error: object) -> ProviderFault:
-        shown = self._safe(f"an error in place of an answer: {json.dumps(error)}")
-        return ProviderFault(kind_of_error(error), shown, billed=True)
+            if whole:
+                raise self._unreadable(caught, data) from caught
+        else:
+            if error:
+                raise stated_fault(error, self._key)
 
     def _broken(self, why: object) -> ProviderFault:
         return ProviderFault("connection", self._safe(f"connection lost: {why}"), billed=True)
@@ -192,8 +206,7 @@ class DirectProvider:
 class _Pieces:
     """What a stream has brought so far. chosen: any piece. closed: by the word that ends all streams."""
 
-    texts: list[str] = field(default_factory=list[str])
-    first_token_s: float | None = None
+    text: StreamedText
     finish_reason: str | None = None
     usage: Usage = field(default_factory=Usage)
     served_by: str | None = None
@@ -206,51 +219,48 @@ class _Pieces:
         """Whether the answer is whole: not every server sends the last word after the finish reason."""
         return self.chosen and (self.closed or self.finish_reason is not None)
 
+    @property
+    def told(self) -> bool:
+        """Whether nothing is missed if no more comes, once it has ended."""
+        return self.closed or self.usage != Usage()
+
     def add(self, data: bytes) -> object:
-        """Take in the data of one event; gives the error that stands there for a piece, else `None`."""
+        """Take in the data of one event; gives the error that stands there for a piece, else nothing."""
         if data.strip() == b"[DONE]":
             self.closed = True
-        elif data.strip():
+        elif data.strip() and not self.closed:
             chunk: dict[str, Any] = json.loads(data)
-            if chunk.get("error"):
-                return chunk["error"]
-            self._take(chunk)
+            return chunk.get("error") or self._take(chunk)
         return None
 
     def reply(self) -> Reply:
         """The whole answer."""
-        text = "".join(self.texts)
+        text = self.text.answer()
         return Reply(
             text=text,
             finish_reason=DECLINED if self.declined and not text else self.finish_reason,
             usage=self.usage,
             served_by=self.served_by,
-            first_token_s=self.first_token_s,
+            first_token_s=self.text.first_token_s if text else None,
         )
 
-    def _take(self, chunk: Mapping[str, Any]) -> None:
+    def _take(self, chunk: Mapping[str, Any]) -> object:
         self.served_by = self.served_by or _word(chunk.get("model"))
-        if chunk.get("usage"):  # in the last chunk; some servers state it so far in each
-            self.usage = read_usage(chunk["usage"])
+        # In the last chunk; some servers state it so far in each, and some say less at the end.
+        if chunk.get("usage") and (stated := read_usage(chunk["usage"])) != Usage():
+            self.usage = stated
         for choice in chunk.get("choices") or ():
             if choice.get("index"):
                 continue
             self.chosen = True
-            delta = choice.get("delta") or {}
-            text = _text(delta.get("content"))
-            if text:
-                self.texts.append(text)
+            # Beside the pieces, a server may repeat what they add up to; alone, it is no piece.
+            delta = (choice["delta"] if "message" in choice else choice.get("delta")) or {}
+            self.text.add(_text(delta.get("content")))
             self.declined = self.declined or bool(delta.get("refusal"))
-            self.finish_reason = _reason(choice.get("finish_reason")) or self.finish_reason
-
-
-async def _last_word(connection: HttpConnection) -> None:
-    """Read to the end of a body whose content is complete: only then is its connection used again."""
-    try:
-        async with asyncio.timeout(_LAST_WORD_S):
-            await connection.read()
-    except TimeoutError:
-        pass
+            self.finish_reason = reason_of(choice.get("finish_reason")) or self.finish_reason
+            if self.finish_reason == FAILED or choice.get("error"):
+                return _error_of(choice)
+        return None
 
 
 def request_body(call: Call) -> dict[str, Any]:
@@ -281,22 +291,13 @@ def read_usage(usage: Mapping[str, Any] | None) -> Usage:
     )
 
 
-def count(stated: object) -> int | None:
-    """A number of tokens as a provider states it; anything that cannot be one is unknown.
-
-    A negative or a huge count would move the ledger, and with it the cap.
-    """
-    # By its type, not as an instance: true and false are numbers to Python.
-    return stated if type(stated) is int and 0 <= stated < MOST_TOKENS else None
+def _error_of(choice: Mapping[str, Any]) -> object:
+    # Not the whole choice: the words of its text are none of the error's.
+    return choice.get("error") or {"finish_reason": choice.get("finish_reason")}
 
 
 def _word(stated: object) -> str | None:
     return stated if isinstance(stated, str) else None
-
-
-def _reason(stated: object) -> str | None:
-    word = _word(stated)
-    return _REASONS.get(word, word) if word else None
 
 
 def _text(content: object) -> str:

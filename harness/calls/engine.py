@@ -71,6 +71,7 @@ class Engine:
         )
         pool = None
         if caps != Caps():
+            self._owners.let_lapse()  # before what the dead may have spent is counted
             name, lapse = self._owners.name, self._known.let_lapse
             pool = Pool(store.database, run, name, caps.amount(), lapse)
         self._deadline = Deadline(minutes, self._clock)
@@ -191,9 +192,12 @@ class Engine:
         try:
             self._dispatcher.close()
         finally:
-            # A store that is lost is told where it matters; what this engine held in it lapses by itself.
+            # A store that is lost is told where it matters; others will find that this engine is gone.
             with suppress(StoreLostError):
-                self._owners.leave()
+                if self._dispatcher.lost is None:
+                    self._owners.leave()
+                else:  # bills are missing in it
+                    self._owners.bury([self._owners.name])
 
     def _begin(self, calls: Sequence[Call], stream: Stream, elsewhere: list[Call]) -> Sequence[Outcome]:
         """Send what is not known and not asked elsewhere; gives what is known.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PORTS = {"http": 80, "https": 443}
 KEPT_S = 15.0  # less than what servers, and routers between, keep a silent connection
+CONNECT_S = 10.0  # three lost packets are sent again by then, after 1, 3 and 7 seconds (RFC 6298)
 NEXT_ADDRESS_S = 0.25  # without a connection, until the next address of a name is tried beside (RFC 8305)
 RESOLVED_S = 10.0  # that the addresses of a name are remembered
 _PATH = "/%:@!$&'()*+,;=~"  # what a path may hold as it is, beside letters and digits
@@ -35,10 +36,13 @@ class HttpClient:
     """Connections to the host of one URL. Used from one event loop.
 
     headers: sent with every request. kept_s: a connection that was idle for longer is not used again, since
-    it may have died without a word. Raises ValueError for what is no http or https address, or no header.
+    it may have died without a word. connect_s: that a new one may take.
+    Raises ValueError for what is no http or https address, or no header.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str], *, kept_s: float = KEPT_S) -> None:
+    def __init__(
+        self, url: str, headers: Mapping[str, str], *, kept_s: float = KEPT_S, connect_s: float = CONNECT_S
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in PORTS or not parts.hostname:
             raise ValueError("no address: expected http:// or https://, then a host")
@@ -47,6 +51,7 @@ class HttpClient:
         self._is_named = not _is_address(self._host)
         self._encrypted = parts.scheme == "https"
         self._kept_s = kept_s
+        self._connect_s = connect_s
         self._context: ssl.SSLContext | None = None
         self._idle: list[HttpConnection] = []
         self._open: set[HttpConnection] = set()
@@ -61,7 +66,11 @@ class HttpClient:
             if kept.usable_since(now - self._kept_s):
                 return kept
             kept.abort()
-        return await self._connect()
+        try:
+            async with asyncio.timeout(self._connect_s):
+                return await self._connect()
+        except TimeoutError as error:
+            raise TimeoutError(f"none in {self._connect_s:g} s") from error
 
     async def close(self) -> None:
         """Close all connections."""

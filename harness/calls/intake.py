@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from harness.calls.direct_lane import MOST_TOKENS, count
 from harness.calls.provider import ProviderFault
+from harness.calls.reading import MOST_TOKENS, count
 from harness.records import Reply, Usage
 from harness.store.answers import storable
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.calls.direct_lane import DirectProvider
+from harness.calls.http_client import CONNECT_S
 from harness.calls.provider import Provider
 from harness.catalogue.models import Model
 from harness.errors import ProviderError
@@ -43,7 +44,9 @@ def open_provider(endpoint: Endpoint, models: list[Model], environ: Mapping[str,
         return EmbeddedProvider(own, models_folder(environ), LOGS, stream=endpoint.stream)
     key = _key(endpoint, environ)
     if endpoint.wire == "openai":
-        return DirectProvider(_address(endpoint), key, stream=endpoint.stream)
+        # Within the time that a call has, so that one which never went out is not booked as if it had.
+        connect_s = min(CONNECT_S, endpoint.timeout_s / 2)
+        return DirectProvider(_address(endpoint), key, stream=endpoint.stream, connect_s=connect_s)
     from harness.calls.litellm_lane import LitellmProvider
 
     return LitellmProvider(endpoint.litellm_prefix, endpoint.api_base, key, stream=endpoint.stream)

@@ -15,10 +15,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 from harness.calls.asked import retry_after_s
-from harness.calls.direct_lane import count
 from harness.calls.embeddings import read_vectors, reply_with
 from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, safe
 from harness.calls.provider import ProviderFault
+from harness.calls.reading import FAILED, StreamedText, answer_of, count, reason_of, stated_fault
 from harness.clock import Clock, SystemClock
 from harness.loading import FOR_VECTORS, IN_BODY, load_litellm
 from harness.records import Call, FailureKind, Reply, Usage
@@ -80,7 +80,7 @@ _LINE = frozenset({"TransportError", "ClientConnectionError", "ClientPayloadErro
 # Classes of Google's and Amazon's libraries for credentials that are not there, or no good.
 _NO_CREDENTIALS = frozenset({"GoogleAuthError", "NoCredentialsError", "PartialCredentialsError"})
 # Classes of the HTTP libraries that say the request never went out, so that nobody can have billed it.
-_NEVER_SENT = frozenset({"ClientConnectorError"})
+_NEVER_SENT = frozenset({"ClientConnectorError", "ConnectionTimeoutError"})
 _NEVER_SENT_BY_HTTPX = frozenset({"ConnectError", "ConnectTimeout"})
 
 
@@ -122,7 +122,7 @@ class LitellmProvider:
             if type(error).__module__.partition(".")[0] not in ("litellm", "openai", "httpx", "aiohttp"):
                 raise
             raise self._fault(error) from error
-        return _read(answer)
+        return _read(answer, self._key)
 
     async def close(self) -> None:
         """Close the connections that litellm keeps on this loop; asked again, it opens new ones."""
@@ -192,27 +192,31 @@ class LitellmProvider:
 
     async def _gather(self, stream: Any, sent: float) -> Reply:
         """The reply that litellm's stream adds up to. sent: when the request went out, by our clock."""
-        texts: list[str] = []
-        finish_reason = usage = first_token_s = None
+        text, finish_reason, usage = StreamedText(self._clock, sent), None, None
         try:
             async for chunk in stream:
                 usage = getattr(chunk, "usage", None) or usage
                 for choice in chunk.choices[:1]:
                     finish_reason = choice.finish_reason or finish_reason
-                    if choice.delta.content:
-                        texts.append(choice.delta.content)
-                        if first_token_s is None:
-                            first_token_s = self._clock.monotonic() - sent
+                    text.add(choice.delta.content or "")
         finally:
             await stream.aclose()
         counts = _streamed_usage(stream.chunks, usage)
         # litellm ends every stream with a "stop" of its own: also one that broke off, or that it cannot read.
         ended = stream.received_finish_reason or stream.intermittent_finish_reason
-        if not ended or not (texts or counts != Usage() or finish_reason != "stop"):
-            raise cut_off("".join(texts))
+        if finish_reason == "stop":
+            finish_reason = reason_of(ended) or finish_reason
+        if finish_reason == FAILED:
+            raise stated_fault({"finish_reason": ended}, self._key)
+        answer = text.answer()
+        if not ended or not (text.begun or counts != Usage() or finish_reason != "stop"):
+            raise cut_off(answer)
         # Its chunks carry the model that was asked for, not the one that answered.
         return Reply(
-            text="".join(texts), finish_reason=finish_reason, usage=counts, first_token_s=first_token_s
+            text=answer,
+            finish_reason=finish_reason,
+            usage=counts,
+            first_token_s=text.first_token_s if answer else None,
         )
 
     def _fault(self, error: Exception) -> ProviderFault:
@@ -236,7 +240,7 @@ class LitellmProvider:
         kind = _kind_begun(cause or error, text) if begun else _kind(error, text)
         # Of Google, it asks for a stream only once that is read: a refusal then looks like one in the middle.
         begun = begun and "HTTPStatusError" not in names
-        lost = kind in ("timeout", "malformed") or (kind == "connection" and not _never_sent(names))
+        lost = kind in ("timeout", "malformed", "connection") and not _never_sent(names)
         return ProviderFault(
             kind,
             # litellm appends tracebacks to some messages, with the paths of this machine.
@@ -327,14 +331,19 @@ def _tokens(text: str) -> int:
     return load_litellm().token_counter(model="", text=text)
 
 
-def _read(answer: Any) -> Reply:
+def _read(answer: Any, key: str | None) -> Reply:
     try:
         choice = answer.choices[0]
-        usage = getattr(answer, "usage", None)
+        own = getattr(choice, "provider_specific_fields", None) or {}
+        reason, native = choice.finish_reason, own.get("native_finish_reason")
+        if reason == "stop":  # litellm's word for every other that it does not know
+            reason = reason_of(native) or reason
+        if reason == FAILED or own.get("error"):
+            raise stated_fault(own.get("error") or {"finish_reason": native}, key)
         return Reply(
-            text=_text(choice.message.content),
-            finish_reason=DECLINED if _declines(choice.message) else choice.finish_reason,
-            usage=_usage(usage),
+            text=answer_of(_text(choice.message.content)),
+            finish_reason=DECLINED if _declines(choice.message) else reason,
+            usage=_usage(getattr(answer, "usage", None)),
             served_by=answer.model,
         )
     except (AttributeError, IndexError, TypeError) as error:

@@ -19,6 +19,7 @@ from harness.outputs.alternatives import separations
 from harness.outputs.embeddings import cache_line
 from harness.outputs.evaluation import evaluation_data
 from harness.outputs.judges import judge_lines
+from harness.outputs.report_parts import lost_words
 
 if TYPE_CHECKING:
     from harness.findings import Progress, Spend, Trial
@@ -190,6 +191,12 @@ def _places(console: Console, result: RunResult) -> None:
         f"{numbers.counted(spend.cached, 'answer')} came from the store{_judged(spend)}",
         markup=False,
     )
+    if lost := lost_words(spend):
+        console.print(
+            f"Lost         {lost}: under way when a process of this run died, and perhaps charged; "
+            "counted against the budget",
+            markup=False,
+        )
     console.print(f"Report       {result.folder / 'report.html'}", markup=False)
     if result.tracked is not None:
         console.print(

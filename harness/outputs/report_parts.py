@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from harness.cards import DataCard, TaskCard
-from harness.findings import AnswerRow, Paid, RunRecord, RunState, Trial
+from harness.findings import AnswerRow, Paid, RunRecord, RunState, Spend, Trial
 from harness.outputs import numbers
 from harness.plan.embedding import SIMILARITY
 from harness.records import MODEL_CLASSES, JsonValue, Purpose
@@ -103,6 +103,7 @@ def spend_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
     return (
         ("Paid", f"{numbers.money(spend.usd)} ({cap})"),
         ("Calls paid", calls),
+        *((("Lost with a process that died", words),) if (words := lost_words(spend)) else ()),
         ("Answers from the cache", f"{numbers.count(spend.cached)}, saving {numbers.money(spend.saved_usd)}"),
         ("Failed calls", numbers.count(spend.failed)),
         ("Tokens in / out", f"{numbers.count(spend.input_tokens)} / {numbers.count(spend.output_tokens)}"),
@@ -116,6 +117,13 @@ def spend_lines(record: RunRecord) -> tuple[tuple[str, str], ...]:
         ),
         *((f"Of it {what}", _paid_phrase(paid)) for what, paid in _studied(record)),
     )
+
+
+def lost_words(spend: Spend) -> str:
+    """What was under way when a process of the run died, as in "at most $0.05"; empty: nothing of it."""
+    parts = [numbers.money(spend.lost.usd)] if spend.lost.usd > 0 else []
+    parts += [numbers.counted(spend.lost.calls, "call")] if spend.lost.calls else []
+    return f"at most {' and '.join(parts)}" if parts else ""
 
 
 def _studied(record: RunRecord) -> Iterator[tuple[str, Paid]]:
@@ -171,7 +179,11 @@ def _not_paid_again(part: Paid) -> str:
 def used_of_cap(record: RunRecord) -> tuple[float | None, str]:
     """The largest share of a cap that was used, from 0 to 1, and its words; `None` without a cap."""
     spend = record.spend
-    caps = (("dollars", spend.usd, spend.cap_usd), ("calls", spend.calls, spend.cap_calls))
+    lost = spend.lost
+    caps = (
+        ("dollars", spend.usd + lost.usd, spend.cap_usd),
+        ("calls", spend.calls + lost.calls, spend.cap_calls),
+    )
     used = [(min(1.0, paid / cap), name) for name, paid, cap in caps if cap]
     if not used:
         return None, ""

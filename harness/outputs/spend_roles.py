@@ -44,7 +44,14 @@ def spend_by_role(record: RunRecord) -> tuple[RoleLine, ...]:
         *(_part(name, paid) for name, paid in parts.items() if len(parts) > 1),
         RoleLine(role="Sent again after a fault", usd="", calls=numbers.count(spend.retries), tokens=""),
         RoleLine(role="Given up on", usd="", calls=numbers.count(spend.failed), tokens=""),
+        *_lost(spend.lost),
     )
+
+
+def _lost(paid: Paid) -> tuple[RoleLine, ...]:
+    usd, calls = numbers.money(paid.usd), numbers.count(paid.calls)
+    role = "Under way when a process died, at most"
+    return (RoleLine(role=role, usd=usd, calls=calls, tokens=""),) if paid.usd > 0 or paid.calls else ()
 
 
 def caps_line(record: RunRecord) -> str:

@@ -13,7 +13,8 @@ from harness.plan.problems import written
 from harness.plan.ranges import Strict
 from harness.records import ModelClass
 
-ADDRESS = r"^https?://\S+$"
+# Paths are put behind it, by us, by litellm, and by whatever is exported: a query would swallow them.
+ADDRESS = r"^https?://[^\s?#]+$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 

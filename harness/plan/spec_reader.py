@@ -72,7 +72,7 @@ _BOUNDS = {
 # What a text of each pattern is, in words that follow "expected".
 _PATTERNS = {
     NAME: "letters, digits, dots, dashes and underscores, a letter or a digit first",
-    ADDRESS: "an address that begins with http:// or https://",
+    ADDRESS: "an address that begins with http:// or https://, without a query (?) or fragment (#)",
     VARIABLE: "the name of an environment variable, such as OPENAI_API_KEY",
     SHA256: "64 hex digits in small letters",
 }

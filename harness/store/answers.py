@@ -103,7 +103,11 @@ def storable(reply: Reply) -> Reply:
 
 def storable_text(text: str) -> str:
     """The text as every database takes it; see `storable`."""
-    return _UNSTORABLE.sub("\ufffd", text)
+    if _UNSTORABLE.search(text) is None:
+        return text
+    # Two halves that came in different pieces of a stream become the letter that they are.
+    paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return paired.replace("\0", "\ufffd")
 
 
 def answer_row(paid: PaidAnswer) -> tuple[object, ...]:

@@ -3,14 +3,18 @@
 In: caps and needs. Out: amounts that a process may spend without asking again. What was paid and what is
 leased never passes a cap together: that is checked when a lease is granted, in one transaction, and a
 payment takes its amount off the lease in the transaction that books it.
+
+A process that dies leaves requests on their way, which its provider may bill. Its lease is the most that they
+can cost: nobody gets it back, and it counts against the caps of its run for good.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from harness.store.connections import transaction
 from harness.store.statements import Insert, execute, fetch, insert, select_sql
@@ -18,26 +22,35 @@ from harness.store.statements import Insert, execute, fetch, insert, select_sql
 if TYPE_CHECKING:
     import sqlalchemy
 
-GENEROUS = 8  # a lease takes an eighth of what is free, so that other processes find something too
+GENEROUS = 8  # a lease takes at most an eighth of what is free, so that other processes find something too
 CRUMB = 1e-9  # of any kind: rounding may leave that much in a lease that was given back
 _FIGURES = ("usd", "calls", "tokens")
 _LEASES = Insert("leases", ("run", "owner", *_FIGURES), "ON CONFLICT (run, owner) DO NOTHING")
 _TAKE_OFF = """
 UPDATE leases SET usd = usd - ?, calls = calls - ?, tokens = tokens - ? WHERE run = ? AND owner = ?
 """
-_HELD_ELSEWHERE = select_sql("leases", _FIGURES, "run = ? AND owner <> ?")
+# The owner of a lease that its process left behind: no name of a process, which is 32 hexadecimal digits,
+# and none that was given before, since a process that stood still for long may be taken for dead twice.
+_LEFT = "left:"
+_OF_NAME = 14  # characters of the process's name; the rest is drawn anew
+_LEFT_BY = f"'{_LEFT}' || substr(owner, 1, {_OF_NAME}) || ?"
+_IS_LEFT = f"substr(owner, 1, {len(_LEFT)}) = '{_LEFT}'"
+_HELD_ELSEWHERE = select_sql("leases", _FIGURES, f"run = ? AND owner <> ? AND NOT {_IS_LEFT}")
+_LEFT_BEHIND = select_sql("leases", _FIGURES, f"run = ? AND {_IS_LEFT}")
 _PAID = """
 SELECT coalesce(sum(usd), 0) AS usd, count(*) AS calls,
        coalesce(sum(input_tokens + output_tokens), 0) AS tokens
 FROM payments WHERE run = ?
 """
+# A lease is in debt for what its process does not cap, and after a bill above its worst: no room for others.
 # One statement, so that all figures are of one moment: between two of them PostgreSQL may let a payment
 # through, which moves its amount from the lease to what was paid, and would be missed twice.
 _TAKEN = f"""
 SELECT paid.usd + leased.usd, paid.calls + leased.calls, paid.tokens + leased.tokens
 FROM ({_PAID}) AS paid,
-     (SELECT coalesce(sum(usd), 0) AS usd, coalesce(sum(calls), 0) AS calls,
-             coalesce(sum(tokens), 0) AS tokens
+     (SELECT coalesce(sum(CASE WHEN usd > 0 THEN usd ELSE 0 END), 0) AS usd,
+             coalesce(sum(CASE WHEN calls > 0 THEN calls ELSE 0 END), 0) AS calls,
+             coalesce(sum(CASE WHEN tokens > 0 THEN tokens ELSE 0 END), 0) AS tokens
       FROM leases WHERE run = ?) AS leased
 """  # noqa: S608 - ours
 
@@ -98,17 +111,23 @@ class Pool:
         self._owner = owner
         self._caps = caps
 
-    def lease(self, need: Amount) -> Amount | None:
-        """A further lease that covers this need, and more if there is plenty; `None` when it is not free."""
+    def lease(self, need: Amount, held: Amount | None = None) -> Amount | None:
+        """A further lease that covers this need, and more if there is plenty; `None` when it is not free.
+
+        held: what requests under way hold. A lease is at most as much again, which doubles what is lost when
+        the process dies, and asks the store once for as many requests as are under way.
+        """
+        held = held or Amount()
         with transaction(self._database) as connection:
             _lock(connection, self._run, self._owner)
             free = self._caps - _amount(connection, _TAKEN, self._run, self._run)
             if not free.covers(need):
                 return None
+            calls = _granted(need.calls, held.calls, free.calls)
             granted = Amount(
-                max(need.usd, free.usd / GENEROUS),
-                max(need.calls, free.calls // GENEROUS if math.isfinite(free.calls) else math.inf),
-                max(need.tokens, free.tokens / GENEROUS),
+                _granted(need.usd, held.usd, free.usd),
+                calls // 1 if math.isfinite(calls) else calls,
+                _granted(need.tokens, held.tokens, free.tokens),
             )
             take_off(connection, self._run, self._owner, Amount() - granted)
         return granted
@@ -119,9 +138,9 @@ class Pool:
             take_off(connection, self._run, self._owner, amount)
 
     def left(self) -> Amount:
-        """What is not paid yet of the caps: never more than this can be spent."""
+        """What nobody paid yet of the caps, nor may have paid who died: never more than this can be spent."""
         with transaction(self._database) as connection:
-            return self._caps - _amount(connection, _PAID, self._run)
+            return self._caps - _amount(connection, _PAID, self._run) - left_behind(connection, self._run)
 
     def others_hold(self) -> bool:
         """Whether another process of this run holds a lease that it may yet give back."""
@@ -133,10 +152,27 @@ class Pool:
         return held
 
 
+def leave_behind(connection: sqlalchemy.Connection, which: str, owners: Sequence[str]) -> None:
+    """Let the leases of dead processes stand for good. which: their rows, as SQL with marks."""
+    left = f"UPDATE leases SET owner = {_LEFT_BY} WHERE {which} AND NOT {_IS_LEFT}"  # noqa: S608 - ours
+    execute(connection, left, (uuid4().hex[: 32 - len(_LEFT) - _OF_NAME], *owners))
+
+
+def left_behind(connection: sqlalchemy.Connection, run: str) -> Amount:
+    """The most that requests of dead processes of this run can cost, beside what is booked."""
+    rows = fetch(connection, _LEFT_BEHIND, (run,))
+    return Amount(*(math.fsum(max(0.0, row[place]) for row in rows) for place in range(len(_FIGURES))))
+
+
 def take_off(connection: sqlalchemy.Connection, run: str, owner: str, amount: Amount) -> None:
     """Take a payment, or what is given back, off a process's lease."""
     less = amount.counted()
     execute(connection, _TAKE_OFF, (less.usd, less.calls, less.tokens, run, owner))
+
+
+def _granted(need: float, held: float, free: float) -> float:
+    """What is leased of one kind."""
+    return max(need, min(held, free / GENEROUS)) if math.isfinite(free) else math.inf
 
 
 def _amount(connection: sqlalchemy.Connection, query: str, *values: str) -> Amount:

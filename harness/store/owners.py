@@ -13,14 +13,14 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from harness.store.answers import Payment
 from harness.store.connections import transaction
-from harness.store.leases import Amount, take_off
+from harness.store.leases import Amount, leave_behind, take_off
 from harness.store.schema import tables
 from harness.store.statements import Insert, blocks, execute, fetch, insert, marks, select_sql
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 BEAT_S = 5.0  # between two beats of a process
 SILENT_S = 30.0  # without a beat, whoever cannot be looked up counts as dead
+_UNREGISTERED = "NOT IN (SELECT owner FROM owners)"
 _CLAIMS = Insert("claims", ("key", "owner"), "ON CONFLICT (key) DO NOTHING")
 
 
@@ -105,29 +106,34 @@ class Owners:
             self.release(connection, keys)
 
     def leave(self) -> None:
-        """Give back all that this process holds, and be gone; harmless when it never joined."""
+        """Give back all that this process holds, and be gone; harmless when it never joined.
+
+        Only where all that it sent is booked; else `bury` it.
+        """
         with self._lock:
             if self._joined:
+                leases = tables().leases
+                with transaction(self._database) as connection:
+                    connection.execute(leases.delete().where(leases.c.owner == self.name))
                 self.bury([self.name])
                 self._joined = False
 
-    def bury(self, names: Collection[str]) -> None:
-        """Let the claims and leases of these processes lapse."""
+    def bury(self, names: Sequence[str]) -> None:
+        """Let the claims of these processes lapse; what they had leased may be spent, and stays taken."""
         if not names:
             return
         schema = tables()
         with transaction(self._database) as connection:
-            for table in (schema.claims, schema.leases, schema.owners):
-                connection.execute(table.delete().where(table.c.owner.in_(list(names))))
+            leave_behind(connection, f"owner IN {marks(names)}", names)
+            for table in (schema.claims, schema.owners):
+                connection.execute(table.delete().where(table.c.owner.in_(names)))
 
     def let_lapse(self) -> None:
-        """Free what dead processes held, and what is held by nobody who is registered."""
+        """End what dead processes held, and what is held by nobody who is registered."""
         self.bury(self._dead())
-        schema = tables()
-        registered = schema.owners.select().with_only_columns(schema.owners.c.owner)
         with transaction(self._database) as connection:
-            for table in (schema.claims, schema.leases):
-                connection.execute(table.delete().where(table.c.owner.not_in(registered)))
+            leave_behind(connection, f"owner {_UNREGISTERED}", ())
+            execute(connection, f"DELETE FROM claims WHERE owner {_UNREGISTERED}")  # noqa: S608 - ours
 
     def _dead(self) -> list[str]:
         with transaction(self._database) as connection:
@@ -149,12 +155,14 @@ class Owners:
 
 
 def _host() -> str:
-    # A container shares the machine's boot but not its process numbers; its name tells it apart.
+    """Where a process number means what it means here."""
+    # A container shares the machine's boot, and at times its name, but not its process numbers.
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        numbers = Path("/proc/self/ns/pid").readlink().name
     except OSError:
-        boot = ""
-    return f"{platform.node()}/{boot}"
+        boot = numbers = ""
+    return f"{platform.node()}/{boot}/{numbers}"
 
 
 def _started(pid: int) -> str:

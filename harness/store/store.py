@@ -22,6 +22,7 @@ from harness.records import Purpose, Settings, Split, Verb
 from harness.store.answers import ANSWER_COLUMNS, FAILURE_COLUMNS, require_sound
 from harness.store.codec import decode, encode
 from harness.store.connections import driver_url, lock_making, set_up, transaction
+from harness.store.leases import left_behind
 from harness.store.migrations import migrate
 from harness.store.schema import VERSION, Tables, tables
 from harness.store.statements import fetch, marks, select_sql
@@ -142,6 +143,7 @@ class Store:
         ).where(paid.c.run == run)
         with self._transaction() as connection:
             rows = connection.execute(query.group_by(paid.c.purpose)).all()
+            lost = left_behind(connection, run)
         parts: dict[Purpose, Paid] = {
             cast("Purpose", purpose): Paid(
                 usd=float(usd), calls=int(calls), input_tokens=int(tokens_in), output_tokens=int(tokens_out)
@@ -154,6 +156,7 @@ class Store:
             input_tokens=sum(part.input_tokens for part in parts.values()),
             output_tokens=sum(part.output_tokens for part in parts.values()),
             by_purpose=parts,
+            lost=Paid(usd=lost.usd, calls=int(lost.calls)),
         )
 
     def paid_keys(self, run: str) -> set[str]:

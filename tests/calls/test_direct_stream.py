@@ -147,7 +147,32 @@ def test_counts_may_come_with_every_piece(wire):
     assert complete(wire.url).usage == Usage(input_tokens=12, output_tokens=2)
 
 
-@pytest.mark.parametrize("parts", [STREAM[:4], STREAM[:5], [piece("größer 日本"), DONE]])
+def test_counts_that_say_less_do_not_undo_others(wire):
+    """Some servers end with the sum alone."""
+    last = piece(choices=[], usage={"total_tokens": 15})
+    streams(wire, piece("yes", "stop"), piece(choices=[], usage=COUNTS), last, DONE)
+    assert complete(wire.url).usage == Usage(input_tokens=12, cached_input_tokens=4, output_tokens=3)
+
+
+def test_thoughts_are_none_of_the_answer_and_not_its_first_token(wire):
+    """The answer begins behind them."""
+    thoughts = (piece(text) for text in ("<think>", "Orders?", "</think>"))
+    streams(wire, *thoughts, piece("bil"), piece("ling", "stop"), DONE)
+    reply = complete(wire.url, clock=Moments(10.0, 11.0, 13.0))
+    assert (reply.text, reply.first_token_s) == ("billing", 3.0)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        STREAM[:4],
+        STREAM[:5],
+        [piece("größer 日本"), DONE],
+        [piece("größer 日本"), DONE[:-2]],
+        [piece("größer "), piece("日本", "stop")[:-1]],
+        [piece("größer 日本", "stop"), b'data: {"choices": [{"del'],
+    ],
+)
 def test_an_answer_that_is_whole_is_kept(wire, parts):
     """With its reason or with the last word, it has come to its end, and is not paid again."""
     streams(wire, *parts)
@@ -165,7 +190,10 @@ def test_an_answer_that_is_whole_is_kept(wire, parts):
         ([piece("ye"), event([]), DONE], "malformed"),
         ([piece("ye"), piece(["s"]), DONE], "malformed"),
         ([piece("ye")], "connection"),
-        ([piece("ye"), piece("s", "stop")[:-1]], "connection"),
+        ([piece("ye"), piece("s", "stop")[:-9]], "connection"),
+        ([event({"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]}), DONE], "malformed"),
+        ([piece("ye"), piece(None, "error"), DONE], "overloaded"),
+        ([piece("ye"), event({"choices": [{"error": {"code": 429}}]}), DONE], "rate_limit"),
         ([piece("ye"), event({"error": {"message": "the model crashed"}}), DONE], "overloaded"),
         ([event({"error": {"message": "slow down", "code": 429}})], "rate_limit"),
         ([event({"error": {"code": "context_length_exceeded"}})], "too_long"),
@@ -209,6 +237,43 @@ def test_a_server_that_does_not_hang_up_is_not_waited_for(wire):
         assert complete(wire.url).text == "größer 日本"
     finally:
         over.set()
+
+
+def test_counts_that_do_not_come_are_not_waited_for_long(wire):
+    """The reason has come, and with it all of the answer; a server that keeps the line open loses none."""
+    over = threading.Event()
+    streams(wire, *STREAM[:4], hold=over)
+    try:
+        reply = complete(wire.url)
+    finally:
+        over.set()
+    assert (reply.text, reply.finish_reason, reply.usage) == ("größer 日本", "stop", Usage())
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream"])
+def test_an_answer_in_one_piece_is_known_by_its_first_letter(wire, chat_answer, kind):
+    """Not every server that does not stream says what it sends instead."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"\n" + json.dumps(chat_answer("yes")).encode(), content_type=kind)
+
+    wire.answer = answer
+    reply = complete(wire.url)
+    assert (reply.text, reply.usage.output_tokens, reply.first_token_s) == ("yes", 3, None)
+
+
+def test_a_stream_is_one_with_any_status_of_success_and_any_kind(wire):
+    """What does not begin like JSON is read event by event."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=201, headers={"Content-Type": "text/plain"})
+        await response.prepare(request)
+        for part in STREAM:
+            await response.write(part)
+        return response
+
+    wire.answer = answer
+    assert complete(wire.url).text == "größer 日本"
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -30,6 +30,8 @@ pytestmark = [
     # litellm silences these when it is loaded, and pytest forgets it before each test.
     pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning"),
     pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance:DeprecationWarning"),
+    # Counts that are no whole numbers make OpenAI's library warn.
+    pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning"),
 ]
 KEY = "my-own-secret-key"
 # By provider: litellm's prefix, and the model asked for.
@@ -58,16 +60,16 @@ def head(status: int = 200, kind: str = "application/json", **headers: object) -
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def whole(body: Any, status: int = 200, **headers: object) -> Fault:
+def whole(body: Any, status: int = 200, kind: str = "application/json", **headers: object) -> Fault:
     """An answer in one piece: bytes as they are, anything else as JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Fault([head(status, Content_Length=len(raw), **headers), raw])
+    return Fault([head(status, kind, Content_Length=len(raw), **headers), raw])
 
 
-def streamed(*events: bytes, last: bytes = b"0\r\n\r\n", reset: bool = False) -> Fault:
+def streamed(*events: bytes, last: bytes = b"0\r\n\r\n", reset: bool = False, status: int = 200) -> Fault:
     """A stream of events, with the end of its body unless something else is its last."""
     parts = [b"%x\r\n%s\r\n" % (len(event), event) for event in events]
-    return Fault([head(kind="text/event-stream", Transfer_Encoding="chunked"), *parts, last], reset)
+    return Fault([head(status, "text/event-stream", Transfer_Encoding="chunked"), *parts, last], reset)
 
 
 def event(data: Any) -> bytes:
@@ -75,10 +77,32 @@ def event(data: Any) -> bytes:
     return b"data: " + (data if isinstance(data, bytes) else json.dumps(data).encode()) + b"\n\n"
 
 
-def piece(delta: dict[str, Any], reason: str | None = None) -> bytes:
-    """One piece of a streamed answer."""
+def piece(delta: dict[str, Any], reason: str | None = None, **more: Any) -> bytes:
+    """One piece of a streamed answer. more: of its choice."""
     body = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": "served-1"}
-    return event({**body, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]})
+    return event({**body, "choices": [{"index": 0, "delta": delta, "finish_reason": reason, **more}]})
+
+
+def counted(prompt: object, output: object) -> bytes:
+    """The event with the counts."""
+    return event(answered(usage=counts(prompt, output)))
+
+
+def choice(text: str | None, reason: str | None = "stop", **more: Any) -> dict[str, Any]:
+    """One choice of an answer in one piece; without a text, its message has no content."""
+    message = {"role": "assistant"} if text is None else {"role": "assistant", "content": text}
+    return {"index": 0, "message": message, "finish_reason": reason, **more}
+
+
+def answered(*choices: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """An answer in one piece, with its counts."""
+    body = {"id": "c-1", "object": "chat.completion", "created": 1, "model": "served-1"}
+    return {**body, "choices": list(choices), "usage": counts(12, 3), **more}
+
+
+def counts(prompt: object, output: object) -> dict[str, Any]:
+    """Counts of tokens."""
+    return {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": 15}
 
 
 def refusal(text: str, code: str | None = None, kind: str = "invalid_request_error") -> dict[str, Any]:
@@ -94,19 +118,15 @@ def said(status: int, text: str = "no such luck", code: str | None = None, **hea
 BEGUN = piece({"role": "assistant", "content": "bil"})
 REST = piece({"content": "ling"})
 END = piece({}, "stop")
+COUNTED = counted(12, 3)
 DONE = event(b"[DONE]")
+THOUGHTS = ["<think>", "Orders?\n", "</think>"]
 HALF = [head(Content_Length=1000), b'{"choices": [{"mess']
 CRASH = refusal("the model crashed", kind="server_error")
-ANSWER = {
-    "id": "c-1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "served-1",
-    "choices": [
-        {"index": 0, "message": {"role": "assistant", "content": "billing"}, "finish_reason": "stop"}
-    ],
-    "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
-}
+DIED = {"message": "the provider died", "code": 502}
+SLOW = {"message": "slow down", "code": 429}
+CALLS = [{"id": "t-1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+ANSWER = answered(choice("billing"))
 
 # In one piece or streamed, the answer is the same.
 FAULTS = {
@@ -147,6 +167,30 @@ FAULTS = {
     "null": whole(b"null"),
     "error with 200": whole(CRASH),
 }
+# Odd, and answers or faults all the same; in one piece only.
+ODD = {
+    "an error for a choice": whole(answered(choice("", "error", error=DIED))),
+    "an error for a choice, half a text": whole(answered(choice("bil", "stop", error=DIED))),
+    "an error for a choice, 429": whole(answered(choice("", None, error=SLOW))),
+    "an error for a reason": whole(answered(choice("billing", "error"))),
+    "network_error for a reason": whole(answered(choice("bil", "network_error"))),
+    "no content": whole(answered(choice(None))),
+    "no content but a call": whole(answered(choice(None, "tool_calls", tool_calls=CALLS))),
+    "201": whole(ANSWER, 201),
+    "202": whole(ANSWER, 202),
+    "202 of nothing": whole({"id": "c-1"}, 202),
+    "204": Fault([head(204)]),
+    "counts with a point": whole(answered(choice("yes"), usage=counts(12.0, 3.0))),
+    "counts as texts": whole(answered(choice("yes"), usage=counts("12", "3"))),
+    "thoughts": whole(answered(choice("<think>Orders?</think>billing"))),
+    "thoughts on lines": whole(answered(choice("\n<think>\nOrders?\n</think>\n\nbilling"))),
+    "thoughts twice": whole(answered(choice("<think>a</think><think>b</think>billing"))),
+    "thoughts begun in the prompt": whole(answered(choice("Orders?\n</think>\n\nbilling"))),
+    "thoughts and no answer": whole(answered(choice("<think>Or", "length"))),
+    "a reason of Google's": whole(answered(choice("", "SAFETY"))),
+    "a reason of Cohere's": whole(answered(choice("yes", "COMPLETE"))),
+    "a new reason": whole(answered(choice("yes", "something new"))),
+}
 STREAM_FAULTS = {
     "cut before the first event": streamed(last=b""),
     "cut in the middle": streamed(BEGUN, last=b""),
@@ -173,6 +217,34 @@ STREAM_FAULTS = {
     ),
     "an error in the middle, filter": streamed(BEGUN, event(refusal("no", "content_filter"))),
 }
+ODD_STREAMS = {
+    "an error for a choice": streamed(BEGUN, piece({"content": ""}, "error", error=DIED), DONE),
+    "an error for a choice, 429": streamed(BEGUN, piece({"content": ""}, error=SLOW), DONE),
+    "an error for a reason": streamed(BEGUN, piece({}, "error"), COUNTED, DONE),
+    "network_error for a reason": streamed(BEGUN, piece({}, "network_error"), COUNTED, DONE),
+    "a message for a piece": streamed(event({**ANSWER, "usage": None}), DONE),
+    "201": streamed(BEGUN, REST, END, COUNTED, DONE, status=201),
+    "counts with a point": streamed(BEGUN, END, counted(12.0, 3.0), DONE),
+    "counts as texts": streamed(BEGUN, END, counted("12", "3"), DONE),
+    "counts and then less": streamed(BEGUN, END, COUNTED, event(answered(usage={"total_tokens": 15})), DONE),
+    "thoughts": streamed(*(piece({"content": text}) for text in THOUGHTS), BEGUN, END, COUNTED, DONE),
+    "thoughts begun in the prompt": streamed(
+        *(piece({"content": text}) for text in THOUGHTS[1:]), BEGUN, END, COUNTED, DONE
+    ),
+    "thoughts and no answer": streamed(
+        *(piece({"content": text}) for text in THOUGHTS[:2]), piece({}, "length"), COUNTED, DONE
+    ),
+    "a reason of Google's": streamed(BEGUN, piece({}, "SAFETY"), COUNTED, DONE),
+    "a reason of Cohere's": streamed(BEGUN, piece({}, "COMPLETE"), COUNTED, DONE),
+    "a new reason": streamed(BEGUN, piece({}, "something new"), COUNTED, DONE),
+    "a letter in two pieces": streamed(
+        piece({"content": "\ud83d"}), piece({"content": "\ude00"}), END, COUNTED
+    ),
+    "no line after the last word": streamed(BEGUN, REST, DONE[:-2]),
+    "no line after the reason": streamed(BEGUN, REST, END[:-2]),
+    "no line after the counts": streamed(BEGUN, END, COUNTED[:-2]),
+    "JSON of another kind": whole(ANSWER, kind="text/plain"),
+}
 WHOLE_STREAMS = {
     "no last word": streamed(BEGUN, REST, END),
     "no counts": streamed(BEGUN, REST, END, DONE),
@@ -183,7 +255,8 @@ WHOLE_STREAMS = {
 }
 ALL = {
     **{f"{name}, {way}": fault for way in ("whole", "streamed") for name, fault in FAULTS.items()},
-    **{f"{name}, streamed": fault for name, fault in (STREAM_FAULTS | WHOLE_STREAMS).items()},
+    **{f"{name}, whole": fault for name, fault in ODD.items()},
+    **{f"{name}, streamed": fault for name, fault in (STREAM_FAULTS | ODD_STREAMS | WHOLE_STREAMS).items()},
 }
 OWN = frozenset({"together", "local"})  # providers that litellm speaks to with handlers of its own
 # By fault: the providers for which litellm tells something else, and why.
@@ -200,6 +273,34 @@ DIFFERENCES = {
         {"openai", *OWN},
         "litellm hides the last word: without it, no reason means cut off; its own handlers make one up",
     ),
+    "JSON of another kind, streamed": (
+        {"openai", *OWN},
+        "litellm loses a text that was to be streamed and is not, whatever its kind",
+    ),
+    **{
+        f"{name}, streamed": (OWN, "litellm's own handlers keep no error, and no reason but those they know")
+        for name in (
+            "an error for a choice",
+            "an error for a reason",
+            "network_error for a reason",
+            "a new reason",
+        )
+    },
+    "an error for a choice, 429, streamed": (
+        {"openai", *OWN},
+        "litellm keeps of a choice what it knows: no reason then means cut off",
+    ),
+    "no line after the last word, streamed": (
+        {"openai", *OWN},
+        "litellm hides the last word, as above; OpenAI's library drops an event without its line",
+    ),
+    **{
+        f"no line after the {name}, streamed": (
+            {"openai"},
+            "OpenAI's library drops the last event without its empty line",
+        )
+        for name in ("reason", "counts")
+    },
     "neither text nor counts, streamed": (
         {"openai", *OWN},
         "through litellm, it looks like an answer that could not be read, and is taken for one",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 
@@ -54,6 +55,16 @@ def test_the_endpoint_decides_whether_answers_are_streamed(wire, stream):
 
     asyncio.run(ask())
     assert wire.requests[0].body.get("stream", False) is stream
+
+
+def test_a_connection_has_half_of_the_time_of_a_call():
+    """The whole would end as a call that may have been billed, although nothing was sent."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = an_endpoint(api_base=f"https://127.0.0.1:{silent.getsockname()[1]}/v1", timeout_s=0.1)
+        provider = open_provider(endpoint, [], {})
+        with pytest.raises(ProviderFault, match=r"0\.05 s") as caught:
+            asyncio.run(provider.complete(a_call()))
+    assert (caught.value.kind, caught.value.billed) == ("connection", False)
 
 
 @pytest.mark.parametrize("environ", [{}, {"SIM_KEY": ""}, {"SIM_KEY": "  \n"}])

@@ -107,9 +107,9 @@ SOURCE = FixedAnswers("one two three four", cached_share=0.25, reasoning_tokens=
 class Server:
     """The simulator, meeting every request with one kind of fault. kind: `None`: none."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: FixedAnswers = SOURCE) -> None:
         self.kind: FaultKind | None = None
-        self.http = SimulatorServer(SOURCE, faults=self._fault)
+        self.http = SimulatorServer(source, faults=self._fault)
 
     def _fault(self, moment: Moment) -> Fault | None:
         return None if self.kind is None else Fault(self.kind, retry_after_s=WAIT_S)
@@ -126,6 +126,14 @@ class Server:
 def server(google_account) -> Iterator[Server]:
     """One simulator for all."""
     made = Server()
+    with made.http:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def thinker(google_account) -> Iterator[Server]:
+    """One whose model writes its thoughts into every answer."""
+    made = Server(FixedAnswers("<think> one </think> two three"))
     with made.http:
         yield made
 
@@ -203,6 +211,25 @@ def test_a_plain_answer_is_read_whole(ask, server, provider, way):
     assert cached == (None if provider == "ollama" else 2)
     untold = dict.fromkeys(("anthropic", "vertex claude", *BEDROCK), 0)
     assert reasoning == (None if provider == "ollama" else untold.get(provider, 3))
+    assert (reply.first_token_s is not None) == (way == "streamed")
+
+
+@WAYS
+@ALL
+def test_thoughts_are_none_of_the_answer(thinker, run, provider, way):
+    """Open models write them into their text, behind whichever format; they are paid, and never scored."""
+    lane = thinker.lane(provider, stream=way == "streamed")
+
+    async def once():
+        try:
+            return await lane.complete(call_to(provider))
+        finally:
+            await lane.close()
+
+    reply = run(once())
+    # litellm takes the tags alone out of Ollama's pieces; Ollama itself tells thoughts from answers.
+    expected = " one  two three" if (provider, way) == ("ollama", "streamed") else " two three"
+    assert (reply.text, reply.finish_reason) == (expected, "stop")
     assert (reply.first_token_s is not None) == (way == "streamed")
 
 

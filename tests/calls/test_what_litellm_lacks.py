@@ -1,8 +1,9 @@
-"""What litellm itself needs and does not find: told at once, and not taken for a provider that is down."""
+"""What litellm itself needs and does not find: told as what it is, and not billed."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 
@@ -34,6 +35,27 @@ def test_a_package_that_litellm_lacks_is_named():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("bad_request for this model, litellm needs the package 'mcp'")
     assert "pip install 'mcp>=2,<3'" in done.stdout
+
+
+@pytest.mark.parametrize("prefix", ["openai", "hosted_vllm", "anthropic"])
+def test_a_connection_that_took_too_long_was_not_billed(prefix):
+    """Whoever listens there says nothing, so that no request went out."""
+
+    class Hurried(LitellmProvider):
+        def arguments(self, call):
+            """Those of the lane, with a limit of litellm's own."""
+            return super().arguments(call) | {"timeout": 0.1}
+
+    async def act(port: int) -> None:
+        provider = Hurried(prefix, f"https://127.0.0.1:{port}/v1", "my-own-secret-key")
+        try:
+            await provider.complete(a_call(settings=a_settings(model=f"{prefix}/a-model")))
+        finally:
+            await provider.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(ProviderFault) as caught:
+        asyncio.run(act(silent.getsockname()[1]))
+    assert (caught.value.kind, caught.value.billed) == ("timeout", False)
 
 
 def test_credentials_that_are_missing_are_no_broken_line(wire, monkeypatch, tmp_path, capfd):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from harness.findings import Paid, Spend
 from harness.outputs.endings import ending_lines, time_lines
+from harness.outputs.report_parts import lost_words, spend_lines, used_of_cap
 from harness.outputs.spend_roles import caps_line, spend_by_role
 
 
@@ -64,6 +65,18 @@ def test_spend_is_told_by_role(make):
         ("Sent again after a fault", "", "5", ""),
         ("Given up on", "", "2", ""),
     ]
+
+
+def test_what_was_lost_with_a_process_is_told(make):
+    """Its worst case counts against the caps, so nobody wonders where they went; nothing lost, no line."""
+    lost = Spend(usd=0.3, calls=30, cap_usd=1.0, cap_calls=40, lost=Paid(usd=0.5, calls=8))
+    record = replace(make.record(), spend=lost)
+    (line,) = [line for line in spend_by_role(record) if "died" in line.role]
+    assert (line.usd, line.calls) == ("$0.50", "8")
+    assert dict(spend_lines(record))["Lost with a process that died"] == "at most $0.50 and 8 calls"
+    assert used_of_cap(record) == (0.95, "95% of the cap on calls used")
+    assert lost_words(replace(lost, lost=Paid(calls=1))) == "at most 1 call"
+    assert lost_words(replace(lost, lost=Paid())) == ""
 
 
 def test_caps_are_said_in_words(make):

@@ -251,6 +251,13 @@ ONE_FAULT = {
         "providers.alpha.api_base",
         ["found 'x', expected an address that begins with http:// or https://"],
     ),
+    "address with a query": (
+        "seed: 3",
+        "providers: {alpha: {api_base: 'https://llm.example/v1?api-version=1'}}",
+        14,
+        "providers.alpha.api_base",
+        ["without a query (?) or fragment (#)"],
+    ),
     "provider name": ("seed: 3", 'providers: {"a b": {}}', 14, "providers.a b", ["'a b'", "letters"]),
     "no class": (
         "seed: 3",

@@ -74,6 +74,11 @@ def test_any_text_becomes_storable(text):
     assert storable_text(clean) == clean
 
 
+def test_the_halves_of_a_letter_become_one_again():
+    """A stream may cut between them; each half alone is none."""
+    assert storable_text("a\ud83d\ude00b\ude00\ud83d") == "a😀b\ufffd\ufffd"
+
+
 def test_half_a_surrogate_pair_is_replaced_everywhere():
     """JSON may carry one in any text; databases take none."""
     reply = a_reply(text="a\ud800b", finish_reason="stop\0", served_by="m\udfff")

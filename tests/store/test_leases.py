@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.findings import Paid
 from harness.store.answers import Payment
 from harness.store.journal import Journal
 from harness.store.leases import CRUMB, GENEROUS, Amount, Pool
@@ -78,11 +79,19 @@ def test_what_is_not_capped_is_not_counted():
 # -- leases
 
 
-def test_a_lease_is_generous_while_there_is_plenty(store):
-    """An eighth of what is free saves a question a call, and leaves something for others."""
-    granted = a_pool(store, usd=8.0, calls=80, tokens=800).lease(Amount(0.1, 1, 10))
-    assert granted == Amount(8.0 / GENEROUS, 80 // GENEROUS, 800 / GENEROUS)
-    assert leased(store) == {"one": granted}
+def test_a_lease_grows_with_what_is_under_way(store):
+    """As much again as is held saves a question a call, and bounds what a dead process leaves behind."""
+    pool = a_pool(store, usd=8.0, calls=80, tokens=800)
+    assert pool.lease(Amount(0.1, 1, 10)) == Amount(0.1, 1, 10)
+    assert pool.lease(Amount(0.1, 1, 10), Amount(0.5, 5, 50)) == Amount(0.5, 5, 50)
+    assert leased(store) == {"one": Amount(0.6, 6, 60)}
+
+
+def test_a_lease_leaves_something_for_others(store):
+    """However much is under way: not more than an eighth of what is free."""
+    pool = a_pool(store, usd=8.0, calls=84, tokens=800)
+    granted = pool.lease(Amount(0.1, 1, 10), Amount(7.0, 70, 700))
+    assert granted == Amount(8.0 / GENEROUS, 84 // GENEROUS, 800 / GENEROUS)
 
 
 def test_a_lease_covers_the_need_when_there_is_little(store):
@@ -148,13 +157,25 @@ def test_what_earlier_attempts_paid_counts(store):
 
 
 def test_a_bill_above_its_worst_case_is_paid_from_what_is_left(store):
-    """A lease in debt takes from the free budget, not from the cap."""
+    """A lease in debt is no room for others."""
     owners = Owners(store.database)
     owners.join()
     a_pool(store, owners.name, usd=1.0).lease(Amount(0.125))
     pay(store, owners, 0.625)
     assert leased(store)[owners.name].usd == -0.5
-    assert a_pool(store, "two", usd=1.0).lease(Amount(1.0)) is None
+    assert a_pool(store, "two", usd=1.0).lease(Amount(0.376)) is None
+    assert a_pool(store, "two", usd=1.0).lease(Amount(0.375)) is not None
+
+
+def test_what_a_process_does_not_cap_counts_for_those_that_do(store):
+    """A run resumed under a cap in calls, beside a process of it with a cap in dollars."""
+    owners = Owners(store.database)
+    owners.join()
+    a_pool(store, owners.name, usd=1.0).lease(Amount(0.5, 1, 1))
+    for _ in range(3):
+        pay(store, owners, 0.125)
+    assert a_pool(store, "two", calls=3.0).lease(Amount(0.1, 1, 1)) is None
+    assert a_pool(store, "two", calls=4.0).lease(Amount(0.1, 1, 1)) is not None
 
 
 # -- others
@@ -184,8 +205,8 @@ def test_other_runs_do_not_count_as_others(store):
     assert not a_pool(store, "two", run="run-1", usd=1.0).others_hold()
 
 
-def test_waiting_for_others_frees_what_the_dead_held(store):
-    """A process that was killed gives nothing back: its lease lapses while others wait for it."""
+def test_nobody_waits_for_the_dead(store):
+    """A process that was killed gives nothing back: its lease may be on a bill, and is nobody's any more."""
     owners = Owners(store.database)
     owners.join()
     a_pool(store, "gone", usd=1.0).lease(Amount(1.0))  # its process is not registered, or no more
@@ -193,7 +214,30 @@ def test_waiting_for_others_frees_what_the_dead_held(store):
     assert pool.lease(Amount(1.0)) is None
     assert pool.others_hold()
     assert not pool.others_hold()
-    assert pool.lease(Amount(1.0)) is not None
+    assert pool.lease(Amount(1.0)) is None
+    assert store.spent("run-1").lost == Paid(usd=1.0)
+
+
+def test_what_the_dead_left_is_counted_once(store):
+    """Whoever finds them dead, and however often; of each process that died, and of no other run."""
+    finder, other = Owners(store.database), Owners(store.database)
+    for name, run in (("one", "run-1"), ("two", "run-1"), ("three", "run-2")):
+        a_pool(store, name, run=run, usd=9.0, calls=9.0).lease(Amount(0.25, 2))
+    for each in (finder, other, finder):
+        each.let_lapse()
+    assert store.spent("run-1").lost == Paid(usd=0.5, calls=4)
+    assert store.spent("run-2").lost == Paid(usd=0.25, calls=2)
+    assert a_pool(store, "four", usd=9.0, calls=9.0).lease(Amount(8.51, 1)) is None
+    assert a_pool(store, "four", usd=9.0, calls=9.0).lease(Amount(8.5, 5)) is not None
+
+
+def test_a_process_taken_for_dead_twice_leaves_twice(store):
+    """One that stood still, woke, leased anew before its next beat, and stood still again."""
+    owners, other = Owners(store.database), Owners(store.database)
+    for _ in range(2):
+        a_pool(store, owners.name, usd=9.0).lease(Amount(1.0))
+        other.let_lapse()
+    assert store.spent("run-1").lost == Paid(usd=2.0)
 
 
 # -- arithmetic

@@ -10,6 +10,7 @@ from collections import Counter
 
 import pytest
 
+from harness.findings import Paid
 from harness.store.leases import Amount, Pool
 from harness.store.owners import SILENT_S, Owners
 from harness.store.schema import tables
@@ -143,13 +144,14 @@ def test_leaving_twice_or_without_joining_does_no_harm(store, two):
 
 
 def test_what_a_dead_process_held_lapses(store, two):
-    """A process of this machine that is no more holds nothing."""
+    """A process of this machine that is no more claims nothing; what it had leased may be spent."""
     one, other = two
     one.claim(KEYS)
     Pool(store.database, "run-1", one.name, Amount(1.0, 1.0, 1.0)).lease(Amount(1.0, 1, 1))
     pretend(store, one, pid=ended_process())
     other.let_lapse()
-    assert [rows(store, name) for name in ("owners", "claims", "leases")] == [[], [], []]
+    assert [rows(store, name) for name in ("owners", "claims")] == [[], []]
+    assert store.spent("run-1").lost == Paid(usd=1.0, calls=1)
     assert other.claim(KEYS) == set(KEYS)
 
 
