@@ -301,7 +301,8 @@ class Dispatcher:
                 )
                 self._books.keep(ticket, one, price, latency)
             return None
-        gate.line.on_fault(self._clock.monotonic(), fault.kind, fault.message, fault.retry_after_s)
+        now, told = self._clock.monotonic(), (fault.kind, fault.message, fault.retry_after_s)
+        gate.line.on_fault(now, *told, sent=fault.billed)
         self._books.write_off(group, billed=fault.billed)
         if gate.line.given_up:
             self._end_waits()
