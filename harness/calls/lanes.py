@@ -6,6 +6,7 @@ providers. Nothing is sent here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -78,7 +79,7 @@ def _key(endpoint: Endpoint, environ: Mapping[str, str]) -> str | None:
 
 
 def _address(endpoint: Endpoint) -> str:
-    """The address of an endpoint of the direct lane. Raises ProviderError where there is none, or no port."""
+    """The address of an endpoint of the direct lane. Raises ProviderError where no path can follow it."""
     address, place = endpoint.api_base, f"providers.{endpoint.provider}.api_base"
     if address is None:
         raise ProviderError(f"provider {endpoint.provider!r} has no address; give {place}")
@@ -86,4 +87,9 @@ def _address(endpoint: Endpoint) -> str:
         urlsplit(address).port  # noqa: B018 - it is read when it is asked for
     except ValueError as error:
         raise ProviderError(f"{place} is {address!r}: {error}; correct it") from error
+    if re.search(r"[\s?#]", address):
+        # Not shown: a query may hold a key.
+        raise ProviderError(
+            f"{place} has a query, a fragment or a blank; paths are put behind it: leave it out"
+        )
     return address

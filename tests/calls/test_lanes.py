@@ -102,6 +102,14 @@ def test_a_port_that_is_none_is_named(port):
         open_provider(an_endpoint(api_base=f"http://127.0.0.1:{port}/v1"), [], {})
 
 
+@pytest.mark.parametrize("end", ["?code=secret", "/?code=secret", "#code=secret", " ", "/a b"])
+def test_an_address_that_paths_cannot_be_put_behind_is_refused(end):
+    """They would be part of the query; what is in it may be a key, and is not shown."""
+    with pytest.raises(ProviderError, match=r"providers\.sim\.api_base has a query") as caught:
+        open_provider(an_endpoint(api_base=f"http://127.0.0.1:9/v1{end}"), [], {})
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("address", "key", "kind"),
     [
