@@ -301,8 +301,8 @@ class Dispatcher:
                 )
                 self._books.keep(ticket, one, price, latency)
             return None
-        now, told = self._clock.monotonic(), (fault.kind, fault.message, fault.retry_after_s)
-        gate.line.on_fault(now, *told, sent=fault.billed)
+        now = self._clock.monotonic()
+        gate.line.on_fault(now, fault.kind, fault.message, fault.retry_after_s, sent=fault.billed)
         self._books.write_off(group, billed=fault.billed)
         if gate.line.given_up:
             self._end_waits()
