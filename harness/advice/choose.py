@@ -7,9 +7,9 @@ missing. Pure: it looks nothing up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from harness.advice.caveats import caveats
+from harness.advice.caveats import caveats, unheard
 from harness.advice.classes import class_gain
 from harness.advice.finalist import DEFAULT, Finalist, Goal, Searched
 from harness.advice.front import champions, front, provider_champions
@@ -70,6 +70,7 @@ def recommend(
             *picked.caveats,
             *unshown_caveats(check(chosen.confirm, goal.limits)),
             *caveats(chosen, rivals, goal.level),
+            *unheard(_others(chosen, finalists, searched)),
             *notes,
         ),
         provenance=provenance,
@@ -81,6 +82,15 @@ def recommend(
         pareto=front([f.confirm for f in able]),
         by_provider=provider_champions(chosen, able, searched, found, goal),
     )
+
+
+def _others(chosen: Finalist, finalists: Sequence[Finalist], searched: Sequence[Searched]) -> Iterator[Trial]:
+    """Every trial on either split, but for the choice."""
+    yield from (one.trial for one in searched if one.trial.number != chosen.number)
+    seen = {one.trial.number for one in searched}
+    for rival in finalists:
+        if rival is not chosen:
+            yield from ((rival.confirm,) if rival.number in seen else (rival.search, rival.confirm))
 
 
 def _answered(trial: Trial) -> bool:

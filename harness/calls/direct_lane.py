@@ -15,17 +15,15 @@ from typing import Any
 
 from harness.calls.asked import retry_after_s
 from harness.calls.embeddings import embedding_body, read_vectors, reply_with
-from harness.calls.faults import DECLINED, cut_off, kind_of, safe
-from harness.calls.http_client import CONNECT_S, HttpClient, HttpConnection
+from harness.calls.faults import DECLINED, GAVE_UP, cut_off, kind_of, safe
+from harness.calls.http_client import CONNECT_S, CROSSED_S, HttpClient, HttpConnection, UnreadError
 from harness.calls.provider import ProviderFault
-from harness.calls.reading import FAILED, StreamedText, answer_of, count, reason_of, stated_fault
+from harness.calls.reading import FAILED, StreamedText, answer_of, read_usage, reason_of, stated_fault
 from harness.calls.sse import EventReader
 from harness.catalogue.wire import limit_name
 from harness.clock import Clock, SystemClock
 from harness.records import Call, Reply, Usage
 
-# Servers that promise to keep a connection after a stream, and close it: the next request would be lost.
-HANGS_UP = ("llama.cpp",)
 HEADERS: Mapping[str, str] = {
     "User-Agent": "llm-harness",
     "Content-Type": "application/json",
@@ -50,6 +48,7 @@ class DirectProvider:
     stream: ask for the answer piece by piece, and time its first piece. The seconds per token after it are
     (total_s - first_token_s) / (output_tokens - 1): pieces need not be tokens, so they are not timed.
     connect_s: that a connection may take; nothing was sent by then, and nothing can have been billed.
+    crossed_s: see `HttpClient`; what was not read is sent once more, on a new connection.
     """
 
     def __init__(
@@ -60,12 +59,13 @@ class DirectProvider:
         stream: bool = False,
         clock: Clock | None = None,
         connect_s: float = CONNECT_S,
+        crossed_s: float = CROSSED_S,
     ) -> None:
         self._url = api_base.rstrip("/")
         self._key = key
         self._delivery = STREAMED if stream else {}
         self._clock = clock or SystemClock()
-        self._connect_s = connect_s
+        self._times = {"connect_s": connect_s, "crossed_s": crossed_s}
         self._clients: dict[str, HttpClient] = {}
 
     def __repr__(self) -> str:
@@ -79,19 +79,16 @@ class DirectProvider:
             path, streams, content = CHAT, bool(self._delivery), {**request_body(call), **self._delivery}
         body = _encode(content).encode()
         sent = self._clock.monotonic() if streams else 0.0
+        connection = await self._connection(path)
         try:
-            connection = await self._client(path).connection()
-        except OSError as error:
-            raise ProviderFault("connection", self._safe(f"no connection: {error}")) from error
-        except ValueError as error:  # no time heals what cannot be sent, or is no address
-            kind = "credentials" if self._key and not self._key.isprintable() else "not_found"
-            raise ProviderFault(kind, self._safe(f"nothing was sent: {error}")) from error
-        try:
-            answer = await connection.post(body)
+            try:
+                answer = await connection.post(body)
+            except UnreadError as unread:  # on a new connection, the same end counts as any other
+                connection = await self._connection(path, after=unread)
+                answer = await connection.post(body)
             answered, raw = 200 <= answer.status < 300, b""
             # A server may answer in one piece all the same, and not every one tells the kind of its body.
             if streams and answered and answer.content_type != "application/json":
-                answer.reusable = answer.reusable and answer.headers.get("server") not in HANGS_UP
                 raw = await connection.piece()
                 if answer.content_type == "text/event-stream" or not raw.lstrip().startswith(b"{"):
                     return await self._gather(connection, raw, sent)
@@ -107,6 +104,7 @@ class DirectProvider:
                 kind_of(answer.status, text),
                 self._safe(f"status {answer.status}: {text}"),
                 retry_after_s=retry_after_s(answer.headers, text, limited=answer.status == 429),
+                billed=answer.status in GAVE_UP,
             )
         return self._read_vectors(raw, len(call.texts)) if call.texts else self._read(raw)
 
@@ -116,10 +114,19 @@ class DirectProvider:
         for client in clients.values():
             await client.close()
 
+    async def _connection(self, path: str, after: UnreadError | None = None) -> HttpConnection:
+        try:
+            return await self._client(path).connection(after=after)
+        except OSError as error:
+            raise ProviderFault("connection", self._safe(f"no connection: {error}")) from error
+        except ValueError as error:  # no time heals what cannot be sent, or is no address
+            kind = "credentials" if self._key and not self._key.isprintable() else "not_found"
+            raise ProviderFault(kind, self._safe(f"nothing was sent: {error}")) from error
+
     def _client(self, path: str) -> HttpClient:
         if path not in self._clients:
             headers = {**HEADERS, "Authorization": f"Bearer {self._key}"} if self._key else HEADERS
-            self._clients[path] = HttpClient(self._url + path, headers, connect_s=self._connect_s)
+            self._clients[path] = HttpClient(self._url + path, headers, **self._times)
         return self._clients[path]
 
     def _read_vectors(self, raw: bytes, count: int) -> Reply:
@@ -274,21 +281,6 @@ def request_body(call: Call) -> dict[str, Any]:
     if "max_output_tokens" in sent:
         body.setdefault(limit_name(model), body.pop("max_output_tokens"))
     return body
-
-
-def read_usage(usage: Mapping[str, Any] | None) -> Usage:
-    """Token counts of an OpenAI `usage` object; what it does not state stays unknown."""
-    if not usage:
-        return Usage()
-    prompt = usage.get("prompt_tokens_details") or {}
-    output = usage.get("completion_tokens_details") or {}
-    return Usage(
-        input_tokens=count(usage.get("prompt_tokens")),
-        cached_input_tokens=count(prompt.get("cached_tokens")),
-        output_tokens=count(usage.get("completion_tokens")),
-        reasoning_tokens=count(output.get("reasoning_tokens")),
-        cache_write_tokens=count(prompt.get("cache_write_tokens")),
-    )
 
 
 def _error_of(choice: Mapping[str, Any]) -> object:

@@ -48,6 +48,9 @@ _RATE_LIMIT = re.compile(r"rate.?limit|too many requests|throttl", re.IGNORECASE
 _INVALID = re.compile(r"invalid_request_error|BadRequestError", re.IGNORECASE)
 _KEY_LIKE = re.compile(r"\b(sk-[\w-]{6,}|AIza[\w-]{10,}|Bearer\s+[\w.~+/-]{8,}=*)")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+# A gateway had passed the request on, and gave up waiting: the model behind it may have done the work, and
+# goes on the bill. 522 and 524 are Cloudflare's; of its 523 it is known that nobody was reached.
+GAVE_UP = frozenset({408, 504, 522, 524})
 MESSAGE_CHARACTERS = 300
 CUT_CHARACTERS = 12  # of a key that stand for it when the rest is cut off; so many in a row are no accident
 ESCAPED_TIMES = 2  # JSON within JSON

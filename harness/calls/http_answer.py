@@ -13,6 +13,9 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 MOST_HEAD_BYTES = 1 << 16  # of status line and headers, and of one line within a body
+MOST_BODY_BYTES = (
+    1 << 26
+)  # unpacked; some four times the largest answer: 128 vectors of 4,096 numbers in JSON
 _STATUS = re.compile(rb"HTTP/1\.(\d) (\d{3})(?: .*)?")
 _SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;.*)?")
 _LENGTH = re.compile(r"\d{1,18}")
@@ -24,7 +27,7 @@ _Part: TypeAlias = Literal["head", "counted", "to the end", "size", "chunk", "ch
 
 
 class HttpAnswer:
-    """The answer to one request, as far as it has come. ended: it is whole.
+    """The answer to one request, as far as it has come. begun: any byte of it. ended: it is whole.
 
     status: 0 until the head has come. headers: by name in small letters, those of one name joined by commas.
     reusable: the connection may carry another request afterwards.
@@ -33,13 +36,14 @@ class HttpAnswer:
     def __init__(self) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
-        self.ended = False
+        self.begun = self.ended = False
         self.reusable = True
         self._part: _Part = "head"
         self._rest = bytearray()  # what has come and cannot be read yet
         self._left = 0  # bytes that this part of the body has yet to bring
         self._pieces: list[bytes] = []
-        self._unpack: Callable[[bytes], bytes] | None = None
+        self._room = MOST_BODY_BYTES  # for what the body may yet bring
+        self._unpack: Callable[[bytes, int], bytes] | None = None
 
     @property
     def content_type(self) -> str:
@@ -54,6 +58,7 @@ class HttpAnswer:
     def feed(self, data: bytes) -> None:
         """Read on. Raises ConnectionError when it is no HTTP/1.1."""
         if self._part == "head":
+            self.begun = True
             self._rest += data
             if not self._read_head():
                 return
@@ -109,6 +114,8 @@ class HttpAnswer:
             if _LENGTH.fullmatch(length) is None:
                 raise ConnectionError(f"a content length of {length!r}")
             self._part, self._left = "counted", int(length)
+            if self._left > MOST_BODY_BYTES:
+                raise _too_large()
         else:
             self._part, self.reusable = "to the end", False
 
@@ -163,16 +170,25 @@ class HttpAnswer:
             self._part = "chunk" if self._left else "trailer"
 
     def _add(self, piece: bytes) -> None:
+        came = len(piece)
         if self._unpack is not None:
             try:
-                piece = self._unpack(piece)
+                # One byte more than there is room for tells that it is too much, and no further byte is made.
+                piece = self._unpack(piece, self._room + 1)
             except zlib.error as error:
                 raise ConnectionError(f"a body that cannot be unpacked: {error}") from error
+        self._room -= max(came, len(piece))
+        if self._room < 0:
+            raise _too_large()
         if piece:
             self._pieces.append(piece)
 
     def _end(self) -> None:
         self.ended, self._part = True, "none"
+
+
+def _too_large() -> ConnectionError:
+    return ConnectionError(f"a body of more than {MOST_BODY_BYTES} bytes")
 
 
 def _headers(lines: list[bytes]) -> dict[str, str]:
@@ -186,8 +202,8 @@ def _headers(lines: list[bytes]) -> dict[str, str]:
     return headers
 
 
-def _unpacker(coding: str) -> Callable[[bytes], bytes] | None:
-    """What undoes this coding of a body; `None`: there is nothing to undo."""
+def _unpacker(coding: str) -> Callable[[bytes, int], bytes] | None:
+    """What undoes this coding of a body, up to so many bytes; `None`: there is nothing to undo."""
     coding = coding.strip().lower()
     if coding in ("", "identity"):
         return None

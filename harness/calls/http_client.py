@@ -1,7 +1,8 @@
 """POST requests in HTTP/1.1 to one address, over connections that are kept.
 
 In: an address, headers and bodies of requests. Out: answers, whole or piece by piece. Each request goes out
-once: nothing is repeated, redirected, or sent through a proxy. It knows nothing of what bodies mean.
+once: nothing is repeated, redirected, or sent through a proxy. What may be sent once more, since the server
+cannot have read it, is told apart. It knows nothing of what bodies mean.
 
 A general client costs several times what the rest of a call does (docs/decisions.md); this is the small part
 of one that a call needs.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ipaddress
+import math
 import socket
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -27,21 +29,39 @@ if TYPE_CHECKING:
 PORTS = {"http": 80, "https": 443}
 KEPT_S = 15.0  # less than what servers, and routers between, keep a silent connection
 CONNECT_S = 10.0  # three lost packets are sent again by then, after 1, 3 and 7 seconds (RFC 6298)
+# The end of a connection and a request on it have crossed if the end is here within the time that both take;
+# a server that breaks down over its work takes longer, or says something first.
+CROSSED_S = 0.5
+FORGIVEN = 8  # such ends, before a server that has few others is taken for one that keeps no connection
 NEXT_ADDRESS_S = 0.25  # without a connection, until the next address of a name is tried beside (RFC 8305)
 RESOLVED_S = 10.0  # that the addresses of a name are remembered
 _PATH = "/%:@!$&'()*+,;=~"  # what a path may hold as it is, beside letters and digits
+
+
+class UnreadError(ConnectionError):
+    """A kept connection ended as it was used again: its request was not read, and may be sent on another.
+
+    Source: RFC 9112, section 9.3.1, and RFC 9110, section 9.2.2, on requests that were never applied.
+    """
 
 
 class HttpClient:
     """Connections to the host of one URL. Used from one event loop.
 
     headers: sent with every request. kept_s: a connection that was idle for longer is not used again, since
-    it may have died without a word. connect_s: that a new one may take.
+    it may have died without a word. connect_s: that a new one may take. crossed_s: how soon the end of one
+    tells that the request on it was not read.
     Raises ValueError for what is no http or https address, or no header.
     """
 
     def __init__(
-        self, url: str, headers: Mapping[str, str], *, kept_s: float = KEPT_S, connect_s: float = CONNECT_S
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        kept_s: float = KEPT_S,
+        connect_s: float = CONNECT_S,
+        crossed_s: float = CROSSED_S,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in PORTS or not parts.hostname:
@@ -50,20 +70,28 @@ class HttpClient:
         self._head = _head(parts, self._host, headers)
         self._is_named = not _is_address(self._host)
         self._encrypted = parts.scheme == "https"
-        self._kept_s = kept_s
-        self._connect_s = connect_s
+        self._kept_s, self._connect_s, self._crossed_s = kept_s, connect_s, crossed_s
         self._context: ssl.SSLContext | None = None
         self._idle: list[HttpConnection] = []
         self._open: set[HttpConnection] = set()
+        self._reused = self._crossed = 0  # connections that were used again, and those that ended over it
         self._resolving = asyncio.Lock()
         self._resolved: tuple[float, Sequence[_Address]] | None = None
 
-    async def connection(self) -> HttpConnection:
-        """A connection of one's own until it is released. Raises OSError when none comes about."""
+    async def connection(self, *, after: UnreadError | None = None) -> HttpConnection:
+        """A connection of one's own until it is released. Raises OSError when none comes about.
+
+        after: why a request goes out again; then it is a new one. Where most end so, none is kept any more.
+        """
         now = asyncio.get_running_loop().time()
+        if after is not None:
+            self._crossed += 1
+        keeps = after is None and 2 * self._crossed <= self._reused + FORGIVEN
         while self._idle:  # the youngest first: the others are left to end
             kept = self._idle.pop()
-            if kept.usable_since(now - self._kept_s):
+            if keeps and kept.usable_since(now - self._kept_s):
+                self._reused += 1
+                kept.unread_until = now + self._crossed_s
                 return kept
             kept.abort()
         try:
@@ -126,6 +154,7 @@ class HttpConnection(asyncio.Protocol):
         self._open = open_ones
         self._idle = idle
         self._idle_since = 0.0
+        self.unread_until = -math.inf  # by the loop's time: an end before it, and before an answer, crossed
         self._transport: asyncio.Transport
         self._answer: HttpAnswer | None = None
         self._lost: Exception | None = None
@@ -137,13 +166,19 @@ class HttpConnection(asyncio.Protocol):
         """Send a request; gives its answer when the head of it has come.
 
         Raises OSError when the line breaks, here and in all that follows: the request may have arrived.
+        Raises UnreadError when it cannot have been read.
         """
         if self._ended():
             raise self._lost or ConnectionError("the server closed the connection")
         answer = self._answer = HttpAnswer()
         self._transport.write(b"%s%d\r\n\r\n%s" % (self._head, len(body), body))
-        while not answer.status:
-            await self._more()
+        try:
+            while not answer.status:
+                await self._more()
+        except OSError as error:
+            if not answer.begun and asyncio.get_running_loop().time() < self.unread_until:
+                raise UnreadError(f"a kept connection ended before its next answer: {error}") from error
+            raise
         return answer
 
     async def read(self) -> bytes:

@@ -22,6 +22,8 @@ def taken_in(reply: Reply) -> Reply:
     """
     try:
         usage = counted(reply.usage)
+        if usage.input_tokens == 0 or (usage.output_tokens == 0 and reply.text):
+            usage = _without_zeros(usage)
         first_token_s = reply.first_token_s
         if first_token_s is not None and not 0 <= first_token_s < math.inf:
             first_token_s = None
@@ -35,6 +37,11 @@ def taken_in(reply: Reply) -> Reply:
         why = "its vectors are not bytes; make them with harness.vectors.packed"
         raise ProviderFault("malformed", f"unreadable answer: {why}", billed=True)
     return reply
+
+
+def _without_zeros(usage: Usage) -> Usage:
+    """Unknown, where a zero was filled in: an answer would be free with it, and never reach a cap."""
+    return replace(usage, output_tokens=None) if usage.input_tokens else Usage()
 
 
 def counted(usage: Usage) -> Usage:

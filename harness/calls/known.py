@@ -13,7 +13,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from harness.calls.keys import call_key
+from harness.calls.keys import call_key, key_as_written
 from harness.calls.reuse import stands_for, with_other_limits
 from harness.records import Call, Completion, Endpoint, Outcome
 from harness.store.answers import completion, failure
@@ -22,6 +22,7 @@ from harness.store.store import Store
 
 Rows: TypeAlias = dict[str, Mapping[str, Any]]
 CHUNK = 128  # calls looked up by one query
+REUSED = "reused"  # the mark of a row that stands for a call with another output limit
 DEAD_S = 1.0  # between two looks for processes that died while this one waits for their answers
 
 
@@ -103,7 +104,18 @@ class Known:
     def _rows(self, keyed: Sequence[tuple[Call, str]]) -> Rows:
         """The answers that are there, by the key of the call that they answer."""
         rows = self._store.answers([key for _, key in keyed])
+        rows |= self._as_written(keyed, rows)
         return rows | self._reused(keyed, rows) if self._reuse_limits else rows
+
+    def _as_written(self, keyed: Sequence[tuple[Call, str]], rows: Rows) -> Rows:
+        """Answers that earlier versions kept for calls that have none here."""
+        written = {
+            key: old
+            for call, key in keyed
+            if key not in rows and (old := key_as_written(call, self._endpoints[call.settings.provider]))
+        }
+        kept = self._store.answers(list(written.values())) if written else {}
+        return {key: kept[old] for key, old in written.items() if old in kept}
 
     def _reused(self, keyed: Sequence[tuple[Call, str]], rows: Rows) -> Rows:
         """For calls without an answer of their own, the oldest one that stands for theirs."""
@@ -118,7 +130,7 @@ class Known:
             standing = [others[other] for other in keys.get(key, ()) if other in others]
             fitting = [row for row in standing if stands_for(row, call)]
             if fitting:
-                found[key] = min(fitting, key=itemgetter("at"))
+                found[key] = {**min(fitting, key=itemgetter("at")), REUSED: True}
         return found
 
     def _key(self, call: Call) -> str:
@@ -128,4 +140,4 @@ class Known:
 def _told(rows: Rows, call: Call, key: str) -> Completion:
     row = rows[key]
     answer = completion(row, call)
-    return answer if row["key"] == key else replace(answer, reused=True)
+    return replace(answer, reused=True) if REUSED in row else answer

@@ -16,9 +16,9 @@ from typing import Any, cast
 
 from harness.calls.asked import retry_after_s
 from harness.calls.embeddings import read_vectors, reply_with
-from harness.calls.faults import DECLINED, cut_off, kind_of, kind_of_error, safe
+from harness.calls.faults import DECLINED, GAVE_UP, cut_off, kind_of, kind_of_error, safe
 from harness.calls.provider import ProviderFault
-from harness.calls.reading import FAILED, StreamedText, answer_of, count, reason_of, stated_fault
+from harness.calls.reading import FAILED, StreamedText, answer_of, count, reason_of, stated_fault, usage_of
 from harness.clock import Clock, SystemClock
 from harness.loading import FOR_VECTORS, IN_BODY, load_litellm
 from harness.records import Call, FailureKind, Reply, Usage
@@ -240,13 +240,14 @@ class LitellmProvider:
         kind = _kind_begun(cause or error, text) if begun else _kind(error, text)
         # Of Google, it asks for a stream only once that is read: a refusal then looks like one in the middle.
         begun = begun and "HTTPStatusError" not in names
-        lost = kind in ("timeout", "malformed", "connection") and not _never_sent(names)
+        lost = kind in ("timeout", "malformed", "connection") and "HTTPStatusError" not in names
+        gave_up = any(getattr(cause, "status_code", 0) in GAVE_UP for cause in _causes(error))
         return ProviderFault(
             kind,
             # litellm appends tracebacks to some messages, with the paths of this machine.
             safe(f"{type(error).__name__}: {text.partition('Traceback (most')[0]}", self._key),
             retry_after_s=retry_after_s(headers, text, limited=kind == "rate_limit"),
-            billed=begun or (lost and "HTTPStatusError" not in names),
+            billed=begun or ((lost or gave_up) and not _never_sent(names)),
         )
 
 
@@ -362,32 +363,30 @@ def _text(content: object) -> str:
     return content or ""
 
 
-def _usage(usage: Any) -> Usage:
-    # litellm fills in zeros where the provider said nothing; no prompt has no tokens.
-    if usage is None or not usage.prompt_tokens:
+def _usage(usage: Any, total: int | None = None) -> Usage:
+    # litellm fills in zeros where the provider said nothing, and leaves thoughts out, except in the total.
+    if usage is None:
         return Usage()
     prompt = getattr(usage, "prompt_tokens_details", None)
     output = getattr(usage, "completion_tokens_details", None)
-    said, total = usage.completion_tokens, usage.total_tokens
-    if isinstance(said, int) and isinstance(total, int):
-        # Of an answer that Google held back, litellm leaves out the thoughts, except in the total.
-        said = max(said, total - usage.prompt_tokens)
-    return Usage(
-        input_tokens=count(usage.prompt_tokens),
-        cached_input_tokens=count(getattr(prompt, "cached_tokens", None)),
-        output_tokens=count(said),
-        reasoning_tokens=count(getattr(output, "reasoning_tokens", None)),
-        cache_write_tokens=count(getattr(prompt, "cache_write_tokens", None)),
+    return usage_of(
+        count(usage.prompt_tokens),
+        count(usage.completion_tokens),
+        total=total or count(usage.total_tokens),
+        cached=count(getattr(prompt, "cached_tokens", None)),
+        reasoning=count(getattr(output, "reasoning_tokens", None)),
+        written=count(getattr(prompt, "cache_write_tokens", None)),
     )
 
 
 def _streamed_usage(chunks: list[Any], usage: Any) -> Usage:
-    # litellm counts tokens by itself where the provider stated none, and fills details with zeros.
+    # litellm counts tokens by itself where the provider stated none, fills details with zeros, and adds up a
+    # total of its own.
     stated = [chunk.usage for chunk in chunks if getattr(chunk, "usage", None) is not None]
     if not stated:
         return Usage()
     details = [getattr(one, "completion_tokens_details", None) for one in stated]
     reasoning = [getattr(one, "reasoning_tokens", None) for one in details]
-    return replace(
-        _usage(usage), reasoning_tokens=next((n for n in reversed(reasoning) if n is not None), None)
-    )
+    total = max(count(getattr(one, "total_tokens", None)) or 0 for one in stated)
+    counts = _usage(usage, max(total, count(usage.total_tokens) or 0))
+    return replace(counts, reasoning_tokens=next((n for n in reversed(reasoning) if n is not None), None))

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.calls.faults import kind_of_error, safe
 from harness.calls.provider import ProviderFault
 from harness.clock import Clock
+from harness.records import Usage
 
 MOST_TOKENS = 2**31  # no request has as many, and no more fit the columns of a database
 FAILED = "error"  # the reason of an answer that broke off, or never began, with status 200
@@ -111,6 +114,52 @@ def count(stated: object) -> int | None:
     if stated is None or not isinstance(stated, float | str) or not _NUMBER.fullmatch(str(stated)):
         return None
     return count(int(float(stated)))
+
+
+def read_usage(usage: Mapping[str, Any] | None) -> Usage:
+    """Token counts of an OpenAI `usage` object; what it does not state stays unknown."""
+    if not usage:
+        return Usage()
+    prompt = usage.get("prompt_tokens_details") or {}
+    output = usage.get("completion_tokens_details") or {}
+    return usage_of(
+        count(usage.get("prompt_tokens")),
+        count(usage.get("completion_tokens")),
+        total=count(usage.get("total_tokens")),
+        cached=count(prompt.get("cached_tokens")),
+        reasoning=count(output.get("reasoning_tokens")),
+        written=count(prompt.get("cache_write_tokens")),
+    )
+
+
+def usage_of(
+    prompt: int | None,
+    output: int | None,
+    *,
+    total: int | None,
+    cached: int | None,
+    reasoning: int | None,
+    written: int | None,
+) -> Usage:
+    """The usage that these counts state, as it is billed.
+
+    Where no token was read, none was counted: a server that fills in zeros has said nothing. Some leave the
+    thoughts out of the tokens of their answers, and put them beside (xAI), or into the total alone (Google).
+    """
+    if not prompt:
+        return Usage()
+    if output is not None:
+        if reasoning and reasoning > output:
+            output += reasoning
+        if total and total - prompt > output:
+            output = count(total - prompt)
+    return Usage(
+        input_tokens=prompt,
+        cached_input_tokens=cached,
+        output_tokens=output,
+        reasoning_tokens=reasoning,
+        cache_write_tokens=written,
+    )
 
 
 def stated_fault(error: object, key: str | None) -> ProviderFault:

@@ -34,10 +34,13 @@ def most_input_tokens(texts: Iterable[str], beside: Mapping[str, JsonValue] = NO
     for text in texts:
         tokens += TOKENS_PER_MESSAGE
         tokens += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-    if beside:
-        formed = any(isinstance(value, dict | list) for value in beside.values())
-        tokens += _most_beside(beside) + TOKENS_PER_FORM * formed
-    return tokens
+    return tokens + most_tokens_beside(beside) if beside else tokens
+
+
+def most_tokens_beside(beside: Mapping[str, JsonValue]) -> int:
+    """An upper bound on the prompt tokens of custom parameters that are sent along with messages."""
+    formed = any(isinstance(value, dict | list) for value in beside.values())
+    return _most_beside(beside) + TOKENS_PER_FORM * formed
 
 
 def most_embedded_tokens(texts: Iterable[str], beside: Mapping[str, JsonValue] = NOTHING) -> int:

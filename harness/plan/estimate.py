@@ -12,14 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.catalogue.bounds import most_input_tokens, most_output_tokens
+from harness.catalogue.bounds import most_input_tokens, most_output_tokens, most_tokens_beside
 from harness.catalogue.models import Model, Prices, price_usd, worst_case_usd
-from harness.plan.judge_cost import (
-    PRICED_ROWS,
-    JudgeCost,
-    estimated_tokens,
-    judge_cost,
-)
+from harness.plan.beside import estimated_beside, estimated_tokens, longest_beside
+from harness.plan.judge_cost import PRICED_ROWS, JudgeCost, judge_cost
 from harness.plan.near_cost import NearCost, near_cost
 from harness.plan.plan import Plan
 from harness.plan.resolution import Resolution, basis, resolutions, too_small
@@ -266,16 +262,19 @@ def _cost(plan: Plan, model_name: str, sizes: Sequence[_CallSize]) -> _CallCost:
     if prices is None:
         raise AssertionError("a plan holds only models with prices")
     longest = most_output_tokens(plan.space.defaults[model_name].max_output_tokens, model)
+    sent = longest_beside(plan.space, model_name)
+    most_beside, beside = most_tokens_beside(sent), estimated_beside(sent)
 
     def most_usd(size: _CallSize) -> float:
-        return worst_case_usd(size.most_tokens + size.reread * longest, size.calls * longest, prices)
+        tokens = size.most_tokens + size.calls * most_beside + size.reread * longest
+        return worst_case_usd(tokens, size.calls * longest, prices)
 
     def usd(size: _CallSize, answer_tokens: int) -> float:
-        tokens = size.tokens + size.reread * answer_tokens
+        tokens = size.tokens + size.calls * beside + size.reread * answer_tokens
         return _usd(tokens, size.calls * answer_tokens, prices)
 
     return _CallCost(
-        input_tokens=_mean([size.tokens for size in sizes]),
+        input_tokens=_mean([size.tokens + size.calls * beside for size in sizes]),
         most_usd=_mean([most_usd(size) for size in sizes]),
         usd=_mean([usd(size, longest) for size in sizes]),
         short_usd=_mean([usd(size, min(longest, size.answer_tokens)) for size in sizes]),
@@ -332,8 +331,8 @@ def _basis(plan: Plan, n_sampled: int) -> list[str]:
         *((NEAR,) if plan.near is not None else ()),
         (
             "Full grid: every trial answers every sample of both splits, at the mean of models and prompts, "
-            "with full answers and characters / 3.5 + 10 % as tokens. Its worst case: at the dearest, with a "
-            f"token per byte of the prompt, and nothing cached; from {rows}."
+            "with full answers and characters / 3.5 + 10 % as tokens, schemas too. Its worst case: at the "
+            f"dearest, with a token per byte of the prompt, and nothing cached; from {rows}."
         ),
         (
             f"Bill: low, where every loser is clear after {FIRST_LOOK} samples and the cheapest wins with "

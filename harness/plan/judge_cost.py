@@ -12,15 +12,13 @@ from dataclasses import dataclass
 
 from harness.catalogue.bounds import most_embedded_tokens, most_input_tokens, most_output_tokens
 from harness.catalogue.models import price_usd, worst_case_usd
+from harness.plan.beside import CHARACTERS_PER_TOKEN, estimated_beside, estimated_tokens
 from harness.plan.corpus_cost import corpus_calls
 from harness.plan.plan import Plan
 from harness.records import Sample, Usage
 from harness.scores.answer import Answer, target_texts
 from harness.scores.judge import Question
 
-# English text has about 4 characters a token; 3.5 and 10 % on top cover code, names and message frames.
-CHARACTERS_PER_TOKEN = 3.5
-MARGIN = 1.1
 VERDICT_TOKENS = 60  # a sentence and a word
 LONGEST_GUESSED = 1000  # tokens of an answer whose length nothing limits
 MOST_CHARACTERS = 8  # of a token: more are rare
@@ -69,11 +67,6 @@ def judge_cost(plan: Plan, samples: Sequence[Sample]) -> JudgeCost:
     )
 
 
-def estimated_tokens(characters: int) -> int:
-    """Prompt tokens for this many characters: characters / 3.5, and 10 % on top, rounded up."""
-    return math.ceil(characters / CHARACTERS_PER_TOKEN * MARGIN)
-
-
 def _usd(plan: Plan, answers: Iterable[Answer], *, worst: bool = False, only: str | None = None) -> float:
     own = [judge for judge in plan.task.judges if judge.name == only]
     return math.fsum(
@@ -93,9 +86,9 @@ def _question_usd(plan: Plan, question: Question, *, worst: bool) -> float:
     texts = [message.content for message in question.messages]
     longest = question.max_output_tokens
     if worst:
-        tokens = most_input_tokens(texts)
+        tokens = most_input_tokens(texts, question.beside)
         return worst_case_usd(tokens, most_output_tokens(longest, model), model.prices)
-    tokens = estimated_tokens(sum(len(text) for text in texts))
+    tokens = estimated_tokens(sum(len(text) for text in texts)) + estimated_beside(question.beside)
     written = VERDICT_TOKENS if longest is None else min(longest, VERDICT_TOKENS)
     return price_usd(Usage(input_tokens=tokens, output_tokens=written), model.prices)
 

@@ -8,8 +8,9 @@ where it is here, else estimated from above.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,7 @@ class LengthCheck:
     """Holds the prompts that rows make against limits.
 
     limits: by model, its longest prompt in tokens. long: what becomes of long inputs before, `None`: nothing.
+    form: the schema of answers that is sent with each of them, and stands in the prompt as well.
     """
 
     def __init__(
@@ -80,8 +82,12 @@ class LengthCheck:
         models: Sequence[Model],
         limits: Mapping[str, int],
         long: LongInputs | None = None,
+        *,
+        form: Mapping[str, JsonValue] | None = None,
     ) -> None:
         self._prompts = prompts
+        self._beside = {} if form is None else {"form": dict(form)}
+        self._form = () if form is None else (Message("system", json.dumps(form, ensure_ascii=False)),)
         self._long = long
         self._models = sorted(
             (model for model in models if model.full_name in limits),
@@ -89,7 +95,7 @@ class LengthCheck:
         )
         self._limits = limits
         self._least = min(limits.values(), default=None)
-        self._template = {name: most_input_tokens([one.source]) for name, one in prompts.items()}
+        self._template = {name: self._bound([one.source]) for name, one in prompts.items()}
         self._uses = {name: _uses(one.source) for name, one in prompts.items()}
         self._longest_row = 0  # bytes
         self._longest_inputs: Mapping[str, JsonValue] = {}
@@ -140,10 +146,10 @@ class LengthCheck:
         if context is None or self._least is None:
             return None
         each = [messages for prompt in self._prompts.values() for messages in self._longest_of(prompt)]
-        bounds = [most_input_tokens(message.content for message in messages) for messages in each]
+        bounds = [self._bound(message.content for message in messages) for messages in each]
         longest = max((*bounds, self._longest_shown))
         if longest + wanted > context and 2 * longest > context and longest != self._longest_shown:
-            counts = (count_tokens(model, messages, self._own).tokens for messages in each)
+            counts = (self._count(model, messages).tokens for messages in each)
             longest = max((*counts, self._longest_shown))
         return None if longest + wanted <= context else max(1, context - longest)
 
@@ -168,7 +174,7 @@ class LengthCheck:
             return 0  # told by whoever checks the templates
         longest = max(_size(one.inputs) + _bytes(one.target) for one in shots.pool)
         more = _uses(prompt.source) * (self._longest_row + shots.n * longest)
-        return most_input_tokens(message.content for message in rendered) + more
+        return self._bound(message.content for message in rendered) + more
 
     def _faults(
         self, what: str, prompt: Prompt, inputs: Mapping[str, JsonValue], shots: Sequence[Shot] = ()
@@ -185,14 +191,20 @@ class LengthCheck:
 
     def _above(self, what: str, messages: Sequence[Message]) -> Iterator[str]:
         """A message for each model that does not take this prompt."""
-        bound = most_input_tokens(message.content for message in messages)
+        bound = self._bound(message.content for message in messages)
         for model in self._models:
             limit = self._limits[model.full_name]
             if bound <= limit:
                 continue
-            count = count_tokens(model, messages, self._own)
+            count = self._count(model, messages)
             if count.tokens > limit:
-                yield _too_long(model, what, count, limit)
+                yield _too_long(model, f"{what} and its schema" if self._form else what, count, limit)
+
+    def _bound(self, texts: Iterable[str]) -> int:
+        return most_input_tokens(texts, self._beside)
+
+    def _count(self, model: Model, messages: Sequence[Message]) -> Count:
+        return count_tokens(model, (*messages, *self._form), self._own)
 
 
 def count_tokens(model: Model, messages: Sequence[Message], own: Vocabularies) -> Count:

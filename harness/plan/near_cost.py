@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from harness.catalogue.bounds import most_embedded_tokens
 from harness.catalogue.models import TOKENS_PER_PRICE
-from harness.plan.judge_cost import estimated_tokens
+from harness.plan.beside import estimated_tokens
 from harness.plan.plan import Plan
 from harness.records import Sample
 
@@ -49,5 +49,5 @@ def near_cost(plan: Plan, samples: Sequence[Sample]) -> NearCost:
     return NearCost(
         calls=(min(calls), sum(sorted(calls)[-tried:])),
         usd=(min(usd), math.fsum(sorted(usd)[-tried:])),
-        most_usd=share * usd_per_token * sum(most_embedded_tokens(some) for some in texts),
+        most_usd=share * usd_per_token * sum(most_embedded_tokens(some, plan.near.sent) for some in texts),
     )

@@ -55,17 +55,20 @@ def make_space(
     )
 
 
+def form_of(output: str | SchemaSpec) -> dict[str, JsonValue]:
+    """The form of answers that a task asks for, as `response_format` states it."""
+    if not isinstance(output, SchemaSpec):
+        return {"type": "json_object"}
+    schema: dict[str, JsonValue] = {"name": "answer", "schema": output.json_schema, "strict": True}
+    return {"type": "json_schema", "json_schema": schema}
+
+
 def asking_for(space: Space, output: str | SchemaSpec) -> Space:
     """The space whose settings all ask for JSON, or for JSON of a schema.
 
     Source: `response_format` of the OpenAI API reference, "Create chat completion".
     """
-    wanted: dict[str, JsonValue] = {"type": "json_object"}
-    if isinstance(output, SchemaSpec):
-        wanted = {
-            "type": "json_schema",
-            "json_schema": {"name": "answer", "schema": output.json_schema, "strict": True},
-        }
+    wanted = form_of(output)
     return replace(
         space,
         defaults={

@@ -27,7 +27,8 @@ from harness.plan.row_faults import LISTED_PROBLEMS, EveryRowError
 from harness.plan.rows import RowCheck, Rows, Selection, open_rows
 from harness.plan.scoring import MetricCheck, find_scorers
 from harness.plan.shots import Shots, shot_variants
-from harness.plan.spec import SearchSpec, TaskSpec, task_weight
+from harness.plan.space import form_of
+from harness.plan.spec import SchemaSpec, SearchSpec, TaskSpec, task_weight
 from harness.plan.spec_reader import SpecReading
 from harness.plan.targets import TargetCheck
 from harness.plan.task import Task
@@ -147,7 +148,10 @@ class TaskDraft:
     ) -> RowCheck:
         targets = TargetCheck(self.scorers)
         longest = longest_prompts(models, least, self.spec.max_input_tokens)
-        lengths = self.lengths = LengthCheck(self.prompts, list(models.values()), longest, self.long)
+        output = self.spec.output
+        form = form_of(output) if isinstance(output, SchemaSpec) else None
+        lengths = LengthCheck(self.prompts, list(models.values()), longest, self.long, form=form)
+        self.lengths = lengths
 
         def fault(row: Row) -> str | Fault | None:
             inputs = row.inputs

@@ -47,6 +47,14 @@ class Question:
     max_output_tokens: int | None = None
     text: str | None = None
 
+    @property
+    def beside(self) -> dict[str, JsonValue]:
+        """The custom parameters that are sent along: the form of the reply, where a schema states one."""
+        if self.schema is None:
+            return {}
+        form: dict[str, JsonValue] = {"name": "verdict", "schema": dict(self.schema)}
+        return {"response_format": {"type": "json_schema", "json_schema": form}}
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -16,7 +16,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from harness.errors import InconclusiveError
 from harness.plan.plan import Plan
-from harness.records import UNSENT, Call, CallFailure, Completion, JsonValue, Outcome, Sample, Settings
+from harness.records import UNSENT, Call, CallFailure, Completion, Outcome, Sample, Settings
 from harness.scores.answer import Answer, Slow
 from harness.scores.combined import leaves
 from harness.scores.judge import Judge, Question, Said
@@ -122,16 +122,12 @@ def judge_call(plan: Plan, judge: Judge, question: Question, sample_id: str) -> 
             settings=settings, texts=(question.text,), sample_id=sample_id, purpose="embed", task=task
         )
     takes = plan.judge_models[question.model].settings
-    extra: dict[str, JsonValue] = {}
-    if question.schema is not None:
-        form: dict[str, JsonValue] = {"name": "verdict", "schema": dict(question.schema)}
-        extra = {"response_format": {"type": "json_schema", "json_schema": form}}
     settings = Settings(
         model=question.model,
         prompt=judge.name,
         temperature=0.0 if "temperature" in takes else None,
         max_output_tokens=question.max_output_tokens if "max_output_tokens" in takes else None,
-        extra=extra,
+        extra=question.beside,
     )
     return Call(
         settings=settings, messages=question.messages, sample_id=sample_id, purpose="judge", task=task

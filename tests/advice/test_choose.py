@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.advice.finalist import Searched
 from harness.errors import InconclusiveError
 from harness.stats.power import smallest_difference
 from harness.testing.builders import a_settings, an_estimate
@@ -148,6 +149,57 @@ def test_cut_off_answers_and_failures_are_told_of():
         "0.4% of the answers could not be judged.",
     )
     assert a_choice([replace(made, confirm=replace(made.confirm, truncation_rate=0.02))]).caveats == ()
+
+
+def lost(trial, endings, **more):
+    """A trial whose calls ended in these ways."""
+    return replace(trial, settings=a_settings(model="sim/large"), endings=endings, **more)
+
+
+def test_a_model_that_lost_to_its_provider_is_told_of():
+    """Its calls of all trials on both splits together; what the settings brought about counts as measured."""
+    rival = case(1, 0.6)
+    rival = replace(
+        rival,
+        search=lost(rival.search, {"stop": 100, "rate_limit": 40, "timeout": 8, "bad_request": 10}),
+        confirm=lost(rival.confirm, {"stop": 40, "down": 2}),
+    )
+    tried = lost(case(2, 0.1).search, {"rate_limit": 100})
+    searched = [Searched(trial=trial, values=np.zeros(3)) for trial in (rival.search, tried)]
+    told = "150 of 300 calls had no answer (rate_limit 140, timeout 8, down 2)"
+    found = a_choice([case(0, 0.8), rival], searched=searched).caveats
+    assert f"sim/large may be better than it looks: {told}" in found
+    alone = "50 of 200 calls had no answer (rate_limit 40, timeout 8, down 2)"
+    assert f"sim/large may be better than it looks: {alone}" in a_choice([case(0, 0.8), rival]).caveats
+
+
+@pytest.mark.parametrize("endings", [{"stop": 95, "timeout": 5}, {"stop": 1, "bad_request": 99}, {}])
+def test_a_model_that_was_heard_is_not(endings):
+    """One call in twenty may be lost; refused settings are the model's own; none has no share."""
+    rival = case(1, 0.6)
+    rival = replace(rival, confirm=lost(rival.confirm, endings))
+    assert not any("may be better" in caveat for caveat in a_choice([case(0, 0.8), rival]).caveats)
+
+
+@pytest.mark.parametrize(
+    ("endings", "told"),
+    [({"down": 12}, "12 of 12 calls had no answer (down 12)"), ({}, "0 of 0 calls had no answer")],
+)
+def test_a_model_that_could_not_be_asked_is_told_of_with_the_cause(endings, told):
+    """Also one that was not asked at all, since another model of its provider had met the same."""
+    cause = "sim/large cannot be asked (down): asked to wait 3600 s, and a run waits 600 s at most: slow down"
+    gone = lost(case(1, 0.0).search, endings, state="failed", reason=cause)
+    searched = [Searched(trial=gone, values=np.zeros(3))]
+    found = a_choice([case(0, 0.8)], searched=searched).caveats
+    assert f"sim/large may be better than it looks: {told}; {cause}" in found
+
+
+def test_what_the_choice_lost_is_in_its_rates():
+    """It won all the same, so nothing is to be said of it here."""
+    made = case(0, 0.8)
+    made = replace(made, search=lost(made.search, {"down": 9}), confirm=lost(made.confirm, {"down": 9}))
+    searched = [Searched(trial=made.search, values=np.zeros(3))]
+    assert not any("may be better" in caveat for caveat in a_choice([made], searched=searched).caveats)
 
 
 def test_notes_of_the_run_come_last():

@@ -6,6 +6,7 @@ import asyncio
 import socket
 
 import pytest
+from aiohttp import web
 
 from harness.calls.direct_lane import DirectProvider, read_usage, request_body
 from harness.calls.provider import Provider, ProviderFault
@@ -149,6 +150,39 @@ def test_the_answer_is_read_in_full(wire, chat_answer):
             {"prompt_tokens": 5, "prompt_tokens_details": None, "completion_tokens_details": {}},
             Usage(input_tokens=5),
         ),
+        ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, Usage()),
+        ({"completion_tokens": 5}, Usage()),
+        (
+            # xAI's way: thoughts beside the tokens of the answer.
+            {
+                "prompt_tokens": 32,
+                "completion_tokens": 9,
+                "total_tokens": 135,
+                "completion_tokens_details": {"reasoning_tokens": 94},
+            },
+            Usage(input_tokens=32, output_tokens=103, reasoning_tokens=94),
+        ),
+        (
+            {
+                "prompt_tokens": 32,
+                "completion_tokens": 9,
+                "completion_tokens_details": {"reasoning_tokens": 94},
+            },
+            Usage(input_tokens=32, output_tokens=103, reasoning_tokens=94),
+        ),
+        # Google's: in the total alone.
+        (
+            {"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135},
+            Usage(input_tokens=32, output_tokens=103),
+        ),
+        (
+            {"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 30},
+            Usage(input_tokens=32, output_tokens=9),
+        ),
+        (
+            {"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 2**40},
+            Usage(input_tokens=32, output_tokens=9),
+        ),
         ({"prompt_tokens": "5", "completion_tokens": -3}, Usage(input_tokens=5)),
         ({"prompt_tokens": 5.0, "completion_tokens": True}, Usage(input_tokens=5)),
         ({"prompt_tokens": MOST_TOKENS, "completion_tokens": 2**80}, Usage()),
@@ -283,6 +317,56 @@ def test_an_error_in_place_of_a_choice_is_no_answer(wire, chat_answer, choice, k
     assert fault.message.startswith("an error in place of an answer")
 
 
+# -- connections that are kept, and end
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_server_that_closes_kept_connections_costs_no_call(wire, run, chat_answer, stream):
+    """What it has not read is sent once more on a new one; llama.cpp and others do not say it before."""
+    ports = set()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        port = request.transport.get_extra_info("peername")[1]
+        if port in ports:
+            request.transport.abort()
+        ports.add(port)
+        return web.json_response(chat_answer("billing"))
+
+    async def act() -> list[str | None]:
+        provider = DirectProvider(wire.url, stream=stream, crossed_s=60.0)
+        texts = [(await provider.complete(a_call())).text for _ in range(5)]
+        await provider.close()
+        return texts
+
+    wire.answer = answer
+    assert run(act()) == ["billing"] * 5
+    assert len(ports) == 5
+
+
+def test_what_a_server_may_have_read_is_sent_once_and_booked(wire, run, chat_answer):
+    """A new connection that ends, or one that ends late, tells nothing of the work that was done."""
+    answered = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if answered:
+            request.transport.abort()
+        answered.append(request)
+        return web.json_response(chat_answer("billing"))
+
+    async def act(crossed_s: float) -> tuple[bool, int]:
+        answered.clear()
+        provider = DirectProvider(wire.url, crossed_s=crossed_s)
+        await provider.complete(a_call())
+        with pytest.raises(ProviderFault, match="connection lost") as caught:
+            await provider.complete(a_call())
+        await provider.close()
+        return caught.value.billed, len(answered)
+
+    wire.answer = answer
+    assert run(act(crossed_s=60.0)) == (True, 3)
+    assert run(act(crossed_s=-60.0)) == (True, 2)
+
+
 # -- refusals
 
 
@@ -294,12 +378,13 @@ def test_an_error_in_place_of_a_choice_is_no_answer(wire, chat_answer, choice, k
         (402, "quota"),
         (403, "credentials"),
         (404, "not_found"),
-        (408, "timeout"),
         (413, "too_long"),
         (422, "bad_request"),
         (429, "rate_limit"),
         (500, "overloaded"),
+        (502, "overloaded"),
         (503, "overloaded"),
+        (523, "overloaded"),
         (529, "overloaded"),
     ],
 )
@@ -311,6 +396,16 @@ def test_a_status_gives_the_kind(wire, status, kind):
     assert str(status) in fault.message
     assert "no such luck" in fault.message
     assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(408, "timeout"), (504, "overloaded"), (522, "overloaded"), (524, "overloaded")]
+)
+def test_a_gateway_that_gave_up_waiting_may_be_billed(wire, status, kind):
+    """The model behind it may have done the work: it is a time-out, told by somebody else."""
+    wire.says(b"<html>Gateway Time-out</html>", status)
+    fault = fault_of(wire.url)
+    assert (fault.kind, fault.billed, fault.retryable) == (kind, True, True)
 
 
 @pytest.mark.parametrize(

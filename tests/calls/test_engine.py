@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from harness.calls.engine import CHUNK, WINDOW
-from harness.calls.keys import call_key
+from harness.calls.keys import call_key, key_as_written
 from harness.calls.provider import ProviderFault
 from harness.records import Completion
 from harness.store.answers import ANSWER_COLUMNS, PaidAnswer, Payment, answer_row
@@ -63,6 +63,26 @@ def test_an_answer_is_paid_once(make_engine, ask, store):
     assert store.spent("run-1") == before
     assert engine.spend().cached == 20
     assert engine.spend().saved_usd == pytest.approx(before.usd)
+
+
+def test_a_slash_behind_an_address_pays_nothing_again(make_engine, ask, store):
+    """It leads to the same place; and what an earlier version kept under the longer address is found too."""
+    plain, slash = "http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1/"
+    list(make_engine(a_simulator(), api_base=plain).run(ask(20)))
+    with store.database.begin() as connection:
+        for call in ask(10):
+            keys = (
+                call_key(call, an_endpoint(api_base=plain)),
+                key_as_written(call, an_endpoint(api_base=slash)),
+            )
+            connection.exec_driver_sql(
+                "UPDATE answers SET key = '{1}', checksum = NULL WHERE key = '{0}'".format(*keys)
+            )
+    provider = a_simulator()
+    again = list(make_engine(provider, api_base=slash).run(ask(20)))
+    assert asked(again) == asked(a_completion(call=call) for call in ask(20))
+    assert [(one.cached, one.reused) for one in again] == [(True, False)] * 20
+    assert provider.requests == 0
 
 
 def test_an_answer_is_durable_before_it_is_seen(make_engine, ask, store):

@@ -152,6 +152,9 @@ FAULTS = {
     ),
     "429 quota": said(429, "You exceeded your current quota", "insufficient_quota"),
     "500": said(500),
+    "504": said(504),
+    "504 in HTML": whole(b"<html>Gateway Time-out</html>", 504),
+    "524": said(524, "a timeout occurred"),
     "502 in HTML": whole(b"<html>Bad gateway</html>", 502),
     "503 with Retry-After": said(503, Retry_After=3),
     "529": said(529, "overloaded"),
@@ -261,6 +264,10 @@ ALL = {
 OWN = frozenset({"together", "local"})  # providers that litellm speaks to with handlers of its own
 # By fault: the providers for which litellm tells something else, and why.
 DIFFERENCES = {
+    **{
+        f"504 in HTML, {way}": ({"openai", *OWN}, "litellm reads 'Time-out' and takes it for its own limit")
+        for way in ("whole", "streamed")
+    },
     "error with 200, streamed": (
         {"openai"},
         "OpenAI's library finds no event in JSON, and litellm shows no more",

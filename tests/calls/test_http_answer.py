@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.calls.http_answer import MOST_HEAD_BYTES, HttpAnswer
+from harness.calls.http_answer import MOST_BODY_BYTES, MOST_HEAD_BYTES, HttpAnswer
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
@@ -206,6 +206,34 @@ def test_a_packed_body_is_unpacked(packed, body, data):
     cuts = data.draw(st.lists(st.integers(0, len(message)), max_size=5))
     answer = read(message, cuts=cuts)
     assert (answer.take(), answer.ended) == (body, True)
+
+
+@pytest.mark.parametrize(
+    "framed",
+    [
+        b"Content-Length: %d\r\n\r\n" % (MOST_BODY_BYTES + 1),
+        b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(MOST_BODY_BYTES + 1), 1),
+        b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % (1 << 30)
+        + gzip.compress(bytes(MOST_BODY_BYTES + 1), 1),
+    ],
+    ids=["announced", "packed", "packed in chunks"],
+)
+def test_a_body_has_its_bounds(framed):
+    """What one server says never fills the memory that all calls share, small as it may be on the wire."""
+    with pytest.raises(ConnectionError, match=f"more than {MOST_BODY_BYTES} bytes"):
+        read(HEAD + framed)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_body_without_an_end_has_its_bounds(packed):
+    """Also while its pieces are taken as they come, and behind the end of what was packed."""
+    answer, piece = HttpAnswer(), bytes(1 << 20)
+    answer.feed(HEAD + (b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"ok") if packed else b"\r\n"))
+    for _ in range(MOST_BODY_BYTES // len(piece) - 1):
+        answer.feed(piece)
+        answer.take()
+    with pytest.raises(ConnectionError, match="more than"):
+        answer.feed(piece * 2)
 
 
 @pytest.mark.parametrize(

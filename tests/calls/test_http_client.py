@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from harness.calls.http_client import HttpClient
+from harness.calls.http_client import FORGIVEN, HttpClient, UnreadError
 
 HEADERS = {"Accept": "application/json"}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+WORKS = b"HTTP/1.1 102 Processing\r\nX-Then: Connection: close\r\n\r\n"  # and ends before it has an answer
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
 
 
@@ -92,6 +93,12 @@ async def ask(client: HttpClient, body: bytes = b"{}") -> bytes:
         return await connection.read()
     finally:
         connection.release()
+
+
+async def ask_all(client: HttpClient, count: int) -> None:
+    """So many answers, one after the other."""
+    for _ in range(count):
+        await ask(client)
 
 
 @pytest.fixture(params=LOOPS)
@@ -306,6 +313,52 @@ def test_a_line_that_breaks_is_told(run, word):
             return len(server.bodies), await ask(client)
 
     assert run(act()) == (1, b"ok")
+
+
+def test_an_end_that_crosses_a_request_is_told_apart(run):
+    """A server may close a kept connection at any time: what was sent on it then was read by nobody."""
+
+    async def act():
+        async with serving(OK, b"") as server, client_of(server.url, crossed_s=60.0) as client:
+            await ask(client)
+            with pytest.raises(UnreadError) as caught:
+                await ask(client)
+            anew = await client.connection(after=caught.value)
+            await anew.post(b"{}")
+            anew.release()
+            return server.connections
+
+    assert run(act()) == 2
+
+
+@pytest.mark.parametrize(("words", "crossed_s"), [([OK, b""], -60.0), ([b""], 60.0), ([OK, WORKS], 60.0)])
+def test_an_end_that_may_follow_work_is_no_crossing(run, words, crossed_s):
+    """Later than the two can cross, on a connection that is new, or after a word: the request may be paid."""
+
+    async def act():
+        async with serving(*words) as server, client_of(server.url, crossed_s=crossed_s) as client:
+            with pytest.raises(ConnectionError) as caught:
+                await ask_all(client, len(words))
+            return type(caught.value)
+
+    assert run(act()) is ConnectionError
+
+
+@pytest.mark.parametrize(("ends", "made"), [(1, 1), (FORGIVEN, 2)])
+def test_connections_are_not_kept_where_most_end_over_the_next_request(run, ends, made):
+    """Each such end costs a call the way to the server and back; now and then, it happens anywhere."""
+
+    async def act():
+        async with serving() as server, client_of(server.url) as client:
+            for _ in range(ends):
+                await ask(client)
+                (await client.connection(after=UnreadError("it ended"))).abort()
+            before = server.connections
+            await ask(client)
+            await ask(client)
+            return server.connections - before
+
+    assert run(act()) == made
 
 
 def test_a_name_is_looked_up(run):

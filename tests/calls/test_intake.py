@@ -64,8 +64,37 @@ def test_seconds_that_are_none_are_unknown(stated):
 
 def test_one_odd_count_leaves_the_others():
     """What is stated well is kept."""
-    odd = Usage(input_tokens=9, cached_input_tokens=-1, output_tokens=0, reasoning_tokens=2**40)
-    assert taken_in(a_reply(usage=odd)).usage == Usage(input_tokens=9, output_tokens=0)
+    odd = Usage(input_tokens=9, cached_input_tokens=-1, output_tokens=2, reasoning_tokens=2**40)
+    assert taken_in(a_reply(usage=odd)).usage == Usage(input_tokens=9, output_tokens=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "stated", "read"),
+    [
+        ("billing", (0, 0), (None, None)),
+        ("billing", (0, 5), (None, None)),
+        ("billing", (9, 0), (9, None)),
+        ("", (9, 0), (9, 0)),
+        (None, (9, 0), (9, 0)),
+    ],
+)
+def test_a_zero_that_was_filled_in_is_not_free(text, stated, read):
+    """No prompt has no tokens, and no text; an empty answer may have none."""
+    usage = taken_in(a_reply(text=text, usage=Usage(input_tokens=stated[0], output_tokens=stated[1]))).usage
+    assert (usage.input_tokens, usage.output_tokens) == read
+
+
+def test_a_server_that_fills_in_zeros_reaches_the_cap(make_engine, ask, models, store):
+    """Each call is booked at its worst: the cap holds, and no price of nothing is told."""
+    calls = ask(8)
+    worst = worst_case(calls[0], models[calls[0].settings.model]).usd
+    provider = ScriptedProvider(lambda _: a_reply(usage=Usage(input_tokens=0, output_tokens=0)))
+    engine = make_engine(provider, caps=Caps(usd=4.5 * worst))
+    outcomes = list(engine.run(calls))
+    engine.close()
+    answers = [outcome for outcome in outcomes if isinstance(outcome, Completion)]
+    assert [one.price_usd for one in answers] == [None] * 4
+    assert store.spent("run-1").usd == pytest.approx(4 * worst)
 
 
 def test_a_fine_reply_is_not_copied():

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.calls.keys import call_key
+from harness.calls.keys import call_key, key_as_written, place
+from harness.catalogue.models import load_catalogue
 from harness.records import Message, Settings
 from harness.store.codec import decode, encode
 from harness.testing.builders import a_call, a_settings, an_endpoint
@@ -54,6 +55,40 @@ def test_the_address_is_part_of_the_question():
     pressed = an_endpoint(concurrency=1, timeout_s=1.0, max_retries=0, rpm=5, tpm=5, api_key_env="K")
     assert call_key(a_call(), pressed) == KEY
     assert call_key(a_call(), an_endpoint(api_base=None)) != KEY
+
+
+@pytest.mark.parametrize(
+    ("address", "plain"),
+    [
+        ("http://127.0.0.1:9/v1/", "http://127.0.0.1:9/v1"),
+        ("http://127.0.0.1:9//", "http://127.0.0.1:9"),
+        ("HTTPS://API.Example.com:443/V1", "https://api.example.com/V1"),
+        ("http://api.example.com:80", "http://api.example.com"),
+        ("http://[::1]:80/v1", "http://[::1]/v1"),
+        ("https://User:Word@Example.com/v1/", "https://User:Word@example.com/v1"),
+        ("https://example.com:8443/a%20b/", "https://example.com:8443/a%20b"),
+        ("https://example.com:44380/v1/", "https://example.com:44380/v1"),
+        ("http://example.com:port/", "http://example.com:port/"),
+    ],
+)
+def test_one_place_is_one_question_however_its_address_is_spelled(address, plain):
+    """A slash at the end, or a host in capitals, pays for nothing again."""
+    assert place(address) == plain == place(plain)
+    assert call_key(a_call(), an_endpoint(api_base=address)) == call_key(
+        a_call(), an_endpoint(api_base=plain)
+    )
+
+
+def test_what_is_kept_under_an_address_as_written_has_its_key_of_before():
+    """Versions before this one made the key so; the addresses of the catalogue were plain already."""
+    slash = an_endpoint(api_base="http://127.0.0.1:9/v1/")
+    assert key_as_written(a_call(), slash) == (
+        "bb70890958c6b23f5ce45c9cd7e99b6899fe8eaee1fdc0f28914029f28c5f6a5"
+    )
+    assert call_key(a_call(), slash) == KEY
+    usual = {facts.api_base for facts in load_catalogue().providers.values()}
+    assert len(usual) > 5
+    assert {key_as_written(a_call(), an_endpoint(api_base=one)) for one in usual} == {None}
 
 
 @pytest.mark.parametrize("value", [0, 1, -1, 0.5, 0.0])

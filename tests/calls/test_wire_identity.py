@@ -73,6 +73,7 @@ BODIES = {
 READINGS = {
     "usage": "where no counts are stated, litellm gives zeros, or in a stream its own; here they are unknown",
     "reasoning": "in a stream, litellm gives a count of zero where the provider states none",
+    "hidden": "litellm leaves thoughts that a provider counts apart out of the tokens of the answer",
     "thoughts": "litellm takes out what an answer begins with in <think>, but not in a stream, not twice, "
     "and not behind a line break; here, thoughts are never the answer",
     "reason": "litellm makes 'stop' of words that it does not know; here they stay",
@@ -160,6 +161,13 @@ def drawn_counts(draw: random.Random) -> dict[str, Any] | None:
     if draw.random() < 0.5:
         usage["prompt_tokens_details"] = {"cached_tokens": draw.randint(0, usage["prompt_tokens"])}
         usage["completion_tokens_details"] = {"reasoning_tokens": draw.randint(0, 9)}
+    if draw.random() < 0.1:  # thoughts that are on the bill, and not among the tokens of the answer
+        hidden = draw.randint(1, 999)
+        usage["total_tokens"] += hidden
+        if draw.random() < 0.5:
+            usage["completion_tokens_details"] = {"reasoning_tokens": hidden}
+    if draw.random() < 0.05:
+        usage = dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), 0)
     if draw.random() < 0.1:
         form = draw.choice([float, str])
         usage |= {name: form(stated) for name, stated in usage.items() if isinstance(stated, int)}
@@ -260,6 +268,9 @@ def as_litellm_reads(reply: Reply, theirs: Reply, named: set[str]) -> Reply:
     elif usage.reasoning_tokens is None and theirs.usage.reasoning_tokens == 0:
         named.add("reasoning")
         usage = replace(usage, reasoning_tokens=0)
+    if (usage.output_tokens or 0) > (theirs.usage.output_tokens or 0):
+        named.add("hidden")
+        usage = replace(usage, output_tokens=theirs.usage.output_tokens)
     text, reason = reply.text, reply.finish_reason
     if theirs.text and answer_of(theirs.text) != theirs.text:
         named.add("thoughts")
@@ -330,5 +341,5 @@ def test_the_same_request_goes_out_and_the_same_answer_is_read(wire, run, provid
         run(act(direct, LitellmProvider(prefix, wire.url, KEY, stream=stream)))
     finally:
         run(direct.close())
-    read = {"usage", "thoughts", "reason", *(("reasoning",) if stream else ())}
+    read = {"usage", "hidden", "thoughts", "reason", *(("reasoning",) if stream else ())}
     assert named == NAMED[provider] | read

@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from harness.calls.budget import worst_case
 from harness.catalogue.bounds import most_input_tokens
 from harness.plan.estimate import SAMPLED_ROWS, estimate_plan, estimated_tokens
 from harness.plan.planner import make_plan
 from harness.plan.resolution import points
+from harness.records import Message
 from harness.run import tune
+from harness.testing.builders import a_call
 from harness.testing.simulator import simulated_experiment
 
 RANGE = "temperature: {low: 0.0, high: 1.0}"
@@ -50,6 +53,36 @@ def test_the_worst_case_holds_in_every_script(project, letter):
     tokens = 1000 * len(letter.encode())
     assert found.worst_case_usd >= found.calls * (tokens * 1 + 64 * 4) / 1e6
     assert found.estimated_usd < found.worst_case_usd
+
+
+SCHEMA = "{type: object, properties: {label: {type: string, description: WORDS}}}"
+
+
+def test_a_schema_is_a_part_of_every_prompt(project):
+    """In the bound as it is held before a call, and in the figures that are likely."""
+    plain = estimate_plan(project.plan(EIGHT, ALPHA, limit=10))
+    schema = SCHEMA.replace("WORDS", "one word after another " * 30)
+    asked = ("  metric: accuracy", f"  metric: accuracy\n  output: {{schema: {schema}}}")
+    plan = project.plan(EIGHT, ALPHA, asked, limit=10)
+    found = estimate_plan(plan)
+    more = found.input_tokens - plain.input_tokens
+    assert more > found.calls * 200
+    assert found.estimated_usd == pytest.approx(plain.estimated_usd + more * 1 / 1e6)
+    assert all(now > before for now, before in zip(found.bill_usd, plain.bill_usd, strict=True))
+    call = a_call(settings=plan.space.defaults["alpha/small"], messages=(Message("user", "ticket 1"),))
+    held = worst_case(call, plan.models["alpha/small"])
+    assert found.worst_case_usd >= found.calls * held.usd
+
+
+def test_the_longest_of_tools_that_are_searched_is_the_worst_case(project):
+    """A choice that is sent sometimes is held for as if it always were; a number is in no prompt."""
+    plain = estimate_plan(project.plan(EIGHT, ALPHA, limit=10))
+    tool = "{name: find, input_schema: {type: object, description: WORDS}}"
+    tools = f"{{choices: [[], [{tool.replace('WORDS', 'word ' * 50)}]]}}"
+    more = ("  n_trials: 10", f"  n_trials: 10\n  extra: {{tools: {tools}, top_k: 4}}")
+    found = estimate_plan(project.plan(ALPHA, EIGHT, more, limit=10))
+    assert (plain.calls, found.calls) == (40, 80)
+    assert 80 * (1024 + 250) / 1e6 < found.worst_case_usd - 2 * plain.worst_case_usd < 80 * (1024 + 400) / 1e6
 
 
 def test_an_answer_without_a_limit_is_bounded_by_its_model(project):

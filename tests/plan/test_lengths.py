@@ -70,6 +70,14 @@ def test_a_model_without_its_tokenizer_is_held_to_an_estimate(project: Any, lett
     assert f"estimated with OpenAI's tokenizer and {MARGIN:.0%} on top" in fault.message
 
 
+def test_a_schema_is_counted_with_the_prompt(project: Any, letters: Any) -> None:
+    """It is sent with every row: one that fits alone is too long with it."""
+    form = ", output: {schema: {type: object, description: " + "word " * 400 + "}}"
+    assert project.plan(**letters("openai/SMALL", ", max_input_tokens: 3200")).models
+    (fault,) = project.faults(**letters("openai/SMALL", f", max_input_tokens: 3200{form}"))
+    assert "with prompt 'default' and its schema, and openai/gpt-4o-mini takes 3200" in fault.message
+
+
 def test_a_limit_of_the_model_in_the_spec_counts(project: Any, letters: Any) -> None:
     """`max_input_tokens` of a model is what its provider takes, whatever its context."""
     text = letters("openai/SMALL")["spec_text"]
@@ -95,6 +103,20 @@ def test_the_longest_prompt_leaves_room_for_the_answer(
     """Where prompt and answer share the context, the shortest answer asked for has to fit too."""
     model = Model(provider="p", name="m", model_class="SMALL", prices=None, **facts)
     assert longest_prompt(model, least_output, most) == longest
+
+
+def test_a_schema_leaves_less_room_for_the_answer(project: Any, rows_of: Any, jsonl: Any) -> None:
+    """Where prompt and answer share the context, it stands there too."""
+    jsonl(project.folder / "letters.jsonl", rows_of(12))
+    own = "{class: SMALL, prices: {input: 1, output: 1}, context_tokens: 4000}"
+    rooms = []
+    for more in ("", ", output: {schema: {type: object, description: " + "word " * 100 + "}}"):
+        text = SPEC.replace("MODEL", "mine/m").replace("MORE", more)
+        text = text.replace("temperature: 0.0", "max_output_tokens: {choices: [64, 4096]}")
+        text += f"providers: {{mine: {{api_base: 'http://127.0.0.1:9/v1', models: {{m: {own}}}}}}}\n"
+        plan = project.plan(spec_text=text, catalogue=CATALOGUE)
+        rooms.append(plan.space.defaults["mine/m"].max_output_tokens)
+    assert rooms[0] > rooms[1] + 100 > 1000
 
 
 @pytest.mark.parametrize(
