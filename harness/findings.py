@@ -284,8 +284,8 @@ class AnswerRow:
 
     failure: kind of `CallFailure`, or `None` when there is an answer. scores: one per scorer. inputs: of the
     sample, what a template may show. chunks: in how many a long input was asked about, each its own call.
-    lost_tokens: of the input that no prompt showed. reused, near_cosine, near_sample: see `Completion`.
-    outcome: the call itself; `None` where it is not at hand.
+    lost_tokens: of the input that no prompt showed. cached: whether the run paid for none of it. reused,
+    near_cosine, near_sample: see `Completion`. outcome: the call itself; `None` where it is not at hand.
     """
 
     trial: int

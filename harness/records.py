@@ -206,7 +206,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """An answered call. A cached one keeps price and latency of the call that was paid.
+    """An answered call. One that the run did not pay for is cached, with price and latency of the paid call.
 
     price_usd: list price; `None` when the provider did not say how many tokens it billed.
     reused: a cached answer that was paid under another output limit; its price and text are the same.

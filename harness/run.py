@@ -54,7 +54,8 @@ def tune(
 
     spec: a YAML file, or the same as a mapping. store: URL, else HARNESS_STORE. providers: by name, in
     place of those the endpoints name (for tests and own back ends). on_progress: told how far the run
-    is; `None`: a line in a notebook, else nothing. use_cache: False asks everything anew.
+    is; `None`: a line in a notebook, else nothing. use_cache: False asks everything anew,
+    also when such a run is resumed.
     traces: calls that MLflow gets as traces: "none", "finalists" (on the samples that confirm them) or "all".
     overrides: limit, repeat, seed, n_trials, max_cost, max_concurrency, and sampler, a name or an object of
     Optuna; see `plan.overrides.Overrides`.

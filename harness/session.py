@@ -261,23 +261,20 @@ def open_session(
     try:
         if resume is None:
             plan = _new_plan(verb, spec, overrides, database)
-            row = _new_row(plan, overrides, means.clock.now())
+            row = _new_row(plan, {**overrides, "use_cache": means.use_cache}, means.clock.now())
         else:
             row = _row_again(verb, spec, resume, database)
             plan = plan_of(row, overrides)
         require_folder(means.reports)
-        if plan.near is not None and (means.offline or not means.use_cache):
-            raise UsageError(
-                "semantic_cache gives answers not asked for, and --offline and --no-cache refuse them; "
-                "remove it from the spec, or go without them"
-            )
+        use_cache = means.use_cache and row.use_cache
+        _require_agreeing(plan, row.run, use_cache=use_cache, offline=means.offline)
         providers = {} if means.offline else means.providers
         if providers is None:
             providers = open_providers(plan.endpoints, plan.asked_models, means.environ)
         database.begin_run(row)
         with (
             _watched(means.on_progress) as watch,
-            open_engine(plan, row.run, database, providers, means.clock, use_cache=means.use_cache) as engine,
+            open_engine(plan, row.run, database, providers, means.clock, use_cache=use_cache) as engine,
             mirrored(row.run, plan) as mirror,
             _tracked(row, plan, means) as tracker,
         ):
@@ -289,6 +286,20 @@ def open_session(
             )
     finally:
         database.close()
+
+
+def _require_agreeing(plan: Plan, run: str, *, use_cache: bool, offline: bool) -> None:
+    """Raise UsageError where a run would both ask for answers of others and refuse them."""
+    if plan.near is not None and (offline or not use_cache):
+        raise UsageError(
+            "semantic_cache gives answers not asked for, and --offline and --no-cache refuse them; "
+            "remove it from the spec, or go without them"
+        )
+    if offline and not use_cache:
+        raise UsageError(
+            f"offline asks the store alone, which use_cache=False (--no-cache) leaves out, and run {run!r} "
+            "began with it; resume it online, or begin a new run"
+        )
 
 
 def _new_plan(

@@ -12,12 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from harness.calls.provider import ProviderFault
 from harness.errors import InconclusiveError, ProviderError, UsageError
 from harness.findings import Progress, Recommendation
 from harness.past import load_run
+from harness.rebuilding import rebuild_report
 from harness.result import TuneResult
 from harness.run import tune
 from harness.store.store import open_store
@@ -92,12 +95,13 @@ def site(tmp_path: Path) -> Callable[..., Site]:
     return make
 
 
-def comparable(chosen: Recommendation) -> Recommendation:
-    """A recommendation without what differs from run to run: its name, its time, and who paid."""
+def comparable(chosen: Recommendation, *, paid: bool = True) -> Recommendation:
+    """A recommendation without what differs from run to run: its name and its time. paid: with who paid."""
 
     def plain(trial):
         timed = ("latency_p50_s", "latency_p95_s", "queue_p50_s", "queue_p95_s")
-        return replace(trial, spent_usd=0.0, cached_rate=0.0, bounds={}, **dict.fromkeys(timed))
+        money = {"spent_usd": round(trial.spent_usd, 9)} if paid else {"spent_usd": 0.0, "cached_rate": 0.0}
+        return replace(trial, bounds={}, **money, **dict.fromkeys(timed))
 
     provenance = replace(chosen.provenance, started_at=None)
     return replace(
@@ -110,6 +114,17 @@ def comparable(chosen: Recommendation) -> Recommendation:
         by_provider=tuple(replace(champion, trial=plain(champion.trial)) for champion in chosen.by_provider),
         pareto=(),  # latency is a figure of it
     )
+
+
+def table_of(result: TuneResult) -> pd.DataFrame:
+    """The table of answers beside the report."""
+    return pq.read_table(result.folder / "scores.parquet").to_pandas()
+
+
+def paid_rows(result: TuneResult) -> float:
+    """The bill as the table of answers has it."""
+    table = table_of(result)
+    return table["price_usd"][~table["cached"]].sum()
 
 
 # -- a run
@@ -140,6 +155,7 @@ def test_spend_is_the_providers_bill(site):
     assert spend.calls == made.provider.requests
     assert spend.usd == pytest.approx(made.provider.bill_usd)
     assert sum(trial.spent_usd for trial in trials) == pytest.approx(spend.usd)
+    assert paid_rows(made.load()) == pytest.approx(spend.usd)
     assert (spend.cached, spend.failed) == (0, 0)
     assert made.provider.closed >= 1
 
@@ -166,7 +182,8 @@ def test_a_warm_store_pays_nothing_and_recommends_the_same(site, budget):
     before = made.provider.requests
     second = made.tune()
     assert made.provider.requests == before > 0
-    assert comparable(first.recommendation) == comparable(second.recommendation)
+    chosen = (comparable(result.recommendation, paid=False) for result in (first, second))
+    assert next(chosen) == next(chosen)
     assert (second.spend.calls, second.spend.usd) == (0, 0.0)
     assert second.spend.cached == before
 
@@ -242,7 +259,12 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(site, stage):
     assert made.provider.requests == undisturbed.provider.requests
     assert comparable(resumed.recommendation) == comparable(expected.recommendation)
     assert resumed.spend.calls == expected.spend.calls
+    assert resumed.spend.cached == expected.spend.cached
     assert resumed.spend.usd == pytest.approx(expected.spend.usd)
+    assert paid_rows(resumed) == pytest.approx(resumed.spend.usd)
+    pages = rebuild_report(stopped.run_id, store=made.store, reports=made.reports).files
+    assert {path.name for path in pages} == {path.name for path in resumed.files}
+    assert paid_rows(resumed) == pytest.approx(resumed.spend.usd)
 
 
 def test_a_run_may_be_stopped_again_and_again(site):
@@ -317,6 +339,31 @@ def test_credentials_end_a_run_that_goes_on_when_they_are_mended(site):
     resumed = made.tune(resume="latest")
     assert made.provider.requests - refused == undisturbed.provider.requests
     assert comparable(resumed.recommendation) == comparable(expected.recommendation)
+
+
+def test_a_run_that_asks_anew_goes_on_so(site):
+    """Resumed without a word, it takes what it paid for, and still nothing that others did."""
+    made = site()
+    made.tune()
+    before = made.provider.requests
+    stopped = made.stopped(STAGES["first answers"], use_cache=False)
+    resumed = made.tune(resume=stopped.run_id)
+    assert made.provider.requests == 2 * before
+    assert (resumed.spend.calls, resumed.spend.cached) == (before, 0)
+
+
+def test_answers_that_came_to_another_run_are_those_of_a_resumed_one(site):
+    """What had failed is an answer in record, table and rebuilt report alike."""
+    fault = ProviderFault("bad_request", "400: not now")
+    made = site(faults=lambda call, attempt: fault if call.sample_id.endswith(("3", "6")) else None)
+    stopped = made.stopped(lambda progress: progress.done >= 60)
+    made.provider._faults = None
+    made.tune()
+    resumed = made.tune(resume=stopped.run_id)
+    assert {trial.failure_rate for trial in resumed.record.trials} == {0.0}
+    assert table_of(resumed)["failure"].isna().all()
+    again = rebuild_report(stopped.run_id, store=made.store, reports=made.reports)
+    assert "scores.parquet" in {path.name for path in again.files}
 
 
 def test_more_money_lets_an_inconclusive_run_decide(site):

@@ -40,10 +40,9 @@ Notify = Callable[[Sequence[_Answered], StoreLostError | None], None]
 class Dispatcher:
     """Serves tickets until it is closed; then it can be used again.
 
-    open_journal: makes the journal that tells this function what is durable. use_cache: False remembers no
-    answers, so that equal calls are paid anew. deadline: after it nothing is sent. lengths: of vectors that
-    are known already. hits: calls that were answered together with an equal one. lost: why answers or bills
-    can no longer be made durable.
+    open_journal: makes the journal that tells this function what is durable. on_paid: hears the keys of that.
+    deadline: after it nothing is sent. lengths: of known vectors. hits: calls answered with an equal one.
+    lost: why nothing is durable any more.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class Dispatcher:
         open_journal: Callable[[Notify], Journal[_Answered]],
         clock: Clock,
         seed: int,
-        use_cache: bool,
+        on_paid: Callable[[str], None],
         lengths: Lengths,
     ) -> None:
         self.failed = self.retries = 0
@@ -74,7 +73,7 @@ class Dispatcher:
         self._open_journal = open_journal
         self._clock = clock
         self._random = random.Random(seed)
-        self._use_cache = use_cache
+        self._on_paid = on_paid
         self._lengths = lengths
         self._gates: dict[str, Gate] = {}
         self._recent: dict[str, Completion] = {}
@@ -329,7 +328,8 @@ class Dispatcher:
         arrived: defaultdict[Stream, list[Delivery]] = defaultdict(list)
         for ticket, delivery in ended:
             del self.under_way[ticket.key]
-            if self._use_cache and isinstance(delivery, Completion):
+            if isinstance(delivery, Completion):
+                self._on_paid(ticket.key)
                 self._recent[ticket.key] = delivery
                 if len(self._recent) > RECENT:
                     del self._recent[next(iter(self._recent))]
@@ -343,9 +343,9 @@ class Dispatcher:
 
     def _again(self, twin: Ticket, delivery: Delivery) -> Delivery:
         """What a twin gets; an answer is counted as cached."""
-        if isinstance(delivery, Completion):
-            self.hits.add([delivery])
-        return again(delivery, twin.call)
+        told = again(delivery, twin.call)
+        self.hits.add([told])
+        return told
 
     async def _let_others_have(self) -> None:
         try:

@@ -29,6 +29,7 @@ from harness.findings import Spend
 from harness.records import Call, CallFailure, Completion, Endpoint, Outcome
 from harness.store.journal import Journal
 from harness.store.leases import Pool
+from harness.store.own import Own
 from harness.store.owners import Owners
 from harness.store.store import Store
 
@@ -44,7 +45,7 @@ class Engine:
 
     providers and endpoints: by provider name. models: by full name, for prices and limits.
     minutes: after which nothing is sent, counted from now on; `None`: no limit.
-    use_cache: False pays anew for every call, and its answers replace those of before.
+    use_cache: False takes no answers but those that the run paid for, and they replace the ones of before.
     reuse_limits: output limits among which an answer may stand for another; see `calls.reuse`.
     """
 
@@ -66,9 +67,8 @@ class Engine:
         self._store = store
         self._clock = clock or SystemClock()
         self._owners = Owners(store.database)
-        self._known = Known(
-            store, self._owners, endpoints, run, use_cache=use_cache, reuse_limits=reuse_limits
-        )
+        self._own = Own(store.database, run, only=not use_cache)
+        self._known = Known(store, self._owners, endpoints, run, self._own, reuse_limits=reuse_limits)
         pool = None
         if caps != Caps():
             self._owners.let_lapse()  # before what the dead may have spent is counted
@@ -76,7 +76,6 @@ class Engine:
             pool = Pool(store.database, run, name, caps.amount(), lapse)
         self._deadline = Deadline(minutes, self._clock)
         self._budget = Budget(caps, store.spent(run), self._clock, pool)
-        self._use_cache = use_cache
         self._lengths = Lengths()
         self._dispatcher = Dispatcher(
             run=run,
@@ -88,7 +87,7 @@ class Engine:
             open_journal=self._open_journal,
             clock=self._clock,
             seed=seed,
-            use_cache=use_cache,
+            on_paid=self._own.paid,
             lengths=self._lengths,
         )
         self._counting = threading.Lock()  # several threads may use one engine
@@ -159,18 +158,17 @@ class Engine:
             stream.drain()
 
     def recall(self, calls: Iterable[Call]) -> Iterator[Outcome]:
-        """What the store knows of these calls, in their order; nothing is sent.
+        """What the store knows of these calls, in their order, all answers as cached; nothing is sent.
 
         A call that this run asked in vain is its failure; one that was never asked is left out.
         """
         return self._known.recall(calls)
 
     def stored(self, calls: Iterable[Call]) -> Iterator[Outcome]:
-        """As `recall`, for a run that asks nobody: what it finds counts as its answers from the store."""
-        for outcome in self._known.recall(calls):
-            if isinstance(outcome, Completion):
-                with self._counting:
-                    self._hits.add([outcome])
+        """As `recall`, for a run that asks nobody: what it finds counts as what it was told."""
+        for outcome in self._known.recall(calls, told=False):
+            with self._counting:
+                self._hits.add([outcome])
             yield outcome
 
     def spend(self) -> Spend:
@@ -219,7 +217,7 @@ class Engine:
             stream.asked += len(found.mine)
         stored = [self._fitting(answer) for answer in found.stored]
         with self._counting:
-            self._hits.add(answer for answer in stored if isinstance(answer, Completion))
+            self._hits.add(stored)
             self._failed += sum(isinstance(answer, CallFailure) for answer in stored)
         return stored
 
@@ -244,5 +242,5 @@ class Engine:
 
     def _open_journal(self, notify: Notify) -> Journal[tuple[Ticket, Completion]]:
         self._owners.join()
-        newest = not self._use_cache
-        return Journal(self._store.database, notify, newest=newest, owners=self._owners)
+        own = self._own
+        return Journal(self._store.database, notify, newest=own.only, owners=self._owners, failed=own.failed)

@@ -17,6 +17,7 @@ from harness.calls.keys import call_key, key_as_written
 from harness.calls.reuse import stands_for, with_other_limits
 from harness.records import Call, Completion, Endpoint, Outcome
 from harness.store.answers import completion, failure
+from harness.store.own import Own
 from harness.store.owners import Owners
 from harness.store.store import Store
 
@@ -36,7 +37,7 @@ class Found:
 
 
 class Known:
-    """The store as the engine sees it. use_cache: False finds nothing, so that all is asked anew.
+    """The store as the engine sees it. own: what the run did itself, before and now.
 
     reuse_limits: output limits among which an answer may stand for another; see `calls.reuse`.
     """
@@ -47,35 +48,37 @@ class Known:
         owners: Owners,
         endpoints: Mapping[str, Endpoint],
         run: str,
+        own: Own,
         *,
-        use_cache: bool,
         reuse_limits: Sequence[int] = (),
     ) -> None:
         self._store = store
         self._owners = owners
         self._endpoints = endpoints
         self._run = run
-        self._use_cache = use_cache
+        self._own = own
         self._reuse_limits = reuse_limits
         self._looked_at = time.monotonic()
 
     def find(self, calls: Sequence[Call]) -> Found:
-        """Answers, and claims on what has none. A claimed call must be answered, failed or released."""
+        """Answers, and claims on what has none. A claimed call must be answered, failed or released.
+
+        An answer of which nobody was told since this run paid for it, in an earlier process, is not cached.
+        """
+        self._own.load()
         keyed = [(call, self._key(call)) for call in calls]
-        if not self._use_cache:
-            return Found((), keyed, ())
-        rows = self._rows(keyed)
+        rows = self._takes(self._rows(keyed))
         open_keys = {key for _, key in keyed} - rows.keys()
         if not open_keys:
-            return Found([_told(rows, call, key) for call, key in keyed], (), ())
+            return Found(self._tell(rows, keyed), (), ())
         claimed = self._owners.claim(sorted(open_keys))
         # Between look-up and claim another process may have answered, and ended its claim.
-        late = self._store.answers(sorted(claimed))
+        late = self._takes(self._store.answers(sorted(claimed)))
         if late:
             self._owners.end_claims(sorted(late))
             rows |= late
         return Found(
-            [_told(rows, call, key) for call, key in keyed if key in rows],
+            self._tell(rows, [(call, key) for call, key in keyed if key in rows]),
             [(call, key) for call, key in keyed if key in claimed and key not in rows],
             [call for call, key in keyed if key not in rows and key not in claimed],
         )
@@ -87,19 +90,35 @@ class Known:
             self._looked_at = now
             self._owners.let_lapse()
 
-    def recall(self, calls: Iterable[Call]) -> Iterator[Outcome]:
-        """What this run knows of these calls, in their order; one that was never asked is left out."""
-        source, paid = iter(calls), self._store.paid_keys(self._run)
+    def recall(self, calls: Iterable[Call], *, told: bool = True) -> Iterator[Outcome]:
+        """What this run knows of these calls, in their order; one that was never asked is left out.
+
+        Asked in vain by this run, and answered by another one since, a call stays a failure.
+        told: whether somebody has been told before, so that all answers are cached; else as in `find`.
+        """
+        if not told:
+            self._own.load()
+        source = iter(calls)
         while chunk := list(islice(source, CHUNK)):
-            keys = [self._key(call) for call in chunk]
-            answers = self._rows(list(zip(chunk, keys, strict=True)))
-            failures = self._store.failures(self._run, keys)
-            for call, key in zip(chunk, keys, strict=True):
-                # Asked in vain by this run, and answered by another one since: here it stays a failure.
-                if key in failures and key not in paid:
+            keyed = [(call, self._key(call)) for call in chunk]
+            answers = self._rows(keyed)
+            failures = self._store.failures(self._run, [key for _, key in keyed])
+            for call, key in keyed:
+                if key in failures:
                     yield failure(failures[key], call)
                 elif key in answers:
-                    yield _told(answers, call, key)
+                    yield _told(answers[key], call, None if told else self._own)
+
+    def _takes(self, rows: Rows) -> Rows:
+        """Those of these answers that the run takes."""
+        if not self._own.only:
+            return rows
+        return {key: row for key, row in rows.items() if self._own.may_take(row["key"])}
+
+    def _tell(self, rows: Rows, keyed: Sequence[tuple[Call, str]]) -> list[Completion]:
+        """The answers to these calls, which are what the run saw of them from now on."""
+        self._own.get_over(key for _, key in keyed)
+        return [_told(rows[key], call, self._own) for call, key in keyed]
 
     def _rows(self, keyed: Sequence[tuple[Call, str]]) -> Rows:
         """The answers that are there, by the key of the call that they answer."""
@@ -137,7 +156,8 @@ class Known:
         return call_key(call, self._endpoints[call.settings.provider])
 
 
-def _told(rows: Rows, call: Call, key: str) -> Completion:
-    row = rows[key]
-    answer = completion(row, call)
-    return replace(answer, reused=True) if REUSED in row else answer
+def _told(row: Mapping[str, Any], call: Call, own: Own | None) -> Completion:
+    """The stored answer to the call. own: what the run did itself; `None`: all of it was told before."""
+    if REUSED in row:
+        return replace(completion(row, call), reused=True)
+    return completion(row, call, cached=own is None or not own.tells(row["key"]))

@@ -92,16 +92,17 @@ class Ticket:
 
 
 class Hits:
-    """Answers that were not paid again, by purpose."""
+    """Answers that the run did not pay for, by purpose."""
 
     def __init__(self) -> None:
         self._found: dict[Purpose, tuple[int, float]] = {}
 
-    def add(self, answers: Iterable[Completion]) -> None:
-        """Count these answers and their list price."""
-        for answer in answers:
-            count, usd = self._found.get(answer.call.purpose, (0, 0.0))
-            self._found[answer.call.purpose] = count + 1, usd + (answer.price_usd or 0.0)
+    def add(self, told: Iterable[Delivery]) -> None:
+        """Count the answers among these that are cached, and their list price."""
+        for one in told:
+            if isinstance(one, Completion) and one.cached:
+                count, usd = self._found.get(one.call.purpose, (0, 0.0))
+                self._found[one.call.purpose] = count + 1, usd + (one.price_usd or 0.0)
 
     def added_to(self, spend: Spend) -> Spend:
         """What was spent, with these answers counted as cached."""

@@ -181,8 +181,8 @@ def failure(row: Mapping[str, Any], call: Call) -> CallFailure:
     )
 
 
-def completion(row: Mapping[str, Any], call: Call) -> Completion:
-    """The stored answer to this call, marked as cached, with price and latency of the paid call."""
+def completion(row: Mapping[str, Any], call: Call, *, cached: bool = True) -> Completion:
+    """The stored answer to this call, with price and latency of the paid call. cached: as it is told."""
     packed = cast("bytes | None", row["vectors"])
     return Completion(
         call=call,
@@ -202,7 +202,7 @@ def completion(row: Mapping[str, Any], call: Call) -> Completion:
         ),
         price_usd=row["price_usd"],
         latency=Latency(queue_s=row["queue_s"], total_s=row["total_s"], first_token_s=row["first_token_s"]),
-        cached=True,
+        cached=cached,
         at=datetime.fromtimestamp(row["at"], UTC),
     )
 

@@ -28,6 +28,7 @@ from harness.store.answers import (
     payment_row,
 )
 from harness.store.connections import transaction
+from harness.store.own import delete_failures
 from harness.store.owners import BEAT_S, Owners
 from harness.store.schema import lost_store
 from harness.store.statements import Insert, insert
@@ -67,7 +68,8 @@ class Journal(Generic[T]):
 
     notify: called by the writer's thread, also without tags when bills or failures could not be written.
     newest: whether a second answer under a key replaces the first. owners: this process, whose claims end
-    with their answers, and whose lease shrinks with each payment; `None`: it holds none.
+    with their answers, and whose lease shrinks with each payment; `None`: it holds none. failed: keys of
+    calls that failed before, to which it adds: an answer takes the failure of its key out.
     """
 
     def __init__(
@@ -77,8 +79,10 @@ class Journal(Generic[T]):
         *,
         newest: bool = False,
         owners: Owners | None = None,
+        failed: set[str] | None = None,
     ) -> None:
         self._database = database
+        self._failed = set[str]() if failed is None else failed
         self._notify = notify
         # Two processes may have paid for the same call at once: one answer stays, both payments count.
         self._answers = _NEWEST_ANSWERS if newest else _FIRST_ANSWERS
@@ -98,6 +102,7 @@ class Journal(Generic[T]):
 
     def put_failure(self, failed: FailedCall) -> None:
         """Queue a call that brought no answer."""
+        self._failed.add(failed.key)
         self._queue.put(_Entry(failure=failed))
 
     def put_release(self, key: str) -> None:
@@ -152,6 +157,8 @@ class Journal(Generic[T]):
         bills = [payment_row(payment) for payment in payments]
         failures = [failure_row(entry.failure) for entry in group if entry.failure]
         answers = [answer_row(entry.answer) for entry in group if entry.answer]
+        paid = [entry.answer.payment for entry in group if entry.answer]
+        got_over = [payment for payment in paid if payment.key in self._failed]
         if self._answers is _NEWEST_ANSWERS:  # PostgreSQL changes a row only once in a statement
             answers = list({answer[0]: answer for answer in answers}.values())
         # By key: two processes that write the same rows in two orders would lock each other out.
@@ -162,6 +169,8 @@ class Journal(Generic[T]):
                 insert(connection, _PAYMENTS, bills)
                 insert(connection, self._answers, answers)
                 insert(connection, _FAILURES, failures)
+                for payment in got_over:
+                    delete_failures(connection, payment.run, [payment.key])
                 if self._owners is not None:
                     self._owners.book(connection, payments, _ended(group))
         except StoreLostError as lost:

@@ -40,7 +40,7 @@ class RunRow:
     """What was asked of a run, and what it found; `record` is `None` until it ended, and in listings.
 
     prompts: template by variant. plan: fingerprint of the plan. overrides: what was asked beside the spec;
-    a `split` makes the run an evaluation.
+    a `split` makes the run an evaluation, and without `use_cache` it takes no answers but its own.
     """
 
     run: str
@@ -59,6 +59,11 @@ class RunRow:
     def verb(self) -> Verb:
         """What the run is for."""
         return "eval" if "split" in self.overrides else "tune"
+
+    @property
+    def use_cache(self) -> bool:
+        """Whether the run takes answers that others paid for."""
+        return bool(self.overrides.get("use_cache", True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,14 +163,6 @@ class Store:
             by_purpose=parts,
             lost=Paid(usd=lost.usd, calls=int(lost.calls)),
         )
-
-    def paid_keys(self, run: str) -> set[str]:
-        """The keys of all calls that this run paid for."""
-        from sqlalchemy import select
-
-        paid = self._tables.payments
-        with self._transaction() as connection:
-            return set(connection.execute(select(paid.c.key).where(paid.c.run == run)).scalars())
 
     def begin_run(self, row: RunRow) -> None:
         """Write down a run before its first call, or open it again when it is resumed."""

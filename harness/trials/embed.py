@@ -77,6 +77,7 @@ class Embedded(Generic[T]):
             price_usd=None if None in prices else sum(price or 0.0 for price in prices),
             latency=Latency(queue_s=slowest.latency.queue_s, total_s=slowest.latency.total_s),
             cached=all(one.cached for one in done),
+            cached_usd=sum(one.price_usd or 0.0 for one in done if one.cached),
             at=max(one.at for one in done),
         )
 

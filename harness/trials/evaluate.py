@@ -176,7 +176,10 @@ def _again(arm: Arm, positions: Sequence[int], engine: Engine) -> Iterator[Judge
     under_way: dict[int, Asked] = {}
     calls = calls_of(Due([arm], positions), under_way, again=True)
     outcomes = in_front(arm.board.plan, engine).recall(calls)
-    known = (Arrived(asked := under_way.pop(id(one.call)), one, asked.sample) for one in outcomes)
+    known = (
+        Arrived(asked := under_way.pop(id(one.call)), arm.as_seen(asked.position, one), asked.sample)
+        for one in outcomes
+    )
     return judge_each(arm.board.plan, known, engine.recall)
 
 
@@ -185,7 +188,7 @@ def remember(arm: Arm, seen: str, engine: Engine) -> None:
 
     seen: as `Arm.seen_text` wrote it.
     """
-    arm.seen[:] = arm.seen_of(seen)
+    arm.mark_seen(seen)
     positions = np.flatnonzero(arm.seen.any(axis=1)).tolist()
     for judged in _again(arm, positions, engine):
         take(judged)

@@ -10,7 +10,7 @@ import base64
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +37,13 @@ OTHER_REASONS = "other reasons"
 class Arm:
     """One set of settings on one split. Arrays have shape (samples, repeats); NaN: nothing there.
 
-    seen: answers that arrived, failures included. value: of the first scorer. together: scores of whole
-    samples, by the scorer of their repeats. waiting: outcomes of samples whose repeats are not complete, by
-    position, where a scorer needs all of them. silence: answers that a scorer could not judge, by its name in
-    the record and by reason. failure: the newest one, in words. judge_usd: list price
-    of what judges said of its answers. near: answers of near prompts; cut: answers to inputs cut down.
-    measured: the quality last computed, with the number of answers behind it. off: why a cache has no
-    threshold here, "" where it has.
+    seen: answers that arrived, failures included. paid: those that the run paid for. value: of the first
+    scorer. together: scores of whole samples, by the scorer of their repeats. waiting: outcomes of samples
+    whose repeats are not complete, by position, where a scorer needs all of them. silence: answers that a
+    scorer could not judge, by its name in the record and by reason. failure: the newest one, in words.
+    judge_usd: list price of what judges said of its answers. near: answers of near prompts; cut: answers to
+    inputs cut down. measured: the quality last computed, with the number of answers behind it. off: why a
+    cache has no threshold here, "" where it has.
     """
 
     number: int
@@ -56,6 +56,7 @@ class Arm:
     first_token: NDArray[np.float32]
     queue: NDArray[np.float32]
     label: NDArray[np.int32]
+    paid: NDArray[np.bool_]
     others: dict[str, Floats] = field(default_factory=dict[str, Floats])
     together: dict[str, Floats] = field(default_factory=dict[str, Floats])
     waiting: dict[int, list[Outcome]] = field(default_factory=dict[int, list[Outcome]], repr=False)
@@ -86,8 +87,9 @@ class Arm:
         price, latency, first_token, queue = (np.full(shape, np.nan, np.float32) for _ in range(4))
         # A score is compared with 1: seven digits would turn 0.99999999 into full marks.
         value = np.full(shape, np.nan)
-        seen, label = np.zeros(shape, np.bool_), np.zeros(shape, np.int32)
-        return cls(number, settings, board, seen, value, price, latency, first_token, queue, label)
+        seen, paid = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+        label = np.zeros(shape, np.int32)
+        return cls(number, settings, board, seen, value, price, latency, first_token, queue, label, paid)
 
     def take(self, position: int, outcome: Outcome, scores: Sequence[Score]) -> None:
         """Note one outcome; `scores` is empty for a failure, else one per scorer."""
@@ -140,13 +142,24 @@ class Arm:
         return labels[position] if labels else None
 
     def seen_text(self) -> str:
-        """Which answers this arm has seen, in a form for the store; see `seen_of`."""
-        return base64.b64encode(zlib.compress(np.packbits(self.seen).tobytes())).decode("ascii")
+        """Which answers this arm has seen, and which were paid, in a form for the store; see `mark_seen`."""
+        masks = (np.packbits(mask).tobytes() for mask in (self.seen, self.paid))
+        return ".".join(base64.b64encode(zlib.compress(mask)).decode("ascii") for mask in masks)
 
-    def seen_of(self, text: str) -> NDArray[np.bool_]:
-        """The array that `seen_text` wrote, in the shape of this arm."""
-        packed = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8)
-        return np.unpackbits(packed, count=self.seen.size).astype(np.bool_).reshape(self.seen.shape)
+    def mark_seen(self, text: str) -> None:
+        """Mark as seen, and as paid, what `seen_text` wrote of another arm of this shape.
+
+        Where older versions wrote it, nothing is known to have been paid.
+        """
+        for mask, packed in zip((self.seen, self.paid), text.split("."), strict=False):
+            bits = np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8)
+            mask[:] = np.unpackbits(bits, count=mask.size).astype(np.bool_).reshape(mask.shape)
+
+    def as_seen(self, position: int, recalled: Outcome) -> Outcome:
+        """What the store tells of a call of this arm, as the run saw it: paid, if the run paid for it."""
+        if isinstance(recalled, Completion) and self.paid[position, recalled.call.repeat]:
+            return replace(recalled, cached=False, cached_usd=0.0)
+        return recalled
 
     def quality_values(self, start: int = 0, stop: int | None = None) -> Floats:
         """Quality per sample, shape (samples,): repeats averaged, NaN where there is nothing to count.
@@ -345,6 +358,7 @@ class Arm:
             self.first_token[at] = answer.latency.first_token_s
         if answer.price_usd is not None:
             self.price[at] = answer.price_usd
+        self.paid[at] = not answer.cached
         if answer.cached:
             self.cached += 1
         else:

@@ -8,7 +8,7 @@ never meet.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Literal
 
@@ -324,7 +324,7 @@ def _as_found(scores: Sequence[Score], value: float, label: str | None, reason: 
 def _again(arm: Arm, seen: str | None, engine: Engine) -> Iterator[_Told]:
     """What this arm saw, read back from the store. seen: as `Arm.seen_text` wrote it; `None`: as it is."""
     if seen is not None:
-        arm.seen[:] = arm.seen_of(seen)
+        arm.mark_seen(seen)
     positions: list[int] = np.flatnonzero(arm.seen.any(axis=1)).tolist()
     if not positions:
         return
@@ -341,4 +341,5 @@ def _again(arm: Arm, seen: str | None, engine: Engine) -> Iterator[_Told]:
             arm.board.note(position, sample)
             yield _Told(_Asked(arm, position, sample), index.failure)
         return
-    yield from _told(_samples([arm], positions, again=True), engine.recall, shelf)
+    for one in _told(_samples([arm], positions, again=True), engine.recall, shelf):
+        yield replace(one, outcome=arm.as_seen(one.asked.position, one.outcome))

@@ -54,7 +54,7 @@ def test_an_answer_is_paid_once(make_engine, ask, store):
     first = {o.call.sample_id: o for o in make_engine(a_simulator(clock=FakeClock())).run(ask(20))}
     before = store.spent("run-1")
     provider = a_simulator()
-    engine = make_engine(provider)
+    engine = make_engine(provider, run="run-2")
     for again in engine.run(ask(20)):
         paid = first[again.call.sample_id]
         assert again == replace(paid, cached=True)
@@ -79,7 +79,7 @@ def test_a_slash_behind_an_address_pays_nothing_again(make_engine, ask, store):
                 "UPDATE answers SET key = '{1}', checksum = NULL WHERE key = '{0}'".format(*keys)
             )
     provider = a_simulator()
-    again = list(make_engine(provider, api_base=slash).run(ask(20)))
+    again = list(make_engine(provider, run="run-2", api_base=slash).run(ask(20)))
     assert asked(again) == asked(a_completion(call=call) for call in ask(20))
     assert [(one.cached, one.reused) for one in again] == [(True, False)] * 20
     assert provider.requests == 0
@@ -151,10 +151,10 @@ def test_repeats_are_asked_separately(make_engine, ask):
 
 def test_asking_anew_replaces_what_was_known(make_engine, ask):
     """Without the cache every call is paid, and the new answer is the one found later."""
-    list(make_engine(ScriptedProvider("old")).run(ask(3)))
+    list(make_engine(ScriptedProvider("old"), run="run-0").run(ask(3)))
     fresh = list(make_engine(ScriptedProvider("new"), use_cache=False).run(ask(3)))
     assert {(outcome.reply.text, outcome.cached) for outcome in fresh} == {("new", False)}
-    later = make_engine(ScriptedProvider("unasked")).run(ask(3))
+    later = make_engine(ScriptedProvider("unasked"), run="run-2").run(ask(3))
     assert {(outcome.reply.text, outcome.cached) for outcome in later} == {("new", True)}
 
 

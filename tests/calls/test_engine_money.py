@@ -233,7 +233,7 @@ def test_a_call_beyond_the_cap_is_not_sent(make_engine, ask):
 def test_a_cached_answer_needs_no_budget(make_engine, ask):
     """What is known is free, also when everything is spent."""
     list(make_engine(ScriptedProvider("billing")).run(ask(5)))
-    outcomes = list(make_engine(ScriptedProvider("unasked"), caps=Caps(usd=0.0)).run(ask(5)))
+    outcomes = list(make_engine(ScriptedProvider("unasked"), run="run-2", caps=Caps(usd=0.0)).run(ask(5)))
     assert all(outcome.cached for outcome in outcomes)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from harness.records import Latency
 from harness.scores.metrics import compute
+from harness.testing.builders import a_completion
 
 
 def seen_mixed(bench):
@@ -129,6 +132,21 @@ def test_price_is_the_list_price_and_spent_what_was_paid(bench):
     trial = made.arm.trial()
     assert trial.usd_per_1k_calls == pytest.approx(2.0)
     assert trial.spent_usd == pytest.approx(0.001)
+
+
+def test_an_arm_keeps_which_of_its_answers_were_paid(bench):
+    """Read back, each answer is what it was to the run; older stores do not tell, and all are cached."""
+    made, other, older = bench(), bench(), bench()
+    made.answer(0, 1.0)
+    made.answer(1, 1.0, cached=True)
+    made.failed(2)
+    text = made.arm.seen_text()
+    other.arm.mark_seen(text)
+    older.arm.mark_seen(text.partition(".")[0])
+    assert other.arm.seen[:4, 0].tolist() == older.arm.seen[:4, 0].tolist() == [True, True, True, False]
+    recalled = a_completion(cached=True, cached_usd=0.002)
+    assert other.arm.as_seen(0, recalled) == replace(recalled, cached=False, cached_usd=0.0)
+    assert other.arm.as_seen(1, recalled) == older.arm.as_seen(0, recalled) == recalled
 
 
 def test_latencies_are_percentiles_of_answered_calls(bench):

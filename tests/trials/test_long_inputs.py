@@ -59,10 +59,10 @@ def engine_of(lab):
     """Makes engines over one store."""
     stores = []
 
-    def make(plan, provider, **caps):
+    def make(plan, provider, run="run-1", **caps):
         stores.append(open_store(f"sqlite:///{lab.folder}/store.db"))
         return Engine(
-            run="run-1",
+            run=run,
             providers={"sim": provider},
             endpoints=plan.endpoints,
             models=plan.models,
@@ -174,13 +174,14 @@ def test_a_second_run_asks_nothing_and_remembers_the_same(plan_of, engine_of, fo
         Pipeline(engine).ask([first], range(len(first.board.ids)))
         told = list(answer_rows(first, engine))
     second, third = an_arm(plan), an_arm(plan)
-    with engine_of(plan, again) as engine:
+    with engine_of(plan, again, run="run-2") as engine:
         Pipeline(engine).ask([second], range(len(second.board.ids)))
         remember(third, first.seen_text(), engine)
         again_told = list(answer_rows(third, engine))
-        assert engine.spend().usd == pytest.approx(first.spent_usd)
+        assert engine.spend().usd == 0
     assert not again.calls
     assert second.spent_usd == 0
+    assert third.cached == first.cached
     assert second.cached == len(second.board.ids)
     assert (second.value == first.value).all()
     assert (third.value == first.value).all()
@@ -189,8 +190,12 @@ def test_a_second_run_asks_nothing_and_remembers_the_same(plan_of, engine_of, fo
     ]
 
 
-def test_chunks_that_were_paid_before_are_not_spent_again(plan_of, engine_of):
-    """Of an answer that is cached in part, only the rest is spending; its price stays whole."""
+@pytest.mark.parametrize("run", ["run-1", "run-2"])
+def test_chunks_that_others_paid_for_are_not_spent_again(plan_of, engine_of, run):
+    """Of an answer that is cached in part, only the rest is spending; its price stays whole.
+
+    What the run itself paid for, in an earlier process, is no part that is cached.
+    """
     plan = plan_of(combine="vote")
     arm, position = an_arm(plan), None
     ids = arm.board.ids
@@ -200,10 +205,11 @@ def test_chunks_that_were_paid_before_are_not_spent_again(plan_of, engine_of):
         paid = engine.spend().usd
     assert paid > 0
     assert arm.samples() == 0
-    with engine_of(plan, ScriptedProvider(reads), calls=50) as engine:
+    with engine_of(plan, ScriptedProvider(reads), run=run, calls=50) as engine:
         assert Pipeline(engine).ask([arm], [position]).complete
-        assert arm.spent_usd == pytest.approx(engine.spend().usd - paid)
-    assert float(arm.price[position, 0]) == pytest.approx(arm.spent_usd + paid)
+        assert arm.spent_usd == pytest.approx(engine.spend().usd)
+    by_others = 0.0 if run == "run-1" else paid
+    assert float(arm.price[position, 0]) == pytest.approx(arm.spent_usd + by_others)
     assert arm.cached == 0
 
 
