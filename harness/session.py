@@ -32,7 +32,7 @@ from harness.plan.planner import make_plan
 from harness.recorded import Work, begun, ended_trials, near_notes, recorded, trials_of
 from harness.records import Verb
 from harness.result import selected
-from harness.store.bills import paid_by_model
+from harness.store.bills import paid_by_model, with_others
 from harness.store.store import RunRow, Store, TrialRow, open_store
 from harness.trials.evaluate import Ask, Pipeline
 from harness.trials.evidence import Arm
@@ -216,7 +216,7 @@ class Session:
 
     def record(self, work: Work, state: RunState) -> RunRecord:
         """What the work found, without a recommendation."""
-        spend = self.engine.spend()
+        spend = with_others(self.store, self.run, self.engine.spend())
         bills = paid_by_model(self.store, self.run, self.plan.task.studies)
         return recorded(
             *(self.plan, work, state, replace(spend, by_model=bills), self.judges),
@@ -265,6 +265,7 @@ def open_session(
         else:
             row = _row_again(verb, spec, resume, database)
             plan = plan_of(row, overrides)
+            row = replace(row, overrides={**row.overrides, **_kept(overrides)})
         require_folder(means.reports)
         use_cache = means.use_cache and row.use_cache
         _require_agreeing(plan, row.run, use_cache=use_cache, offline=means.offline)
@@ -318,21 +319,25 @@ def _new_row(plan: Plan, overrides: Mapping[str, Any], now: datetime) -> RunRow:
     if evaluated is not None:
         # The settings themselves, not the file they came in: it may change before the run goes on.
         overrides, kind = {**overrides, "split": evaluated.split, "settings": evaluated.form}, "-eval"
-    # Objects of Python cannot be kept; the spec holds their names and checksums.
-    overrides = {name: value for name, value in overrides.items() if name != "scorers"}
     return RunRow(
         run=f"{plan.experiment}{kind}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
         experiment=plan.experiment,
         state="running",
         spec_file=None if plan.spec_file is None else str(Path(plan.spec_file).resolve()),
         spec_text=plan.spec_text,
-        overrides={**overrides, **plan.pins},
+        overrides={**_kept(overrides), **plan.pins},
         prompts=plan.task.templates(),
         plan=plan.fingerprint(),
         started_at=now,
         ended_at=None,
         record=None,
     )
+
+
+def _kept(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run that is resumed goes on with, unless it is told otherwise."""
+    # Objects of Python cannot be kept; the spec holds their names and checksums.
+    return {name: value for name, value in overrides.items() if value is not None and name != "scorers"}
 
 
 def _row_again(verb: Verb, spec: object, resume: str, database: Store) -> RunRow:

@@ -280,6 +280,17 @@ def test_a_run_may_be_stopped_again_and_again(site):
     assert comparable(resumed.recommendation) == comparable(expected.recommendation)
 
 
+def test_a_cap_given_on_resuming_holds_until_another_is_given(site):
+    """A run that was told to pay no more does not go on paying because nobody repeats it."""
+    made = site()
+    run = made.stopped(STAGES["race of defaults"]).run_id
+    sent = made.provider.requests
+    made.tune(resume=run, max_cost=1e-9)
+    assert made.tune(resume=run).spend.cap_usd == 1e-9
+    assert made.provider.requests == sent
+    assert made.tune(resume=run, max_cost=5.0).recommendation is not None
+
+
 class Shuffled:
     """A provider whose answers arrive in an order of chance, and which notes what it was asked."""
 

@@ -29,6 +29,7 @@ from harness.records import Call, Completion, Endpoint, FailureKind, Latency
 from harness.store.journal import Journal
 
 RECENT = 1024  # answers remembered after delivery, for calls that were looked up before they were durable
+LOCKED_S = 0.25  # between two looks whether the store can be written again
 STOPPED = "the run was stopped before this call was sent"
 CROSSES = "this call could have crossed the cap"
 
@@ -202,7 +203,8 @@ class Dispatcher:
         line = gate.line
         while self._still_wanted(group):
             early_s = line.wait_s(self._clock.monotonic(), sum([ticket.worst.tokens for ticket in group]))
-            if (early_s > 0 or line.down_since is not None) and not await self._is_due(gate, group, early_s):
+            held_up = early_s > 0 or line.down_since is not None or self._journal.waiting
+            if held_up and not await self._is_due(gate, group, early_s):
                 continue
             if not await self._hold(gate, group):
                 return None
@@ -262,8 +264,9 @@ class Dispatcher:
         return at_once or self._still_wanted(group, held=True)  # holding may have taken long
 
     async def _is_due(self, gate: Gate, group: list[Ticket], early_s: float) -> bool:
-        """Wait for the pace, and while the provider is down; False: nobody of the group is to be sent."""
+        """Wait for the pace, the store, and a provider that is down; False: nobody is to be sent."""
         while self._still_wanted(group):
+            early_s = early_s or (LOCKED_S if self._journal.waiting else 0.0)
             early_s = early_s or gate.line.pause_s(self._clock.monotonic())
             if early_s <= 0:
                 return True

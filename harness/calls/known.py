@@ -117,7 +117,7 @@ class Known:
 
     def _tell(self, rows: Rows, keyed: Sequence[tuple[Call, str]]) -> list[Completion]:
         """The answers to these calls, which are what the run saw of them from now on."""
-        self._own.get_over(key for _, key in keyed)
+        self._own.get_over([key for _, key in keyed])
         return [_told(rows[key], call, self._own) for call, key in keyed]
 
     def _rows(self, keyed: Sequence[tuple[Call, str]]) -> Rows:

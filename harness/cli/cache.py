@@ -70,7 +70,7 @@ def prune(older_than: str | None, model: str | None, dry_run: bool, store: str |
     if gone.runs:
         click.echo(f"{numbers.counted(gone.runs, 'run')} paid for them")
     if not gone.shrunk:
-        click.echo("the file keeps its size for now: another process is using it", err=True)
+        click.echo("the file keeps its size: others are at work in it; new answers take the room", err=True)
 
 
 @cache.command()

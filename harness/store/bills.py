@@ -5,7 +5,9 @@ In: an open store, and a run. Out: figures that add up to the ledger's. It chang
 
 from __future__ import annotations
 
-from harness.findings import Paid
+from dataclasses import replace
+
+from harness.findings import Paid, Spend
 from harness.records import Purpose
 from harness.store.connections import transaction
 from harness.store.schema import tables
@@ -43,3 +45,24 @@ def paid_by_model(store: Store, run: str, purpose: Purpose) -> dict[str, Paid]:
         )
         for model, usd, calls, tokens_in, tokens_out in rows
     }
+
+
+def with_others(store: Store, run: str, spend: Spend) -> Spend:
+    """What a run cost with what other processes of it paid meanwhile. spend: as one of them counted it."""
+    booked = store.spent(run)
+    if booked.calls <= spend.calls:
+        return spend
+    parts = {
+        purpose: replace(paid, cached=own.cached, saved_usd=own.saved_usd)
+        for purpose, paid in booked.by_purpose.items()
+        for own in (spend.by_purpose.get(purpose, Paid()),)
+    }
+    return replace(
+        spend,
+        usd=booked.usd,
+        calls=booked.calls,
+        input_tokens=booked.input_tokens,
+        output_tokens=booked.output_tokens,
+        lost=booked.lost,
+        by_purpose={**spend.by_purpose, **parts},
+    )

@@ -6,6 +6,7 @@ transactions whose every failure is a StoreLostError. It knows no tables.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
@@ -15,14 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreLostError
+from harness.store.patience import LOCK_TIMEOUT_S, PATIENCE_S, is_locked
 from harness.store.schema import lost_store
 
 if TYPE_CHECKING:
     import sqlalchemy
 
+logger = logging.getLogger(__name__)
 _MAKING = 6110371  # a number of our own for the lock of PostgreSQL under which a store is made
 SWITCH_TIMEOUT_S = 30.0  # for a new file's switch to the write-ahead log, which takes milliseconds
 SWITCH_PAUSE_S = 0.005
+CALM_S = 60.0  # without a lock in the way, before the next one is told again
 _FILE = "harness.file"  # key under which a connection keeps what is known of its file
 
 _Identity = tuple[str, int, int]  # path, device, number of the file
@@ -54,10 +58,20 @@ def driver_url(url: sqlalchemy.URL) -> sqlalchemy.URL:
     return url.set(drivername="postgresql+psycopg") if plain else url
 
 
+def shown(url: sqlalchemy.URL) -> str:
+    """The URL without its password."""
+    # A password may also stand among the options, which SQLAlchemy would show.
+    options = dict.fromkeys(url.query, "hidden")
+    return url.set(query=options).render_as_string(hide_password=True)
+
+
 def set_up(database: sqlalchemy.Engine) -> None:
     """Let every connection to come be set up for its database."""
     from sqlalchemy import event
 
+    _tell_of_locks(database)
+    if database.dialect.name == "postgresql":
+        event.listen(database, "connect", _limit_waits)
     if database.dialect.name != "sqlite":
         return
     path = str(Path(str(database.url.database)).absolute())
@@ -75,6 +89,36 @@ def set_up(database: sqlalchemy.Engine) -> None:
         record.info[_FILE] = first[0] if first else (path, -1, -1)
 
     event.listen(database, "connect", on_connect)
+
+
+def _tell_of_locks(database: sqlalchemy.Engine) -> None:
+    """Tell once when somebody else's lock is in the way; whoever met it tries again."""
+    from sqlalchemy import event
+
+    met_at: list[float] = []
+
+    def on_error(context: sqlalchemy.ExceptionContext) -> None:
+        if context.sqlalchemy_exception is None or not is_locked(context.sqlalchemy_exception):
+            return
+        now = time.monotonic()
+        if not met_at or now - met_at[-1] > CALM_S:
+            logger.warning(
+                "another program holds the lock of the store %s (a backup, a database shell, a clean-up): "
+                "waiting for it, up to %d minutes; nothing that was paid is lost meanwhile",
+                shown(database.url),
+                PATIENCE_S // 60,
+            )
+        met_at[:] = [now]
+
+    event.listen(database, "handle_error", on_error)
+
+
+def _limit_waits(connection: Any, _: object) -> None:
+    """Have PostgreSQL tell of a lock that it waits for, as SQLite does."""
+    cursor = connection.cursor()
+    cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_S:.0f}s'")
+    cursor.close()
+    connection.commit()  # a transaction that is rolled back takes its settings along
 
 
 def _write_ahead(cursor: Any) -> None:

@@ -20,7 +20,9 @@ from harness.errors import UsageError
 from harness.records import Call, JsonValue, Settings
 from harness.store.answers import completion, is_sound
 from harness.store.connections import transaction
+from harness.store.patience import patient
 from harness.store.schema import tables
+from harness.store.shrinking import shrink
 from harness.store.store import LOOK_UP, Store
 from harness.vectors import numbers_of
 
@@ -75,7 +77,7 @@ class Contents:
 class Pruned:
     """What went, or would go. runs: runs that paid for it, whose reports cannot be made anew without.
 
-    shrunk: whether the file gave its room back to the disk; False while another process is using it.
+    shrunk: whether the file gave its room back to the disk; False while another process is at work in it.
     """
 
     answers: int
@@ -158,7 +160,7 @@ def prune(store: Store, which: Which, *, dry_run: bool = False) -> Pruned:
     if not dry_run and count:
         for batch in _batches(store, keys):
             _delete(store, [row["key"] for row in batch])
-        shrunk = _shrink(store)
+        shrunk = shrink(store)
     return Pruned(answers=int(count), list_usd=float(usd), runs=int(runs), shrunk=shrunk)
 
 
@@ -338,27 +340,12 @@ def _batches(store: Store, query: _Rows) -> Iterator[list[dict[str, Any]]]:
         last = batch[-1]["key"]
 
 
+@patient
 def _delete(store: Store, keys: Sequence[str]) -> None:
     table = tables().answers
     with transaction(store.database) as connection:
         for start in range(0, len(keys), LOOK_UP):
             connection.execute(table.delete().where(table.c.key.in_(keys[start : start + LOOK_UP])))
-
-
-def _shrink(store: Store) -> bool:
-    """Give free pages back to the disk; PostgreSQL does so by itself."""
-    if store.database.dialect.name != "sqlite":
-        return True
-    from sqlalchemy.exc import OperationalError
-
-    with store.database.connect() as connection:
-        free = connection.execution_options(isolation_level="AUTOCOMMIT")
-        try:
-            free.exec_driver_sql("VACUUM")
-            busy = free.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
-        except OperationalError:  # another process is writing, or the disk has no room for a copy
-            return False
-    return not busy
 
 
 def _broken_pages(store: Store) -> list[str]:

@@ -30,6 +30,7 @@ from harness.store.answers import (
 from harness.store.connections import transaction
 from harness.store.own import delete_failures
 from harness.store.owners import BEAT_S, Owners
+from harness.store.patience import PATIENCE_S, is_locked, patiently
 from harness.store.schema import lost_store
 from harness.store.statements import Insert, insert
 
@@ -69,7 +70,9 @@ class Journal(Generic[T]):
     notify: called by the writer's thread, also without tags when bills or failures could not be written.
     newest: whether a second answer under a key replaces the first. owners: this process, whose claims end
     with their answers, and whose lease shrinks with each payment; `None`: it holds none. failed: keys of
-    calls that failed before, to which it adds: an answer takes the failure of its key out.
+    calls that failed before, to which it adds: an answer takes the failure of its key out. patience_s: that a
+    group waits for a lock of others before it is given up. waiting: whether one does; nothing that has to be
+    written later should be begun then.
     """
 
     def __init__(
@@ -80,13 +83,16 @@ class Journal(Generic[T]):
         newest: bool = False,
         owners: Owners | None = None,
         failed: set[str] | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
+        self.waiting = False
         self._database = database
         self._failed = set[str]() if failed is None else failed
         self._notify = notify
         # Two processes may have paid for the same call at once: one answer stays, both payments count.
         self._answers = _NEWEST_ANSWERS if newest else _FIRST_ANSWERS
         self._owners = owners
+        self._patience_s = patience_s
         self._beat_at = time.monotonic() + BEAT_S
         self._queue: SimpleQueue[_Entry[T] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write_groups, name="harness-journal", daemon=True)
@@ -164,7 +170,8 @@ class Journal(Generic[T]):
         # By key: two processes that write the same rows in two orders would lock each other out.
         answers.sort(key=_KEY)
         what = f"could not write {len(answers)} answers and {len(bills)} bills"
-        try:
+
+        def write() -> None:
             with transaction(self._database, what) as connection:
                 insert(connection, _PAYMENTS, bills)
                 insert(connection, self._answers, answers)
@@ -173,11 +180,19 @@ class Journal(Generic[T]):
                     delete_failures(connection, payment.run, [payment.key])
                 if self._owners is not None:
                     self._owners.book(connection, payments, _ended(group))
-        except StoreLostError as lost:
-            return lost
+
+        try:
+            patiently(write, patience_s=self._patience_s, on_wait=self._wait)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait for this group must hear of it
-            return lost_store(what, error)
+            if is_locked(error):
+                self._patience_s = 0.0  # those behind it have waited as long
+            return error if isinstance(error, StoreLostError) else lost_store(what, error)
+        finally:
+            self.waiting = False
         return None
+
+    def _wait(self) -> None:
+        self.waiting = True
 
 
 def _ended(group: Sequence[_Entry[T]]) -> list[str]:

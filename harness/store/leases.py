@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from harness.store.connections import transaction
+from harness.store.patience import patient
 from harness.store.statements import Insert, execute, fetch, insert, select_sql
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class Pool:
         self._owner = owner
         self._caps = caps
 
+    @patient
     def lease(self, need: Amount, held: Amount | None = None) -> Amount | None:
         """A further lease that covers this need, and more if there is plenty; `None` when it is not free.
 
@@ -132,16 +134,19 @@ class Pool:
             take_off(connection, self._run, self._owner, Amount() - granted)
         return granted
 
+    @patient
     def give_back(self, amount: Amount) -> None:
         """Return a part of this process's lease that it does not need now."""
         with transaction(self._database) as connection:
             take_off(connection, self._run, self._owner, amount)
 
+    @patient
     def left(self) -> Amount:
         """What nobody paid yet of the caps, nor may have paid who died: never more than this can be spent."""
         with transaction(self._database) as connection:
             return self._caps - _amount(connection, _PAID, self._run) - left_behind(connection, self._run)
 
+    @patient
     def others_hold(self) -> bool:
         """Whether another process of this run holds a lease that it may yet give back."""
         with transaction(self._database) as connection:

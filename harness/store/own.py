@@ -7,10 +7,11 @@ which failures the run has got over. It sends nothing. Used from several threads
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from harness.store.connections import transaction
+from harness.store.patience import patient
 from harness.store.statements import blocks, execute, fetch, marks, select_sql
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Own:
         self._loaded = False
         self._loading = threading.Lock()
 
+    @patient
     def load(self) -> None:
         """Read what earlier processes of the run did, once; before the first call of this one."""
         with self._loading:
@@ -73,7 +75,8 @@ class Own:
             return False
         return True
 
-    def get_over(self, keys: Iterable[str]) -> None:
+    @patient
+    def get_over(self, keys: Collection[str]) -> None:
         """Take out the failures of calls that the run now finds answered: what it saw last counts."""
         gone = [key for key in keys if key in self.failed]
         if gone:

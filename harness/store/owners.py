@@ -21,6 +21,7 @@ from uuid import uuid4
 from harness.store.answers import Payment
 from harness.store.connections import transaction
 from harness.store.leases import Amount, leave_behind, take_off
+from harness.store.patience import patient, patiently
 from harness.store.schema import tables
 from harness.store.statements import Insert, blocks, execute, fetch, insert, marks, select_sql
 
@@ -43,6 +44,7 @@ class Owners:
         self._joined = False
         self._lock = threading.Lock()
 
+    @patient
     def join(self) -> None:
         """Register this process, once, and free what dead ones left behind."""
         with self._lock:
@@ -70,6 +72,7 @@ class Owners:
             if self._joined and not told.rowcount:
                 self._register(connection, beat=1)
 
+    @patient
     def claim(self, keys: Sequence[str]) -> set[str]:
         """Those of these keys that are now this process's to ask; the others are being asked elsewhere.
 
@@ -100,6 +103,7 @@ class Owners:
             ended = f"DELETE FROM claims WHERE owner = ? AND key IN {marks(some)}"  # noqa: S608 - only marks
             execute(connection, ended, (self.name, *some))
 
+    @patient
     def end_claims(self, keys: Sequence[str]) -> None:
         """End these claims of this process."""
         with transaction(self._database) as connection:
@@ -112,11 +116,15 @@ class Owners:
         """
         with self._lock:
             if self._joined:
-                leases = tables().leases
-                with transaction(self._database) as connection:
-                    connection.execute(leases.delete().where(leases.c.owner == self.name))
-                self.bury([self.name])
+                # For so long others wait for a process of which they hear nothing.
+                patiently(self._give_all_back, patience_s=SILENT_S)
                 self._joined = False
+
+    def _give_all_back(self) -> None:
+        leases = tables().leases
+        with transaction(self._database) as connection:
+            connection.execute(leases.delete().where(leases.c.owner == self.name))
+        self.bury([self.name])
 
     def bury(self, names: Sequence[str]) -> None:
         """Let the claims of these processes lapse; what they had leased may be spent, and stays taken."""
@@ -128,6 +136,7 @@ class Owners:
             for table in (schema.claims, schema.owners):
                 connection.execute(table.delete().where(table.c.owner.in_(names)))
 
+    @patient
     def let_lapse(self) -> None:
         """End what dead processes held, and what is held by nobody who is registered."""
         self.bury(self._dead())

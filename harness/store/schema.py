@@ -13,11 +13,13 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.errors import StoreLostError
+from harness.store.patience import is_locked
 
 if TYPE_CHECKING:
     import sqlalchemy
 
 VERSION = 3
+LET_GO = "end what holds its lock (a backup, a database shell, a clean-up or upgrade of the store)"
 
 
 class Tables(NamedTuple):
@@ -39,9 +41,10 @@ def lost_store(what: str, error: Exception) -> StoreLostError:
     """The error of a store that worked and fails now. what: what it could not do."""
     # The driver's own words: SQLAlchemy would add the statement, and with it what people were asked.
     cause = (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
+    cure = LET_GO if is_locked(error) else "free the disk or put back a copy of the store"
     lost = StoreLostError(
-        f"the store {what}: {cause}; free the disk or put back a copy of the store, then resume the run: "
-        "answers that the store holds are not paid again"
+        f"the store {what}: {cause}; {cure}, then resume the run: answers that the store holds are not paid "
+        "again"
     )
     lost.__cause__ = error
     return lost

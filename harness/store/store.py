@@ -21,17 +21,17 @@ from harness.loading import loading
 from harness.records import Purpose, Settings, Split, Verb
 from harness.store.answers import ANSWER_COLUMNS, FAILURE_COLUMNS, require_sound
 from harness.store.codec import decode, encode
-from harness.store.connections import driver_url, lock_making, set_up, transaction
+from harness.store.connections import driver_url, shown, transaction
 from harness.store.leases import left_behind
-from harness.store.migrations import migrate
-from harness.store.schema import VERSION, Tables, tables
+from harness.store.patience import LOCK_TIMEOUT_S, is_locked, patient
+from harness.store.preparing import prepare
+from harness.store.schema import LET_GO, Tables, tables
 from harness.store.statements import fetch, marks, select_sql
 
 if TYPE_CHECKING:
     import sqlalchemy
 
 DEFAULT_URL = "sqlite:///.harness/harness.db"
-LOCK_TIMEOUT_S = 30
 LOOK_UP = 500  # keys a query: SQLite takes some 32,000 parameters, but short queries answer sooner
 
 
@@ -97,7 +97,7 @@ class Store:
     @property
     def address(self) -> str:
         """The store's URL, without its password."""
-        return _shown(self.database.url)
+        return shown(self.database.url)
 
     def _transaction(self) -> AbstractContextManager[sqlalchemy.Connection]:
         return transaction(self.database)
@@ -116,6 +116,7 @@ class Store:
         """The newest failure of each of these keys in this run, by key."""
         return self._by_key("failures", FAILURE_COLUMNS, keys, "AND run = ? ORDER BY id", (run,))
 
+    @patient
     def _by_key(
         self,
         table: str,
@@ -134,6 +135,7 @@ class Store:
                     found[row[place]] = dict(zip(columns, row, strict=True))
         return found
 
+    @patient
     def spent(self, run: str) -> Spend:
         """What this run has paid so far, over all its attempts."""
         from sqlalchemy import func, select
@@ -164,6 +166,7 @@ class Store:
             lost=Paid(usd=lost.usd, calls=int(lost.calls)),
         )
 
+    @patient
     def begin_run(self, row: RunRow) -> None:
         """Write down a run before its first call, or open it again when it is resumed."""
         values = {
@@ -181,17 +184,19 @@ class Store:
             changed = connection.execute(
                 table.update()
                 .where(table.c.run == row.run)
-                .values(state=row.state, ended_at=None, record=None)
+                .values(state=row.state, overrides=values["overrides"], ended_at=None, record=None)
             )
             if not changed.rowcount:
                 connection.execute(table.insert().values(run=row.run, **values))
 
+    @patient
     def set_state(self, run: str, state: RunState) -> None:
         """Write down how a run stands that found nothing to write down."""
         table = self._tables.runs
         with self._transaction() as connection:
             connection.execute(table.update().where(table.c.run == run).values(state=state))
 
+    @patient
     def end_run(self, record: RunRecord) -> None:
         """Write down what a run found."""
         table = self._tables.runs
@@ -203,6 +208,7 @@ class Store:
                 .values(state=record.state, ended_at=ended, record=encode(record))
             )
 
+    @patient
     def run(self, run: str) -> RunRow:
         """The run of this name; "latest" is the one begun last. Raises UsageError naming the newest ones."""
         table = self._tables.runs
@@ -215,6 +221,7 @@ class Store:
         known = ", ".join(row.run for row in self.runs()[:5]) or "none yet: run `harness tune SPEC` first"
         raise UsageError(f"no run {run!r} in this store; the newest are: {known}")
 
+    @patient
     def runs(self) -> list[RunRow]:
         """All runs, newest first, without their records."""
         from sqlalchemy import select
@@ -226,6 +233,7 @@ class Store:
             rows = connection.execute(query).mappings()
             return [_run_row(cast("Mapping[str, Any]", row), None) for row in rows]
 
+    @patient
     def put_trials(self, rows: Sequence[TrialRow]) -> None:
         """Write these trials, each replacing what stood under its run, number and split."""
         if not rows:
@@ -253,6 +261,7 @@ class Store:
                 ],
             )
 
+    @patient
     def trials(self, run: str) -> list[TrialRow]:
         """The trials of a run, the search split first, by number."""
         table = self._tables.trials
@@ -302,27 +311,29 @@ def open_store(url: str | None = None, environ: Mapping[str, str] | None = None)
         connect_args = _connect_args(parsed)
         # Statements carry what people asked and were answered: no message may repeat them.
         database = create_engine(parsed, connect_args=connect_args, hide_parameters=True)
-        _prepare(database, shown=_shown(parsed))
+        prepare(database)
     except (SQLAlchemyError, StoreError, OSError, ImportError) as error:
         if database is not None:
             database.dispose()
         if isinstance(error, StoreError):
             raise
-        raise _cannot_be_opened(_shown(parsed), error) from error
+        raise _cannot_be_opened(shown(parsed), error) from error
     return Store(database)
 
 
-def _cannot_be_opened(shown: str, error: Exception) -> StoreError:
+def _cannot_be_opened(address: str, error: Exception) -> StoreError:
     cause = (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
     expected = (
         "expected a database that harness made, in a folder that can be written; move the file away, or name "
         "another with HARNESS_STORE"
     )
-    if shown.startswith("postgresql"):
+    if address.startswith("postgresql"):
         expected = "expected a PostgreSQL server that takes this user; start it, or mend HARNESS_STORE"
+    if is_locked(error):
+        expected = LET_GO
     if isinstance(error, ImportError):
         expected = "install its driver: pip install 'psycopg[binary]>=3.2'"
-    return StoreError(f"the store {shown} cannot be opened: {cause}; {expected}")
+    return StoreError(f"the store {address} cannot be opened: {cause}; {expected}")
 
 
 def _connect_args(url: sqlalchemy.URL) -> dict[str, Any]:
@@ -330,54 +341,11 @@ def _connect_args(url: sqlalchemy.URL) -> dict[str, Any]:
         return {}
     if url.database in (None, "", ":memory:"):
         raise StoreError(
-            f"the store {_shown(url)} would be kept in memory, where each thread sees another one; name a "
+            f"the store {shown(url)} would be kept in memory, where each thread sees another one; name a "
             f"file, as in {DEFAULT_URL}"
         )
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-    # A writer in another process holds the lock for one group commit: wait for it rather than fail.
-    return {"timeout": LOCK_TIMEOUT_S}
-
-
-def _prepare(database: sqlalchemy.Engine, *, shown: str) -> None:
-    from sqlalchemy import inspect
-
-    sqlite = database.dialect.name == "sqlite"
-    set_up(database)
-    schema = tables()
-    with database.begin() as connection:
-        if sqlite:
-            verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-            if verdict != "ok":
-                raise StoreError(f"the store {shown} is damaged: {verdict}; restore a copy, or move it away")
-        # Two processes may make the same new store at once: one of them waits here.
-        lock_making(connection)
-        found = inspect(connection).get_table_names()
-        if sqlite and found and schema.about.name not in found:
-            raise StoreError(
-                f"the store {shown} is the database of another program (it has a table {found[0]!r}); name "
-                "another file with HARNESS_STORE"
-            )
-        schema.metadata.create_all(connection)
-        is_version = schema.about.c.name == "version"
-        version = connection.execute(schema.about.select().where(is_version)).first()
-        if version is None:
-            connection.execute(schema.about.insert().values(name="version", value=str(VERSION)))
-            return
-        known = {str(number): number for number in range(1, VERSION + 1)}
-        if version.value not in known:
-            raise StoreError(
-                f"the store {shown} has version {version.value}, and this harness knows versions up to "
-                f"{VERSION}; update harness, or name another store with HARNESS_STORE"
-            )
-        if version.value != str(VERSION):
-            migrate(connection, known[version.value], VERSION)
-            connection.execute(schema.about.update().values(value=str(VERSION)).where(is_version))
-
-
-def _shown(url: sqlalchemy.URL) -> str:
-    # A password may also stand among the options, which SQLAlchemy would show.
-    options = dict.fromkeys(url.query, "hidden")
-    return url.set(query=options).render_as_string(hide_password=True)
+    return {} if "timeout" in url.query else {"timeout": LOCK_TIMEOUT_S}
 
 
 def _run_row(row: Mapping[str, Any], record: str | None) -> RunRow:

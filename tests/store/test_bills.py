@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.findings import Paid
-from harness.store.bills import UNANSWERED, paid_by_model
+from harness.findings import Paid, Spend
+from harness.store.bills import UNANSWERED, paid_by_model, with_others
 from harness.store.journal import Journal
 
 
@@ -25,3 +25,18 @@ def test_bills_by_model_add_up_to_the_ledger(store, paid):
     judges = store.spent("run-1").by_purpose["judge"].usd
     assert sum(one.usd for one in found.values()) + judges == store.spent("run-1").usd
     assert paid_by_model(store, "nobody", "answer") == {}
+
+
+def test_what_other_processes_of_a_run_paid_is_its_bill_too(store, paid):
+    """Two processes resume one run: each counts its own calls, and the record says what the ledger says."""
+    journal = Journal(store.database, lambda *_: None)
+    for answer in (paid("a"), paid("b"), paid("j", usd=4.0, purpose="judge")):
+        journal.put(answer, answer.payment.key)
+    journal.close()
+    own = Paid(usd=0.25, calls=1, input_tokens=100, output_tokens=10, cached=3, saved_usd=0.75)
+    spend = Spend(usd=0.25, calls=1, cached=3, retries=2, cap_usd=9.0, by_purpose={"answer": own})
+    whole = with_others(store, "run-1", spend)
+    assert (whole.usd, whole.calls, whole.cached, whole.retries, whole.cap_usd) == (4.5, 3, 3, 2, 9.0)
+    assert (whole.by_purpose["answer"].calls, whole.by_purpose["answer"].cached) == (2, 3)
+    assert whole.by_purpose["judge"].usd == 4.0
+    assert with_others(store, "run-1", whole) == whole
