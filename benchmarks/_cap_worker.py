@@ -26,9 +26,6 @@ from harness.store.store import open_store
 FASTER = 3.0
 # On the fast clock. Short where some answers never come; long where a time-out would be this machine's fault.
 TIMEOUT_S, LONG_TIMEOUT_S = 1.5, 100.0
-# The simulator charges within milliseconds and then breaks the line, where a model would still be at work: no
-# end of a kept connection may count here as that of a request which was not read.
-CROSSED_S = 0.0
 _writing = threading.Lock()
 
 
@@ -64,7 +61,7 @@ def carry_out(task: dict[str, Any]) -> None:
         try:
             with Engine(
                 run=run.name,
-                providers={"sim": DirectProvider(task["api_base"], crossed_s=CROSSED_S)},
+                providers={"sim": DirectProvider(task["api_base"])},
                 endpoints={"sim": endpoint},
                 models=run.models(),
                 store=store,

@@ -33,8 +33,7 @@ calls by a judge, half of the calls with a schema of up to 40 fields, a third wi
 calls or tokens too; 1, 2 or {processes} processes (most: {processes})
 that share a store, a run and some of the questions. {faulty:,} runs met a provider that fails
 (`{faults}`)
-and charges for answers that never came; its bill, kept on its side, is the truth. It breaks lines within
-milliseconds of charging, so that here no broken line counts as a request that was not read.
+and charges for answers that never came; its bill, kept on its side, is the truth.
 
 """
 FOOT = """

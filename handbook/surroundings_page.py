@@ -42,7 +42,12 @@ ENVIRONMENT = """\
 ## Environment
 
 Keys stand in the environment, or in a file `.env` in the current folder; what the environment says wins. Names that begin with
-`HARNESS_` or `MLFLOW_` are read from the environment alone.
+`HARNESS_` or `MLFLOW_`, or end with `_PROXY`, are read from the environment alone.
+
+Calls go through the proxy that `https_proxy` or `http_proxy` names, by the scheme of the provider's address, in small letters or in
+capitals, unless `no_proxy` names its host. It is spoken to in plain HTTP (`http://HOST:PORT`, with `USER:PASSWORD@` where it wants one);
+what it leads to stays encrypted. A provider on this machine is asked without it, except by litellm (`lane: litellm`), which needs
+`no_proxy` for that. `all_proxy` means nothing to calls. `harness doctor` names the providers that are asked through one.
 """
 OURS = (
     (

@@ -16,12 +16,13 @@ from typing import Literal
 
 from harness.calls.lanes import hidden_sign, open_provider
 from harness.calls.provider import Provider
+from harness.calls.proxies import proxy_of
 from harness.calls.trial_call import TrialCall, trial_calls
 from harness.calls.weights import installed, need_server
 from harness.catalogue.models import Catalogue, Model, ProviderFacts, load_catalogue
 from harness.catalogue.weights import models_folder
 from harness.environment import versions
-from harness.errors import HarnessError
+from harness.errors import HarnessError, ProviderError
 from harness.outputs.tracking import target_of
 from harness.plan.lookup import FREE, make_endpoints
 from harness.plan.planner import make_plan
@@ -62,6 +63,7 @@ class ProviderHealth:
     key_env: variable that holds its key, `None` when it needs none. key_set: whether it holds anything.
     key_fault: why that cannot be sent. address_env: variable that has to hold its address and does not.
     unseen: where credentials were looked for, and are not: a machine may still have a role of its own.
+    proxied: whether calls go through the environment's proxy. proxy_fault: why they cannot.
     """
 
     name: str
@@ -75,6 +77,8 @@ class ProviderHealth:
     address_env: str | None = None
     unseen: tuple[str, ...] = ()
     key_fault: str = ""
+    proxied: bool = False
+    proxy_fault: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +220,7 @@ class _Look:
         key_env = endpoint.api_key_env
         key = "" if key_env is None else self.environ.get(key_env, "").strip()
         folder = models_folder(self.environ) if endpoint.wire == "embedded" else None
+        proxied, proxy_fault = _proxied(endpoint, self.environ)
         return ProviderHealth(
             name=endpoint.provider,
             lane=lane,
@@ -224,6 +229,8 @@ class _Look:
             key_env=key_env,
             key_set=bool(key),
             key_fault=hidden_sign(key),
+            proxied=proxied,
+            proxy_fault=proxy_fault,
             stream=endpoint.stream,
             models=tuple(self._model(model, folder) for model in models),
             address_env=self._lacking_address(endpoint, known),
@@ -285,6 +292,16 @@ def _lane(endpoint: Endpoint, known: ProviderFacts | None) -> tuple[Lane, str]:
     return "litellm", "the spec says lane: litellm" if forced else "its format is not OpenAI's"
 
 
+def _proxied(endpoint: Endpoint, environ: Mapping[str, str]) -> tuple[bool, str]:
+    """Whether calls on the direct lane go through a proxy, and why they cannot; empty: they can."""
+    if endpoint.wire != "openai" or endpoint.api_base is None:
+        return False, ""
+    try:
+        return proxy_of(endpoint.api_base, environ) is not None, ""
+    except ProviderError as error:
+        return False, str(error)
+
+
 def _lacks(provider: ProviderHealth) -> list[str]:
     """What this provider needs and has not."""
     lacks: list[str] = []
@@ -295,6 +312,8 @@ def _lacks(provider: ProviderHealth) -> list[str]:
         )
     if provider.key_fault:
         lacks.append(f"{provider.key_env}, the key of {provider.name}, cannot be sent: {provider.key_fault}")
+    if provider.proxy_fault:
+        lacks.append(f"{provider.name} cannot be asked: {provider.proxy_fault}")
     if provider.address_env is not None:
         lacks.append(
             f"{provider.address_env} is not set, and {provider.name} has no address without it; set it, or "

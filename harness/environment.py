@@ -17,14 +17,15 @@ from harness.errors import UsageError
 FILE = ".env"
 # Where runs and answers are kept is read in several places, by MLflow too: from the environment alone.
 NO_KEYS = ("HARNESS_", "MLFLOW_")
+PROXIES = "_proxy"  # so are these, by litellm's clients
 
 
 def environment(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Mapping[str, str]:
     """Names with values: those of the process, then those of the folder's `.env`.
 
     environ: `None`: of this process. folder: `None`: the current one. Values are taken as they are: a dollar
-    sign in a key means nothing; names that begin with one of `NO_KEYS` are left out. Raises UsageError when
-    the file cannot be read.
+    sign in a key means nothing; names that begin with one of `NO_KEYS`, and those of proxies, are left out.
+    Raises UsageError when the file cannot be read.
     """
     known = os.environ if environ is None else environ
     path = (folder or Path.cwd()) / FILE
@@ -39,8 +40,12 @@ def environment(environ: Mapping[str, str] | None = None, folder: Path | None = 
         raise UsageError(
             f"{path} cannot be read ({why}); make it a text file of NAME=value lines, or move it away"
         ) from None
-    keys = {name: value for name, value in found.items() if value and not name.startswith(NO_KEYS)}
+    keys = {name: value for name, value in found.items() if value and _is_key(name)}
     return {**keys, **known}
+
+
+def _is_key(name: str) -> bool:
+    return not name.startswith(NO_KEYS) and not name.lower().endswith(PROXIES)
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ this package is imported before an option asks for it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from harness.gating import GateResult, Prepared
 
 GROUP = "harness"
+NO_MLFLOW = "HARNESS_NO_MLFLOW"  # what `harness gate` reads too
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +43,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="What an unclear verdict makes of a test; default: fail.",
     )
     group.addoption("--harness-offline", action="store_true", help="Ask the store alone, without keys.")
+    group.addoption(
+        "--harness-no-mlflow",
+        action="store_true",
+        help=f"Do not mirror the run in MLflow, as with {NO_MLFLOW}=1 in the environment.",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -85,12 +92,20 @@ class SpecFile(pytest.File):
         if self._result is None and self._trouble is None:
             offline = bool(self.config.getoption("--harness-offline"))
             try:
-                self._result = gate(self.path, **self._options(), offline=offline)
+                self._result = gate(
+                    self.path, **self._options(), offline=offline, mlflow=not self._without_mlflow()
+                )
             except HarnessError as error:
                 self._trouble = error
         if self._result is None:
             raise GateFailure(f"nothing was measured: {self._trouble}")
         return self._result
+
+    def _without_mlflow(self) -> bool:
+        from click import BOOL
+
+        said = os.environ.get(NO_MLFLOW) or "false"
+        return bool(self.config.getoption("--harness-no-mlflow")) or BOOL.convert(said, None, None)
 
     def _options(self) -> dict[str, Any]:
         asked = {name: self.config.getoption(f"--harness-{name}") for name in ("baseline", "settings")}

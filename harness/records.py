@@ -245,6 +245,9 @@ FailureKind = Literal[
     "cancelled",  # not sent: the run was stopped
 ]
 
+# Of these nothing is known of the call: it, or its next attempt, was never sent.
+UNSENT: frozenset[FailureKind] = frozenset({"budget", "cancelled"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFailure:

@@ -115,6 +115,16 @@ def test_streaming_is_told(look: Any) -> None:
     assert only(look("openai/gpt-4o-mini", "{openai: {stream: true}}")).stream
 
 
+def test_a_proxy_on_the_way_is_told(look: Any) -> None:
+    """One that cannot be spoken to stands in the way; its password is nobody's business."""
+    keyed = {"OPENAI_API_KEY": KEY}
+    assert not only(look("openai/gpt-4o-mini", **keyed)).proxied
+    assert only(look("openai/gpt-4o-mini", **keyed, HTTPS_PROXY="http://proxy:3128")).proxied
+    (lack,) = look("openai/gpt-4o-mini", **keyed, HTTPS_PROXY="socks5://me:secret@proxy:1080").missing
+    assert lack.startswith("openai cannot be asked: HTTPS_PROXY is not of the form http://HOST:PORT")
+    assert "secret" not in lack
+
+
 def test_weights_that_are_not_here_are_missing(look: Any, tmp_path: Path) -> None:
     """With the command that fetches them; weights behind an address are somebody else's."""
     found = look("local/smollm2-135m-instruct", HARNESS_MODELS=str(tmp_path))

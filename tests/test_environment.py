@@ -32,7 +32,8 @@ def test_without_a_file_it_is_the_environment_itself(tmp_path: Path) -> None:
 
 def test_the_file_is_for_keys(tmp_path: Path) -> None:
     """Where things are kept is read from the environment in several places, which must not disagree."""
-    (tmp_path / ".env").write_text("HARNESS_STORE=a\nMLFLOW_TRACKING_URI=b\nMISTRAL_API_KEY=c\n")
+    lines = ["HARNESS_STORE=a", "MLFLOW_TRACKING_URI=b", "HTTPS_PROXY=c", "no_proxy=d", "MISTRAL_API_KEY=c"]
+    (tmp_path / ".env").write_text("\n".join(lines))
     assert environment({}, tmp_path) == {"MISTRAL_API_KEY": "c"}
 
 

@@ -85,6 +85,17 @@ def test_a_missing_answer_fails_offline(suite: Any) -> None:
     assert (done.code, "60 of 60 answers are not in the store" in done.out) == (1, True)
 
 
+def test_what_keeps_a_gate_out_of_mlflow_keeps_its_tests_out(
+    suite: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable of `harness gate`, set here; where it says no, MLflow has the run."""
+    chosen = ("--harness-spec", "words.yaml", "-k", "accuracy and holds")
+    mirror = suite.folder / ".harness" / "mlflow.db"
+    assert (suite.program(*PYTEST, *chosen).code, mirror.exists()) == (0, False)
+    monkeypatch.setenv("HARNESS_NO_MLFLOW", "0")
+    assert (suite.program(*PYTEST, *chosen).code, mirror.exists()) == (0, True)
+
+
 def test_without_its_option_the_plug_in_loads_nothing() -> None:
     """Every start of pytest loads it: nothing of this package may come along."""
     code = (

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.calls.budget import Budget
+from harness.calls.provider import ProviderFault
 from harness.calls.tickets import Ticket
 from harness.clock import Clock
-from harness.records import Completion, Latency, Reply, Usage
-from harness.store.answers import PaidAnswer, Payment
+from harness.records import UNSENT, CallFailure, Completion, FailureKind, Latency, Reply, Usage
+from harness.store.answers import FailedCall, PaidAnswer, Payment
 from harness.store.journal import Journal
 
 
@@ -44,6 +45,19 @@ class Books:
                 self._journal.put_payment(self._settle(ticket, ticket.worst.usd, Usage()))
             else:
                 self._budget.release(ticket.worst)
+
+    def fail(self, ticket: Ticket, kind: FailureKind, message: str) -> CallFailure:
+        """Note that a call has no answer. Of one that was never sent, or not again, nothing is known."""
+        retryable = ProviderFault(kind, message).retryable
+        failed = CallFailure(
+            call=ticket.call, kind=kind, message=message, attempts=ticket.attempts, retryable=retryable
+        )
+        if failed.attempts and kind not in UNSENT:
+            row = FailedCall.of(failed, run=self._run, key=ticket.key, at=self._clock.now())
+            self._journal.put_failure(row)
+        else:
+            self._journal.put_release(ticket.key)
+        return failed
 
     def _settle(self, ticket: Ticket, usd: float, usage: Usage) -> Payment:
         # What the provider does not state is booked at its worst: the caps must hold regardless.

@@ -1,4 +1,4 @@
-"""The cap: money is held before a request is sent and settled when its bill is known.
+"""The caps: money is held before a request is sent and settled when its bill is known.
 
 In: worst cases and bills. Out: permission to send. The sum of what was spent and what is held never
 passes a cap, so the last cent is safe however many calls are in flight. Used from one event loop.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,12 +28,11 @@ OTHERS_S = 0.05  # between two looks whether another process gave something back
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
-    """What a run may use up; `None`: no limit. minutes: of wall time, counted anew for each process."""
+    """What a run may use up; `None`: no limit. Its time is no part of this: see `waiting.Deadline`."""
 
     usd: float | None = None
     calls: int | None = None
     tokens: int | None = None
-    minutes: float | None = None
 
     def amount(self) -> Amount:
         """The caps as an amount; what is not capped is infinite."""
@@ -70,12 +70,13 @@ class Budget:
         self._parts, self._lost = dict(spent.by_purpose), spent.lost
         self._clock = clock
         self._pool = pool
-        self._deadline = None if caps.minutes is None else clock.monotonic() + 60 * caps.minutes
         self._paid_before = self._paid
         free = caps.amount() - self._paid if pool is None else caps.amount().uncapped()
         # Figures of their own, not an amount: they move twice with every request.
         self._free_usd, self._free_calls, self._free_tokens = free.usd, free.calls, free.tokens
         self._leased = Amount()
+        # The most that is left for good, known once a request was refused: payments never come back.
+        self._left: Amount | None = None
         self._open = 0
         self._asking = False
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -92,15 +93,14 @@ class Budget:
             lost=self._lost,
         )
 
-    @property
-    def left_s(self) -> float:
-        """Seconds of wall time that are left; infinite without a cap."""
-        return math.inf if self._deadline is None else max(0.0, self._deadline - self._clock.monotonic())
+    def refuses(self, worst: Hold) -> bool:
+        """Whether it is known that this much can never be set aside any more."""
+        return self._left is not None and not self._left.covers(worst.amount)
 
     def take(self, worst: Hold) -> bool:
         """Set this much aside if it is free now."""
         usd, tokens = worst.usd, worst.tokens
-        if self._free_usd < usd or self._free_calls < 1 or self._free_tokens < tokens or self._late():
+        if self._free_usd < usd or self._free_calls < 1 or self._free_tokens < tokens:
             return False
         self._free_usd -= usd
         self._free_calls -= 1
@@ -108,15 +108,24 @@ class Budget:
         self._open += 1
         return True
 
-    async def hold(self, worst: Hold) -> bool:
+    async def hold(self, worst: Hold, wanted: Callable[[], bool] = lambda: True) -> bool:
         """Set this much aside; wait for others' holds if only they stand in the way.
 
-        Returns False when the request could cross a cap even if nothing else were under way.
+        wanted: looked at in each turn; `wake` brings the next one. Returns False where it is not, and where
+        the request could cross a cap even if nothing else were under way.
         """
         while not self.take(worst):
-            if self._late() or not await self._more(worst.amount):
+            if not wanted() or not await self._more(worst.amount):
                 return False
         return True
+
+    def wake(self) -> None:
+        """Let everybody who waits look again."""
+        # All of them: a small call behind a large one may fit where the large one does not.
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
 
     def settle(
         self,
@@ -141,13 +150,13 @@ class Budget:
         self._free_usd += worst.usd - usd
         self._free_tokens += worst.tokens - input_tokens - output_tokens
         self._open -= 1
-        self._wake()
+        self.wake()
 
     def release(self, worst: Hold) -> None:
         """Give a hold back: its request was not billed."""
         self._add(worst.amount)
         self._open -= 1
-        self._wake()
+        self.wake()
 
     async def rest(self) -> None:
         """Let other processes have what is not held: nothing is waiting here."""
@@ -157,18 +166,21 @@ class Budget:
                 await self._give_back(self._pool)
             finally:
                 self._asking = False
-                self._wake()
+                self.wake()
 
     async def _more(self, need: Amount) -> bool:
         """Wait until there may be more to hold; False when there will never be."""
         if self._pool is None or self._asking:
-            return await self._turn() if self._open or self._asking else False
+            if self._open or self._asking:
+                return await self._turn()
+            self._left = self._free
+            return False
         self._asking = True
         try:
             return await self._lease(self._pool, need)
         finally:
             self._asking = False
-            self._wake()
+            self.wake()
 
     async def _lease(self, pool: Pool, need: Amount) -> bool:
         granted = await asyncio.to_thread(pool.lease, self._free.shortfall(need), self._held)
@@ -183,6 +195,7 @@ class Budget:
             self._add(granted)
             return True
         if not await asyncio.to_thread(pool.others_hold):
+            self._left = await asyncio.to_thread(pool.left)
             return False
         await self._clock.sleep(OTHERS_S)
         return True
@@ -216,16 +229,6 @@ class Budget:
         self._free_usd += amount.usd
         self._free_calls += amount.calls
         self._free_tokens += amount.tokens
-
-    def _late(self) -> bool:
-        return self._deadline is not None and self._clock.monotonic() >= self._deadline
-
-    def _wake(self) -> None:
-        # All of them: a small call behind a large one may fit where the large one does not.
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
 
 
 def require_bounded(call: Call) -> None:

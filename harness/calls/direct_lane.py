@@ -16,7 +16,7 @@ from typing import Any
 from harness.calls.asked import retry_after_s
 from harness.calls.embeddings import embedding_body, read_vectors, reply_with
 from harness.calls.faults import DECLINED, GAVE_UP, cut_off, kind_of, safe
-from harness.calls.http_client import CONNECT_S, CROSSED_S, HttpClient, HttpConnection, UnreadError
+from harness.calls.http_client import CONNECT_S, HttpClient, HttpConnection
 from harness.calls.provider import ProviderFault
 from harness.calls.reading import FAILED, StreamedText, answer_of, read_usage, reason_of, stated_fault
 from harness.calls.sse import EventReader
@@ -24,6 +24,8 @@ from harness.catalogue.wire import limit_name
 from harness.clock import Clock, SystemClock
 from harness.records import Call, Reply, Usage
 
+# Servers that promise to keep a connection after a stream, and close it: the next request would be lost.
+HANGS_UP = ("llama.cpp",)
 HEADERS: Mapping[str, str] = {
     "User-Agent": "llm-harness",
     "Content-Type": "application/json",
@@ -48,7 +50,7 @@ class DirectProvider:
     stream: ask for the answer piece by piece, and time its first piece. The seconds per token after it are
     (total_s - first_token_s) / (output_tokens - 1): pieces need not be tokens, so they are not timed.
     connect_s: that a connection may take; nothing was sent by then, and nothing can have been billed.
-    crossed_s: see `HttpClient`; what was not read is sent once more, on a new connection.
+    proxy: see `HttpClient`.
     """
 
     def __init__(
@@ -59,13 +61,14 @@ class DirectProvider:
         stream: bool = False,
         clock: Clock | None = None,
         connect_s: float = CONNECT_S,
-        crossed_s: float = CROSSED_S,
+        proxy: str | None = None,
     ) -> None:
         self._url = api_base.rstrip("/")
         self._key = key
         self._delivery = STREAMED if stream else {}
         self._clock = clock or SystemClock()
-        self._times = {"connect_s": connect_s, "crossed_s": crossed_s}
+        self._connect_s = connect_s
+        self._proxy = proxy
         self._clients: dict[str, HttpClient] = {}
 
     def __repr__(self) -> str:
@@ -81,14 +84,11 @@ class DirectProvider:
         sent = self._clock.monotonic() if streams else 0.0
         connection = await self._connection(path)
         try:
-            try:
-                answer = await connection.post(body)
-            except UnreadError as unread:  # on a new connection, the same end counts as any other
-                connection = await self._connection(path, after=unread)
-                answer = await connection.post(body)
+            answer = await connection.post(body)
             answered, raw = 200 <= answer.status < 300, b""
             # A server may answer in one piece all the same, and not every one tells the kind of its body.
             if streams and answered and answer.content_type != "application/json":
+                answer.reusable = answer.reusable and answer.headers.get("server") not in HANGS_UP
                 raw = await connection.piece()
                 if answer.content_type == "text/event-stream" or not raw.lstrip().startswith(b"{"):
                     return await self._gather(connection, raw, sent)
@@ -114,9 +114,9 @@ class DirectProvider:
         for client in clients.values():
             await client.close()
 
-    async def _connection(self, path: str, after: UnreadError | None = None) -> HttpConnection:
+    async def _connection(self, path: str) -> HttpConnection:
         try:
-            return await self._client(path).connection(after=after)
+            return await self._client(path).connection()
         except OSError as error:
             raise ProviderFault("connection", self._safe(f"no connection: {error}")) from error
         except ValueError as error:  # no time heals what cannot be sent, or is no address
@@ -126,7 +126,9 @@ class DirectProvider:
     def _client(self, path: str) -> HttpClient:
         if path not in self._clients:
             headers = {**HEADERS, "Authorization": f"Bearer {self._key}"} if self._key else HEADERS
-            self._clients[path] = HttpClient(self._url + path, headers, **self._times)
+            self._clients[path] = HttpClient(
+                self._url + path, headers, connect_s=self._connect_s, proxy=self._proxy
+            )
         return self._clients[path]
 
     def _read_vectors(self, raw: bytes, count: int) -> Reply:

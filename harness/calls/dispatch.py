@@ -10,7 +10,7 @@ import asyncio
 import random
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, MutableSequence, Sequence
 from itertools import takewhile
 
 from harness.calls.batches import OF_ONE_TEXT, Lengths, deal, halve, request, take
@@ -21,19 +21,20 @@ from harness.calls.intake import taken_in
 from harness.calls.limits import Limiter
 from harness.calls.provider import Provider, ProviderFault
 from harness.calls.tickets import Delivery, Gate, Hits, Stream, Ticket, again
-from harness.calls.waiting import Pause, TimeLimit, back_off_s
+from harness.calls.waiting import Deadline, Pause, TimeLimit, back_off_s
 from harness.catalogue.models import Model
 from harness.clock import Clock
 from harness.errors import ProviderError, StoreLostError, UsageError
-from harness.records import Call, CallFailure, Completion, Endpoint, FailureKind, Latency
-from harness.store.answers import FailedCall
+from harness.records import Call, Completion, Endpoint, FailureKind, Latency
 from harness.store.journal import Journal
 
 RECENT = 1024  # answers remembered after delivery, for calls that were looked up before they were durable
 LOCKED_S = 0.25  # between two looks whether the store can be written again
 STOPPED = "the run was stopped before this call was sent"
+CROSSES = "this call could have crossed the cap"
 
 _Answered = tuple[Ticket, Completion]
+_Why = tuple[FailureKind, str]
 Notify = Callable[[Sequence[_Answered], StoreLostError | None], None]
 
 
@@ -41,7 +42,8 @@ class Dispatcher:
     """Serves tickets until it is closed; then it can be used again.
 
     open_journal: makes the journal that tells this function what is durable. on_paid: hears the keys of that.
-    lengths: of known vectors. hits: calls answered with an equal one. lost: why nothing is durable any more.
+    deadline: after it nothing is sent. lengths: of known vectors. hits: calls answered with an equal one.
+    lost: why nothing is durable any more.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Dispatcher:
         endpoints: Mapping[str, Endpoint],
         models: Mapping[str, Model],
         budget: Budget,
+        deadline: Deadline,
         open_journal: Callable[[Notify], Journal[_Answered]],
         clock: Clock,
         seed: int,
@@ -67,6 +70,7 @@ class Dispatcher:
         self._endpoints = endpoints
         self._models = models
         self._budget = budget
+        self._deadline = deadline
         self._open_journal = open_journal
         self._clock = clock
         self._random = random.Random(seed)
@@ -87,10 +91,10 @@ class Dispatcher:
         """Take these tickets; each will have its delivery."""
         self._started().call_soon_threadsafe(self._accept, tickets)
 
-    def drop_unwanted(self) -> None:
+    def end_waits(self) -> None:
         """Give up what nobody waits for any more and is not in flight."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._drop_unwanted)
+            self._loop.call_soon_threadsafe(self._end_waits)
 
     def close(self) -> None:
         """Wait for what is in flight, make it durable, and let go of all providers; harmless when unused.
@@ -199,7 +203,7 @@ class Dispatcher:
     async def _serve(self, gate: Gate, group: list[Ticket]) -> None:
         """Have this group answered, or failed; what leaves it on the way is taken out of the list."""
         line = gate.line
-        while self._still_wanted(group) and not line.given_up:
+        while self._still_wanted(group):
             early_s = line.wait_s(self._clock.monotonic(), sum([ticket.worst.tokens for ticket in group]))
             held_up = early_s > 0 or line.down_since is not None or self._journal.waiting
             if held_up and not await self._is_due(gate, group, early_s):
@@ -214,33 +218,46 @@ class Dispatcher:
             for ticket in group:
                 ticket.attempts += 1
             if not fault.retryable or group[0].attempts > gate.endpoint.max_retries:
-                return self._fail(group, fault.kind, fault.message or fault.kind)
-            if any(ticket.wanted for ticket in group) and not line.given_up:
+                return self._fail([(ticket, (fault.kind, fault.message or fault.kind)) for ticket in group])
+            if self._still_wanted(group):
                 self.retries += 1
                 await self._rest(group, back_off_s(group[0].attempts, fault.retry_after_s, self._random))
             if line.in_flight > line.most or line.down_since is not None:
                 # The line has become narrower: behind those that wait, so that no call uses up its retries.
                 gate.waiting.extend(group)
                 return None
-        return self._fail(group, "down", line.given_up)
+        return None
 
-    def _still_wanted(self, group: list[Ticket], *, held: bool = False) -> bool:
-        """Give up what nobody waits for any more; False: that was all. held: money is set aside for them."""
-        unwanted = [ticket for ticket in group if not ticket.wanted]
-        for ticket in unwanted:
-            group.remove(ticket)
+    def _why_over(self, ticket: Ticket) -> _Why | None:
+        """Why no request is made for this call any more, whatever it waits for; `None`: one is."""
+        if not ticket.wanted:
+            return "cancelled", STOPPED
+        if self._deadline.over:
+            return "budget", self._deadline.words
+        if given_up := self._gates[ticket.call.settings.model].line.given_up:
+            return "down", given_up
+        return ("budget", CROSSES) if self._budget.refuses(ticket.worst) else None
+
+    def _still_wanted(self, group: MutableSequence[Ticket], *, held: bool = False) -> bool:
+        """Fail and take out what is over; False: that was all. held: money is set aside for them."""
+        told = [(ticket, self._why_over(ticket)) for ticket in group]
+        if over := [(ticket, why) for ticket, why in told if why]:
+            group.clear()
+            group.extend(ticket for ticket, why in told if not why)
             if held:
-                self._budget.release(ticket.worst)
-            self._fail([ticket], "cancelled", STOPPED)
+                for ticket, _ in over:
+                    self._budget.release(ticket.worst)
+            self._fail(over)
         return bool(group)
 
     async def _hold(self, gate: Gate, group: list[Ticket]) -> bool:
         """Set money aside for as many of them as may be now; the others wait again. False: for none."""
         first = group[0]
         at_once = self._budget.take(first.worst)
-        if not at_once and not await self._budget.hold(first.worst):
+        if not at_once and not await self._budget.hold(first.worst, lambda: not self._why_over(first)):
             gate.waiting.extendleft(reversed(group[1:]))
-            self._fail([first], "budget", "this call could have crossed the cap")
+            self._fail([(first, self._why_over(first) or ("budget", CROSSES))])
+            self._end_waits()
             return False
         if len(group) > 1:
             held = [first, *takewhile(lambda ticket: self._budget.take(ticket.worst), group[1:])]
@@ -248,15 +265,12 @@ class Dispatcher:
             group[:] = held
         return at_once or self._still_wanted(group, held=True)  # holding may have taken long
 
-    async def _is_due(self, gate: Gate, group: Sequence[Ticket], early_s: float) -> bool:
-        """Wait for the pace, the store, and a provider that is down; False: it is not to be sent any more.
-
-        When the time of the run is up there is nothing to wait for: the hold will be refused.
-        """
-        while any(ticket.wanted for ticket in group) and not gate.line.given_up:
+    async def _is_due(self, gate: Gate, group: list[Ticket], early_s: float) -> bool:
+        """Wait for the pace, the store, and a provider that is down; False: nobody is to be sent."""
+        while self._still_wanted(group):
             early_s = early_s or (LOCKED_S if self._journal.waiting else 0.0)
             early_s = early_s or gate.line.pause_s(self._clock.monotonic())
-            if early_s <= 0 or self._budget.left_s <= 0:
+            if early_s <= 0:
                 return True
             await self._rest(group, early_s)
             early_s = 0.0
@@ -266,7 +280,7 @@ class Dispatcher:
         pause = Pause(self._clock)
         for ticket in group:
             ticket.pause = pause
-        await pause.rest(min(seconds, self._budget.left_s))
+        await pause.rest(min(seconds, self._deadline.left_s))
 
     async def _attempt(self, gate: Gate, group: Sequence[Ticket]) -> ProviderFault | None:
         """Send one request and book its bill; gives the fault, `None` when there is an answer."""
@@ -291,8 +305,11 @@ class Dispatcher:
                 )
                 self._books.keep(ticket, one, price, latency)
             return None
-        gate.line.on_fault(self._clock.monotonic(), fault.kind, fault.message, fault.retry_after_s)
+        now = self._clock.monotonic()
+        gate.line.on_fault(now, fault.kind, fault.message, fault.retry_after_s, sent=fault.billed)
         self._books.write_off(group, billed=fault.billed)
+        if gate.line.given_up:
+            self._end_waits()
         return fault
 
     # -- the loop's thread: deliveries
@@ -302,27 +319,9 @@ class Dispatcher:
             self.lost = lost  # bills that nobody waits for: whoever asks next hears of it
         self._deliver([(ticket, lost or answer) for ticket, answer in group])
 
-    def _fail(
-        self, group: Sequence[Ticket], kind: FailureKind, message: str, attempts: int | None = None
-    ) -> None:
-        """Fail these. attempts: to be told; `None`: as many as each of them had."""
-        ended: list[tuple[Ticket, Delivery]] = []
-        for ticket in group:
-            failed = CallFailure(
-                call=ticket.call,
-                kind=kind,
-                message=message,
-                attempts=ticket.attempts if attempts is None else attempts,
-                retryable=ProviderFault(kind, message).retryable,
-            )
-            if failed.attempts:
-                row = FailedCall.of(failed, run=self._run, key=ticket.key, at=self._clock.now())
-                self._journal.put_failure(row)
-            else:
-                self._journal.put_release(ticket.key)
-            self.failed += 1
-            ended.append((ticket, failed))
-        self._deliver(ended)
+    def _fail(self, group: Sequence[tuple[Ticket, _Why]]) -> None:
+        self.failed += len(group)
+        self._deliver([(ticket, self._books.fail(ticket, *why)) for ticket, why in group])
 
     def _crash(self, group: Sequence[Ticket], error: BaseException) -> None:
         for ticket in group:
@@ -361,24 +360,22 @@ class Dispatcher:
 
     # -- the loop's thread: the end
 
-    def _drop_unwanted(self) -> None:
+    def _end_waits(self) -> None:
+        """Let nothing wait that is over: in a queue, in a pause, or for money."""
         for gate in self._gates.values():
-            unwanted = [ticket for ticket in gate.waiting if not ticket.wanted]
-            wanted = [ticket for ticket in gate.waiting if ticket.wanted]
-            gate.waiting.clear()
-            gate.waiting.extend(wanted)
-            self._fail(unwanted, "cancelled", STOPPED, 0)
+            self._still_wanted(gate.waiting)
         under_way = self.under_way.values()
-        needed = {id(ticket.pause) for ticket in under_way if ticket.wanted}
+        needed = {id(ticket.pause) for ticket in under_way if not self._why_over(ticket)}
         for ticket in under_way:
             if ticket.pause is not None and id(ticket.pause) not in needed:
                 ticket.pause.cut()
+        self._budget.wake()
 
     async def _finish(self) -> None:
         for ticket in self.under_way.values():
             for open_one in (ticket, *ticket.twins):
                 open_one.stream.stopped = True
-        self._drop_unwanted()
+        self._end_waits()
         await self._tasks_end()
         closed = await asyncio.gather(
             *(provider.close() for provider in self._providers.values()), return_exceptions=True

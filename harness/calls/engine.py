@@ -21,6 +21,7 @@ from harness.calls.dispatch import Dispatcher, Notify
 from harness.calls.known import CHUNK, Known
 from harness.calls.provider import Provider
 from harness.calls.tickets import Hits, Stream, Ticket
+from harness.calls.waiting import Deadline
 from harness.catalogue.models import Model
 from harness.clock import Clock, SystemClock
 from harness.errors import StoreLostError
@@ -43,6 +44,7 @@ class Engine:
     """Answers calls from the store, else from their providers, within the caps. Close it when done.
 
     providers and endpoints: by provider name. models: by full name, for prices and limits.
+    minutes: after which nothing is sent, counted from now on; `None`: no limit.
     use_cache: False takes no answers but those that the run paid for, and they replace the ones of before.
     reuse_limits: output limits among which an answer may stand for another; see `calls.reuse`.
     """
@@ -56,6 +58,7 @@ class Engine:
         models: Mapping[str, Model],
         store: Store,
         caps: Caps,
+        minutes: float | None = None,
         clock: Clock | None = None,
         seed: int = 0,
         use_cache: bool = True,
@@ -67,10 +70,11 @@ class Engine:
         self._own = Own(store.database, run, only=not use_cache)
         self._known = Known(store, self._owners, endpoints, run, self._own, reuse_limits=reuse_limits)
         pool = None
-        if caps != Caps(minutes=caps.minutes):
+        if caps != Caps():
             self._owners.let_lapse()  # before what the dead may have spent is counted
             name, lapse = self._owners.name, self._known.let_lapse
             pool = Pool(store.database, run, name, caps.amount(), lapse)
+        self._deadline = Deadline(minutes, self._clock)
         self._budget = Budget(caps, store.spent(run), self._clock, pool)
         self._lengths = Lengths()
         self._dispatcher = Dispatcher(
@@ -79,6 +83,7 @@ class Engine:
             endpoints=endpoints,
             models=models,
             budget=self._budget,
+            deadline=self._deadline,
             open_journal=self._open_journal,
             clock=self._clock,
             seed=seed,
@@ -87,7 +92,7 @@ class Engine:
         )
         self._counting = threading.Lock()  # several threads may use one engine
         self._hits = Hits()
-        self._unfit = 0
+        self._failed = 0
 
     def __enter__(self) -> Self:
         return self
@@ -143,10 +148,13 @@ class Engine:
                     self._known.let_lapse()
                     waiting, elsewhere = elsewhere, []
                     yield from self._begin(waiting, stream, elsewhere)
+                    if self._deadline.over:
+                        late, elsewhere = elsewhere, []
+                        yield from map(self._late, late)
         finally:
             stream.stopped = True
             if stream.open:
-                self._dispatcher.drop_unwanted()
+                self._dispatcher.end_waits()
             stream.drain()
 
     def recall(self, calls: Iterable[Call]) -> Iterator[Outcome]:
@@ -168,7 +176,7 @@ class Engine:
         spent = self._dispatcher.hits.added_to(self._hits.added_to(self._budget.spent))
         return replace(
             spent,
-            failed=self._dispatcher.failed + self._unfit,
+            failed=self._dispatcher.failed + self._failed,
             retries=self._dispatcher.retries,
             cap_usd=self._budget.caps.usd,
             cap_calls=self._budget.caps.calls,
@@ -210,7 +218,7 @@ class Engine:
         stored = [self._fitting(answer) for answer in found.stored]
         with self._counting:
             self._hits.add(stored)
-            self._unfit += sum(isinstance(answer, CallFailure) for answer in stored)
+            self._failed += sum(isinstance(answer, CallFailure) for answer in stored)
         return stored
 
     def _fitting(self, answer: Completion) -> Outcome:
@@ -224,6 +232,13 @@ class Engine:
         model = answer.call.settings.model
         message = f"in the store, {why}; take the stored ones out with: harness cache prune --model {model}"
         return CallFailure(call=answer.call, kind="dimensions", message=message, attempts=0, retryable=False)
+
+    def _late(self, call: Call) -> CallFailure:
+        """What becomes of a call that another process is asking when the time of the run is up."""
+        with self._counting:
+            self._failed += 1
+        words = f"{self._deadline.words}, and another process was still asking for this answer"
+        return CallFailure(call=call, kind="budget", message=words, attempts=0, retryable=False)
 
     def _open_journal(self, notify: Notify) -> Journal[tuple[Ticket, Completion]]:
         self._owners.join()

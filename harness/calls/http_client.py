@@ -1,8 +1,7 @@
 """POST requests in HTTP/1.1 to one address, over connections that are kept.
 
 In: an address, headers and bodies of requests. Out: answers, whole or piece by piece. Each request goes out
-once: nothing is repeated, redirected, or sent through a proxy. What may be sent once more, since the server
-cannot have read it, is told apart. It knows nothing of what bodies mean.
+once: nothing is repeated or redirected. It knows nothing of what bodies mean.
 
 A general client costs several times what the rest of a call does (docs/decisions.md); this is the small part
 of one that a call needs.
@@ -13,13 +12,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import ipaddress
-import math
+import select
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from harness.calls.http_answer import HttpAnswer
+from harness.calls.http_answer import MOST_HEAD_BYTES, HttpAnswer
 
 if TYPE_CHECKING:
     import ssl
@@ -29,28 +28,20 @@ if TYPE_CHECKING:
 PORTS = {"http": 80, "https": 443}
 KEPT_S = 15.0  # less than what servers, and routers between, keep a silent connection
 CONNECT_S = 10.0  # three lost packets are sent again by then, after 1, 3 and 7 seconds (RFC 6298)
-# The end of a connection and a request on it have crossed if the end is here within the time that both take;
-# a server that breaks down over its work takes longer, or says something first.
-CROSSED_S = 0.5
-FORGIVEN = 8  # such ends, before a server that has few others is taken for one that keeps no connection
+# Kept connections that end over their next request, before a server of which few do not is taken for one that
+# keeps none.
+FORGIVEN = 2
 NEXT_ADDRESS_S = 0.25  # without a connection, until the next address of a name is tried beside (RFC 8305)
 RESOLVED_S = 10.0  # that the addresses of a name are remembered
 _PATH = "/%:@!$&'()*+,;=~"  # what a path may hold as it is, beside letters and digits
-
-
-class UnreadError(ConnectionError):
-    """A kept connection ended as it was used again: its request was not read, and may be sent on another.
-
-    Source: RFC 9112, section 9.3.1, and RFC 9110, section 9.2.2, on requests that were never applied.
-    """
 
 
 class HttpClient:
     """Connections to the host of one URL. Used from one event loop.
 
     headers: sent with every request. kept_s: a connection that was idle for longer is not used again, since
-    it may have died without a word. connect_s: that a new one may take. crossed_s: how soon the end of one
-    tells that the request on it was not read.
+    it may have died without a word. connect_s: that a new one may take. proxy: the http address of one that
+    all goes through.
     Raises ValueError for what is no http or https address, or no header.
     """
 
@@ -61,37 +52,34 @@ class HttpClient:
         *,
         kept_s: float = KEPT_S,
         connect_s: float = CONNECT_S,
-        crossed_s: float = CROSSED_S,
+        proxy: str | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in PORTS or not parts.hostname:
             raise ValueError("no address: expected http:// or https://, then a host")
-        self._host, self._port = _ascii(parts.hostname), parts.port or PORTS[parts.scheme]
-        self._head = _head(parts, self._host, headers)
-        self._is_named = not _is_address(self._host)
-        self._encrypted = parts.scheme == "https"
-        self._kept_s, self._connect_s, self._crossed_s = kept_s, connect_s, crossed_s
+        via = urlsplit(proxy) if proxy else None
+        first = via or parts
+        self._host, self._encrypted = _ascii(parts.hostname), parts.scheme == "https"
+        self._first = _ascii(first.hostname or ""), first.port or PORTS[first.scheme]
+        self._head = _head(parts, self._host, headers, None if self._encrypted else via)
+        self._opening = _opening(parts, self._host, via) if via and self._encrypted else b""
+        self._is_named = via is not None or not _is_address(self._host)
+        self._kept_s, self._connect_s = kept_s, connect_s
         self._context: ssl.SSLContext | None = None
         self._idle: list[HttpConnection] = []
         self._open: set[HttpConnection] = set()
-        self._reused = self._crossed = 0  # connections that were used again, and those that ended over it
+        self._reused = self._cut = 0  # connections that were used again, and those that ended over it
         self._resolving = asyncio.Lock()
         self._resolved: tuple[float, Sequence[_Address]] | None = None
 
-    async def connection(self, *, after: UnreadError | None = None) -> HttpConnection:
-        """A connection of one's own until it is released. Raises OSError when none comes about.
-
-        after: why a request goes out again; then it is a new one. Where most end so, none is kept any more.
-        """
-        now = asyncio.get_running_loop().time()
-        if after is not None:
-            self._crossed += 1
-        keeps = after is None and 2 * self._crossed <= self._reused + FORGIVEN
+    async def connection(self) -> HttpConnection:
+        """A connection of one's own until it is released. Raises OSError when none comes about."""
+        now, keeps = asyncio.get_running_loop().time(), 2 * self._cut <= self._reused + FORGIVEN
         while self._idle:  # the youngest first: the others are left to end
             kept = self._idle.pop()
             if keeps and kept.usable_since(now - self._kept_s):
                 self._reused += 1
-                kept.unread_until = now + self._crossed_s
+                kept.on_cut = self._on_cut
                 return kept
             kept.abort()
         try:
@@ -107,6 +95,9 @@ class HttpClient:
             connection.abort()
         await asyncio.gather(*(connection.closed for connection in closing))
 
+    def _on_cut(self) -> None:
+        self._cut += 1
+
     async def _connect(self) -> HttpConnection:
         loop, connection = asyncio.get_running_loop(), HttpConnection(self._head, self._open, self._idle)
         context = self._tls() if self._encrypted else None
@@ -116,19 +107,19 @@ class HttpClient:
 
             addresses = await self._addresses()
             taken = await start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S, interleave=1)
+            if self._opening:
+                await _open_tunnel(taken, self._opening)
             await loop.create_connection(lambda: connection, sock=taken, ssl=context, server_hostname=name)
         else:
-            await loop.create_connection(
-                lambda: connection, self._host, self._port, ssl=context, server_hostname=name
-            )
+            await loop.create_connection(lambda: connection, *self._first, ssl=context, server_hostname=name)
         return connection
 
     async def _addresses(self) -> Sequence[_Address]:
-        """What the name of the host stands for, asked once for all that connect at the same time."""
+        """What the name of the host, or of its proxy, stands for; asked once for all at a time."""
         loop = asyncio.get_running_loop()
         async with self._resolving:
             if self._resolved is None or self._resolved[0] < loop.time() - RESOLVED_S:
-                found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                found = await loop.getaddrinfo(*self._first, type=socket.SOCK_STREAM)
                 self._resolved = loop.time(), found
             return self._resolved[1]
 
@@ -154,7 +145,10 @@ class HttpConnection(asyncio.Protocol):
         self._open = open_ones
         self._idle = idle
         self._idle_since = 0.0
-        self.unread_until = -math.inf  # by the loop's time: an end before it, and before an answer, crossed
+        self._look: Callable[[int], Sequence[object]] | None = None
+        self.on_cut: Callable[[], None] | None = (
+            None  # told when it was kept, and ends before its next answer
+        )
         self._transport: asyncio.Transport
         self._answer: HttpAnswer | None = None
         self._lost: Exception | None = None
@@ -166,7 +160,6 @@ class HttpConnection(asyncio.Protocol):
         """Send a request; gives its answer when the head of it has come.
 
         Raises OSError when the line breaks, here and in all that follows: the request may have arrived.
-        Raises UnreadError when it cannot have been read.
         """
         if self._ended():
             raise self._lost or ConnectionError("the server closed the connection")
@@ -175,9 +168,9 @@ class HttpConnection(asyncio.Protocol):
         try:
             while not answer.status:
                 await self._more()
-        except OSError as error:
-            if not answer.begun and asyncio.get_running_loop().time() < self.unread_until:
-                raise UnreadError(f"a kept connection ended before its next answer: {error}") from error
+        except OSError:
+            if self.on_cut is not None and not answer.begun:
+                self.on_cut()
             raise
         return answer
 
@@ -208,7 +201,19 @@ class HttpConnection(asyncio.Protocol):
 
     def usable_since(self, moment: float) -> bool:
         """Whether it is open, and was used after this moment of the loop's time."""
-        return self._idle_since >= moment and not self._ended()
+        return self._idle_since >= moment and not self._ended() and not self._has_news()
+
+    def _has_news(self) -> bool:
+        """Whether its end, or anything nobody asked for, is here already, and the loop has yet to read it."""
+        if self._look is None:
+            line = self._transport.get_extra_info("socket")
+            if hasattr(select, "poll"):
+                poll = select.poll()
+                poll.register(line.fileno(), select.POLLIN)
+                self._look = poll.poll
+            else:  # Windows has none, and no bound of its own for the numbers of files
+                self._look = lambda _: select.select([line.fileno()], [], [], 0)[0]
+        return bool(self._look(0))
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -264,21 +269,61 @@ class HttpConnection(asyncio.Protocol):
             self._waiting.set_result(None)
 
 
-def _head(parts: SplitResult, host: str, headers: Mapping[str, str]) -> bytes:
-    """The head of every request, up to the length of its body."""
-    shown = f"[{host}]" if ":" in host else host
+async def _open_tunnel(line: socket.socket, opening: bytes) -> None:
+    """Have the proxy at the other end of this line lead on to the server (RFC 9110, section 9.3.6)."""
+    loop, answer = asyncio.get_running_loop(), HttpAnswer()
+    try:
+        await loop.sock_sendall(line, opening)
+        while not answer.status:
+            data = await loop.sock_recv(line, MOST_HEAD_BYTES)
+            if not data:
+                answer.close()
+            answer.feed(data)
+    except BaseException:
+        line.close()
+        raise
+    if not 200 <= answer.status < 300:
+        line.close()
+        raise ConnectionError(f"the proxy refused to connect, with status {answer.status}")
+
+
+def _opening(parts: SplitResult, host: str, via: SplitResult) -> bytes:
+    """What asks a proxy for a line to this host."""
+    shown = f"{_shown(host)}:{parts.port or PORTS[parts.scheme]}"
+    return _lines(f"CONNECT {shown} HTTP/1.1", {"Host": shown, **_basic("Proxy-Authorization", via)}, "", "")
+
+
+def _head(parts: SplitResult, host: str, headers: Mapping[str, str], via: SplitResult | None) -> bytes:
+    """The head of every request, up to the length of its body. via: the proxy that reads it first."""
+    shown = _shown(host)
     if parts.port not in (None, PORTS[parts.scheme]):
         shown = f"{shown}:{parts.port}"
-    lines = {"Host": shown, **headers}
-    if parts.username and "Authorization" not in lines:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        lines["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    if any(not value.isprintable() for value in lines.values()):
+    lines = {"Host": shown, **_basic("Authorization", parts), **headers}
+    place = quote(parts.path or "/", safe=_PATH)
+    if parts.query:
+        place += f"?{quote(parts.query, safe=_PATH + '?')}"
+    if via is not None:
+        place = f"{parts.scheme}://{shown}{place}"
+        lines |= _basic("Proxy-Authorization", via)
+    return _lines(f"POST {place} HTTP/1.1", lines, "Content-Length: ")
+
+
+def _lines(first: str, headers: Mapping[str, str], *last: str) -> bytes:
+    if any(not value.isprintable() for value in headers.values()):
         raise ValueError("a header with a line break or another sign that cannot be printed")
-    query = f"?{quote(parts.query, safe=_PATH + '?')}" if parts.query else ""
-    request = f"POST {quote(parts.path or '/', safe=_PATH)}{query} HTTP/1.1"
-    said = [request, *(f"{name}: {value}" for name, value in lines.items()), "Content-Length: "]
-    return "\r\n".join(said).encode()
+    return "\r\n".join([first, *(f"{name}: {value}" for name, value in headers.items()), *last]).encode()
+
+
+def _basic(name: str, parts: SplitResult) -> dict[str, str]:
+    """This header, with the user that an address names; nothing where it names none."""
+    if not parts.username:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {name: f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _ascii(host: str) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from harness.calls.direct_lane import DirectProvider
 from harness.calls.http_client import CONNECT_S
 from harness.calls.provider import Provider
+from harness.calls.proxies import proxy_of
 from harness.catalogue.models import Model
 from harness.errors import ProviderError
 from harness.records import Endpoint
@@ -47,7 +48,9 @@ def open_provider(endpoint: Endpoint, models: list[Model], environ: Mapping[str,
     if endpoint.wire == "openai":
         # Within the time that a call has, so that one which never went out is not booked as if it had.
         connect_s = min(CONNECT_S, endpoint.timeout_s / 2)
-        return DirectProvider(_address(endpoint), key, stream=endpoint.stream, connect_s=connect_s)
+        address = _address(endpoint)
+        proxy = proxy_of(address, environ)
+        return DirectProvider(address, key, stream=endpoint.stream, connect_s=connect_s, proxy=proxy)
     from harness.calls.litellm_lane import LitellmProvider
 
     return LitellmProvider(endpoint.litellm_prefix, endpoint.api_base, key, stream=endpoint.stream)

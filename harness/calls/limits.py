@@ -106,12 +106,21 @@ class Limiter:
             self.limit = min(float(self.endpoint.concurrency), self.limit + 1.0 / self.limit)
         self._usual_s = usual + USUAL_WEIGHT * (latency_s - usual)
 
-    def on_fault(self, now: float, kind: FailureKind, message: str, asked_s: float | None = None) -> None:
+    def on_fault(
+        self,
+        now: float,
+        kind: FailureKind,
+        message: str,
+        asked_s: float | None = None,
+        *,
+        sent: bool = False,
+    ) -> None:
         """A request failed: multiplicative decrease when pressed too hard, pause when it seems down.
 
         asked_s: seconds that the provider asked to wait. Beyond what one call waits by itself, all do.
+        sent: whether the request went out before its connection was lost: then there is somebody.
         """
-        self._reached = self._reached or kind != "connection"
+        self._reached = self._reached or sent or kind != "connection"
         if kind in PRESSED:
             self._decrease(now)
             if asked_s is not None and asked_s > LONGEST_ASK_S:

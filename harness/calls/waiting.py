@@ -1,12 +1,13 @@
-"""How long the engine waits: for one attempt at most, and between two attempts.
+"""How long the engine waits: for one attempt at most, between two attempts, and for anything at all.
 
-In: a clock, and the limits of an endpoint. Out: time-outs and pauses in that clock's time, real or fake. It
-must not know what is waited for.
+In: a clock, the limits of an endpoint, and the time of a run. Out: time-outs, pauses and a deadline in that
+clock's time, real or fake. It must not know what is waited for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable
 from typing import Any, TypeVar
@@ -18,6 +19,25 @@ FIRST_WAIT_S = 0.5  # upper end of the first back-off; it doubles with each atte
 LONGEST_WAIT_S = 30.0
 LONGEST_ASK_S = 60.0  # where a provider asks for more, no call waits by itself: all of the model do
 DOUBLINGS = 16  # far beyond LONGEST_WAIT_S, and no number of retries overflows
+
+
+class Deadline:
+    """The moment at which the time of a run is up. minutes: from now on; `None`: there is no such moment."""
+
+    def __init__(self, minutes: float | None, clock: Clock) -> None:
+        self._clock = clock
+        self._at = math.inf if minutes is None else clock.monotonic() + 60 * minutes
+        self.words = "" if minutes is None else f"the time of the budget ({minutes:g} minutes) is over"
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left; infinite without a deadline."""
+        return math.inf if self._at == math.inf else max(0.0, self._at - self._clock.monotonic())
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more may be sent."""
+        return self._at < math.inf and self._clock.monotonic() >= self._at
 
 
 class TimeLimit:

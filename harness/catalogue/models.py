@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -279,8 +280,12 @@ class Catalogue:
         )
 
 
+@cache
 def load_catalogue() -> Catalogue:
-    """The catalogue that ships with the package. Raises CatalogueError naming file and key of a fault."""
+    """The catalogue that ships with the package, read once a process.
+
+    Raises CatalogueError naming file and key of a fault.
+    """
     # Imported here because the reader needs the records above.
     from harness.catalogue.reader import read_catalogue
 

@@ -104,6 +104,8 @@ def _store(found: Checkup) -> str:
 
 def _provider(provider: ProviderHealth) -> str:
     where = f"{provider.lane} at {provider.address}" if provider.address else provider.lane
+    if provider.proxied:
+        where += " through the proxy of this environment"
     if provider.key_env is None:
         key = "no credentials seen" if provider.unseen else "no key"
     else:

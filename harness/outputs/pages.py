@@ -10,6 +10,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -29,6 +30,12 @@ WORD_JOINER = "\u2060"  # takes no room, and parts what must not be read as one
 
 def render(template: str, **shown: object) -> str:
     """The page that `outputs/templates/<template>` makes of these values."""
+    return _environment().get_template(template).render(**shown, raw=source)
+
+
+@cache
+def _environment() -> Environment:
+    """Our templates, each compiled once a process: that takes longer than to fill it."""
     environment = Environment(
         loader=PackageLoader("harness.outputs"),
         autoescape=True,
@@ -43,7 +50,7 @@ def render(template: str, **shown: object) -> str:
         "checksum": checksum,
     }
     environment.filters.update(filters)
-    return environment.get_template(template).render(**shown, raw=source)
+    return environment
 
 
 def markdown(text: str) -> Markup:

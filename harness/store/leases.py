@@ -38,19 +38,22 @@ _LEFT_BY = f"'{_LEFT}' || substr(owner, 1, {_OF_NAME}) || ?"
 _IS_LEFT = f"substr(owner, 1, {len(_LEFT)}) = '{_LEFT}'"
 _HELD_ELSEWHERE = select_sql("leases", _FIGURES, f"run = ? AND owner <> ? AND NOT {_IS_LEFT}")
 _LEFT_BEHIND = select_sql("leases", _FIGURES, f"run = ? AND {_IS_LEFT}")
+_PAID = """
+SELECT coalesce(sum(usd), 0) AS usd, count(*) AS calls,
+       coalesce(sum(input_tokens + output_tokens), 0) AS tokens
+FROM payments WHERE run = ?
+"""
 # A lease is in debt for what its process does not cap, and after a bill above its worst: no room for others.
 # One statement, so that all figures are of one moment: between two of them PostgreSQL may let a payment
 # through, which moves its amount from the lease to what was paid, and would be missed twice.
-_TAKEN = """
+_TAKEN = f"""
 SELECT paid.usd + leased.usd, paid.calls + leased.calls, paid.tokens + leased.tokens
-FROM (SELECT coalesce(sum(usd), 0) AS usd, count(*) AS calls,
-             coalesce(sum(input_tokens + output_tokens), 0) AS tokens
-      FROM payments WHERE run = ?) AS paid,
+FROM ({_PAID}) AS paid,
      (SELECT coalesce(sum(CASE WHEN usd > 0 THEN usd ELSE 0 END), 0) AS usd,
              coalesce(sum(CASE WHEN calls > 0 THEN calls ELSE 0 END), 0) AS calls,
              coalesce(sum(CASE WHEN tokens > 0 THEN tokens ELSE 0 END), 0) AS tokens
       FROM leases WHERE run = ?) AS leased
-"""
+"""  # noqa: S608 - ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ class Pool:
         held = held or Amount()
         with transaction(self._database) as connection:
             _lock(connection, self._run, self._owner)
-            free = self._caps - _taken(connection, self._run)
+            free = self._caps - _amount(connection, _TAKEN, self._run, self._run)
             if not free.covers(need):
                 return None
             calls = _granted(need.calls, held.calls, free.calls)
@@ -136,6 +139,12 @@ class Pool:
         """Return a part of this process's lease that it does not need now."""
         with transaction(self._database) as connection:
             take_off(connection, self._run, self._owner, amount)
+
+    @patient
+    def left(self) -> Amount:
+        """What nobody paid yet of the caps, nor may have paid who died: never more than this can be spent."""
+        with transaction(self._database) as connection:
+            return self._caps - _amount(connection, _PAID, self._run) - left_behind(connection, self._run)
 
     @patient
     def others_hold(self) -> bool:
@@ -171,9 +180,9 @@ def _granted(need: float, held: float, free: float) -> float:
     return max(need, min(held, free / GENEROUS)) if math.isfinite(free) else math.inf
 
 
-def _taken(connection: sqlalchemy.Connection, run: str) -> Amount:
-    """What the run has paid and leased."""
-    ((usd, calls, tokens),) = fetch(connection, _TAKEN, (run, run))
+def _amount(connection: sqlalchemy.Connection, query: str, *values: str) -> Amount:
+    """What this query adds up."""
+    ((usd, calls, tokens),) = fetch(connection, query, values)
     return Amount(float(usd), float(calls), float(tokens))
 
 

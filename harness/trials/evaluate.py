@@ -17,7 +17,7 @@ from harness.calls.engine import Engine
 from harness.findings import AnswerRow
 from harness.fingerprint import share
 from harness.plan.plan import Plan
-from harness.records import Call, CallFailure, Completion, Message, Outcome, Sample, Score, Settings
+from harness.records import UNSENT, Call, CallFailure, Completion, Message, Outcome, Sample, Score, Settings
 from harness.scores.combined import Replied, part_score
 from harness.trials.evidence import Arm
 from harness.trials.judging import NOTHING_SAID, Arrived, Judged, answer_of, judge_each
@@ -26,7 +26,6 @@ from harness.trials.near import in_front
 
 SEEDS = 2**31  # providers take seeds of 31 bits
 MOST_AHEAD = 256  # calls asked ahead at once: more than any line holds, and little memory
-UNSENT = ("budget", "cancelled")
 OF_PROVIDER = ("credentials", "quota")  # what meets every model of a provider alike
 HOPELESS = (*OF_PROVIDER, "not_found", "down")  # what every further call would meet as well
 

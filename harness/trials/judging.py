@@ -16,7 +16,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from harness.errors import InconclusiveError
 from harness.plan.plan import Plan
-from harness.records import Call, CallFailure, Completion, Outcome, Sample, Settings
+from harness.records import UNSENT, Call, CallFailure, Completion, Outcome, Sample, Settings
 from harness.scores.answer import Answer, Slow
 from harness.scores.combined import leaves
 from harness.scores.judge import Judge, Question, Said
@@ -25,7 +25,6 @@ T = TypeVar("T")
 Send: TypeAlias = "Callable[[Iterable[Call]], Iterator[Outcome]]"
 TOGETHER = 64  # answers judged at a time: enough to fill the line, few enough to lose nothing
 AT_A_TIME = os.cpu_count() or 1  # answers with slow scorers at work on them
-UNSENT = ("budget", "cancelled")
 OF_PROVIDER = ("credentials", "quota")  # what meets every model of a provider alike
 HOPELESS = (*OF_PROVIDER, "not_found", "down")  # what every further call would meet as well
 

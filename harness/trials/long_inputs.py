@@ -16,11 +16,10 @@ from typing import Protocol, cast
 from harness.errors import PromptError
 from harness.plan.long_inputs import LongInputs
 from harness.plan.plan import Plan
-from harness.records import Call, CallFailure, Completion, Latency, Outcome, Reply, Sample, Usage
+from harness.records import UNSENT, Call, CallFailure, Completion, Latency, Outcome, Reply, Sample, Usage
 from harness.scores.answer import Answer
 from harness.scores.judge import Judge
 
-UNSENT = ("budget", "cancelled")
 TOGETHER = 64  # answers that are put together by a prompt at a time
 BETWEEN = "\n\n"  # answers that stand one below the other
 

@@ -19,11 +19,11 @@ from harness.errors import UsageError
 from harness.findings import AnswerRow
 from harness.plan.embedding import SIMILARITY, TOP_K, Embedding, relevance
 from harness.plan.plan import Plan
-from harness.records import CallFailure, Completion, Outcome, Sample, Score, Settings
+from harness.records import UNSENT, CallFailure, Completion, Outcome, Sample, Score, Settings
 from harness.scores.ranking import RankingFigure, ranking_figure
 from harness.stats.neighbours import cosine
 from harness.trials.embed import Embedded, Send, Vectors, Wanted, embed, wanted
-from harness.trials.evaluate import HOPELESS, NOTHING, UNSENT, Answered, Due, affected
+from harness.trials.evaluate import HOPELESS, NOTHING, Answered, Due, affected
 from harness.trials.evidence import Arm
 from harness.trials.index import Index, NoIndex, Shelf, documents, size_figures
 from harness.trials.vector_quality import decisions, told_pair

@@ -72,7 +72,7 @@ def make_engine(store: Store) -> Iterator[Callable[..., Engine]]:
             own = {"run": "run-1", "models": MODELS, "store": store, "caps": Caps()}
             known = {
                 name: changes.pop(name)
-                for name in (*own, "clock", "seed", "use_cache", "reuse_limits")
+                for name in (*own, "minutes", "clock", "seed", "use_cache", "reuse_limits")
                 if name in changes
             }
             endpoints = {"sim": an_endpoint(**changes)}

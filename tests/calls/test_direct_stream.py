@@ -11,6 +11,7 @@ from aiohttp import web
 
 from harness.calls.direct_lane import DirectProvider
 from harness.calls.provider import Provider, ProviderFault
+from harness.clock import SystemClock
 from harness.records import Reply, Usage
 from harness.testing.builders import a_call
 from harness.testing.contracts import ProviderContract
@@ -298,6 +299,40 @@ def test_connections_are_shared(wire, chat_answer, stream):
 
     wire.answer = answer
     assert asyncio.run(act()) == 1
+
+
+def test_a_connection_that_the_server_will_close_is_not_used_again(wire):
+    """llama.cpp promises to keep it, and hangs up after each stream: the next request would be lost on it."""
+    begun, ports = threading.Event(), set()
+
+    class Clock(SystemClock):
+        def monotonic(self) -> float:
+            """Asked when a request goes out, and when the first token has come."""
+            (begun.clear if self.asked % 2 == 0 else begun.set)()
+            self.asked += 1
+            return super().monotonic()
+
+        asked = 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        ports.add(request.transport.get_extra_info("peername")[1])
+        head = {"Content-Type": "text/event-stream", "Server": "llama.cpp"}
+        response = web.StreamResponse(headers=head)
+        await response.prepare(request)
+        await response.write(STREAM[0] + STREAM[1])
+        await asyncio.to_thread(begun.wait, 10)
+        await response.write(b"".join(STREAM[2:]))
+        return response
+
+    async def act() -> None:
+        provider = DirectProvider(wire.url, stream=True, clock=Clock())
+        for _ in range(3):
+            await provider.complete(a_call())
+        await provider.close()
+
+    wire.answer = answer
+    asyncio.run(act())
+    assert len(ports) == 3
 
 
 # -- the contract

@@ -257,7 +257,7 @@ def test_minutes_are_a_cap_too(make_engine, ask):
         return "billing"
 
     provider = ScriptedProvider(slow)
-    engine = make_engine(provider, clock=clock, concurrency=2, caps=Caps(minutes=1))
+    engine = make_engine(provider, clock=clock, concurrency=2, minutes=1)
     outcomes = list(engine.run(ask(20)))
     assert len(provider.calls) == 6
     assert sum(isinstance(outcome, Completion) for outcome in outcomes) == 6

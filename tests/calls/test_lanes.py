@@ -57,6 +57,19 @@ def test_the_endpoint_decides_whether_answers_are_streamed(wire, stream):
     assert wire.requests[0].body.get("stream", False) is stream
 
 
+def test_a_proxy_of_the_environment_is_asked(wire):
+    """As litellm's clients do it: the host need not be found from here."""
+    environ = {"HTTP_PROXY": wire.url.removesuffix("/v1")}
+    provider = open_provider(an_endpoint(api_base="http://sim.invalid/v1"), [], environ)
+
+    async def ask() -> None:
+        await provider.complete(a_call())
+        await provider.close()
+
+    asyncio.run(ask())
+    assert wire.requests[0].headers["Host"] == "sim.invalid"
+
+
 def test_a_connection_has_half_of_the_time_of_a_call():
     """The whole would end as a call that may have been billed, although nothing was sent."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -255,13 +255,20 @@ def test_a_probe_that_was_never_sent_does_not_stop_the_others():
     assert line.pause_s(121.0) == 0.0
 
 
-@pytest.mark.parametrize(("reached", "probes"), [(True, PROBES), (False, UNREACHED_PROBES)])
-def test_pauses_between_probes_double_until_the_provider_is_given_up(reached, probes):
-    """The message tells since when it is down and why; an address that never answered is given up sooner."""
+@pytest.mark.parametrize(
+    ("sign", "probes"), [("answer", PROBES), ("reset", PROBES), ("nothing", UNREACHED_PROBES)]
+)
+def test_pauses_between_probes_double_until_the_provider_is_given_up(sign, probes):
+    """The message tells since when it is down and why; where nobody ever was, it is given up sooner.
+
+    Who takes a request and then resets its connection is there.
+    """
     line, now, pauses = down(), 100.0, []
-    if reached:
+    if sign == "answer":
         line.on_answer(now, 0.1)
         fail(line, now, times=DOWN_AFTER)
+    elif sign == "reset":
+        line.on_fault(now, "connection", "a reset", sent=True)
     while not line.given_up:
         asleep_s = now
         while (pause_s := line.pause_s(now)) > 0:

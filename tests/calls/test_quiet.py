@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from harness.calls.budget import Caps
 from harness.calls.limits import FIRST_PROBE_S, LONGEST_QUIET_S, Limiter
 from harness.calls.provider import ProviderFault
 from harness.calls.waiting import LONGEST_ASK_S
@@ -152,7 +151,7 @@ def test_the_time_of_the_run_bounds_every_wait(make_engine, ask, asked_s):
     """`budget.minutes` is up before the provider wants to be asked again: nothing waits beyond it."""
     clock = FakeClock()
     limited = Limited(clock, until_s=1e12, asked_s=asked_s)
-    engine = make_engine(ScriptedProvider(limited), clock=clock, concurrency=2, caps=Caps(minutes=0.5))
+    engine = make_engine(ScriptedProvider(limited), clock=clock, concurrency=2, minutes=0.5)
     outcomes = list(engine.run(ask(10)))
     assert {outcome.kind for outcome in outcomes} == {"budget"}
     assert clock.elapsed_s == pytest.approx(30.0)

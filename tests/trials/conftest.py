@@ -80,7 +80,8 @@ class Lab:
                 endpoints=plan.endpoints,
                 models=plan.models,
                 store=database,
-                caps=Caps(usd=budget.usd, calls=budget.calls, tokens=budget.tokens, minutes=budget.minutes),
+                caps=Caps(usd=budget.usd, calls=budget.calls, tokens=budget.tokens),
+                minutes=budget.minutes,
                 seed=plan.seed,
             ) as engine:
                 ask = Pipeline(engine, on_answer).ask

@@ -53,7 +53,6 @@ CLIENTS = (
     "inspect-ai==0.3.285",
 )
 PROMPTFOO = ("promptfoo@0.121.20", "@libsql/linux-x64-gnu@0.5.29")
-RUN_S = 120.0
 
 
 @pytest.fixture(scope="session")
@@ -148,27 +147,46 @@ def read_sent() -> Callable[[Mapping[str, Any], str], Any]:
     return sent
 
 
-@pytest.fixture
-def load_eliza(eliza_packages: Callable[[str], Path]) -> Callable[..., Loaded]:
-    """Loads the export in a folder with the real packages of its target."""
+@pytest.fixture(scope="session")
+def load_eliza(
+    eliza_packages: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Loaded]]:
+    """Loads the export in a folder with the real packages of its target, which one process does for all."""
+    running = dict[str, subprocess.Popen[str]]()
+    logs = tmp_path_factory.mktemp("eliza")
+
+    def server_of(target: str) -> subprocess.Popen[str]:
+        generation = "1" if target == "eliza-1" else "0"
+        with (logs / target).open("w") as log:
+            return subprocess.Popen(
+                ["node", HERE / "eliza" / "serve.mjs", generation, eliza_packages(target)],
+                env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
 
     def load(target: str, folder: Path, character: str = "tuned.character.json", **lengths: int) -> Loaded:
-        script = "generation_1.mjs" if target == "eliza-1" else "generation_0.mjs"
-        command = ["node", str(HERE / "eliza" / script), str(eliza_packages(target)), character]
-        done = subprocess.run(
-            [*command, json.dumps(lengths)],
-            cwd=folder,
-            env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
-            capture_output=True,
-            text=True,
-            timeout=RUN_S,
-            check=False,
+        if target not in running or running[target].poll() is not None:
+            running[target] = server_of(target)
+        server = running[target]
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(
+            json.dumps({"folder": str(folder), "character": character, "lengths": lengths}) + "\n"
         )
-        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-        (found,) = [line for line in done.stdout.splitlines() if line.startswith("FINDINGS ")]
-        return Loaded(json.loads(found.removeprefix("FINDINGS ")))
+        server.stdin.flush()
+        for line in server.stdout:
+            kind, _, found = line.partition(" ")
+            if kind == "FINDINGS":
+                return Loaded(json.loads(found))
+            assert kind != "FAULT", json.loads(found)[:3000]
+        raise AssertionError((logs / target).read_text()[-3000:])
 
-    return load
+    yield load
+    for server in running.values():
+        server.communicate()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -236,7 +237,7 @@ def real_character(eliza_packages, tmp_path_factory, install_npm_pack):
         (line,) = [line for line in done.stdout.splitlines() if line.startswith("CHARACTER ")]
         return json.dumps(json.loads(line.removeprefix("CHARACTER ")), indent=2, ensure_ascii=False) + "\n"
 
-    return find
+    return cache(find)
 
 
 @pytest.mark.packages

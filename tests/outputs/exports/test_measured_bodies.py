@@ -14,7 +14,13 @@ from harness.catalogue.models import load_catalogue
 from harness.records import Settings
 from harness.testing.builders import a_call, an_endpoint
 
-pytestmark = [pytest.mark.packages, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.packages,
+    pytest.mark.timeout(600),
+    # litellm silences these when it is loaded, and pytest forgets it before each test.
+    pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance:DeprecationWarning"),
+]
 
 
 def of(model, **sent):
