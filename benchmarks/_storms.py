@@ -38,9 +38,6 @@ from harness.testing.wire import Question
 FAULTS = "429:0.2,500:0.1,reset:0.05,badjson:0.05,hang:0.02,retry-after-wrong:0.5,retry-after-s:0.3"
 PRICES = Prices(input=1.0, output=4.0)
 LABELS = ("billing", "bug", "how-to", "other")
-# A storm breaks lines within milliseconds, where a model would still be at work: no end of a kept connection may
-# pass for that of a request which was not read, so that every request counts as an attempt.
-CROSSED_S = 0.0
 EARLY_S = 0.001  # two readings of the wall clock may disagree by so much
 
 
@@ -157,7 +154,7 @@ def _engine(work: Work, api_base: str, store: Any) -> Iterator[Completion | Call
     }
     with Engine(
         run="storm",
-        providers={"sim": DirectProvider(api_base, crossed_s=CROSSED_S)},
+        providers={"sim": DirectProvider(api_base)},
         endpoints={"sim": endpoint},
         models=models,
         store=store,

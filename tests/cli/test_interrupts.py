@@ -1,4 +1,4 @@
-"""Ctrl-C while a search is under way: once it stops well, twice it stops at once."""
+"""Ctrl-C or SIGTERM while a search is under way: once it stops well, twice it stops at once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import sys
 
 import pytest
 
-from harness.cli.interrupts import ENDED_AT_ONCE, stop_on_second_interrupt
+from harness.cli.interrupts import BY_SIGNAL, stop_on_second_interrupt
 
 PATIENCE_S = 120.0
 IN_FLIGHT = 4  # the concurrency of the desk's endpoint
 FREE = 20  # requests that pass: in the middle of a block of calls, so that more are to come
 LOOKS = 20_000  # at the store, some milliseconds each, until what passed is on disk
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 
@@ -38,7 +40,7 @@ def test_twice_ends_at_once(desk, answers):
             _, rest = child.communicate(timeout=PATIENCE_S)
         finally:
             child.kill()
-    assert child.returncode == ENDED_AT_ONCE
+    assert child.returncode == BY_SIGNAL + signal.SIGINT
     assert "harness tune --resume latest" in rest
     lost = answers.requests - desk.answered()  # what was in flight, and what was not on disk yet
     assert IN_FLIGHT <= lost < FREE
@@ -47,21 +49,31 @@ def test_twice_ends_at_once(desk, answers):
     assert answers.requests - desk.answered() == lost
 
 
-def test_once_is_an_interrupt_as_ever():
+@SIGNALS
+def test_once_is_an_interrupt_as_ever(number):
     """Code that cleans up on KeyboardInterrupt goes on to do so; afterwards all is as before."""
+    before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt), stop_on_second_interrupt("tune", quiet=True):
-        signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is before
 
 
-def test_somebody_elses_handler_is_left_alone():
-    """A program that has taken Ctrl-C over keeps it."""
+@SIGNALS
+def test_somebody_elses_handler_is_left_alone(number):
+    """A program that has taken a signal over keeps it."""
     seen = []
-    before = signal.signal(signal.SIGINT, lambda *_: seen.append(True))
+    before = signal.signal(number, lambda *_: seen.append(True))
     try:
         with stop_on_second_interrupt("tune", quiet=True):
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
+            signal.raise_signal(number)
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
     assert seen == [True, True]
+
+
+def test_a_polite_kill_says_how_to_go_on(capfd):
+    """The first SIGTERM is told as the first Ctrl-C is."""
+    with pytest.raises(KeyboardInterrupt), stop_on_second_interrupt("tune", quiet=False):
+        signal.raise_signal(signal.SIGTERM)
+    assert "waiting for the calls in flight" in capfd.readouterr().err
