@@ -31,11 +31,9 @@ def test_a_cap_that_cannot_be_held_refuses_the_call(make_engine, ask, endless, s
     assert (provider.calls, store.spent("run-1").calls) == ([], 0)
 
 
-@pytest.mark.parametrize(
-    ("caps", "limit"), [(Caps(usd=1.0), 16), (Caps(calls=5), None), (Caps(minutes=5.0), None), (Caps(), None)]
-)
+@pytest.mark.parametrize(("caps", "limit"), [(Caps(usd=1.0), 16), (Caps(calls=5), None), (Caps(), None)])
 def test_other_caps_need_no_limit(make_engine, ask, endless, caps, limit):
-    """Calls and minutes are bounded without it, and a limit that is sent is one."""
+    """Calls are counted without it, and a limit that is sent is one."""
     settings = a_settings(max_output_tokens=limit)
     engine = make_engine(ScriptedProvider("billing"), caps=caps, models=endless)
     assert all(isinstance(one, Completion) for one in engine.run(ask(3, settings=settings)))
