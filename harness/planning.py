@@ -13,7 +13,7 @@ from typing import Any
 from harness.gating import foretell
 from harness.outputs import plan_words
 from harness.plan import planner
-from harness.plan.estimate import PlanEstimate, estimate_plan
+from harness.plan.estimate import PlanEstimate, estimate_plan, require_bounds
 from harness.plan.plan import Plan
 from harness.verdicts import Power
 
@@ -51,5 +51,6 @@ def make_plan(
     UsageError for a senseless override.
     """
     made = planner.make_plan(Path(spec) if isinstance(spec, str) else spec, store=store, **overrides)
+    require_bounds(made)
     estimate = estimate_plan(made)
     return PlanResult(made, estimate, *foretell(made, estimate.resolution))

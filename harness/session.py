@@ -27,6 +27,7 @@ from harness.outputs.progress import NotebookProgress, in_notebook
 from harness.outputs.report import write_report
 from harness.outputs.traces import Traces, tracing
 from harness.past import find_run, open_engine, plan_of, rows_of
+from harness.plan.estimate import require_bounds
 from harness.plan.plan import Plan
 from harness.plan.planner import make_plan
 from harness.recorded import Work, begun, ended_trials, near_notes, recorded, trials_of
@@ -44,7 +45,6 @@ from harness.trials.vectors import VectorPipeline
 JUDGES_QUIET_S = 2.0  # of a judge's measurement, before its first progress snapshot
 GLANCE_S = 0.5  # between two progress snapshots while answers arrive
 GLANCE_SHARE = 0.05  # of the time that snapshots may take: those of resampled metrics are dear
-
 
 Watcher = Callable[[Progress], None]
 
@@ -290,7 +290,9 @@ def open_session(
 
 
 def _require_agreeing(plan: Plan, run: str, *, use_cache: bool, offline: bool) -> None:
-    """Raise UsageError where a run would both ask for answers of others and refuse them."""
+    """Raise UsageError where a run would both ask for answers and refuse them, or where no cap could hold."""
+    if not offline:
+        require_bounds(plan)
     if plan.near is not None and (offline or not use_cache):
         raise UsageError(
             "semantic_cache gives answers not asked for, and --offline and --no-cache refuse them; "

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.catalogue.bounds import most_embedded_tokens, most_input_tokens, most_output_tokens
+from harness.catalogue.bounds import most_embedded_tokens, most_input_tokens, most_output_tokens, unbounded
 from harness.catalogue.custom import custom_faults
 from harness.catalogue.models import Model, price_usd, worst_case_usd
 from harness.clock import Clock
@@ -235,6 +235,14 @@ def require_bounded(call: Call) -> None:
     """Raise UsageError when a custom parameter could make this call cost more than its worst case."""
     if faults := custom_faults(call.settings.extra):
         raise UsageError(f"the call for sample {call.sample_id!r} cannot be sent: {'; '.join(faults)}")
+
+
+def require_limit(call: Call, model: Model, caps: Caps) -> None:
+    """Raise UsageError when nothing limits the answer to this call, and a cap depends on it."""
+    if call.texts:
+        return
+    if why := unbounded(call.settings.max_output_tokens, model, usd=caps.usd, tokens=caps.tokens):
+        raise UsageError(why)
 
 
 def worst_case(call: Call, model: Model) -> Hold:

@@ -15,7 +15,7 @@ from itertools import takewhile
 
 from harness.calls.batches import OF_ONE_TEXT, Lengths, deal, halve, request, take
 from harness.calls.books import Books
-from harness.calls.budget import Budget, price_of, worst_case
+from harness.calls.budget import Budget, price_of, require_limit, worst_case
 from harness.calls.event_loop import new_loop
 from harness.calls.intake import taken_in
 from harness.calls.limits import Limiter
@@ -146,10 +146,12 @@ class Dispatcher:
                 self.under_way[ticket.key] = ticket
                 try:
                     gate = self._gate(ticket.call)
+                    ticket.worst = worst_case(ticket.call, gate.model)
+                    if not ticket.worst.output_tokens:
+                        require_limit(ticket.call, gate.model, self._budget.caps)
                 except UsageError as error:
                     self._crash([ticket], error)
                     continue
-                ticket.worst = worst_case(ticket.call, gate.model)
                 gate.waiting.append(ticket)
                 self._fill(gate)
 

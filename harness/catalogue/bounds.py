@@ -113,3 +113,18 @@ def most_output_tokens(asked: int | None, model: Model) -> int:
     asked: `max_output_tokens` as sent. 0 when neither the call nor the catalogue states a limit.
     """
     return asked or model.max_output_tokens or model.context_tokens or 0
+
+
+def unbounded(asked: int | None, model: Model, *, usd: float | None, tokens: int | None) -> str:
+    """Why these caps cannot be held, in words: nobody says how long an answer may get; empty: they can.
+
+    asked: as for `most_output_tokens`. usd, tokens: the caps; `None`: there is none.
+    """
+    costs = model.prices is not None and model.prices.output > 0
+    if most_output_tokens(asked, model) or (tokens is None and (usd is None or not costs)):
+        return ""
+    return (
+        f"nothing limits the answers of {model.full_name}, so that no cap in dollars or tokens could hold; "
+        f"give the settings max_output_tokens, or state providers.{model.provider}.models.{model.name}."
+        "max_output_tokens or .context_tokens"
+    )

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.catalogue.bounds import most_input_tokens, most_output_tokens, most_tokens_beside
+from harness.catalogue.bounds import most_input_tokens, most_output_tokens, most_tokens_beside, unbounded
 from harness.catalogue.models import Model, Prices, price_usd, worst_case_usd
+from harness.errors import UsageError
 from harness.plan.beside import estimated_beside, estimated_tokens, longest_beside
 from harness.plan.judge_cost import PRICED_ROWS, JudgeCost, judge_cost
 from harness.plan.near_cost import NearCost, near_cost
@@ -314,6 +315,16 @@ def _pace_s(plan: Plan, model: Model) -> tuple[float, float] | None:
     at_least = 60 / endpoint.rpm if endpoint.rpm else 0.0
     low, high = (max(seconds / endpoint.concurrency, at_least) for seconds in model.answer_s)
     return low, high
+
+
+def require_bounds(plan: Plan) -> None:
+    """Raise UsageError when a cap of this plan could not be held: nobody says how long answers may get."""
+    if plan.task.embedding is not None:
+        return
+    for name, model in plan.models.items():
+        asked = plan.space.defaults[name].max_output_tokens
+        if why := unbounded(asked, model, usd=plan.budget.usd, tokens=plan.budget.tokens):
+            raise UsageError(why)
 
 
 def _basis(plan: Plan, n_sampled: int) -> list[str]:
