@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -108,14 +108,17 @@ class Budget:
         self._open += 1
         return True
 
-    async def hold(self, worst: Hold, wanted: Callable[[], bool] = lambda: True) -> bool:
+    async def hold(
+        self, worst: Hold, wanted: Callable[[], bool] = lambda: True, beside: Sequence[Hold] = ()
+    ) -> bool:
         """Set this much aside; wait for others' holds if only they stand in the way.
 
-        wanted: looked at in each turn; `wake` brings the next one. Returns False where it is not, and where
-        the request could cross a cap even if nothing else were under way.
+        wanted: looked at in each turn; `wake` brings the next one. beside: what is to travel in the same
+        request, for which nothing is set aside yet. Returns False where it is not wanted, and where the
+        request could cross a cap even if nothing else were under way.
         """
         while not self.take(worst):
-            if not wanted() or not await self._more(worst.amount):
+            if not wanted() or not await self._more(worst.amount, beside):
                 return False
         return True
 
@@ -168,7 +171,7 @@ class Budget:
                 self._asking = False
                 self.wake()
 
-    async def _more(self, need: Amount) -> bool:
+    async def _more(self, need: Amount, beside: Sequence[Hold]) -> bool:
         """Wait until there may be more to hold; False when there will never be."""
         if self._pool is None or self._asking:
             if self._open or self._asking:
@@ -177,13 +180,15 @@ class Budget:
             return False
         self._asking = True
         try:
-            return await self._lease(self._pool, need)
+            return await self._lease(self._pool, need, beside)
         finally:
             self._asking = False
             self.wake()
 
-    async def _lease(self, pool: Pool, need: Amount) -> bool:
-        granted = await asyncio.to_thread(pool.lease, self._free.shortfall(need), self._held)
+    async def _lease(self, pool: Pool, need: Amount, beside: Sequence[Hold]) -> bool:
+        # As much as is under way, what travels together included: else each text would travel alone.
+        held = sum((one.amount for one in beside), self._held + need if beside else self._held)
+        granted = await asyncio.to_thread(pool.lease, self._free.shortfall(need), held)
         if granted is None and self._open:
             return await self._turn()
         if granted is None:

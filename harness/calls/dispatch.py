@@ -254,7 +254,9 @@ class Dispatcher:
         """Set money aside for as many of them as may be now; the others wait again. False: for none."""
         first = group[0]
         at_once = self._budget.take(first.worst)
-        if not at_once and not await self._budget.hold(first.worst, lambda: not self._why_over(first)):
+        if not at_once and not await self._budget.hold(
+            first.worst, lambda: not self._why_over(first), [ticket.worst for ticket in group[1:]]
+        ):
             gate.waiting.extendleft(reversed(group[1:]))
             self._fail([(first, self._why_over(first) or ("budget", CROSSES))])
             self._end_waits()
