@@ -265,7 +265,7 @@ def open_session(
         else:
             row = _row_again(verb, spec, resume, database)
             plan = plan_of(row, overrides)
-            row = replace(row, overrides={**row.overrides, **_kept(overrides)})
+            row = replace(row, overrides={**row.overrides, **_kept(overrides), **plan.pins})
         require_folder(means.reports)
         use_cache = means.use_cache and row.use_cache
         _require_agreeing(plan, row.run, use_cache=use_cache, offline=means.offline)

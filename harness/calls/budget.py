@@ -79,6 +79,7 @@ class Budget:
         self._left: Amount | None = None
         self._open = 0
         self._asking = False
+        self._wakes = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -124,6 +125,7 @@ class Budget:
 
     def wake(self) -> None:
         """Let everybody who waits look again."""
+        self._wakes += 1
         # All of them: a small call behind a large one may fit where the large one does not.
         while self._waiting:
             turn = self._waiting.popleft()
@@ -188,9 +190,11 @@ class Budget:
     async def _lease(self, pool: Pool, need: Amount, beside: Sequence[Hold]) -> bool:
         # As much as is under way, what travels together included: else each text would travel alone.
         held = sum((one.amount for one in beside), self._held + need if beside else self._held)
+        wakes = self._wakes
         granted = await asyncio.to_thread(pool.lease, self._free.shortfall(need), held)
         if granted is None and self._open:
-            return await self._turn()
+            # Whoever was to be woken while the store was asked would sleep on.
+            return self._wakes != wakes or await self._turn()
         if granted is None:
             # What is left here and what is left elsewhere may be enough together.
             await self._give_back(pool)

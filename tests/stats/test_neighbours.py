@@ -26,10 +26,10 @@ def _plainly(queries, corpus, k):
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 40), st.integers(1, 7))
 @settings(deadline=None, max_examples=60)
 def test_neighbours_are_those_of_a_full_sort_whatever_the_blocks(seed, k, rows, block):
-    """Equal cosines by place, among them those of equal rows, which fall into different blocks."""
+    """Equal rows by place, though they fall into different blocks; no two others are equally near here."""
     random = np.random.default_rng(seed)
-    queries = random.integers(-2, 3, (3, 4)) + 0.5
-    corpus = random.integers(-1, 2, (rows, 4)) + 0.25
+    queries = random.integers(-2, 3, (3, 4)) + np.array([0.5, 0.61, 0.73, 0.87])
+    corpus = random.integers(-1, 2, (rows, 4)) + np.array([0.25, 0.31, 0.43, 0.57])
     whole = neighbours.BLOCK_ROWS, neighbours.CELLS
     neighbours.BLOCK_ROWS, neighbours.CELLS = block, 2 * block
     try:
