@@ -326,7 +326,9 @@ def test_a3_a_custom_parameter_reaches_our_endpoint_and_no_export(desk, check, s
         server.asked = []
         threading.Thread(target=server.serve_forever, daemon=True).start()
         desk.spec(api_base=f"http://127.0.0.1:{server.server_port}/v1")
-        desk.write("own.yaml", "model: mine/tiny\nprompt: plain\nextra: {custom_param: 7}\n")
+        desk.write(
+            "own.yaml", "model: mine/tiny\nprompt: plain\nmax_output_tokens: 16\nextra: {custom_param: 7}\n"
+        )
         assert desk.cli("eval", "words.yaml", "--settings", "own.yaml", "-n", "4", "-q").code == 0
         server.shutdown()
     assert {body["custom_param"] for body in server.asked} == {7}
