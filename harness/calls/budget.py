@@ -74,7 +74,7 @@ class Budget:
         free = caps.amount() - self._paid if pool is None else caps.amount().uncapped()
         # Figures of their own, not an amount: they move twice with every request.
         self._free_usd, self._free_calls, self._free_tokens = free.usd, free.calls, free.tokens
-        self._leased = Amount()
+        self._leased = self._most_held = Amount()
         # The most that is left for good, known once a request was refused: payments never come back.
         self._left: Amount | None = None
         self._open = 0
@@ -190,6 +190,8 @@ class Budget:
     async def _lease(self, pool: Pool, need: Amount, beside: Sequence[Hold]) -> bool:
         # As much as is under way, what travels together included: else each text would travel alone.
         held = sum((one.amount for one in beside), self._held + need if beside else self._held)
+        # As much as ever was under way: while the store is asked, answers arrive and nothing is sent.
+        held = self._most_held = self._most_held.most(held)
         wakes = self._wakes
         granted = await asyncio.to_thread(pool.lease, self._free.shortfall(need), held)
         if granted is None and self._open:

@@ -40,14 +40,15 @@ _HELD_ELSEWHERE = select_sql("leases", _FIGURES, f"run = ? AND owner <> ? AND NO
 _LEFT_BEHIND = select_sql("leases", _FIGURES, f"run = ? AND {_IS_LEFT}")
 _PAID = """
 SELECT coalesce(sum(usd), 0) AS usd, count(*) AS calls,
-       coalesce(sum(input_tokens + output_tokens), 0) AS tokens
-FROM payments WHERE run = ?
+       coalesce(sum(input_tokens + output_tokens), 0) AS tokens, coalesce(max(id), 0) AS last
+FROM payments WHERE run = ? AND id > ?
 """
 # A lease is in debt for what its process does not cap, and after a bill above its worst: no room for others.
 # One statement, so that all figures are of one moment: between two of them PostgreSQL may let a payment
 # through, which moves its amount from the lease to what was paid, and would be missed twice.
 _TAKEN = f"""
-SELECT paid.usd + leased.usd, paid.calls + leased.calls, paid.tokens + leased.tokens
+SELECT paid.usd + leased.usd, paid.calls + leased.calls, paid.tokens + leased.tokens,
+       paid.usd, paid.calls, paid.tokens, paid.last
 FROM ({_PAID}) AS paid,
      (SELECT coalesce(sum(CASE WHEN usd > 0 THEN usd ELSE 0 END), 0) AS usd,
              coalesce(sum(CASE WHEN calls > 0 THEN calls ELSE 0 END), 0) AS calls,
@@ -87,6 +88,10 @@ class Amount:
             max(0.0, need.tokens - self.tokens),
         )
 
+    def most(self, other: Amount) -> Amount:
+        """The greater of both, in each respect."""
+        return Amount(max(self.usd, other.usd), max(self.calls, other.calls), max(self.tokens, other.tokens))
+
     def covers(self, other: Amount) -> bool:
         """Whether the other amount fits in this one, in every respect."""
         return self.usd >= other.usd and self.calls >= other.calls and self.tokens >= other.tokens
@@ -111,6 +116,7 @@ class Pool:
         self._run = run
         self._owner = owner
         self._caps = caps
+        self._booked, self._last = Amount(), 0  # what was paid up to this row of the ledger
 
     @patient
     def lease(self, need: Amount, held: Amount | None = None) -> Amount | None:
@@ -122,7 +128,7 @@ class Pool:
         held = held or Amount()
         with transaction(self._database) as connection:
             _lock(connection, self._run, self._owner)
-            free = self._caps - _amount(connection, _TAKEN, self._run, self._run)
+            free = self._caps - self._taken(connection)
             if not free.covers(need):
                 return None
             calls = _granted(need.calls, held.calls, free.calls)
@@ -144,7 +150,8 @@ class Pool:
     def left(self) -> Amount:
         """What nobody paid yet of the caps, nor may have paid who died: never more than this can be spent."""
         with transaction(self._database) as connection:
-            return self._caps - _amount(connection, _PAID, self._run) - left_behind(connection, self._run)
+            ((*paid, _),) = fetch(connection, _PAID, (self._run, 0))
+            return self._caps - _amount(paid) - left_behind(connection, self._run)
 
     @patient
     def others_hold(self) -> bool:
@@ -155,6 +162,17 @@ class Pool:
         if held and self._let_lapse is not None:
             self._let_lapse()  # whoever waits asks again, and does not wait for the dead
         return held
+
+    def _taken(self, connection: sqlalchemy.Connection) -> Amount:
+        """What is paid and leased."""
+        (row,) = fetch(connection, _TAKEN, (self._run, self._last, self._run))
+        taken = self._booked + _amount(row[:3])
+        if connection.dialect.name == "sqlite":
+            # Adding up a long ledger at each lease takes longer than the answers that it is for.
+            # SQLite writes one transaction after the other: no row appears later with a smaller number.
+            self._booked += _amount(row[3:6])
+            self._last = max(self._last, row[6])
+        return taken
 
 
 def leave_behind(connection: sqlalchemy.Connection, which: str, owners: Sequence[str]) -> None:
@@ -180,9 +198,8 @@ def _granted(need: float, held: float, free: float) -> float:
     return max(need, min(held, free / GENEROUS)) if math.isfinite(free) else math.inf
 
 
-def _amount(connection: sqlalchemy.Connection, query: str, *values: str) -> Amount:
-    """What this query adds up."""
-    ((usd, calls, tokens),) = fetch(connection, query, values)
+def _amount(figures: Sequence[float]) -> Amount:
+    usd, calls, tokens = figures
     return Amount(float(usd), float(calls), float(tokens))
 
 

@@ -178,6 +178,19 @@ def test_what_a_process_does_not_cap_counts_for_those_that_do(store):
     assert a_pool(store, "two", calls=4.0).lease(Amount(0.1, 1, 1)) is not None
 
 
+def test_a_long_ledger_is_added_up_once(store):
+    """What was paid before the last lease is remembered, and what anybody paid since is found."""
+    owners, other = Owners(store.database), Owners(store.database)
+    owners.join()
+    other.join()
+    pool = a_pool(store, owners.name, usd=2.0)
+    for payer in (owners, other, owners):
+        pay(store, payer, 0.25)
+        assert pool.lease(Amount(0.0)) is not None
+    assert pool.lease(Amount(1.251)) is None
+    assert pool.lease(Amount(1.25)) is not None
+
+
 # -- others
 
 
