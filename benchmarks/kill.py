@@ -2,8 +2,9 @@
 
 Every answer that had gone out a window (100 ms) before a kill must never be asked for again; whatever a killed
 process had been told must stand in its store; the store must pass `PRAGMA integrity_check` after every kill;
-no cap may be crossed, however often a run is killed; and the run must end as one that nobody disturbed. Writes docs/benchmarks/kill.md when all runs were carried
-out, in some four minutes. Ends with 1 when any of this is broken.
+no cap may be crossed, however often a run is killed; and the run must end as one that nobody disturbed. Writes
+docs/benchmarks/kill.md when all runs were carried out, in some four minutes. Ends with 1 when any of this is
+broken.
 """
 
 from __future__ import annotations
